@@ -1,0 +1,60 @@
+# On a fresh machine `make verify` is enough: it creates .venv and installs into
+# it. A bare Debian needs `apt-get install python3-venv make git` first.
+
+PYTHON ?= python3
+# Further pip options for torch alone, for example the index of its CPU builds.
+TORCH_FLAGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+# Present while an installation is under way, so that an interrupted one is redone.
+UNFINISHED := $(VENV)/.unfinished
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+# One thread a process: two collapse when another process takes a core.
+export OMP_NUM_THREADS := 1
+export OPENBLAS_NUM_THREADS := 1
+export MKL_NUM_THREADS := 1
+
+.PHONY: help verify test lint bench clean
+
+help:
+	@echo "make verify   check every claim (installs into $(VENV) when needed)"
+	@echo "make test     run the tests"
+	@echo "make lint     ruff check, ruff format --check, mypy"
+	@echo "make bench    run the benchmarks"
+	@echo "make clean    remove $(VENV), caches and build output"
+
+verify: $(STAMP)
+	$(BIN)/sailtheory verify
+
+test: $(STAMP)
+	$(BIN)/python -m pytest -n 2
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(STAMP)
+	$(BIN)/python -m benchmarks
+
+$(STAMP): pyproject.toml constraints.txt
+	@command -v $(PYTHON) >/dev/null || { \
+	  echo "sailtheory: $(PYTHON) not found; it needs Python 3.11 or newer (Debian: apt-get install python3-venv make git)" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "sailtheory: $(PYTHON) is older than Python 3.11; name a newer one, as in: make verify PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo "sailtheory: $(PYTHON) lacks the venv module (Debian: apt-get install python3-venv make git)" >&2; exit 1; }
+	@if [ -e $(UNFINISHED) ]; then \
+	  find $(VENV) -mindepth 1 -maxdepth 1 ! -name $(notdir $(UNFINISHED)) -exec rm -rf {} +; fi
+	@mkdir -p $(VENV) && rm -f $@ && touch $(UNFINISHED)
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install -c constraints.txt $(TORCH_FLAGS) torch
+	$(PIP) install -c constraints.txt -e '.[dev]'
+	@rm -f $(UNFINISHED) && touch $@
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -path ./.git -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,37 @@
+"""sailtheory: check the theory of SAIL and SAIL-RevKL, and say honestly what holds."""
+
+from sailtheory.errors import InputError
+from sailtheory.objectives import (
+    DPO,
+    IPO,
+    SAIL,
+    HessianTerms,
+    KLPolicyRef,
+    KLRefPolicy,
+    Objective,
+    SAILRevKL,
+    SelfPreferenceSAIL,
+    StopGradientSelfPreference,
+)
+from sailtheory.preferences import BradleyTerry, PreferenceMatrix
+from sailtheory.problem import PreferenceProblem
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "DPO",
+    "IPO",
+    "SAIL",
+    "BradleyTerry",
+    "HessianTerms",
+    "InputError",
+    "KLPolicyRef",
+    "KLRefPolicy",
+    "Objective",
+    "PreferenceMatrix",
+    "PreferenceProblem",
+    "SAILRevKL",
+    "SelfPreferenceSAIL",
+    "StopGradientSelfPreference",
+    "__version__",
+]

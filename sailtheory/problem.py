@@ -1,0 +1,425 @@
+"""PreferenceProblem: the data of one bilevel alignment problem, validated.
+
+See :mod:`sailtheory.problem_file` for TOML and NPZ.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.spatial.distance import pdist, squareform
+
+from sailtheory import formulas
+from sailtheory.errors import InputError
+from sailtheory.exact import (
+    exact_array,
+    is_exact,
+    lift,
+    rank,
+    read_array,
+    read_number,
+    to_fraction,
+)
+from sailtheory.numbers import FLOAT64, Array, NumberSystem, numbers_of
+from sailtheory.preferences import BradleyTerry, PreferenceMatrix, Preferences
+
+_ROUNDING = 1e-12
+
+
+class Block(NamedTuple):
+    """The prompts that have equally many responses, in one number system.
+
+    Attributes:
+        prompts: Their positions in the problem, (n,).
+        features: φ minus the prompt's first response's φ, (n, m, d): no quantity
+            depends on the shift, and differences keep their accuracy.
+        log_base: log ν, (n, m).
+        preference: q = p₁₂ − ½, (n, m, m).
+        weights: Normalised prompt weights, (n,).
+        ref_params: θ_ref projected onto c + S, (d,).
+        beta: Scalar.
+        log_ref: log π_ref, (n, m).
+    """
+
+    prompts: np.ndarray
+    features: Array
+    log_base: Array
+    preference: Array
+    weights: Array
+    ref_params: Array
+    beta: Any
+    log_ref: Array
+
+
+@dataclass(frozen=True, eq=False)
+class Span:
+    """S: the span, over all prompts, of within-prompt feature differences.
+
+    Attributes:
+        basis: Orthonormal columns, (d, r).
+        exact: Whether the rank r was decided in exact arithmetic.
+    """
+
+    basis: np.ndarray
+    exact: bool
+
+    @property
+    def dimension(self) -> int:
+        """The rank r of S."""
+        return self.basis.shape[1]
+
+    @property
+    def is_full(self) -> bool:
+        """Whether S is all of R^d."""
+        return self.basis.shape[0] == self.dimension
+
+    def project(self, vector: np.ndarray) -> np.ndarray:
+        """Orthogonal projection onto S: (..., d)."""
+        return vector if self.is_full else (vector @ self.basis) @ self.basis.T
+
+
+class PreferenceProblem:
+    """A finite preference problem with a log-linear policy (theory, section 1).
+
+    The policy is π_θ(y|x) ∝ ν(y|x) exp(θᵀφ(x, y)) on the domain
+    C = {‖θ − c‖ ≤ B} ∩ (c + S).
+
+    Args:
+        features: φ, an (n, m, d) array or a list of n arrays (m_x, d).
+        preferences: For each prompt an (m_x, m_x) matrix p, or a preference model
+            such as :class:`BradleyTerry`; an (n, m, m) array is accepted.
+        beta: β > 0.
+        radius: B ≥ 0.
+        ref_params: θ_ref, (d,), default zeros. Projected onto c + S, which changes
+            no policy; it must then lie in the ball.
+        center: c, (d,), default zeros.
+        weights: Prompt weights ≥ 0, (n,), default equal; normalised. Prompts of
+            weight 0 are dropped.
+        base: Base measures ν > 0, a list of n arrays (m_x,), default uniform.
+
+    Attributes:
+        notes: One line for each thing that was adjusted.
+
+    Raises:
+        InputError: One line naming the field and the value.
+    """
+
+    def __init__(
+        self,
+        *,
+        features: Any,
+        preferences: Any,
+        beta: Any,
+        radius: Any,
+        ref_params: Any = None,
+        center: Any = None,
+        weights: Any = None,
+        base: Any = None,
+    ) -> None:
+        self.notes: list[str] = []
+        names = [f"prompts[{x}]" for x in range(_length(features, "features"))]
+        if not names:
+            raise InputError("prompts", "[]", "at least one prompt is expected")
+        all_weights = _weights(weights, len(names), self.notes)
+        keep = [x for x, w in enumerate(all_weights) if w > 0]
+        if len(keep) < len(names):
+            dropped = len(names) - len(keep)
+            self.notes.append(f"weights: {dropped} prompt(s) of weight 0 are left out")
+        _expect_length(preferences, len(names), "preferences")
+        if base is not None:
+            _expect_length(base, len(names), "base")
+
+        self.beta = read_number(beta, "beta")
+        if self.beta <= 0:
+            raise InputError("beta", float(self.beta), "β > 0 is required")
+        self.radius = read_number(radius, "radius")
+        if self.radius < 0:
+            raise InputError("radius", float(self.radius), "a radius ≥ 0 is required")
+
+        self.features = tuple(_features(features[x], names[x]) for x in keep)
+        self.dimension = self.features[0].shape[1]
+        for x, phi in zip(keep, self.features, strict=True):
+            if phi.shape[1] != self.dimension:
+                raise InputError(
+                    f"{names[x]}.features",
+                    f"{phi.shape[1]} columns",
+                    f"{self.dimension} columns are expected, as in the first prompt",
+                )
+        self.responses = tuple(len(phi) for phi in self.features)
+        self.preferences = tuple(
+            _preferences(preferences[x], m, names[x])
+            for x, m in zip(keep, self.responses, strict=True)
+        )
+        self.base = tuple(
+            None if base is None or base[x] is None else _base(base[x], m, names[x])
+            for x, m in zip(keep, self.responses, strict=True)
+        )
+        self.raw_weights = tuple(all_weights[x] for x in keep)
+        total = sum(self.weights_exact)
+        self.weights = np.array([float(w / total) for w in self.weights_exact])
+        self.center = self._vector(center, "center")
+        self.given_ref_params = self._vector(ref_params, "ref_params")
+        self._check_reference()
+
+    # --- data ------------------------------------------------------------------
+
+    @property
+    def prompts(self) -> int:
+        """Number of prompts of positive weight, n."""
+        return len(self.features)
+
+    @property
+    def weights_exact(self) -> tuple[Fraction, ...]:
+        """Weights as given, as fractions."""
+        return tuple(to_fraction(w, "weights") for w in self.raw_weights)
+
+    @classmethod
+    def load(cls, path: str | Path) -> PreferenceProblem:
+        """Read a TOML or NPZ file; see :mod:`sailtheory.problem_file`."""
+        from sailtheory.problem_file import load
+
+        return load(path)
+
+    def save(self, path: str | Path) -> None:
+        """Write a TOML or NPZ file (by suffix) that loads back exactly."""
+        from sailtheory.problem_file import save
+
+        save(self, path)
+
+    # --- derived quantities -------------------------------------------------------
+
+    @cached_property
+    def ref_params(self) -> np.ndarray:
+        """θ_ref projected onto c + S: (d,)."""
+        center = self.center.astype(np.float64)
+        offset = self.given_ref_params.astype(np.float64) - center
+        return self.given_ref_params.astype(np.float64) if self.span.is_full else center + self.span.project(offset)
+
+    @cached_property
+    def span(self) -> Span:
+        """S, its rank decided exactly where the features state exact values."""
+        rows = np.concatenate([phi[1:] - phi[:1] for phi in self._centred_features])
+        rows = rows if len(rows) else np.zeros((1, self.dimension))
+        _, singular, vt = np.linalg.svd(rows, full_matrices=True)
+        largest = singular.max(initial=0.0)
+        tolerance = largest * max(rows.shape) * np.finfo(float).eps
+        numerical = int((singular > tolerance).sum())
+        if numerical == self.dimension:
+            return Span(np.eye(self.dimension), exact=True)
+        if not all(is_exact(phi) for phi in self.features):
+            return Span(np.ascontiguousarray(vt[:numerical].T), exact=False)
+        exact = [exact_array(phi) for phi in self.features]
+        r = rank(np.concatenate([phi - phi[:1] for phi in exact]))
+        return Span(np.ascontiguousarray(vt[:r].T), exact=True)
+
+    @cached_property
+    def feature_norm(self) -> float:
+        """L = max ‖φ(x, y)‖."""
+        return max(float(np.linalg.norm(phi.astype(float), axis=1).max()) for phi in self.features)
+
+    @cached_property
+    def feature_diameter(self) -> float:
+        """D = max_x max_ij ‖φ_i − φ_j‖."""
+        return max(
+            float(pdist(phi.astype(float)).max(initial=0.0)) for phi in self.features
+        )
+
+    @cached_property
+    def z_max(self) -> float:
+        """Z_max = β max_{x,i,j} [(c − θ_ref)ᵀΔ_ij + B‖Δ_ij‖], the exact range of z over C."""
+        return float(self.beta) * max(self.margin_ranges)
+
+    @cached_property
+    def margin_ranges(self) -> np.ndarray:
+        """max_{θ∈C} range(δᵀφ) for each prompt: (n,)."""
+        offset = self.center.astype(float) - self.ref_params
+        reach = []
+        for phi in self._centred_features:
+            distance = squareform(pdist(phi))
+            reach.append((formulas.pairwise(phi @ offset) + float(self.radius) * distance).max())
+        return np.array(reach)
+
+    def blocks(self, xp: NumberSystem = FLOAT64) -> list[Block]:
+        """The data in a number system, prompts of equal m stacked."""
+        if xp.name == "arb":  # depends on the precision in force
+            return [self._block(xp, m) for m in sorted(set(self.responses))]
+        if xp.name == "torch":  # tensors made inside a torch transform must not outlive it
+            return [_to_torch(xp, block) for block in self.blocks(FLOAT64)]
+        cached: list[Block] | None = self._blocks_cache.get(xp)
+        if cached is None:
+            cached = [self._block(xp, m) for m in sorted(set(self.responses))]
+            self._blocks_cache[xp] = cached
+        return cached
+
+    # --- policy -------------------------------------------------------------------
+
+    def policy(self, theta: Array) -> list[Array]:
+        """π_θ for each prompt.
+
+        Args:
+            theta: (..., d) in any number system.
+
+        Returns:
+            n arrays (..., m_x), in the order of the prompts.
+        """
+        xp = numbers_of(theta)
+        out: list[Array] = [None] * self.prompts
+        for block in self.blocks(xp):
+            policy = xp.exp(formulas.log_policy(xp, theta, block.features, block.log_base))
+            for i, x in enumerate(block.prompts):
+                out[x] = policy[..., i, :]
+        return out
+
+    def fisher(self, theta: Array) -> Array:
+        """F̄(θ) = E_x Cov_θ(φ), (..., d, d), for θ (..., d) (C07)."""
+        from sailtheory.objectives import KLRefPolicy
+
+        return KLRefPolicy(self).hessian(theta)
+
+    def contains(self, theta: np.ndarray, tolerance: float = _ROUNDING) -> np.ndarray:
+        """Whether θ (..., d) lies in C up to rounding: (...) bool."""
+        offset = np.asarray(theta, dtype=float) - self.center.astype(float)
+        off_span = np.linalg.norm(offset - self.span.project(offset), axis=-1)
+        scale = tolerance * (1 + float(self.radius) + np.linalg.norm(self.center.astype(float)))
+        inside = np.linalg.norm(offset, axis=-1) <= float(self.radius) + scale
+        return np.asarray(inside & (off_span <= scale))
+
+    def __repr__(self) -> str:
+        """Sizes and constants on one line."""
+        sizes = sorted(set(self.responses))
+        m = str(sizes[0]) if len(sizes) == 1 else f"{sizes[0]}..{sizes[-1]}"
+        return (
+            f"PreferenceProblem(prompts={self.prompts}, responses={m}, "
+            f"dimension={self.dimension}, beta={float(self.beta):g}, radius={float(self.radius):g})"
+        )
+
+    # --- construction ----------------------------------------------------------------
+
+    def _vector(self, data: Any, field: str) -> np.ndarray:
+        if data is None:
+            return np.zeros(self.dimension)
+        vector = read_array(data, field, 1)
+        if len(vector) != self.dimension:
+            raise InputError(field, f"{len(vector)} entries", f"{self.dimension} are expected")
+        return vector
+
+    def _check_reference(self) -> None:
+        distance = float(np.linalg.norm(self.ref_params - self.center.astype(float)))
+        radius = float(self.radius)
+        if distance > radius + _ROUNDING * (1 + radius):
+            raise InputError(
+                "ref_params",
+                f"{self.ref_params.tolist()} at distance {distance:.6g} from center",
+                f"θ_ref must lie in the ball of radius {radius:g} (after projection onto c + S)",
+            )
+        if not self.span.is_full:
+            moved = np.abs(self.given_ref_params.astype(float) - self.ref_params).max()
+            if moved > _ROUNDING * (1 + np.abs(self.ref_params).max()):
+                self.notes.append("ref_params: projected onto center + S; no policy changes")
+
+    @cached_property
+    def _blocks_cache(self) -> dict[NumberSystem, list[Block]]:
+        return {}
+
+    @cached_property
+    def _centred_features(self) -> list[np.ndarray]:
+        return [(phi - phi[:1]).astype(np.float64) for phi in self.features]
+
+    def _block(self, xp: NumberSystem, m: int) -> Block:
+        members = [x for x, size in enumerate(self.responses) if size == m]
+        if xp is FLOAT64:
+            features = xp.asarray(np.stack([self._centred_features[x] for x in members]))
+            ref_params = xp.asarray(self.ref_params)
+            weights = xp.asarray(self.weights[members])
+            beta: Any = float(self.beta)
+        else:
+            lifted = [lift(xp, self.features[x]) for x in members]
+            features = np.stack([phi - phi[:1] for phi in lifted])
+            ref_params = lift(xp, self.given_ref_params)
+            total = sum(self.weights_exact)
+            weights = xp.asarray([self.weights_exact[x] / total for x in members])
+            beta = lift(xp, np.array([self.beta], dtype=object))[0]
+        log_base = xp.log(lift(xp, np.stack([self._base_of(x) for x in members])))
+        preference = np.stack([self.preferences[x].centred(xp) for x in members])
+        log_ref = formulas.log_policy(xp, ref_params, features, log_base)
+        return Block(
+            np.array(members), features, log_base, preference, weights, ref_params, beta, log_ref
+        )
+
+    def _base_of(self, x: int) -> np.ndarray:
+        base = self.base[x]
+        return np.ones(self.responses[x]) if base is None else base
+
+
+def _to_torch(xp: NumberSystem, block: Block) -> Block:
+    """The float64 block as tensors."""
+    return Block(*(f if i in (0, 6) else xp.asarray(f) for i, f in enumerate(block)))
+
+
+def _length(data: Any, field: str) -> int:
+    if isinstance(data, np.ndarray) and data.ndim != 3:
+        raise InputError(field, f"shape {data.shape}", "an (n, m, d) array or a list of arrays")
+    if isinstance(data, (str, bytes, dict)) or not hasattr(data, "__len__"):
+        raise InputError(field, data, "one entry a prompt is expected")
+    return len(data)
+
+
+def _expect_length(data: Any, n: int, field: str) -> None:
+    if isinstance(data, (str, bytes, dict)) or not hasattr(data, "__len__") or len(data) != n:
+        found = f"{len(data)} entries" if hasattr(data, "__len__") else data
+        raise InputError(field, found, f"{n} are expected, one a prompt")
+
+
+def _weights(data: Any, n: int, notes: list[str]) -> list[float | Fraction]:
+    if data is None:
+        return [1.0] * n
+    _expect_length(data, n, "weights")
+    weights = [read_number(w, f"prompts[{x}].weight") for x, w in enumerate(data)]
+    for x, w in enumerate(weights):
+        if w < 0:
+            raise InputError(f"prompts[{x}].weight", float(w), "a weight ≥ 0 is required")
+    total = float(sum(weights))
+    if total == 0:
+        raise InputError("weights", "all zero", "at least one positive weight is required")
+    if abs(total - 1) > _ROUNDING:
+        notes.append(f"weights: they sum to {total:g} and were normalised")
+    return weights
+
+
+def _features(data: Any, name: str) -> np.ndarray:
+    phi = read_array(data, f"{name}.features", 2)
+    if 0 in phi.shape:
+        raise InputError(
+            f"{name}.features", f"shape {phi.shape}", "at least one response and one column"
+        )
+    return phi
+
+
+def _preferences(data: Any, m: int, name: str) -> Preferences:
+    model: Preferences
+    if isinstance(data, (BradleyTerry, PreferenceMatrix)):
+        model = data
+    elif hasattr(data, "centred") and hasattr(data, "responses"):
+        model = data
+    else:
+        model = PreferenceMatrix(data, f"{name}.preferences")
+    if model.responses != m:
+        raise InputError(
+            f"{name}.preferences", f"{model.responses} responses", f"{m} are expected, as features"
+        )
+    return model
+
+
+def _base(data: Any, m: int, name: str) -> np.ndarray:
+    base = read_array(data, f"{name}.base", 1)
+    if len(base) != m:
+        raise InputError(f"{name}.base", f"{len(base)} entries", f"{m} are expected, as features")
+    for y, value in enumerate(base):
+        if value <= 0:
+            raise InputError(f"{name}.base[{y}]", float(value), "a positive number is required")
+    return base
