@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from sailtheory.numbers import Array, NumberSystem
+from sailtheory.numbers import Array, NumberSystem, without_diagonal
 
 
 class Payoff(NamedTuple):
@@ -181,8 +181,12 @@ def relative_pair_curvature(beta: Array, policy: Array, payoff: Payoff) -> Array
 
 
 def laplacian(weights: Array, features: Array) -> Array:
-    """½ Σ_kl w_kl Δ_klΔ_klᵀ for symmetric w: (..., n, m, m), (n, m, d) to (..., n, d, d)."""
-    spread = weights.sum(-1)[..., None] * features - weights @ features
+    """½ Σ_kl w_kl Δ_klΔ_klᵀ for symmetric w: (..., n, m, m), (n, m, d) to (..., n, d, d).
+
+    The diagonal w_kk multiplies 0, and would drown the rest where π_k is almost 1.
+    """
+    between = without_diagonal(weights)
+    spread = between.sum(-1)[..., None] * features - between @ features
     return features.mT @ spread
 
 
@@ -239,9 +243,17 @@ def kl_policy_ref(policy: Array, log_ratio: Array) -> Array:
     return expectation(policy, log_ratio)
 
 
-def kl_ref_policy_gradient(policy: Array, policy_ref: Array, features: Array) -> Array:
-    """E_θ φ − E_ref φ (C07): (..., n, d)."""
-    return combine(policy - policy_ref, features)
+def kl_ref_policy_gradient(
+    xp: NumberSystem, policy: Array, policy_ref: Array, drift: Array, features: Array
+) -> Array:
+    """E_θ φ − E_ref φ (C07): (..., n, d), with drift = δᵀφ.
+
+    π_k − ρ_k = Σ_l (π_kρ_l + ρ_kπ_l) tanh(δᵀΔ_kl / 2), which does not cancel when the
+    two policies are close or both almost deterministic.
+    """
+    cross = policy[..., :, None] * policy_ref[..., None, :]
+    moved = (cross + cross.mT) * xp.tanh(pairwise(drift) / 2)
+    return combine(moved.sum(-1), features)
 
 
 def kl_policy_ref_gradient(policy: Array, advance: Array, features: Array) -> Array:

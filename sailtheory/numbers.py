@@ -215,8 +215,16 @@ def arb_numbers() -> NumberSystem:
         low = a.lower() if a > 0 else arb(0)
         return even_log_cosh_half(arb(low)).union(even_log_cosh_half(arb(a.upper())))
 
+    def log_share(gaps: list[Any]) -> Any:
+        return -sum((gap.exp() for gap in gaps), arb(0)).log1p()
+
     def row(a: Array) -> list[Any]:
-        return [-sum((x - y).exp() for x in a).log() for y in a]
+        shares = []
+        for k, y in enumerate(a):
+            gaps = [x - y for j, x in enumerate(a) if j != k]
+            least = log_share([arb(gap.upper()) for gap in gaps])
+            shares.append(least.union(log_share([arb(gap.lower()) for gap in gaps])))
+        return shares
 
     return NumberSystem(
         name="arb",
@@ -266,6 +274,14 @@ def sympy_numbers() -> NumberSystem:
         log_softmax=_rowwise_log_softmax(row),
         log_2=lambda: sympy.log(2),
     )
+
+
+def without_diagonal(matrix: Array) -> Array:
+    """The last two axes (m, m) of an array in any system, with 0 on the diagonal."""
+    if isinstance(matrix, np.ndarray):
+        return matrix * (1 - np.eye(matrix.shape[-1], dtype=int))
+    diagonal = matrix.new_ones(matrix.shape[-1]).diag()
+    return matrix * (1 - diagonal)
 
 
 def numbers_of(values: Array) -> NumberSystem:

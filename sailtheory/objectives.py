@@ -393,10 +393,16 @@ class KLRefPolicy(BlockObjective):
         return formulas.kl_ref_policy(at.ref, at.log_ratio)
 
     def _gradient(self, at: Point) -> Array:
-        return formulas.kl_ref_policy_gradient(at.policy, at.ref, at.block.features)
+        drift = formulas.logits(at.delta, at.block.features)
+        return formulas.kl_ref_policy_gradient(
+            at.xp, at.policy, at.ref, drift, at.block.features
+        )
 
     def _eta(self, at: Point) -> Array:
-        return at.z * 0 + 1
+        return formulas.pairwise(at.policy) * 0 + 1
+
+    def _hessian(self, at: Point) -> Array:
+        return formulas.fisher(at.policy, at.block.features)
 
     def _curvature_gradient(self, at: Point, direction: Array) -> Array:
         return formulas.fisher_gradient(at.policy, at.block.features, direction)

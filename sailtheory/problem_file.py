@@ -117,9 +117,12 @@ def dumps(problem: PreferenceProblem) -> str:
         f"ref_params = {_text(problem.given_ref_params)}",
         f"center = {_text(problem.center)}",
     ]
+    weighted = any(w != 1 for w in problem.raw_weights)
     for x, phi in enumerate(problem.features):
         model = problem.preferences[x]
-        lines += ["", "[[prompts]]", f"weight = {_text(problem.raw_weights[x])}"]
+        lines += ["", "[[prompts]]"]
+        if weighted:
+            lines.append(f"weight = {_text(problem.raw_weights[x])}")
         lines += _rows("features", phi)
         if problem.base[x] is not None:
             lines.append(f"base = {_text(problem.base[x])}")

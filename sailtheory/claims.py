@@ -1,0 +1,174 @@
+"""Claims and the ledger: who states what, what was expected, what was found.
+
+Packages register claims through the entry-point group ``sailtheory.claims``;
+each entry is a callable that returns a list of :class:`Claim`. Nothing here
+imports the packages that state claims.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from typing import Any
+
+import numpy as np
+
+from sailtheory.errors import InputError
+from sailtheory.verdict import Evidence, Outcome, Strength, Verdict, conclude
+
+GROUP = "sailtheory.claims"
+EFFORTS = ("quick", "full")
+
+
+@dataclass(frozen=True)
+class Context:
+    """How a check is to be run.
+
+    Attributes:
+        effort: ``quick`` (the whole ledger in half a minute) or ``full``.
+        seed: Seed of everything random.
+    """
+
+    effort: str = "quick"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse an unknown effort or a negative seed."""
+        if self.effort not in EFFORTS:
+            raise InputError("effort", self.effort, "quick or full is expected")
+        if self.seed < 0:
+            raise InputError("seed", self.seed, "an integer ≥ 0 is expected")
+
+    @property
+    def full(self) -> bool:
+        """Whether the effort is ``full``."""
+        return self.effort == "full"
+
+    def rng(self, name: str) -> np.random.Generator:
+        """A generator of its own for each name, so that checks do not depend on their order."""
+        return np.random.default_rng([self.seed, zlib.crc32(name.encode())])
+
+
+Check = Callable[[Context], Iterable[Evidence]]
+
+
+@dataclass(frozen=True)
+class Falsehood:
+    """A deliberately wrong variant of a claim, which its check must refute.
+
+    Attributes:
+        name: Short identifier, unique within the claim.
+        statement: The wrong statement, one line.
+        check: Gathers evidence about it, as a claim's check does.
+    """
+
+    name: str
+    statement: str
+    check: Check
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One statement of a theory, with the means to check it.
+
+    Attributes:
+        id: For example ``C11``.
+        title: The statement in one line of plain text.
+        statement: The statement in LaTeX.
+        source: Where it comes from.
+        hypotheses: What it assumes, one line each.
+        expected: The verdict that an honest check must end with.
+        reachable: The highest strength that evidence can have.
+        check: Gathers the evidence.
+        planted: Wrong variants that the check must refute.
+    """
+
+    id: str
+    title: str
+    statement: str
+    source: str
+    hypotheses: tuple[str, ...]
+    expected: Outcome
+    reachable: Strength
+    check: Check
+    planted: tuple[Falsehood, ...] = ()
+
+
+@dataclass(frozen=True)
+class Result:
+    """What the check of one claim ended with."""
+
+    claim: Claim
+    verdict: Verdict
+    seconds: float
+
+    @property
+    def as_expected(self) -> bool:
+        """Whether the verdict is the one written down beforehand."""
+        return self.verdict.outcome is self.claim.expected
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON form."""
+        strength = self.verdict.strength
+        return {
+            "id": self.claim.id,
+            "title": self.claim.title,
+            "verdict": self.verdict.outcome.value,
+            "strength": strength.value if strength else None,
+            "expected": self.claim.expected.value,
+            "evidence": [e.as_dict() for e in self.verdict.evidence],
+            "seconds": self.seconds,
+        }
+
+
+def registered() -> list[Claim]:
+    """Every claim of every installed package, in order of id.
+
+    Raises:
+        InputError: Two packages state a claim of one id.
+    """
+    claims: dict[str, Claim] = {}
+    for entry in sorted(entry_points(group=GROUP), key=lambda e: e.name):
+        for claim in entry.load()():
+            if claim.id in claims:
+                raise InputError("claim", claim.id, "each id may be registered once")
+            claims[claim.id] = claim
+    return [claims[key] for key in sorted(claims)]
+
+
+def select(claims: Iterable[Claim], ids: Iterable[str] | None) -> list[Claim]:
+    """The claims named; an id such as ``C05`` also names ``C05b``.
+
+    Raises:
+        InputError: An id that names no claim.
+    """
+    claims = list(claims)
+    if ids is None:
+        return claims
+    wanted = [name.strip() for name in ids]
+    for name in wanted:
+        if not any(_names(name, claim.id) for claim in claims):
+            known = ", ".join(claim.id for claim in claims)
+            raise InputError("claims", name, f"one of {known} is expected")
+    return [claim for claim in claims if any(_names(name, claim.id) for name in wanted)]
+
+
+def _names(name: str, claim_id: str) -> bool:
+    return claim_id == name or re.fullmatch(re.escape(name) + "[a-z]", claim_id) is not None
+
+
+def run(claim: Claim, context: Context) -> Result:
+    """Check one claim."""
+    began = time.perf_counter()
+    verdict = conclude(claim.check(context))
+    return Result(claim, verdict, time.perf_counter() - began)
+
+
+def run_all(claims: Iterable[Claim], context: Context) -> Iterator[Result]:
+    """Check claims one after another, yielding each result as it is found."""
+    for claim in claims:
+        yield run(claim, context)

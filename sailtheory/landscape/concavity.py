@@ -1,0 +1,197 @@
+"""Largest curvature, relative curvature γ*, and whether an objective is concave on C."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from sailtheory.landscape.domain import Domain
+from sailtheory.landscape.search import Search, SearchResult
+from sailtheory.objectives import SAIL, KLRefPolicy, Objective
+from sailtheory.problem import PreferenceProblem
+from sailtheory.verdict import Evidence, Outcome, Strength, Verdict, Witness, conclude, curvature_sign
+
+
+def largest_curvature(
+    objective: Objective, domain: Domain, theta: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """λ_max of the Hessian on S and its direction.
+
+    Args:
+        objective: Any objective.
+        domain: C.
+        theta: (..., d).
+
+    Returns:
+        λ (...) and unit vectors v in S (..., d).
+    """
+    values, vectors = np.linalg.eigh(domain.reduce_matrix(objective.hessian(theta)))
+    return values[..., -1], domain.lift(vectors[..., -1])
+
+
+def relative_curvature(
+    objective: Objective, domain: Domain, theta: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Largest generalised eigenvalue of (∇², F̄) on S and its direction (C11).
+
+    With F̄ = XᵀX for the weighted centred features X = QR, the pencil becomes
+    the symmetric matrix QᵀNQ, N the Laplacian of η normalised by √(π_kπ_l). No
+    matrix is squared, so the result stays accurate where F̄ is nearly singular.
+
+    Args:
+        objective: Any objective.
+        domain: C.
+        theta: (..., d).
+
+    Returns:
+        λ (...) and directions v in S with vᵀF̄v = 1 (..., d); nan where F̄ is
+        singular in float64.
+    """
+    theta = np.asarray(theta, dtype=float)
+    points = KLRefPolicy(domain.problem)._points(theta)
+    etas = objective.relative_pair_curvature(theta)
+    rows, shapes = [], []
+    for at in points:
+        root = np.sqrt(at.block.weights)[:, None] * np.exp(at.log_policy / 2)
+        scores = domain.reduce(_scores(at.policy, at.block.features))
+        x = root[..., None] * scores
+        rows.append(x.reshape(*theta.shape[:-1], -1, domain.dimension))
+        shapes.append(x.shape)
+    factor, triangle = np.linalg.qr(np.concatenate(rows, axis=-2))
+    total = np.zeros((*theta.shape[:-1], domain.dimension, domain.dimension))
+    start = 0
+    for at, eta, shape in zip(points, etas, shapes, strict=True):
+        size = shape[-3] * shape[-2]
+        y = factor[..., start : start + size, :].reshape(shape)
+        start += size
+        root = np.exp(at.log_policy / 2)
+        degree = (at.policy[..., None, :] * eta).sum(-1)
+        image = degree[..., None] * y - root[..., None] * (eta @ (root[..., None] * y))
+        total += (y.mT @ image).sum(-3)
+    values, vectors = np.linalg.eigh((total + total.mT) / 2)
+    diagonal = np.abs(np.diagonal(triangle, axis1=-2, axis2=-1))
+    singular = ~(diagonal.min(-1) > 1e-15 * diagonal.max(-1))
+    safe = np.where(singular[..., None, None], np.eye(domain.dimension), triangle)
+    direction = np.linalg.solve(safe, vectors[..., -1:])[..., 0]
+    return np.where(singular, np.nan, values[..., -1]), domain.lift(direction)
+
+
+def _scores(policy: np.ndarray, features: np.ndarray) -> np.ndarray:
+    """s = φ − E φ, shifted first to the likeliest response so that a peaked π loses nothing."""
+    mode = policy.argmax(-1)
+    index = mode[..., None, None]
+    spread = np.broadcast_to(features, (*policy.shape, features.shape[-1]))
+    shifted = spread - np.take_along_axis(spread, index, axis=-2)
+    return np.asarray(shifted - policy[..., None, :] @ shifted)
+
+
+@dataclass(frozen=True)
+class Curvature:
+    """A searched supremum of curvature over C.
+
+    Attributes:
+        value: Best value found: a lower bound of the supremum. None if S = {0}.
+        theta: Where, (d,).
+        direction: Along which direction, (d,).
+        search: How hard the search was; None if S = {0}.
+    """
+
+    value: float | None
+    theta: np.ndarray
+    direction: np.ndarray
+    search: SearchResult | None
+
+
+def _supremum(
+    objective: Objective,
+    search: Search,
+    measure: Callable[[Objective, Domain, np.ndarray], tuple[np.ndarray, np.ndarray]],
+    slope: Callable[[np.ndarray], np.ndarray],
+) -> Curvature:
+    domain = search.domain
+    if domain.dimension == 0:
+        return Curvature(None, domain.embed(np.zeros(0)), np.zeros(domain.problem.dimension), None)
+    found = search.maximise(lambda theta: measure(objective, domain, theta)[0], slope)
+    direction = measure(objective, domain, found.theta)[1]
+    return Curvature(found.value, found.theta, direction, found)
+
+
+def largest_curvature_on(objective: Objective, search: Search) -> Curvature:
+    """sup over C of λ_max(∇²) on S, by search."""
+
+    def slope(theta: np.ndarray) -> np.ndarray:
+        _, v = largest_curvature(objective, search.domain, theta)
+        return np.asarray(objective.curvature_gradient(theta, v))
+
+    return _supremum(objective, search, largest_curvature, slope)
+
+
+def relative_curvature_on(objective: Objective, search: Search) -> Curvature:
+    """Sup over C of the generalised λ_max(∇², F̄) on S: γ* for SAIL, by search."""
+    fisher = KLRefPolicy(search.domain.problem)
+
+    def slope(theta: np.ndarray) -> np.ndarray:
+        value, v = relative_curvature(objective, search.domain, theta)
+        lift = objective.curvature_gradient(theta, v)
+        return np.asarray(lift - value[..., None] * fisher.curvature_gradient(theta, v))
+
+    return _supremum(objective, search, relative_curvature, slope)
+
+
+def concavity(objective: Objective, worst: Curvature, guaranteed: bool = False) -> Verdict | None:
+    """Is the objective concave on C?
+
+    Args:
+        objective: The objective.
+        worst: Its largest curvature, from :func:`largest_curvature_on`, or a point
+            and direction where it was found to be positive.
+        guaranteed: Whether a theorem proves concavity here (γ > K_B, C11).
+
+    Returns:
+        ``refuted`` when the largest curvature found is positive and ball
+        arithmetic confirms the sign; ``holds`` proved by theorem or supported
+        by the search; ``undecided`` when a positive sign cannot be confirmed.
+        None when S = {0}.
+    """
+    if worst.value is None or worst.search is None:
+        return None
+    sign = 0
+    if worst.value > 0:
+        sign = curvature_sign(objective, worst.theta, worst.direction)
+    effort = f"{worst.search.evaluations} points, {worst.search.starts} starts"
+    found = f"largest curvature found {worst.value:.6g}"
+    if sign > 0:
+        witness = Witness(
+            problem=objective.problem,
+            theta=worst.theta,
+            statement="vᵀ∇²v > 0 at θ along v: not concave",
+            value=worst.value,
+            replay=lambda: curvature_sign(objective, worst.theta, worst.direction) > 0,
+            data={"direction": worst.direction.tolist()},
+        )
+        detail = f"{found}; its sign at θ is confirmed in ball arithmetic"
+        return conclude([Evidence("exact", detail, Outcome.REFUTED, Strength.PROVED, witness)])
+    evidence = []
+    if guaranteed:
+        evidence.append(
+            Evidence("argument", "γ > K_B (C11)", Outcome.HOLDS, Strength.PROVED)
+        )
+    outcome = Outcome.UNDECIDED if worst.value > 0 and sign == 0 else Outcome.HOLDS
+    evidence.append(Evidence("search", f"{found}; {effort}", outcome, Strength.SUPPORTED))
+    return conclude(evidence)
+
+
+def gamma_star(problem: PreferenceProblem, effort: str = "quick", seed: int = 0) -> Curvature:
+    """γ* of a problem by search: J_γ is concave on C for γ ≥ γ* and not below.
+
+    Args:
+        problem: The problem.
+        effort: ``quick`` or ``full``.
+        seed: Seed of the search.
+
+    Returns:
+        The best lower bound found; its ``value`` may be negative.
+    """
+    return relative_curvature_on(SAIL(problem), Search(Domain(problem), effort, seed))

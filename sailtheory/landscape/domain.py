@@ -1,0 +1,101 @@
+"""The domain C = {‖θ − c‖ ≤ B} ∩ (c + S) in coordinates of S: θ = c + Qx, ‖x‖ ≤ B."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.stats import qmc
+
+from sailtheory.formulas import pairwise
+from sailtheory.problem import PreferenceProblem
+
+
+class Domain:
+    """C of a problem, as a ball of radius B in R^r, r = dim S.
+
+    Attributes:
+        problem: The problem.
+        dimension: r.
+        radius: B.
+        ref: Coordinates of θ_ref, (r,).
+    """
+
+    def __init__(self, problem: PreferenceProblem) -> None:
+        self.problem = problem
+        self._basis = problem.span.basis
+        self._center = problem.center.astype(np.float64)
+        self.dimension = problem.span.dimension
+        self.radius = float(problem.radius)
+        self.ref = self.reduce(problem.ref_params - self._center)
+
+    def embed(self, x: np.ndarray) -> np.ndarray:
+        """θ = c + Qx: (..., r) to (..., d)."""
+        return np.asarray(self._center + self.lift(x))
+
+    def lift(self, v: np.ndarray) -> np.ndarray:
+        """Qv, a direction in S: (..., r) to (..., d)."""
+        return np.asarray(v @ self._basis.T)
+
+    def reduce(self, v: np.ndarray) -> np.ndarray:
+        """Qᵀv: (..., d) to (..., r)."""
+        return np.asarray(v @ self._basis)
+
+    def coordinates(self, theta: np.ndarray) -> np.ndarray:
+        """x of the point of C nearest to θ: (..., d) to (..., r)."""
+        return self.project(self.reduce(theta - self._center))
+
+    def reduce_matrix(self, matrix: np.ndarray) -> np.ndarray:
+        """QᵀMQ: (..., d, d) to (..., r, r)."""
+        return np.asarray(self._basis.T @ matrix @ self._basis)
+
+    def project(self, x: np.ndarray) -> np.ndarray:
+        """Nearest point of the ball: (..., r)."""
+        norm = np.linalg.norm(x, axis=-1, keepdims=True)
+        return np.asarray(x * (self.radius / np.maximum(norm, max(self.radius, 1e-300))))
+
+    def starts(self, count: int, rng: np.random.Generator) -> np.ndarray:
+        """Well-spread points of C, (about count, r).
+
+        The centre, θ_ref, boundary points along feature differences, then a
+        scrambled Sobol sequence: half of it uniform in the ball, a quarter on
+        the sphere, a quarter at log-uniform distances from θ_ref.
+        """
+        r = self.dimension
+        fixed = [np.zeros((1, r)), self.ref[None, :], self._along_differences(count // 8, rng)]
+        size = 1 << max(count - 1, 1).bit_length()
+        cube = qmc.Sobol(r + 1, rng=rng).random(size)
+        normal = np.sqrt(2.0) * _erfinv(2.0 * cube[:, :r] - 1.0)
+        unit = normal / np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-300)
+        level = cube[:, r:]
+        a, b = size // 2, 3 * size // 4
+        fixed += [
+            unit[:a] * self.radius * level[:a] ** (1.0 / max(r, 1)),
+            unit[a:b] * self.radius,
+            self.ref + unit[b:] * self.radius * 10.0 ** (-4.0 * level[b:]),
+        ]
+        return self.project(np.concatenate(fixed))
+
+    def _along_differences(self, count: int, rng: np.random.Generator) -> np.ndarray:
+        rows = []
+        for block in self.problem.blocks():
+            delta = self.reduce(pairwise_rows(block.features, count, rng))
+            norm = np.linalg.norm(delta, axis=1, keepdims=True)
+            keep = norm[:, 0] > 0
+            rows.append(delta[keep] / norm[keep] * self.radius)
+        out = np.concatenate(rows)
+        return out[rng.permutation(len(out))[: max(count, 1)]]
+
+
+def pairwise_rows(features: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+    """At most ``count`` random within-prompt differences φ_k − φ_l, k ≠ l: (·, d)."""
+    n, m, _ = features.shape
+    if n * m * (m - 1) <= count:
+        k, j = np.nonzero(pairwise(np.arange(m)))
+        return np.asarray(features[:, k] - features[:, j]).reshape(-1, features.shape[-1])
+    x, k, j = rng.integers(n, size=count), rng.integers(m, size=count), rng.integers(m, size=count)
+    return np.asarray(features[x, k] - features[x, j])
+
+
+def _erfinv(u: np.ndarray) -> np.ndarray:
+    from scipy.special import erfinv
+
+    return np.asarray(erfinv(np.clip(u, -1 + 1e-15, 1 - 1e-15)))
