@@ -16,9 +16,16 @@ class InputError(ValueError):
 
     def __init__(self, field: str, value: Any, accepted: str) -> None:
         """Compose the message ``field = value: accepted``."""
-        shown = " ".join(str(value).split())
-        if len(shown) > 80:
-            shown = shown[:77] + "..."
-        super().__init__(f"{field} = {shown}: {' '.join(accepted.split())}")
+        try:
+            shown = str(value)
+        except (ValueError, RecursionError):  # an integer of thousands of digits, deep nesting
+            shown = f"a {type(value).__name__} too long to show"
+        super().__init__(f"{_line(field)} = {_line(shown)}: {_line(accepted, 400)}")
         self.field = field
         self.value = value
+
+
+def _line(text: str, length: int = 80) -> str:
+    """Text on one line, without control characters, cut to a length."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return line if len(line) <= length else line[: length - 3] + "..."

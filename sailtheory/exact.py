@@ -24,6 +24,7 @@ from sailtheory.errors import InputError
 from sailtheory.numbers import Array, NumberSystem
 
 TYPED_DIGITS = 12
+_DEEPEST = 4
 _NUMBER = re.compile(r"[+-]?\d{1,400}(/\d{1,400}|(\.\d{1,400})?([eE][+-]?\d{1,3})?)")
 _ACCEPTED = "a finite number or a fraction such as '1/3' is expected"
 
@@ -60,9 +61,11 @@ def to_fraction(value: Any, field: str) -> Fraction:
     else:
         raise InputError(field, value, _ACCEPTED)
     try:
-        float(exact)
+        lost = bool(exact) and float(exact) == 0
     except OverflowError:
-        raise InputError(field, value, "the number must fit float64") from None
+        lost = True
+    if lost:
+        raise InputError(field, value, "the number must fit float64")
     return exact
 
 
@@ -92,7 +95,10 @@ def read_array(data: Any, field: str, ndim: int | tuple[int, ...]) -> np.ndarray
             raise InputError(field + place, array[tuple(bad[0])], _ACCEPTED)
     else:
         _depth(data, field)
-        nested = np.array(data, dtype=object)
+        try:
+            nested = np.array(data, dtype=object)
+        except ValueError:  # arrays of unlike shapes in a list
+            raise InputError(field, "ragged arrays", "rows of one length are expected") from None
         array = np.empty(nested.shape, dtype=object)
         for index in np.ndindex(nested.shape):
             place = "".join(f"[{i}]" for i in index)
@@ -129,20 +135,27 @@ def rank(rows: np.ndarray) -> int:
     from flint import fmpq, fmpq_mat
 
     entries = [fmpq(x.numerator, x.denominator) for x in rows.flat]
-    return int(fmpq_mat(*rows.shape, entries).rank())
+    n, d = rows.shape
+    return int(fmpq_mat(n, d, entries).rank())
 
 
-def _depth(data: Any, field: str) -> int:
+def _length(row: Any) -> int:
+    """The length of a row, -1 for a single entry."""
+    if isinstance(row, np.ndarray):
+        return len(row) if row.ndim else -1
+    return len(row) if isinstance(row, Sequence) and not isinstance(row, str) else -1
+
+
+def _depth(data: Any, field: str, level: int = 0) -> int:
     """Depth of a nested sequence; refuses rows of unequal length or depth."""
     if isinstance(data, np.ndarray):
         return int(data.ndim)
     if isinstance(data, str) or not isinstance(data, Sequence):
         return 0
-    lengths = {
-        len(row) if isinstance(row, (Sequence, np.ndarray)) and not isinstance(row, str) else -1
-        for row in data
-    }
-    depths = {_depth(row, f"{field}[{i}]") for i, row in enumerate(data)}
+    if level == _DEEPEST:
+        raise InputError(field, "nested brackets", f"at most {_DEEPEST} levels are expected")
+    lengths = {_length(row) for row in data}
+    depths = {_depth(row, f"{field}[{i}]", level + 1) for i, row in enumerate(data)}
     if len(lengths) > 1 or len(depths) > 1:
         found = f"rows of lengths {sorted(max(k, 1) for k in lengths)}"
         raise InputError(field, found, "rows of one length are expected")

@@ -219,11 +219,7 @@ def curvature_gradient(
     slope = payoff.first * beta + payoff.second * (beta * beta)
     both = payoff.value + payoff.first * beta
     reach = touched[..., :, None] * policy[..., None, :]
-    on_scores = (
-        (mass * eta).sum(-1)
-        + 4 * (reach * both).sum(-2)
-        - 6 * total * policy * effect
-    )
+    on_scores = (mass * eta).sum(-1) + 4 * (reach * both).sum(-2) - 6 * total * policy * effect
     pull = 4 * reach * slope
     push = 2 * mass * (payoff.third * beta**3 - payoff.first * beta)
     on_features = pull.sum(-1) - pull.sum(-2) + push.sum(-1)
@@ -300,9 +296,7 @@ def kl_policy_ref_curvature_gradient(
 # --- self-preference with the gradient stopped (C06) -----------------------------------
 
 
-def stop_gradient_jacobian(
-    beta: Array, policy: Array, features: Array, payoff: Payoff
-) -> Array:
+def stop_gradient_jacobian(beta: Array, policy: Array, features: Array, payoff: Payoff) -> Array:
     """Jacobian of 2 Cov_π(g, φ) with g_k = E_l G_kl: (..., n, d, d).
 
     The score part is the symmetric score curvature; the rest, E_kl[φ_k βG'_kl Δ_klᵀ]

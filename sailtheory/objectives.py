@@ -313,9 +313,7 @@ class SAIL(OnPolicyObjective):
             ),
             cross=self._expect(
                 term(
-                    lambda at: formulas.cross_curvature(
-                        at.block.beta, at.policy, self._payoff(at)
-                    )
+                    lambda at: formulas.cross_curvature(at.block.beta, at.policy, self._payoff(at))
                 ),
                 theta,
             ),
@@ -394,9 +392,7 @@ class KLRefPolicy(BlockObjective):
 
     def _gradient(self, at: Point) -> Array:
         drift = formulas.logits(at.delta, at.block.features)
-        return formulas.kl_ref_policy_gradient(
-            at.xp, at.policy, at.ref, drift, at.block.features
-        )
+        return formulas.kl_ref_policy_gradient(at.xp, at.policy, at.ref, drift, at.block.features)
 
     def _eta(self, at: Point) -> Array:
         return formulas.pairwise(at.policy) * 0 + 1
@@ -426,7 +422,7 @@ class KLPolicyRef(BlockObjective):
         )
 
 
-def SAILRevKL(problem: PreferenceProblem, gamma: float) -> Objective:  # noqa: N802
+def SAILRevKL(problem: PreferenceProblem, gamma: float) -> Objective:
     """J_γ = J − γ E_x KL(π_ref‖π_θ): ``SAIL(problem) - gamma * KLRefPolicy(problem)``.
 
     Args:

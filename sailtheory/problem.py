@@ -5,6 +5,7 @@ See :mod:`sailtheory.problem_file` for TOML and NPZ.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -12,7 +13,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.spatial.distance import pdist, squareform
 
 from sailtheory import formulas
 from sailtheory.errors import InputError
@@ -29,6 +29,7 @@ from sailtheory.numbers import FLOAT64, Array, NumberSystem, numbers_of
 from sailtheory.preferences import BradleyTerry, PreferenceMatrix, Preferences
 
 _ROUNDING = 1e-12
+_LARGEST = 1e50  # so that no product of the data, such as β²(θᵀφ)², overflows
 
 
 class Block(NamedTuple):
@@ -71,12 +72,12 @@ class Span:
     @property
     def dimension(self) -> int:
         """The rank r of S."""
-        return self.basis.shape[1]
+        return int(self.basis.shape[1])
 
     @property
     def is_full(self) -> bool:
         """Whether S is all of R^d."""
-        return self.basis.shape[0] == self.dimension
+        return bool(self.basis.shape[0] == self.dimension)
 
     def project(self, vector: np.ndarray) -> np.ndarray:
         """Orthogonal projection onto S: (..., d)."""
@@ -137,9 +138,13 @@ class PreferenceProblem:
         self.beta = read_number(beta, "beta")
         if self.beta <= 0:
             raise InputError("beta", float(self.beta), "β > 0 is required")
+        if not 1 / _LARGEST <= self.beta <= _LARGEST:
+            accepted = f"a number from {1 / _LARGEST:g} to {_LARGEST:g} is expected"
+            raise InputError("beta", float(self.beta), accepted)
         self.radius = read_number(radius, "radius")
         if self.radius < 0:
             raise InputError("radius", float(self.radius), "a radius ≥ 0 is required")
+        _expect_moderate(self.radius, "radius")
 
         self.features = tuple(_features(features[x], names[x]) for x in keep)
         self.dimension = self.features[0].shape[1]
@@ -198,15 +203,20 @@ class PreferenceProblem:
         """θ_ref projected onto c + S: (d,)."""
         center = self.center.astype(np.float64)
         offset = self.given_ref_params.astype(np.float64) - center
-        return self.given_ref_params.astype(np.float64) if self.span.is_full else center + self.span.project(offset)
+        return (
+            self.given_ref_params.astype(np.float64)
+            if self.span.is_full
+            else center + self.span.project(offset)
+        )
 
     @cached_property
     def span(self) -> Span:
         """S, its rank decided exactly where the features state exact values."""
         rows = np.concatenate([phi[1:] - phi[:1] for phi in self._centred_features])
         rows = rows if len(rows) else np.zeros((1, self.dimension))
-        _, singular, vt = np.linalg.svd(rows, full_matrices=True)
-        largest = singular.max(initial=0.0)
+        _, singular, vt = np.linalg.svd(rows, full_matrices=False)
+        # Rounding scales with the features, not with their differences.
+        largest = max(float(singular.max(initial=0.0)), self.feature_norm)
         tolerance = largest * max(rows.shape) * np.finfo(float).eps
         numerical = int((singular > tolerance).sum())
         if numerical == self.dimension:
@@ -225,14 +235,12 @@ class PreferenceProblem:
     @cached_property
     def feature_diameter(self) -> float:
         """D = max_x max_ij ‖φ_i − φ_j‖."""
-        return max(
-            float(pdist(phi.astype(float)).max(initial=0.0)) for phi in self.features
-        )
+        return max(float(_distances(phi.astype(float)).max()) for phi in self.features)
 
     @cached_property
     def z_max(self) -> float:
         """Z_max = β max_{x,i,j} [(c − θ_ref)ᵀΔ_ij + B‖Δ_ij‖], the exact range of z over C."""
-        return float(self.beta) * max(self.margin_ranges)
+        return float(self.beta) * float(self.margin_ranges.max())
 
     @cached_property
     def margin_ranges(self) -> np.ndarray:
@@ -240,7 +248,7 @@ class PreferenceProblem:
         offset = self.center.astype(float) - self.ref_params
         reach = []
         for phi in self._centred_features:
-            distance = squareform(pdist(phi))
+            distance = _distances(phi)
             reach.append((formulas.pairwise(phi @ offset) + float(self.radius) * distance).max())
         return np.array(reach)
 
@@ -306,6 +314,7 @@ class PreferenceProblem:
         vector = read_array(data, field, 1)
         if len(vector) != self.dimension:
             raise InputError(field, f"{len(vector)} entries", f"{self.dimension} are expected")
+        _expect_moderate(vector, field)
         return vector
 
     def _check_reference(self) -> None:
@@ -356,6 +365,13 @@ class PreferenceProblem:
         return np.ones(self.responses[x]) if base is None else base
 
 
+def _distances(points: np.ndarray) -> np.ndarray:
+    """Euclidean distances between rows, (m, m), without an (m, m, d) array."""
+    from scipy.spatial.distance import pdist, squareform  # slow to import
+
+    return np.asarray(squareform(pdist(points)))
+
+
 def _to_torch(xp: NumberSystem, block: Block) -> Block:
     """The float64 block as tensors."""
     return Block(*(f if i in (0, 6) else xp.asarray(f) for i, f in enumerate(block)))
@@ -364,15 +380,22 @@ def _to_torch(xp: NumberSystem, block: Block) -> Block:
 def _length(data: Any, field: str) -> int:
     if isinstance(data, np.ndarray) and data.ndim != 3:
         raise InputError(field, f"shape {data.shape}", "an (n, m, d) array or a list of arrays")
-    if isinstance(data, (str, bytes, dict)) or not hasattr(data, "__len__"):
+    if not _is_sequence(data):
         raise InputError(field, data, "one entry a prompt is expected")
     return len(data)
 
 
+def _is_sequence(data: Any) -> bool:
+    if isinstance(data, np.ndarray):
+        return data.ndim > 0
+    return isinstance(data, Sequence) and not isinstance(data, (str, bytes))
+
+
 def _expect_length(data: Any, n: int, field: str) -> None:
-    if isinstance(data, (str, bytes, dict)) or not hasattr(data, "__len__") or len(data) != n:
-        found = f"{len(data)} entries" if hasattr(data, "__len__") else data
-        raise InputError(field, found, f"{n} are expected, one a prompt")
+    if not _is_sequence(data):
+        raise InputError(field, data, f"{n} entries are expected, one a prompt")
+    if len(data) != n:
+        raise InputError(field, f"{len(data)} entries", f"{n} are expected, one a prompt")
 
 
 def _weights(data: Any, n: int, notes: list[str]) -> list[float | Fraction]:
@@ -383,7 +406,7 @@ def _weights(data: Any, n: int, notes: list[str]) -> list[float | Fraction]:
     for x, w in enumerate(weights):
         if w < 0:
             raise InputError(f"prompts[{x}].weight", float(w), "a weight ≥ 0 is required")
-    total = float(sum(weights))
+    total = sum(float(w) for w in weights)
     if total == 0:
         raise InputError("weights", "all zero", "at least one positive weight is required")
     if abs(total - 1) > _ROUNDING:
@@ -397,7 +420,14 @@ def _features(data: Any, name: str) -> np.ndarray:
         raise InputError(
             f"{name}.features", f"shape {phi.shape}", "at least one response and one column"
         )
+    _expect_moderate(phi, f"{name}.features")
     return phi
+
+
+def _expect_moderate(values: Any, field: str) -> None:
+    largest = float(np.abs(values).max())
+    if largest > _LARGEST:
+        raise InputError(field, largest, f"a magnitude of at most {_LARGEST:g} is expected")
 
 
 def _preferences(data: Any, m: int, name: str) -> Preferences:

@@ -24,9 +24,9 @@ or ``preferences``, the flattened matrices one after another.
 from __future__ import annotations
 
 import io
+import itertools
 import os
 import tomllib
-import zipfile
 from collections.abc import Iterable
 from decimal import Decimal
 from fractions import Fraction
@@ -36,6 +36,7 @@ from typing import Any
 import numpy as np
 
 from sailtheory.errors import InputError
+from sailtheory.exact import TYPED_DIGITS
 from sailtheory.numbers import FLOAT64
 from sailtheory.preferences import BradleyTerry, PreferenceMatrix
 from sailtheory.problem import PreferenceProblem
@@ -57,12 +58,15 @@ def load(path: str | Path) -> PreferenceProblem:
     path = Path(path)
     try:
         content = path.read_bytes()
-    except OSError as error:
-        raise InputError("file", path, error.strerror or "it cannot be read") from None
+    except (OSError, ValueError) as error:
+        raise InputError("file", path, _reason(error)) from None
     if path.suffix == ".npz":
         return _from_npz(content, path)
     if path.suffix == ".toml":
-        return loads(content.decode("utf-8", "replace"), str(path))
+        try:
+            return loads(content.decode(), str(path))
+        except UnicodeDecodeError as error:
+            raise InputError("file", path, f"not UTF-8 text: {error}") from None
     raise InputError("file", path, "a .toml or .npz file is expected")
 
 
@@ -70,7 +74,8 @@ def save(problem: PreferenceProblem, path: str | Path) -> None:
     """Write a problem; the suffix chooses TOML or NPZ. Replaces the file atomically.
 
     Raises:
-        InputError: Another suffix; or NPZ for data that float64 does not hold.
+        InputError: Another suffix; NPZ for data that it does not hold (fractions, or
+            rewards beside matrices); or a file that cannot be written.
     """
     path = Path(path)
     if path.suffix == ".toml":
@@ -80,14 +85,18 @@ def save(problem: PreferenceProblem, path: str | Path) -> None:
     else:
         raise InputError("file", path, "a .toml or .npz file is expected")
     partial = path.with_name(path.name + ".tmp")
-    partial.write_bytes(content)
-    os.replace(partial, path)
+    try:
+        partial.write_bytes(content)
+        os.replace(partial, path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise InputError("file", path, _reason(error)) from None
 
 
 def loads(text: str, source: str = "problem") -> PreferenceProblem:
     """Read a problem from TOML text; ``source`` names it in messages."""
     try:
-        data = tomllib.loads(text, parse_float=Decimal)
+        data = tomllib.loads(text, parse_float=_literal)
     except (tomllib.TOMLDecodeError, RecursionError, ValueError, ArithmeticError) as error:
         raise InputError("file", source, f"not valid TOML: {error}") from None
     _known(data, _TOP_KEYS, "")
@@ -135,7 +144,18 @@ def dumps(problem: PreferenceProblem) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)
+
+
 # --- TOML ---------------------------------------------------------------------
+
+
+def _literal(text: str) -> Decimal | float:
+    """A decimal as typed; one of more digits than people type is a stored float64."""
+    value = Decimal(text)
+    digits = value.as_tuple().digits
+    return float(text) if value.is_finite() and len(digits) > TYPED_DIGITS else value
 
 
 def _read_preferences(prompt: dict[str, Any], x: int) -> Any:
@@ -195,6 +215,9 @@ def _to_npz(problem: PreferenceProblem) -> bytes:
     }  # fmt: skip
     if all(isinstance(model, BradleyTerry) for model in models):
         arrays["rewards"] = np.concatenate([model.rewards for model in models])  # type: ignore[attr-defined]
+    elif any(isinstance(model, BradleyTerry) for model in models):
+        raise InputError("preferences", "rewards and matrices",
+                         "NPZ holds one kind for all prompts: save as .toml")  # fmt: skip
     else:
         arrays["preferences"] = np.concatenate(
             [
@@ -216,10 +239,10 @@ def _from_npz(content: bytes, path: Path) -> PreferenceProblem:
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as archive:
             _known(archive.files, _ARRAY_KEYS, "")
-            arrays = {key: archive[key] for key in archive.files}
+            arrays = {key: np.asarray(archive[key]) for key in archive.files}
     except InputError:
         raise
-    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile, zipfile.error) as error:
+    except Exception as error:  # zipfile, zlib and numpy raise a dozen kinds on damaged files
         raise InputError("file", path, f"not a readable NPZ of plain arrays: {error}") from None
     for key, array in arrays.items():
         if array.dtype.kind not in "fiu":
@@ -228,7 +251,7 @@ def _from_npz(content: bytes, path: Path) -> PreferenceProblem:
     features = _required(arrays, "features", "")
     if features.ndim != 2 or len(features) != offsets[-1]:
         raise InputError("features", f"shape {features.shape}", f"({offsets[-1]}, d) is expected")
-    prompts = list(zip(offsets[:-1], offsets[1:], strict=True))
+    prompts = list(itertools.pairwise(offsets))
     return PreferenceProblem(
         features=[features[a:b] for a, b in prompts],
         preferences=_preferences_of(arrays, prompts),

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from enum import Enum
+from enum import StrEnum
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,7 @@ from sailtheory.objectives import Objective
 from sailtheory.problem import PreferenceProblem
 
 
-class Outcome(str, Enum):
+class Outcome(StrEnum):
     """What a check found."""
 
     HOLDS = "holds"
@@ -33,7 +33,7 @@ class Outcome(str, Enum):
     UNDECIDED = "undecided"
 
 
-class Strength(str, Enum):
+class Strength(StrEnum):
     """What a verdict rests on; compare with :attr:`rank`."""
 
     PROVED = "proved"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,15 @@ from sailtheory.landscape.domain import Domain
 from sailtheory.landscape.search import Search, SearchResult
 from sailtheory.objectives import SAIL, KLRefPolicy, Objective
 from sailtheory.problem import PreferenceProblem
-from sailtheory.verdict import Evidence, Outcome, Strength, Verdict, Witness, conclude, curvature_sign
+from sailtheory.verdict import (
+    Evidence,
+    Outcome,
+    Strength,
+    Verdict,
+    Witness,
+    conclude,
+    curvature_sign,
+)
 
 
 def largest_curvature(
@@ -107,28 +115,33 @@ class Curvature:
 def _supremum(
     objective: Objective,
     search: Search,
+    extra_starts: np.ndarray | None,
     measure: Callable[[Objective, Domain, np.ndarray], tuple[np.ndarray, np.ndarray]],
     slope: Callable[[np.ndarray], np.ndarray],
 ) -> Curvature:
     domain = search.domain
     if domain.dimension == 0:
         return Curvature(None, domain.embed(np.zeros(0)), np.zeros(domain.problem.dimension), None)
-    found = search.maximise(lambda theta: measure(objective, domain, theta)[0], slope)
+    found = search.maximise(lambda theta: measure(objective, domain, theta)[0], slope, extra_starts)
     direction = measure(objective, domain, found.theta)[1]
     return Curvature(found.value, found.theta, direction, found)
 
 
-def largest_curvature_on(objective: Objective, search: Search) -> Curvature:
+def largest_curvature_on(
+    objective: Objective, search: Search, extra_starts: np.ndarray | None = None
+) -> Curvature:
     """sup over C of λ_max(∇²) on S, by search."""
 
     def slope(theta: np.ndarray) -> np.ndarray:
         _, v = largest_curvature(objective, search.domain, theta)
         return np.asarray(objective.curvature_gradient(theta, v))
 
-    return _supremum(objective, search, largest_curvature, slope)
+    return _supremum(objective, search, extra_starts, largest_curvature, slope)
 
 
-def relative_curvature_on(objective: Objective, search: Search) -> Curvature:
+def relative_curvature_on(
+    objective: Objective, search: Search, extra_starts: np.ndarray | None = None
+) -> Curvature:
     """Sup over C of the generalised λ_max(∇², F̄) on S: γ* for SAIL, by search."""
     fisher = KLRefPolicy(search.domain.problem)
 
@@ -137,50 +150,60 @@ def relative_curvature_on(objective: Objective, search: Search) -> Curvature:
         lift = objective.curvature_gradient(theta, v)
         return np.asarray(lift - value[..., None] * fisher.curvature_gradient(theta, v))
 
-    return _supremum(objective, search, relative_curvature, slope)
+    return _supremum(objective, search, extra_starts, relative_curvature, slope)
 
 
-def concavity(objective: Objective, worst: Curvature, guaranteed: bool = False) -> Verdict | None:
+def concavity(
+    objective: Objective,
+    worst: Curvature,
+    others: Sequence[Curvature] = (),
+    guaranteed: bool = False,
+) -> tuple[Verdict | None, Curvature]:
     """Is the objective concave on C?
 
     Args:
         objective: The objective.
-        worst: Its largest curvature, from :func:`largest_curvature_on`, or a point
-            and direction where it was found to be positive.
-        guaranteed: Whether a theorem proves concavity here (γ > K_B, C11).
+        worst: Its largest curvature, from :func:`largest_curvature_on`.
+        others: Further points and directions along which it may be convex.
+        guaranteed: Whether a theorem proves concavity here (γ ≥ K_B, C11).
 
     Returns:
-        ``refuted`` when the largest curvature found is positive and ball
-        arithmetic confirms the sign; ``holds`` proved by theorem or supported
-        by the search; ``undecided`` when a positive sign cannot be confirmed.
-        None when S = {0}.
+        The verdict, None when S = {0}: ``refuted`` when ball arithmetic confirms
+        a positive curvature; ``holds`` proved by theorem or supported by the
+        search; ``undecided`` when a positive sign cannot be confirmed. With it,
+        the point it rests on.
     """
     if worst.value is None or worst.search is None:
-        return None
-    sign = 0
-    if worst.value > 0:
-        sign = curvature_sign(objective, worst.theta, worst.direction)
-    effort = f"{worst.search.evaluations} points, {worst.search.starts} starts"
-    found = f"largest curvature found {worst.value:.6g}"
-    if sign > 0:
-        witness = Witness(
-            problem=objective.problem,
-            theta=worst.theta,
-            statement="vᵀ∇²v > 0 at θ along v: not concave",
-            value=worst.value,
-            replay=lambda: curvature_sign(objective, worst.theta, worst.direction) > 0,
-            data={"direction": worst.direction.tolist()},
-        )
-        detail = f"{found}; its sign at θ is confirmed in ball arithmetic"
-        return conclude([Evidence("exact", detail, Outcome.REFUTED, Strength.PROVED, witness)])
+        return None, worst
+    for point in (worst, *others):
+        if curvature_sign(objective, point.theta, point.direction) > 0:
+            return conclude([_refutation(objective, point)]), point
     evidence = []
     if guaranteed:
-        evidence.append(
-            Evidence("argument", "γ > K_B (C11)", Outcome.HOLDS, Strength.PROVED)
-        )
-    outcome = Outcome.UNDECIDED if worst.value > 0 and sign == 0 else Outcome.HOLDS
-    evidence.append(Evidence("search", f"{found}; {effort}", outcome, Strength.SUPPORTED))
-    return conclude(evidence)
+        evidence.append(Evidence("argument", "γ ≥ K_B (C11)", Outcome.HOLDS, Strength.PROVED))
+    outcome = Outcome.HOLDS if worst.value <= 0 else Outcome.UNDECIDED
+    detail = (
+        f"largest curvature found {worst.value:.6g} over {worst.search.evaluations} points "
+        f"from {worst.search.starts} starts"
+    )
+    evidence.append(Evidence("search", detail, outcome, Strength.SUPPORTED))
+    return conclude(evidence), worst
+
+
+def _refutation(objective: Objective, point: Curvature) -> Evidence:
+    """Positive curvature at one point, confirmed in ball arithmetic."""
+    v = point.direction / np.linalg.norm(point.direction)
+    value = float(v @ objective.hessian(point.theta) @ v)
+    witness = Witness(
+        problem=objective.problem,
+        theta=point.theta,
+        statement="vᵀ∇²v > 0 at θ along v: not concave",
+        value=value,
+        replay=lambda: curvature_sign(objective, point.theta, point.direction) > 0,
+        data={"direction": v.tolist()},
+    )
+    detail = f"curvature {value:.6g} > 0 at θ, its sign confirmed in ball arithmetic"
+    return Evidence("exact", detail, Outcome.REFUTED, Strength.PROVED, witness)
 
 
 def gamma_star(problem: PreferenceProblem, effort: str = "quick", seed: int = 0) -> Curvature:

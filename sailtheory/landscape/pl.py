@@ -64,7 +64,9 @@ def pl_ratio(
     progress, _ = _progress(domain, theta, g, kind, smoothness)
     gap = best - objective.value(theta)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(np.where(gap > _GAP_FLOOR * (1 + abs(best)), progress / (2 * gap), np.nan))
+        return np.asarray(
+            np.where(gap > _GAP_FLOOR * (1 + abs(best)), progress / (2 * gap), np.nan)
+        )
 
 
 def _progress(

@@ -22,6 +22,7 @@ _STEPS = {"quick": 40, "full": 120}
 _BUDGET = {"quick": 4e7, "full": 4e8}
 _KEPT = {"quick": 12, "full": 32}
 _POLISHED = {"quick": 3, "full": 8}
+_POLISH_STEPS = {"quick": 40, "full": 120}
 _POLISH_DIMENSION = 64
 
 
@@ -84,7 +85,7 @@ class Search:
             gradient: θ (k, d) to (k, d); central differences are used without it.
             extra_starts: Further points θ (k, d) to try; projected onto C.
         """
-        run = _Run(self.domain, function, gradient)
+        run = _Run(self.domain, function, gradient, _POLISH_STEPS[self.effort])
         x = self.domain.starts(self.count, np.random.default_rng(self.seed))
         if extra_starts is not None:
             x = np.concatenate([x, self.domain.coordinates(np.atleast_2d(extra_starts))])
@@ -106,8 +107,11 @@ class Search:
 class _Run:
     """One maximisation: counts evaluations and remembers the best point."""
 
-    def __init__(self, domain: Domain, function: Function, gradient: Function | None) -> None:
+    def __init__(
+        self, domain: Domain, function: Function, gradient: Function | None, polish_steps: int
+    ) -> None:
         self.domain = domain
+        self._polish_steps = polish_steps
         self._function = function
         self._gradient = gradient
         self.evaluations = 0
@@ -143,9 +147,7 @@ class _Run:
         g = (around[:, 0] - around[:, 1]) / (2 * h)
         return np.where(np.isfinite(g), g, 0.0)
 
-    def climb(
-        self, x: np.ndarray, values: np.ndarray, steps: int
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def climb(self, x: np.ndarray, values: np.ndarray, steps: int) -> tuple[np.ndarray, np.ndarray]:
         """Projected ascent from all points at once, each with its own step length."""
         length = np.full(len(x), 0.1 * self.domain.radius)
         g = self.slope(x)
@@ -181,16 +183,14 @@ class _Run:
             jac=lambda y: -radius * self.slope(self.domain.project(radius * y)[None, :])[0],
             method="SLSQP",
             constraints=[{"type": "ineq", "fun": lambda y: 1.0 - y @ y, "jac": lambda y: -2.0 * y}],
-            options={"maxiter": 100, "ftol": 1e-16},
+            options={"maxiter": self._polish_steps, "ftol": 1e-16},
         )
         return -float(reached.fun) if reached.fun < 1e299 else -np.inf
 
     def result(self, starts: int, spread: tuple[float, ...]) -> SearchResult:
         """Freeze the best point."""
         theta = self.domain.embed(self.best_x)
-        return SearchResult(
-            theta, self.best, self.evaluations, starts, tuple(self.trace), spread
-        )
+        return SearchResult(theta, self.best, self.evaluations, starts, tuple(self.trace), spread)
 
 
 def _distinct(x: np.ndarray, values: np.ndarray, keep: int, radius: float) -> np.ndarray:

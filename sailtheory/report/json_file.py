@@ -1,0 +1,42 @@
+"""JSON output: finite numbers only, written atomically."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from sailtheory.errors import InputError
+
+
+def write(data: dict[str, Any], target: str) -> None:
+    """Write JSON to a file, or to standard output when ``target`` is ``-``.
+
+    Raises:
+        InputError: The file cannot be written.
+    """
+    text = json.dumps(_finite(data), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    if target == "-":
+        sys.stdout.write(text)
+        return
+    path = Path(target)
+    partial = path.with_name(path.name + ".tmp")
+    try:
+        partial.write_text(text, encoding="utf-8")
+        os.replace(partial, path)
+    except OSError as error:
+        raise InputError("json", target, error.strerror or "it cannot be written") from None
+
+
+def _finite(value: Any) -> Any:
+    """The same data with null for numbers that JSON cannot hold."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

@@ -1,0 +1,173 @@
+"""Terminal output with rich."""
+
+from __future__ import annotations
+
+import numpy as np
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from sailtheory.check import Report
+from sailtheory.claims import Result
+from sailtheory.frontier import Frontier
+from sailtheory.landscape.concavity import Curvature
+from sailtheory.report.words import number, summary
+from sailtheory.verdict import Outcome, Strength, Verdict
+
+_STYLE = {Outcome.HOLDS: "green", Outcome.REFUTED: "red", Outcome.UNDECIDED: "yellow"}
+_USE = {
+    "instance": ("γ* (this problem)", "the least γ that works here, found by search: to tune by"),
+    "relative": ("K_B (theorem)", "proved for every problem of this β and Z_max: to be sure"),
+    "closed_form": ("closed form", "the same from β, D, B alone: to set γ before seeing data"),
+    "absolute": ("absolute (C10)", "exponential in B, for comparison with the literature only"),
+}
+
+
+def verdict_text(verdict: Verdict | None) -> str:
+    """``holds (proved)`` in colour; an em dash for a null quantity."""
+    if verdict is None:
+        return "—"
+    strength = f" ({verdict.strength.value})" if verdict.strength else ""
+    style = _STYLE[verdict.outcome]
+    return f"[{style}]{verdict.outcome.value}[/{style}]{strength}"
+
+
+def ledger_table() -> Table:
+    """An empty table for the results of ``verify``."""
+    table = Table(title="The ledger", title_justify="left", expand=False)
+    table.add_column("id", no_wrap=True)
+    table.add_column("claim", min_width=24)
+    table.add_column("verdict", no_wrap=True)
+    table.add_column("strength", no_wrap=True)
+    table.add_column("evidence", overflow="fold", min_width=24)
+    table.add_column("expected", no_wrap=True)
+    table.add_column("s", justify="right", no_wrap=True)
+    return table
+
+
+def add_result(table: Table, result: Result) -> None:
+    """One row of the ledger."""
+    outcome, strength = result.verdict.outcome, result.verdict.strength
+    style = _STYLE[outcome]
+    expected = result.claim.expected.value
+    table.add_row(
+        result.claim.id,
+        escape(result.claim.title),
+        f"[{style}]{outcome.value}[/{style}]",
+        strength.value if strength else "—",
+        escape(_deciding(result.verdict)),
+        expected if result.as_expected else f"[bold red]{expected}[/bold red]",
+        f"{result.seconds:.1f}",
+    )
+
+
+def _deciding(verdict: Verdict) -> str:
+    """The detail of the strongest evidence for the outcome, and how much more there is."""
+
+    def rank(i: int) -> tuple[bool, int, int]:
+        piece = verdict.evidence[i]
+        strength = piece.strength or Strength.SUPPORTED
+        return piece.outcome is verdict.outcome, strength.rank, -i
+
+    if not verdict.evidence:
+        return "none"
+    best = max(range(len(verdict.evidence)), key=rank)
+    more = len(verdict.evidence) - 1
+    return verdict.evidence[best].detail + (f"  [+{more} more]" if more else "")
+
+
+def print_report(console: Console, report: Report) -> None:
+    """The result of ``check``."""
+    problem = report.problem
+    console.print(escape(repr(problem)))
+    for note in problem.notes:
+        console.print(f"[yellow]note[/yellow] {escape(note)}")
+    console.print(
+        f"S has dimension {problem.span.dimension} of {problem.dimension}"
+        f"{'' if problem.span.exact else ' (decided numerically)'}; L = "
+        f"{number(problem.feature_norm)}, D = {number(problem.feature_diameter)}, "
+        f"Z_max = {number(problem.z_max)}"
+    )
+    given = "" if report.gamma_given else "  (not given: the closed-form threshold)"
+    console.print(f"γ = {number(report.gamma)}{given}\n")
+    console.print(_landscape(report))
+    console.print(_thresholds(report))
+    console.print(_price(report))
+    console.print(_constants(report))
+    console.print(f"\n[bold]{escape(summary(report))}[/bold]")
+
+
+def _landscape(report: Report) -> Table:
+    table = Table("statement on C", "verdict", "value", "at θ", title="Landscape",
+                  title_justify="left")  # fmt: skip
+    for name, (verdict, point) in (("J is concave", report.sail),
+                                   ("J_γ is concave", report.sail_revkl)):  # fmt: skip
+        largest = f"λ_max = {number(point.value)}"
+        table.add_row(name, verdict_text(verdict), largest, _point(point))
+    for name, pl in (("J_γ is plain PL", report.plain), ("J_γ is prox-PL", report.prox)):
+        at = "—" if pl.constant is None else _vector(pl.theta)
+        table.add_row(name, verdict_text(pl.verdict), f"μ ≤ {number(pl.constant)}", at)
+    return table
+
+
+def _thresholds(report: Report) -> Table:
+    table = Table("threshold", "γ", "when to use it", title="How large must γ be?",
+                  title_justify="left")  # fmt: skip
+    for key, (name, use) in _USE.items():
+        table.add_row(name, number(getattr(report.thresholds, key)), use)
+    return table
+
+
+def _price(report: Report) -> Table:
+    table = Table("γ", "win rate", "gain", "KL(π_ref‖π)", "maximiser",
+                  title="What the guarantee costs", title_justify="left")  # fmt: skip
+    rows = {
+        "zero": ("0", report.price.get("zero")),
+        "instance": (f"γ* = {number(report.thresholds.instance)}", report.price.get("instance")),
+        "gamma": (f"γ = {number(report.gamma)}", report.maximiser),
+        "relative": (f"K_B = {number(report.thresholds.relative)}", report.price.get("relative")),
+        "closed_form": (f"closed form = {number(report.thresholds.closed_form)}",
+                        report.price.get("closed_form")),
+    }  # fmt: skip
+    for name, best in rows.values():
+        if best is not None:
+            place = "on the boundary" if best.on_boundary else "inside"
+            kl = number(best.kl_ref_policy)
+            table.add_row(name, f"{best.win_rate:.4f}", f"{best.gain:.4f}", kl, place)
+    return table
+
+
+def _constants(report: Report) -> str:
+    mu = number(report.mu) if report.mu is not None else "none (needs γ > K_B)"
+    best = report.maximiser
+    return (
+        f"μ = {mu}, smoothness Λ = {number(report.smoothness)}, K⁻ = {number(report.k_minus)}; "
+        f"maximiser of J_γ at {_vector(best.theta)}, J_γ = {best.value:.6g}"
+    )
+
+
+def _point(point: Curvature) -> str:
+    return "—" if point.value is None else _vector(point.theta)
+
+
+def _vector(theta: np.ndarray) -> str:
+    shown = ", ".join(f"{x:.4g}" for x in theta[:4])
+    return f"({shown}{', …' if len(theta) > 4 else ''})"
+
+
+def print_frontier(console: Console, curve: Frontier) -> None:
+    """The result of ``frontier``."""
+    table = Table("γ", "win rate", "gain", "KL(π_ref‖π)", "J_γ concave", title="Frontier",
+                  title_justify="left")  # fmt: skip
+    for p in curve.points:
+        mark = {None: "—", False: "no", True: "found no counterexample"}[p.concave]
+        mark = "proved (C11)" if p.guaranteed and p.concave is not None else mark
+        table.add_row(number(p.gamma, 4), f"{p.win_rate:.4f}", f"{p.gain:.4f}",
+                      number(p.kl_ref_policy), mark)  # fmt: skip
+    console.print(table)
+    best = curve.affordable
+    console.print(
+        f"[bold]A loss of {curve.tolerance:g} in win rate affords γ ≤ {number(best.gamma, 4)} "
+        f"(win rate {best.win_rate:.4f}); γ* = {number(curve.instance)}, "
+        f"K_B = {number(curve.relative)}.[/bold]"
+    )

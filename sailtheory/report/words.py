@@ -1,0 +1,54 @@
+"""The verdict of ``check`` in words."""
+
+from __future__ import annotations
+
+from sailtheory.check import Report
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """A number as people write it; an em dash for None."""
+    if value is None:
+        return "—"
+    if value == 0 or 1e-3 <= abs(value) < 1e4:
+        return f"{value:.{digits}g}" if abs(value) < 1 else f"{value:.{max(digits, 4)}g}"
+    return f"{value:.{digits - 1}e}"
+
+
+def times(ratio: float) -> str:
+    """A ratio ≥ 1 in words: ``12 times``."""
+    return f"{ratio:.2g} times" if ratio < 10 else f"{ratio:,.0f} times"
+
+
+def summary(report: Report) -> str:
+    """One paragraph: γ against need and theorem, and what the guarantee costs."""
+    star, k_b = report.thresholds.instance, report.thresholds.relative
+    if star is None or k_b is None:
+        return "Every prompt offers one policy only (S = {0}): there is nothing to optimise."
+    sentences = [_against_need(report.gamma, star) + _against_theorem(report.gamma, k_b) + "."]
+    free, bound = report.price["zero"].gain, report.price["relative"].gain
+    verb = "falls" if bound < free else "goes"
+    sentences.append(
+        f"At the theorem's γ the gain in win rate {verb} from {free:.3f} (γ = 0) to {bound:.3f}."
+    )
+    return " ".join(sentences)
+
+
+def _against_need(gamma: float, star: float) -> str:
+    head = f"γ = {number(gamma)} is "
+    if star <= 0:
+        return head + f"more than this problem needs (γ* = {number(star)} ≤ 0: J itself is concave)"
+    if gamma >= star:
+        return head + f"{times(gamma / star)} what this problem needs (γ* = {number(star)})"
+    if gamma == 0:
+        return head + f"below what this problem needs (γ* = {number(star)})"
+    return head + f"{times(star / gamma)} below what this problem needs (γ* = {number(star)})"
+
+
+def _against_theorem(gamma: float, k_b: float) -> str:
+    if gamma > k_b:
+        share = f"{times(gamma / k_b)} what" if k_b > 0 else "more than"
+        return f" and {share} the theorem asks (K_B = {number(k_b)})"
+    if gamma == 0 or gamma == k_b:
+        relation = "exactly" if gamma == k_b else "below"
+        return f" and {relation} what the theorem asks (K_B = {number(k_b)})"
+    return f" and {times(k_b / gamma)} below what the theorem asks (K_B = {number(k_b)})"
