@@ -90,14 +90,13 @@ class Report:
         from sailtheory import __version__
 
         problem = self.problem
-        m = problem.responses
         return {
             "schema": SCHEMA,
             "version": __version__,
             "seed": self.seed,
             "problem": {
                 "prompts": problem.prompts,
-                "responses": m[0] if len(set(m)) == 1 else list(m),
+                "responses": list(problem.responses),
                 "dimension": problem.dimension,
                 "span_dimension": problem.span.dimension,
                 "beta": float(problem.beta),

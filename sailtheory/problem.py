@@ -425,7 +425,7 @@ def _features(data: Any, name: str) -> np.ndarray:
 
 
 def _expect_moderate(values: Any, field: str) -> None:
-    largest = float(np.abs(values).max())
+    largest = float(np.abs(np.asarray(values, dtype=np.float64)).max())
     if largest > _LARGEST:
         raise InputError(field, largest, f"a magnitude of at most {_LARGEST:g} is expected")
 

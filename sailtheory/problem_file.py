@@ -251,12 +251,15 @@ def _from_npz(content: bytes, path: Path) -> PreferenceProblem:
     features = _required(arrays, "features", "")
     if features.ndim != 2 or len(features) != offsets[-1]:
         raise InputError("features", f"shape {features.shape}", f"({offsets[-1]}, d) is expected")
+    base = arrays.get("base")
+    if base is not None and base.shape != (offsets[-1],):
+        raise InputError("base", f"shape {base.shape}", f"({offsets[-1]},) is expected")
     prompts = list(itertools.pairwise(offsets))
     return PreferenceProblem(
         features=[features[a:b] for a, b in prompts],
         preferences=_preferences_of(arrays, prompts),
         weights=arrays.get("weights"),
-        base=[arrays["base"][a:b] for a, b in prompts] if "base" in arrays else None,
+        base=None if base is None else [base[a:b] for a, b in prompts],
         beta=_scalar(arrays, "beta"),
         radius=_scalar(arrays, "radius"),
         ref_params=arrays.get("ref_params"),

@@ -1,0 +1,148 @@
+"""The command line as a user types it: output, exit codes, one line for bad input."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from sailtheory import PreferenceProblem, examples
+from sailtheory.cli import main
+from sailtheory.problem_file import dumps
+
+
+@pytest.fixture
+def problem_file(tmp_path):
+    path = tmp_path / "problem.toml"
+    path.write_text(examples.text("c04-weighted-reference"), encoding="utf-8")
+    return str(path)
+
+
+def test_example_prints_a_file_that_loads(capsys, tmp_path):
+    for name in examples.names():
+        assert main(["example", name]) == 0
+        path = tmp_path / f"{name}.toml"
+        path.write_text(capsys.readouterr().out, encoding="utf-8")
+        assert dumps(PreferenceProblem.load(path)) == dumps(examples.load(name))
+    assert main(["example"]) == 0
+    assert capsys.readouterr().out.split() == examples.names()
+
+
+def test_examples_cover_the_instances_of_the_theory():
+    names = " ".join(examples.names())
+    for part in ("c04-w", "c04-o", "c08", "c13", "c14", "c22", "averaged", "off-span",
+                 "bradley-terry", "tabular", "ragged", "large"):  # fmt: skip
+        assert part in names
+    large = examples.load("large")
+    assert (large.prompts, set(large.responses), large.dimension) == (64, {16}, 32)
+
+
+def test_check_json_to_standard_output_is_only_json(capsys, problem_file):
+    assert main(["check", problem_file, "--gamma", "0.05", "--json", "-"]) == 0
+    out, err = capsys.readouterr()
+    data = json.loads(out)
+    assert data["gamma"] == 0.05
+    assert data["concavity"]["sail"]["verdict"] == "refuted"
+    assert "How large must γ be?" in err
+
+
+def test_check_exits_0_whatever_the_verdict(capsys, problem_file):
+    for gamma in ("0", "0.05", "1"):
+        assert main(["check", problem_file, "--gamma", gamma]) == 0
+    assert "refuted (proved)" in capsys.readouterr().out
+
+
+def test_check_writes_json_and_repeats_itself(problem_file, tmp_path):
+    texts = []
+    for name in ("a.json", "b.json"):
+        target = tmp_path / name
+        assert main(["check", problem_file, "--json", str(target), "--seed", "4"]) == 0
+        texts.append(target.read_text(encoding="utf-8"))
+    assert texts[0] == texts[1]
+    assert json.loads(texts[0])["seed"] == 4
+
+
+def test_frontier(capsys, problem_file):
+    assert main(["frontier", problem_file, "--points", "6", "--json", "-"]) == 0
+    out, err = capsys.readouterr()
+    data = json.loads(out)
+    assert len(data["points"]) == 6
+    assert "affords γ ≤" in err
+
+
+def test_verify_exit_code_and_json(capsys, tmp_path):
+    target = tmp_path / "ledger.json"
+    assert main(["verify", "--claims", "C04,C05", "--json", str(target)]) == 0
+    out = capsys.readouterr().out
+    assert "C04" in out and "refuted" in out
+    data = json.loads(target.read_text(encoding="utf-8"))
+    assert [claim["id"] for claim in data["claims"]] == ["C04", "C05", "C05b"]
+    for claim in data["claims"]:
+        assert set(claim) == {
+            "id", "title", "verdict", "strength", "expected", "evidence", "seconds",
+        }  # fmt: skip
+        assert claim["verdict"] == claim["expected"]
+        assert all({"kind", "detail"} <= set(piece) for piece in claim["evidence"])
+
+
+def test_verify_exits_1_when_a_verdict_differs(monkeypatch, capsys):
+    from sailtheory import formulas
+
+    right = formulas.cross_curvature
+    monkeypatch.setattr(formulas, "cross_curvature", lambda *a: -right(*a))
+    assert main(["verify", "--claims", "C02,C03"]) == 1
+    assert "differ" in capsys.readouterr().out
+
+
+BAD = {
+    "missing file": (["check", "nowhere.toml"], "file = nowhere.toml"),
+    "wrong suffix": (["check", "problem.json"], "file = problem.json"),
+    "no argument": (["check"], "Missing argument"),
+    "unknown command": (["prove"], "prove"),
+    "unknown option": (["check", "{}", "--fast"], "--fast"),
+    "gamma text": (["check", "{}", "--gamma", "big"], "gamma = big"),
+    "gamma nan": (["check", "{}", "--gamma", "nan"], "gamma = nan"),
+    "gamma negative": (["check", "{}", "--gamma=-0.1"], "gamma = -0.1"),
+    "effort": (["check", "{}", "--effort", "max"], "effort = max"),
+    "seed text": (["check", "{}", "--seed", "x"], "seed = x"),
+    "seed negative": (["check", "{}", "--seed=-3"], "seed = -3"),
+    "json folder": (["check", "{}", "--json", "no/such/folder.json"], "json = no/such"),
+    "example": (["example", "nope"], "example = nope"),
+    "claim": (["verify", "--claims", "C99"], "claims = C99"),
+    "empty claims": (["verify", "--claims", ""], "claims ="),
+    "verify effort": (["verify", "--effort", "slow"], "effort = slow"),
+    "tolerance": (["frontier", "{}", "--tolerance", "2"], "tolerance = 2"),
+    "points": (["frontier", "{}", "--points", "1"], "points = 1"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_input_is_one_line_and_exit_code_2(name, capsys, problem_file):
+    arguments, message = BAD[name]
+    assert main([a.replace("{}", problem_file) for a in arguments]) == 2
+    out, err = capsys.readouterr()
+    assert message in err
+    assert err.count("\n") == 1
+    assert out == ""
+
+
+def test_malformed_file_is_one_line(capsys, tmp_path):
+    path = tmp_path / "bad.toml"
+    path.write_text("beta = 0.1\nradius = -1\n[[prompts]]\nfeatures=[[1],[0]]\nrewards=[0,1]\n")
+    assert main(["check", str(path)]) == 2
+    assert capsys.readouterr().err == "sailtheory: radius = -1.0: a radius ≥ 0 is required\n"
+
+
+def test_installed_command_and_light_import():
+    code = (
+        "import sys, sailtheory; heavy = {'torch', 'sympy', 'matplotlib'} & set(sys.modules);"
+        "sys.exit(len(heavy))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    shown = subprocess.run(
+        [sys.executable, "-m", "sailtheory.cli", "--version"], capture_output=True, text=True,
+        check=True,
+    )  # fmt: skip
+    assert shown.stdout == "sailtheory 0.1.0\n"
