@@ -149,9 +149,7 @@ def test_gamma_star_below_zero():
 def test_duplicate_responses_change_nothing_but_the_base():
     p = [[0.5, 0.9], [0.1, 0.5]]
     single = one_prompt([[1.0], [0.0]], p, base=[[2, 1]])
-    twice = one_prompt(
-        [[1.0], [1.0], [0.0]], [[0.5, 0.5, 0.9], [0.5, 0.5, 0.9], [0.1, 0.1, 0.5]]
-    )
+    twice = one_prompt([[1.0], [1.0], [0.0]], [[0.5, 0.5, 0.9], [0.5, 0.5, 0.9], [0.1, 0.1, 0.5]])
     # a duplicate of equal standing is not the same J (its tie with itself is a fair coin on
     # both), but here z = 0 and p = ½ for that pair, as for a response with itself
     first, second = check(single, 0.1).as_dict(), check(twice, 0.1).as_dict()

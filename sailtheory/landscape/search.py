@@ -18,11 +18,11 @@ from sailtheory.landscape.domain import Domain
 Function = Callable[[np.ndarray], np.ndarray]
 """θ (k, d) to (k,); nan or -inf where the quantity is not defined."""
 
-_STEPS = {"quick": 40, "full": 120}
-_BUDGET = {"quick": 4e7, "full": 4e8}
-_KEPT = {"quick": 12, "full": 32}
-_POLISHED = {"quick": 3, "full": 8}
-_POLISH_STEPS = {"quick": 40, "full": 120}
+_STEPS = {"light": 12, "quick": 40, "full": 120}
+_BUDGET = {"light": 6e5, "quick": 4e7, "full": 4e8}
+_KEPT = {"light": 6, "quick": 12, "full": 32}
+_POLISHED = {"light": 1, "quick": 3, "full": 8}
+_POLISH_STEPS = {"light": 20, "quick": 40, "full": 120}
 _POLISH_DIMENSION = 64
 
 
@@ -52,7 +52,7 @@ class Search:
 
     Args:
         domain: C.
-        effort: ``quick`` or ``full``.
+        effort: ``light`` (for one of many problems), ``quick`` or ``full``.
         seed: Seed of the starting points; equal seeds give equal results.
 
     Raises:
@@ -61,7 +61,7 @@ class Search:
 
     def __init__(self, domain: Domain, effort: str = "quick", seed: int = 0) -> None:
         if effort not in _STEPS:
-            raise InputError("effort", effort, "quick or full is expected")
+            raise InputError("effort", effort, "light, quick or full is expected")
         if not isinstance(seed, (int, np.integer)) or seed < 0:
             raise InputError("seed", seed, "an integer ≥ 0 is expected")
         self.domain = domain
@@ -77,6 +77,7 @@ class Search:
         function: Function,
         gradient: Function | None = None,
         extra_starts: np.ndarray | None = None,
+        enough: float = np.inf,
     ) -> SearchResult:
         """The largest value found of a function on C.
 
@@ -84,6 +85,7 @@ class Search:
             function: θ (k, d) to (k,).
             gradient: θ (k, d) to (k, d); central differences are used without it.
             extra_starts: Further points θ (k, d) to try; projected onto C.
+            enough: Stop as soon as a value above this is found.
         """
         run = _Run(self.domain, function, gradient, _POLISH_STEPS[self.effort])
         x = self.domain.starts(self.count, np.random.default_rng(self.seed))
@@ -91,13 +93,15 @@ class Search:
             x = np.concatenate([x, self.domain.coordinates(np.atleast_2d(extra_starts))])
         starts = len(x)
         values = run.evaluate(x)
-        if self.domain.dimension == 0 or self.domain.radius == 0.0:
+        if self.domain.dimension == 0 or self.domain.radius == 0.0 or run.best > enough:
             return run.result(starts, ())
         best = _distinct(x, values, _KEPT[self.effort], self.domain.radius)
-        x, values = run.climb(x[best], values[best], _STEPS[self.effort])
+        x, values = run.climb(x[best], values[best], _STEPS[self.effort], enough)
         order = np.argsort(-values)
         for i in order[: _POLISHED[self.effort]]:
-            if np.isfinite(values[i]) and self.domain.dimension <= _POLISH_DIMENSION:
+            if run.best > enough or self.domain.dimension > _POLISH_DIMENSION:
+                break
+            if np.isfinite(values[i]):
                 values[i] = max(values[i], run.polish(x[i]))
         ranked = np.sort(values[np.isfinite(values)])[::-1]
         fresh = np.abs(np.diff(ranked, prepend=np.inf)) > 1e-6 * (1e-12 + np.abs(ranked))
@@ -147,14 +151,16 @@ class _Run:
         g = (around[:, 0] - around[:, 1]) / (2 * h)
         return np.where(np.isfinite(g), g, 0.0)
 
-    def climb(self, x: np.ndarray, values: np.ndarray, steps: int) -> tuple[np.ndarray, np.ndarray]:
+    def climb(
+        self, x: np.ndarray, values: np.ndarray, steps: int, enough: float
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Projected ascent from all points at once, each with its own step length."""
         length = np.full(len(x), 0.1 * self.domain.radius)
         g = self.slope(x)
         for _ in range(steps):
             norm = np.linalg.norm(g, axis=1)
             active = (norm > 0) & (length > 1e-12 * self.domain.radius)
-            if not active.any():
+            if not active.any() or self.best > enough:
                 break
             trial = x.copy()
             move = length[active] / norm[active]

@@ -1,0 +1,260 @@
+"""Property-testing your own bounds: Hypothesis strategies and a counterexample finder.
+
+>>> from hypothesis import given
+>>> from sailtheory.testing import preference_problems, points_in_ball
+
+The strategies shrink towards few prompts, few responses, one dimension, features
+and rewards with few digits, β = 1 and B = 1, so that a failing example ends small.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Literal
+
+import numpy as np
+from hypothesis import HealthCheck, Phase, find, settings
+from hypothesis import strategies as st
+from hypothesis.errors import NoSuchExample
+
+from sailtheory.errors import InputError
+from sailtheory.landscape.domain import Domain
+from sailtheory.landscape.search import Search
+from sailtheory.preferences import BradleyTerry
+from sailtheory.problem import PreferenceProblem
+from sailtheory.verdict import Witness
+
+Kind = Literal["any", "bradley-terry", "deterministic"]
+Side = Callable[[PreferenceProblem, np.ndarray], np.ndarray]
+"""One side of an inequality: (problem, θ (k, d)) to (k,)."""
+
+_MODERATE = (0.05, 5.0)
+_EXTREME = (1e-4, 1e3)
+
+
+def _decimals(low: float, high: float, digits: int = 2) -> st.SearchStrategy[float]:
+    """Short decimals, which shrink to 0 (or the end nearest to it) and print exactly."""
+    scale = 10**digits
+    return st.integers(int(np.ceil(low * scale)), int(np.floor(high * scale))).map(
+        lambda k: k / scale
+    )
+
+
+def preference_matrices(m: int, kind: Kind = "any") -> st.SearchStrategy[np.ndarray]:
+    """Preference matrices p with p + pᵀ = 1.
+
+    Args:
+        m: Number of responses, at least 1.
+        kind: ``any``, ``deterministic`` (entries 0, ½, 1), or ``bradley-terry``.
+
+    Returns:
+        Strategy of (m, m) arrays; it shrinks to all ½.
+    """
+    if kind == "bradley-terry":
+        return st.lists(_decimals(-4, 4), min_size=m, max_size=m).map(_bradley_terry)
+    pairs = m * (m - 1) // 2
+    entry = (
+        st.sampled_from([0.5, 1.0, 0.0])
+        if kind == "deterministic"
+        else (st.integers(0, 50).flatmap(lambda k: st.sampled_from([0.5 + k / 100, 0.5 - k / 100])))
+    )
+    return st.lists(entry, min_size=pairs, max_size=pairs).map(lambda upper: _matrix(m, upper))
+
+
+def _matrix(m: int, upper: list[float]) -> np.ndarray:
+    p = np.full((m, m), 0.5)
+    p[np.triu_indices(m, 1)] = upper
+    return np.asarray(np.triu(p, 1) + np.tril(1 - p.T, -1) + np.eye(m) / 2)
+
+
+def _bradley_terry(rewards: list[float]) -> np.ndarray:
+    from sailtheory.preferences import probabilities
+
+    return probabilities(BradleyTerry(np.array(rewards)))
+
+
+def policies(m: int, smallest: float = 1e-3) -> st.SearchStrategy[np.ndarray]:
+    """Probability vectors with every entry at least ``smallest``/m.
+
+    Args:
+        m: Number of responses.
+        smallest: In (0, 1].
+
+    Returns:
+        Strategy of (m,) arrays that sum to 1; it shrinks to the uniform policy.
+    """
+    weight = st.integers(0, 1000).map(lambda k: 1.0 - (1.0 - smallest) * k / 1000)
+    return st.lists(weight, min_size=m, max_size=m).map(lambda w: np.array(w) / np.sum(w))
+
+
+@st.composite
+def preference_problems(
+    draw: st.DrawFn,
+    *,
+    kind: Kind = "any",
+    max_prompts: int = 3,
+    max_responses: int = 4,
+    max_dimension: int = 3,
+    tabular: bool = False,
+    ragged: bool = True,
+    base_measure: bool = True,
+    degenerate: bool = False,
+    extreme: bool = False,
+    beta: float | None = None,
+    radius: float | None = None,
+) -> PreferenceProblem:
+    """Preference problems with features in [−1, 1]^d.
+
+    Args:
+        draw: Supplied by Hypothesis.
+        kind: Of preferences: ``any``, ``bradley-terry`` or ``deterministic``.
+        max_prompts: Largest n.
+        max_responses: Largest m.
+        max_dimension: Largest d.
+        tabular: One-hot features, d = m, equal m.
+        ragged: Whether prompts may differ in m.
+        base_measure: Whether ν may differ from uniform.
+        degenerate: Whether duplicate responses and single responses may occur.
+        extreme: β and B from 1e-4 to 1e3 instead of 0.05 to 5.
+        beta: Fixed β, or None to draw one.
+        radius: Fixed B, or None to draw one.
+    """
+    n = draw(st.integers(1, max_prompts))
+    smallest = 1 if degenerate else 2
+    sizes = st.integers(smallest, max(max_responses, smallest))
+    m = [draw(sizes)] * n if tabular or not ragged else [draw(sizes) for _ in range(n)]
+    d = m[0] if tabular else draw(st.integers(1, max_dimension))
+    low, high = _EXTREME if extreme else _MODERATE
+    scales = st.one_of(st.just(1.0), st.sampled_from(np.geomspace(low, high, 25).round(6).tolist()))
+    bound = draw(scales) if radius is None else radius
+    return PreferenceProblem(
+        features=[np.eye(k) if tabular else draw(_features(k, d, degenerate)) for k in m],
+        preferences=[draw(preference_matrices(k, kind)) for k in m],
+        weights=[draw(st.integers(1, 20)) for _ in m],
+        base=[draw(policies(k)) for k in m] if base_measure and draw(st.booleans()) else None,
+        beta=draw(scales) if beta is None else beta,
+        radius=bound,
+        ref_params=np.array(
+            [draw(_decimals(-1, 1)) for _ in range(d)]
+        ) * 0.5 * bound / np.sqrt(d),
+    )  # fmt: skip
+
+
+@st.composite
+def _features(draw: st.DrawFn, m: int, d: int, degenerate: bool) -> np.ndarray:
+    rows = st.lists(_decimals(-1, 1), min_size=d, max_size=d).map(tuple)
+    unique = not degenerate and m > 1
+    return np.array(draw(st.lists(rows, min_size=m, max_size=m, unique=unique)))
+
+
+@st.composite
+def points_in_ball(draw: st.DrawFn, problem: PreferenceProblem) -> np.ndarray:
+    """Points θ of C, a third of them on its boundary; shrinks to the centre: (d,)."""
+    domain = Domain(problem)
+    x = np.array([draw(_decimals(-1, 1, 3)) for _ in range(domain.dimension)])
+    norm = float(np.linalg.norm(x)) if domain.dimension else 0.0
+    if norm > 1 or (norm > 0 and draw(st.integers(0, 2)) == 2):
+        x = x / norm
+    return domain.embed(domain.radius * x)
+
+
+def find_counterexample(
+    lhs: Side,
+    rhs: Side,
+    problem_or_strategy: PreferenceProblem | st.SearchStrategy[PreferenceProblem],
+    *,
+    tolerance: float = 1e-9,
+    effort: str | None = None,
+    seed: int = 0,
+    max_examples: int = 200,
+) -> Witness | None:
+    """Look for a point of C where ``lhs ≤ rhs`` fails.
+
+    On one problem the worst-point search maximises lhs − rhs over C. Over a
+    strategy, Hypothesis draws problems, each is searched, and the first failing
+    one is shrunk.
+
+    Args:
+        lhs: Left side, (problem, θ (k, d)) to (k,).
+        rhs: Right side, of the same form.
+        problem_or_strategy: A problem, or a strategy of problems.
+        tolerance: What counts as failure: lhs − rhs > tolerance · (1 + |lhs| + |rhs|).
+        effort: Of each search; by default ``quick`` on one problem and ``light`` on
+            each problem of a strategy.
+        seed: Seed of the searches and of the drawn problems.
+        max_examples: How many problems to draw.
+
+    Returns:
+        A witness that replays, or None when nothing was found, which proves nothing.
+
+    Raises:
+        InputError: ``tolerance`` negative or not finite.
+    """
+    if not (np.isfinite(tolerance) and tolerance >= 0):
+        raise InputError("tolerance", tolerance, "a finite number ≥ 0 is expected")
+    if isinstance(problem_or_strategy, PreferenceProblem):
+        search = Search(Domain(problem_or_strategy), effort or "quick", seed)
+        return _on_problem(lhs, rhs, search, tolerance, np.inf)
+
+    def attempt(problem: PreferenceProblem, enough: float) -> Witness | None:
+        search = Search(Domain(problem), effort or "light", seed)
+        return _on_problem(lhs, rhs, search, tolerance, enough)
+
+    try:
+        smallest = find(
+            problem_or_strategy,
+            lambda problem: attempt(problem, tolerance) is not None,
+            settings=settings(
+                max_examples=max_examples,
+                deadline=None,
+                database=None,
+                phases=[Phase.generate, Phase.shrink],
+                suppress_health_check=list(HealthCheck),
+            ),
+            random=random.Random(seed),
+        )
+    except NoSuchExample:
+        return None
+    return attempt(smallest, np.inf) or attempt(smallest, tolerance)
+
+
+def _on_problem(
+    lhs: Side, rhs: Side, search: Search, tolerance: float, enough: float
+) -> Witness | None:
+    problem = search.domain.problem
+
+    def excess(theta: np.ndarray) -> np.ndarray:
+        left = np.asarray(lhs(problem, theta), dtype=float)
+        right = np.asarray(rhs(problem, theta), dtype=float)
+        return np.asarray((left - right) / (1 + np.abs(left) + np.abs(right)))
+
+    found = search.maximise(excess, enough=enough)
+    if not found.value > tolerance:
+        return None
+    theta = _rounded(excess, problem, found.theta, tolerance)
+    return Witness(
+        problem=problem,
+        theta=theta,
+        statement="lhs > rhs at θ",
+        value=float(excess(theta[None, :])[0]),
+        replay=lambda: bool(excess(theta[None, :])[0] > tolerance),
+        data={
+            "lhs": float(np.asarray(lhs(problem, theta[None, :]))[0]),
+            "rhs": float(np.asarray(rhs(problem, theta[None, :]))[0]),
+        },
+    )
+
+
+def _rounded(
+    excess: Callable[[np.ndarray], np.ndarray],
+    problem: PreferenceProblem,
+    theta: np.ndarray,
+    tolerance: float,
+) -> np.ndarray:
+    """The same failure at a θ with as few digits as will do."""
+    for digits in range(0, 8):
+        shorter = np.round(theta, digits) + 0.0
+        if problem.contains(shorter) and excess(shorter[None, :])[0] > tolerance:
+            return shorter
+    return theta

@@ -1,0 +1,557 @@
+"""Constants of the theorems against 50-digit references typed afresh from the theory."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from fractions import Fraction
+
+import mpmath as mp
+import numpy as np
+import pytest
+import sympy
+from flint import arb, ctx
+
+from sailtheory import bounds
+from sailtheory.errors import InputError
+from sailtheory.numbers import FLOAT64, arb_numbers, sympy_numbers, torch_numbers
+
+DIGITS = 50
+# Every closed form is fewer than 20 float64 operations on terms that cancel by a
+# factor of two at most: 40 units of 1.1e-16, doubled for the condition of exp.
+ROUNDING = 1e-14
+
+
+def sigma(z):
+    return 1 / (1 + mp.exp(-z))
+
+
+def slope(z):
+    return sigma(z) * sigma(-z)
+
+
+# --- closed forms: one formula, four number systems, one independent reference ---------
+
+CLOSED = {
+    "value_floor": (
+        lambda xp, b, z: bounds.value_floor(xp, z),
+        lambda b, z: (mp.log(2) + mp.log(1 + mp.exp(z))) / 2,
+    ),
+    "sharp": (
+        bounds.sharp_curvature,
+        lambda b, z: z + mp.log(2 * sigma(z)) + 4 * b * sigma(z) - 2 * b**2 * slope(z),
+    ),
+    "linear": (
+        lambda xp, b, z: bounds.linear_curvature(b, z),
+        lambda b, z: mp.mpf("1.5") * z + 4 * b,
+    ),
+    "closed_form": (
+        lambda xp, b, z: bounds.closed_form_threshold(b, 2 * z, z + 1, z / 3),
+        lambda b, z: b * (mp.mpf("1.5") * 2 * z * (z + 1 + z / 3) + 4),
+    ),
+    "limit": (
+        bounds.limit_curvature,
+        lambda b, z: 2 * mp.log(2) + b * z + 4 * b / mp.e + 2 * bounds.c_zero().upper * b**2,
+    ),
+    "path": (
+        lambda xp, b, z: bounds.path_threshold(xp, b),
+        lambda b, z: 2 * mp.log(2) + 2 * bounds.c_zero().upper * b**2,
+    ),
+    "pointwise": (
+        lambda xp, b, z: bounds.pointwise_curvature(b, z),
+        lambda b, z: 2 * z + 2 * bounds.c_zero().upper * b**2,
+    ),
+    "lower": (
+        bounds.lower_curvature,
+        lambda b, z: (
+            2 * (mp.log(sigma(z / 2)) + mp.log(1 + mp.exp(z))) + 4 * b * sigma(z) + b**2 / 2
+        ),
+    ),
+    "self_preference": (
+        lambda xp, b, z: bounds.self_preference_curvature(xp, b),
+        lambda b, z: 2 * mp.log(2) + b**2 / 2,
+    ),
+    "fisher_floor": (lambda xp, b, z: bounds.fisher_floor(xp, z), lambda b, z: mp.exp(-z)),
+    "uniform_fisher": (
+        lambda xp, b, z: bounds.uniform_fisher_factor(xp, z, 5),
+        lambda b, z: 5 / (1 + 4 * mp.exp(z)),
+    ),
+    "uniform_fisher_conjecture": (
+        lambda xp, b, z: bounds.uniform_fisher_factor(xp, z, 5, conjectured=True),
+        lambda b, z: mp.exp(-z) * 25 / (mp.exp(-z) + 4) ** 2,
+    ),
+    "strong_concavity": (
+        lambda xp, b, z: bounds.strong_concavity(xp, b + z + 2, b + 1, z, z / 8, b),
+        lambda b, z: (z + 1) * mp.exp(-z * z / 8) * b,
+    ),
+    "absolute": (
+        lambda xp, b, z: bounds.absolute_threshold(xp, z, 2, b, b / 3),
+        lambda b, z: z * 3 / (b * mp.exp(-2 * b)),
+    ),
+    "smoothness": (
+        lambda xp, b, z: bounds.smoothness(b, z, 2 * b),
+        lambda b, z: (b + z) * (2 * b) ** 2 / 4,
+    ),
+    "steps": (
+        lambda xp, b, z: bounds.linear_steps(xp, b, b + 1, 9 * b, b / 7),
+        lambda b, z: (b + 1) / b * mp.log(63),
+    ),
+    "samples": (
+        lambda xp, b, z: bounds.stochastic_samples(xp, b, b + 1, 9 * b, z, b / 7),
+        lambda b, z: 4 * z * (b + 1) / (b**2 * (b / 7)) * mp.log(63),
+    ),
+    "second_moment": (
+        lambda xp, b, z: bounds.second_moment_bound(xp, b, z, 3, centred=False),
+        lambda b, z: 6 * (mp.log(1 + mp.exp(z)) + b * sigma(z)) ** 2,
+    ),
+    "second_moment_centred": (
+        lambda xp, b, z: bounds.second_moment_bound(xp, b, z, 3, centred=True),
+        lambda b, z: 6 * (z / 2 + b * sigma(z)) ** 2,
+    ),
+    "bias": (
+        lambda xp, b, z: bounds.bias_bound(xp, b, z),
+        lambda b, z: b * (mp.log((mp.exp(z) - 1) / z) - 1 + z / (mp.exp(z) - 1)),
+    ),
+    "kl_ceiling": (lambda xp, b, z: bounds.kl_ceiling(xp, b), lambda b, z: mp.log(2) / b),
+    "gain_ceiling": (
+        lambda xp, b, z: bounds.gain_ceiling(b, z, b + z),
+        lambda b, z: 4 * b**2 * z / (b + z),
+    ),
+}
+# Dyadic, so that float64 and exact arithmetic start from the same numbers.
+POINTS = [
+    (Fraction(1, 8), Fraction(1, 1024)),
+    (Fraction(3, 4), Fraction(5, 2)),
+    (Fraction(2), Fraction(21)),
+]
+
+
+@pytest.mark.parametrize(("beta", "z"), POINTS)
+@pytest.mark.parametrize("name", CLOSED)
+def test_closed_forms_agree_in_every_number_system(name, beta, z):
+    form, reference = CLOSED[name]
+    with mp.workdps(DIGITS):
+        exact = reference(
+            mp.mpf(beta.numerator) / beta.denominator, mp.mpf(z.numerator) / z.denominator
+        )
+        symbolic = form(sympy_numbers(), sympy.Rational(beta), sympy.Rational(z))
+        # c₀'s upper end is a float64 and leaves SymPy at its 53 bits.
+        digits = 1e-15 if symbolic.has(sympy.Float) else mp.mpf(10) ** (8 - DIGITS)
+        assert abs(mp.mpf(sympy.N(symbolic, DIGITS)) - exact) <= digits * abs(exact)
+        assert abs(form(FLOAT64, float(beta), float(z)) - exact) <= ROUNDING * abs(exact)
+    with ctx.workprec(200):
+        xp = arb_numbers()
+        ball = form(xp, arb(beta.numerator) / beta.denominator, arb(z.numerator) / z.denominator)
+        assert ball.overlaps(arb(mp.nstr(exact, DIGITS), abs(float(exact)) * 1e-40))
+        assert float(ball.rad()) <= 1e-40 * abs(float(exact))
+    torch = torch_numbers()
+    tensor = form(torch, *torch.asarray([float(beta), float(z)]))
+    # bias_range_bound cancels against terms of size 1 in torch, hence the absolute part.
+    assert abs(float(tensor) - float(exact)) <= ROUNDING * (1 + abs(float(exact)))
+
+
+def test_closed_forms_are_vectorised_over_z():
+    z = np.geomspace(1e-9, 1e7, 40)
+    for form in (bounds.sharp_curvature, bounds.lower_curvature, bounds.limit_curvature):
+        batch = form(FLOAT64, 0.5, z)
+        assert batch.shape == z.shape
+        np.testing.assert_array_equal(batch, [form(FLOAT64, 0.5, float(one)) for one in z])
+
+
+@pytest.mark.parametrize("z", [1e-300, 1e-12, 1e-6, 700.0, 1e7])
+def test_curvatures_keep_relative_accuracy_at_extreme_z(z):
+    beta = 1e-12
+    with mp.workdps(400):
+        big, b = mp.mpf(z), mp.mpf(beta)
+        level = big + mp.log(2 * sigma(big))
+        sharp = level + 4 * b * sigma(big) - 2 * b**2 * slope(big)
+        bracket = mp.log(sigma(big / 2)) + mp.log(1 + mp.exp(big))
+        lower = 2 * bracket + 4 * b * sigma(big) + b**2 / 2
+        assert abs(bounds.sharp_curvature(FLOAT64, beta, z) - sharp) <= ROUNDING * sharp
+        assert abs(bounds.lower_curvature(FLOAT64, beta, z) - lower) <= ROUNDING * lower
+
+
+# --- c₀ and the inner supremum ------------------------------------------------------------
+
+
+def inner(s, b):
+    return (1 - s) ** 2 / (b - mp.log(s)) - s * (1 - s)
+
+
+def test_c_zero_is_enclosed():
+    found = bounds.c_zero()
+    s = np.linspace(0, 1, 100_001)[1:-1]
+    heights = (1 - s) ** 2 / -np.log(s) - s * (1 - s)
+    assert heights.max() <= found.upper
+    with mp.workdps(DIGITS):
+        start = mp.mpf(s[heights.argmax()])
+        peak = mp.findroot(lambda s: mp.diff(lambda t: inner(t, 0), s), start)
+        assert found.lower <= inner(peak, 0) <= found.upper
+    assert math.floor(found.lower * 1e5) == math.floor(found.upper * 1e5) == 26201
+    assert found.upper - found.lower <= 1e-15
+
+
+def supremum_reference(b, z):
+    """Positive part of the supremum over |z| ≤ Z: float grid in z, then 50-digit Newton."""
+    z = mp.mpf(z)
+    ends = [sigma(-z), sigma(z)]
+    values = [inner(s, b) for s in ends]
+    grid = np.linspace(-float(min(z, 60)), float(min(z, 60)), 20_001)
+    s = 1 / (1 + np.exp(-grid))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        heights = (1 - s) ** 2 / (float(b) - np.log(s)) - s * (1 - s)
+    best = int(np.nanargmax(heights))
+    if 0 < best < len(grid) - 1:
+        start = mp.mpf(grid[best])
+        root = mp.findroot(lambda t: mp.diff(lambda y: inner(sigma(y), b), t), start)
+        if abs(root) <= z:
+            values.append(inner(sigma(root), b))
+    return max(0, *values)
+
+
+@pytest.mark.parametrize("offset", [-0.05, 0.0, 1e-3, 1.0, 50.0])
+def test_the_oracle_encloses_value_and_slope_on_random_pieces(offset):
+    """The step that everything rests on, in pieces from tiny to wide, at random points."""
+    rng = np.random.default_rng(3)
+    oracle = bounds._curvature_oracle(arb(offset))
+    tiniest = math.log10(max(1e-6, -1.001 * offset))
+    for _ in range(60):
+        lo, hi = sorted(10.0 ** rng.uniform(tiniest, 3, size=2))
+        value, slope = oracle(arb(lo), arb(hi))
+        ratio = bounds._ratio(arb(offset), arb(lo), arb(hi))
+        for t in [lo, hi, *np.exp(np.linspace(math.log(lo), math.log(hi), 15)[1:-1])]:
+            with mp.workdps(60):
+                s, q = mp.exp(-mp.mpf(t)), mp.mpf(offset) + mp.mpf(t)
+                r = (1 - s) / q
+                rate = 2 * s * (1 - s) / q - (1 - s) ** 2 / q**2 + s - 2 * s**2
+                exact = [r, r * (1 - s) - s * (1 - s), rate]
+                for ball, number in zip((ratio, value, slope), exact, strict=True):
+                    # The true number is within 1e-50 of this; at an end the ball is thin.
+                    assert ball.overlaps(arb(mp.nstr(number, 55), 1e-40))
+
+
+@pytest.mark.parametrize("z", [1e-6, 0.3, 1.0, 4.0, 30.0, 1e4])
+@pytest.mark.parametrize("margin", [1e-3, 0.3, 2.0])
+def test_inner_supremum_is_enclosed(margin, z):
+    with mp.workdps(DIGITS):
+        b = float(mp.log(sigma(z)) + margin)
+        exact = supremum_reference(mp.mpf(b), z)
+        found = bounds.inner_supremum(b, z)
+        assert found.lower <= exact <= found.upper
+    assert found.upper - found.lower <= 1e-10 * found.upper
+
+
+def test_inner_supremum_at_one_point_and_at_huge_z():
+    # Z = 0: [(1/4)/(b + log 2) - 1/4]₊.
+    for b in (-0.69, -0.5, 0.0, 0.3068, 0.31, 5.0):
+        with mp.workdps(DIGITS):
+            exact = max(0, (1 / (mp.mpf(b) + mp.log(2)) - 1) / 4)
+            found = bounds.inner_supremum(b, 0.0)
+            assert found.lower <= exact <= found.upper
+    # b = 0 and σ(−Z) far below the float64 range: c₀ itself.
+    for z in (800.0, 1e7):
+        found, c_zero = bounds.inner_supremum(0.0, z), bounds.c_zero()
+        assert found.lower <= c_zero.upper and c_zero.lower <= found.upper
+        assert found.upper <= c_zero.upper * (1 + 2e-10)
+
+
+def test_inner_supremum_falls_in_b_and_rises_in_z():
+    values = [bounds.inner_supremum(b, 2.0) for b in (-0.1, 0.0, 0.2, 1.0)]
+    assert all(high.lower > low.upper for high, low in itertools.pairwise(values))
+    values = [bounds.inner_supremum(0.0, z) for z in (0.0, 0.1, 0.5, 1.0, 2.0)]
+    assert all(low.upper <= high.lower for low, high in itertools.pairwise(values))
+
+
+# --- the relative bound -----------------------------------------------------------------
+
+BETAS = (1e-6, 0.1, 1.0, 10.0, 1e3)
+RANGES = (0.0, 1e-9, 0.3, 1.0, 4.0, 30.0, 1e3, 1e6)
+
+
+def objective(beta, z, b):
+    """2b + log 2 + log(1 + e^Z) + 2β² sup₊ in 50 digits, with its own supremum."""
+    z = mp.mpf(z)
+    level = 2 * b + mp.log(2) + mp.log(1 + mp.exp(z))
+    return level + 2 * mp.mpf(beta) ** 2 * supremum_reference(b, z)
+
+
+@pytest.mark.parametrize("z", [0.3, 1.0, 4.0, 30.0])
+@pytest.mark.parametrize("beta", [0.1, 1.0, 10.0])
+def test_relative_bound_is_the_minimum_over_b(beta, z):
+    found = bounds.relative_bound(beta, z)
+    with mp.workdps(30):
+        best = bounds.best_margin(beta, z)
+        around = [best * f for f in (0.2, 0.9, 0.999, 1, 1.001, 1.1, 5)]
+        values = [objective(beta, z, mp.log(sigma(mp.mpf(z))) + m) for m in around]
+        sharp = CLOSED["sharp"][1](mp.mpf(beta), mp.mpf(z))
+        # Valid: not below the objective at its own b, nor (convexity) below a grid's.
+        assert found >= min(values[3], sharp)
+        # Tight: within 1e-9 of every other choice of b.
+        assert all(found <= value * (1 + mp.mpf("1e-9")) for value in values)
+        # The objective is convex in b, so a local minimum is the minimum.
+        assert values[0] >= values[3] * (1 - mp.mpf("1e-9")) and values[6] >= values[3]
+
+
+@pytest.mark.parametrize("z", [0.3, 1.0, 4.0])
+@pytest.mark.parametrize("beta", [0.1, 1.0])
+def test_relative_bound_dominates_a_saddle_point_on_a_dense_grid(beta, z):
+    """min_b max over a finite set of z is below min_b sup: a lower bound for K_B."""
+    grid = np.linspace(-z, z, 4001)
+    s = 1 / (1 + np.exp(-grid))
+    start = np.log(s[-1])
+
+    def value(margin):
+        heights = (1 - s) ** 2 / (start + margin - np.log(s)) - s * (1 - s)
+        return (
+            2 * (start + margin)
+            + np.log(2)
+            + np.logaddexp(0, z)
+            + 2 * beta**2 * max(heights.max(), 0)
+        )
+
+    low, high = 1e-12, 2 * beta
+    for _ in range(200):
+        third = (high - low) / 3
+        if value(low + third) < value(high - third):
+            high -= third
+        else:
+            low += third
+    floor = value((low + high) / 2)
+    found = bounds.relative_bound(beta, z)
+    # Rounding: log s carries 1e-16 against a margin of at least 1e-3, squared weight < 10.
+    assert floor * (1 - 1e-12) <= found
+
+
+@pytest.mark.parametrize("beta", BETAS)
+def test_relative_bound_lies_below_its_corollaries_and_rises_in_z(beta):
+    found = [bounds.relative_bound(beta, z) for z in RANGES]
+    for z, value in zip(RANGES, found, strict=True):
+        assert math.isfinite(value)
+        assert value <= bounds.linear_curvature(beta, z)
+        sharp = bounds.sharp_curvature(FLOAT64, beta, z)
+        assert value <= sharp + ROUNDING * (abs(sharp) + beta**2)
+    assert all(low < high for low, high in itertools.pairwise(found))
+
+
+@pytest.mark.parametrize("beta", [*BETAS, 2.0, 3.0])
+def test_relative_bound_at_the_reference(beta):
+    """Z = 0: exactly 2β − β²/2, which C03 attains as p̄ → 1 (any β)."""
+    found = bounds.relative_bound(beta, 0.0)
+    exact = 2 * Fraction(beta) - Fraction(beta) ** 2 / 2
+    assert 0 <= Fraction(found) - exact <= abs(exact) * Fraction(1e-9)
+
+
+def test_positive_part_costs_something_only_for_large_beta():
+    """With the positive part the minimum at Z = 0 is 2 once β ≥ 2, not 2β − β²/2."""
+    level = -math.log(2)
+    assert bounds.pointwise_relative_bound(3.0, 0.0, level) == pytest.approx(2.0, rel=1e-9)
+    assert bounds.relative_bound(3.0, 0.0) == 1.5
+    assert bounds.pointwise_relative_bound(0.5, 0.0, level) == pytest.approx(0.875, rel=1e-9)
+
+
+def test_pointwise_bound_for_given_b():
+    beta, z, value = 0.7, 2.5, -1.25
+    with mp.workdps(DIGITS):
+        for b in (-0.05, 0.0, 0.4):
+            exact = 2 * (mp.mpf(b) - value) + 2 * mp.mpf(beta) ** 2 * supremum_reference(
+                mp.mpf(b), z
+            )
+            found = bounds.pointwise_relative_bound(beta, z, value, offset=b)
+            assert exact <= found <= exact * (1 + mp.mpf("2e-11"))
+            best = bounds.pointwise_relative_bound(beta, z, value)
+            assert best <= found * (1 + 1e-9)
+    # b = 0 and Z → ∞ is corollary (ii).
+    limit = bounds.pointwise_relative_bound(beta, 1e6, value, offset=0.0)
+    assert limit == pytest.approx(bounds.pointwise_curvature(beta, -value), rel=2e-11)
+    assert bounds.pointwise_relative_bound(beta, z, value) < limit
+
+
+def scalar_instance(rng, beta):
+    """One prompt, d = 1: J, J'' (by 40-digit differentiation), F, Z and min log π_ref."""
+    m = int(rng.integers(2, 5))
+    phi = [mp.mpf(x) for x in rng.normal(size=m)]
+    base = [mp.mpf(x) for x in rng.normal(size=m) * 2]
+    theta = mp.mpf(rng.normal() * 10.0 ** rng.uniform(-3, 1))
+    wins = rng.integers(0, 2, size=(m, m))
+
+    def policy(t):
+        weights = [mp.exp(a + t * f) for a, f in zip(base, phi, strict=True)]
+        return [w / sum(weights) for w in weights]
+
+    def value(t):
+        pi, total = policy(t), mp.mpf(0)
+        for k, j in itertools.product(range(m), repeat=2):
+            win = (
+                mp.mpf("0.5")
+                if k == j
+                else wins[min(k, j)][max(k, j)] * (1 if k < j else -1) + (k > j)
+            )
+            z = beta * t * (phi[k] - phi[j])
+            total += pi[k] * pi[j] * (win * mp.log(sigma(z)) + (1 - win) * mp.log(sigma(-z)))
+        return total
+
+    pi = policy(theta)
+    mean = mp.fdot(pi, phi)
+    fisher = mp.fdot(pi, [(f - mean) ** 2 for f in phi])
+    z = beta * abs(theta) * (max(phi) - min(phi))
+    return value(theta), mp.diff(value, theta, 2), fisher, z, min(map(mp.log, policy(0)))
+
+
+@pytest.mark.parametrize("beta", [0.1, 1.0, 6.0])
+def test_bounds_dominate_the_curvature_of_random_instances(beta):
+    """C11 and its corollaries against J''/F, J differentiated numerically in 40 digits."""
+    rng = np.random.default_rng(7)
+    with mp.workdps(40):
+        for _ in range(25):
+            value, second, fisher, z, log_min = scalar_instance(rng, mp.mpf(beta))
+            ratio, z_up = second / fisher, math.nextafter(float(z), math.inf)
+            assert ratio <= bounds.relative_bound(beta, z_up)
+            assert ratio <= bounds.sharp_curvature(FLOAT64, beta, z_up) + ROUNDING * beta**2
+            down = math.nextafter(float(value), -math.inf)
+            assert ratio <= bounds.pointwise_relative_bound(beta, z_up, down)
+            assert ratio <= bounds.pointwise_curvature(beta, -down)
+            assert ratio <= bounds.limit_curvature(FLOAT64, beta, -float(log_min))
+            assert -ratio <= bounds.lower_curvature(FLOAT64, beta, z_up)
+            assert -value <= bounds.value_floor(FLOAT64, z_up) * (1 + ROUNDING)
+
+
+# --- relations between the constants ------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "range_", [1e-9, 1e-6, 1e-3, 0.5, 0.999, 1.0, 1.001, 2.0, 40.0, 700.0, 1e4, 1e7]
+)
+def test_bias_range_bound_is_the_largest_kl_of_its_range(range_):
+    """K(R) = max_q log(1 − q + q e^R) − qR: KL between the ends of a two-point law."""
+    found = bounds.bias_range_bound(FLOAT64, range_)
+    with mp.workdps(60):
+        r = mp.mpf(range_)
+        q = 1 / r - 1 / mp.expm1(r)
+        exact = mp.log(1 - q + q * mp.exp(r)) - q * r
+        assert abs(found - exact) <= ROUNDING * exact
+        for other in (q * mp.mpf("0.9"), q * mp.mpf("1.1")):
+            assert mp.log(1 - other + other * mp.exp(r)) - other * r < exact
+    assert 0 < found <= min(range_, range_**2 / 8) * (1 + ROUNDING)
+
+
+def test_bias_range_bound_at_zero_and_on_arrays():
+    assert bounds.bias_range_bound(FLOAT64, 0.0) == 0.0
+    r = np.linspace(0, 3, 301)
+    batch = bounds.bias_range_bound(FLOAT64, r)
+    assert batch.shape == r.shape and np.all(np.diff(batch) > 0)
+
+
+@pytest.mark.parametrize("range_", [0.0, 0.1, 1.0, 5.0, 800.0])
+def test_fisher_factors_are_ordered(range_):
+    assert bounds.uniform_fisher_factor(FLOAT64, range_, 2, conjectured=True) == pytest.approx(
+        0.0 if range_ > 700 else 1 / math.cosh(range_ / 2) ** 2, rel=ROUNDING, abs=5e-324
+    )
+    floor = bounds.fisher_floor(FLOAT64, range_)
+    for m in (2, 3, 10):
+        proved = bounds.uniform_fisher_factor(FLOAT64, range_, m)
+        seen = bounds.uniform_fisher_factor(FLOAT64, range_, m, conjectured=True)
+        assert floor * (1 - ROUNDING) <= proved <= seen * (1 + ROUNDING) <= 1 + 2 * ROUNDING
+
+
+def test_strong_concavity_and_smoothness_bracket_the_curvature():
+    """μ ≤ F(γ − J''/F) ≤ Λ on the instance of C13, where L = 1, D = 2, F(0) = 1."""
+    beta, gamma, radius = 1.0, 3.0, 0.2
+    z = beta * 2 * radius
+    relative = bounds.relative_bound(beta, z)
+    mu = bounds.strong_concavity(FLOAT64, gamma, relative, 2.0, radius, 1.0)
+    smooth = bounds.smoothness(gamma, bounds.lower_curvature(FLOAT64, beta, z), 2.0)
+    with mp.workdps(40):
+
+        def value(t):
+            p = sigma(2 * t)
+            up, down = mp.log(sigma(2 * beta * t)), mp.log(mp.mpf("0.5"))
+            kl = -mp.log(4 * p * (1 - p)) / 2
+            return 2 * p * (1 - p) * up + (p**2 + (1 - p) ** 2) * down - gamma * kl
+
+        for t in np.linspace(-radius, radius, 21):
+            assert mu <= -mp.diff(value, mp.mpf(t), 2) <= smooth
+    assert 1.73 < relative < 1.74
+
+
+def test_rates_reach_the_accuracy_they_promise():
+    modulus, smooth, distance, variance, accuracy = 0.2, 3.0, 1.7, 5.0, 1e-3
+    initial = smooth * distance**2
+    steps = math.ceil(bounds.linear_steps(FLOAT64, modulus, smooth, initial, accuracy))
+    batch = bounds.stochastic_batch(modulus, variance, accuracy)
+    assert bounds.linear_gap(modulus, smooth, steps, initial) <= accuracy
+    assert bounds.stochastic_gap(modulus, smooth, steps, initial, variance, batch) <= accuracy
+    assert bounds.stochastic_gap(modulus, smooth, steps, initial, variance, batch / 2) > accuracy
+    samples = bounds.stochastic_samples(FLOAT64, modulus, smooth, initial, variance, accuracy)
+    assert (steps - 1) * batch < samples <= steps * batch
+    finer = bounds.stochastic_samples(FLOAT64, modulus, smooth, initial, variance, accuracy / 10)
+    assert 10 < finer / samples < 20
+
+
+# --- refusals -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("beta", [0.0, -1.0, math.nan, math.inf])
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda b: bounds.relative_bound(b, 1.0),
+        lambda b: bounds.best_margin(b, 1.0),
+        lambda b: bounds.pointwise_relative_bound(b, 1.0, -1.0),
+        lambda b: bounds.sharp_curvature(FLOAT64, b, 1.0),
+        lambda b: bounds.linear_curvature(b, 1.0),
+        lambda b: bounds.closed_form_threshold(b, 1.0, 1.0, 0.0),
+        lambda b: bounds.pointwise_curvature(b, 1.0),
+        lambda b: bounds.path_threshold(FLOAT64, b),
+        lambda b: bounds.lower_curvature(FLOAT64, b, np.ones(3)),
+        lambda b: bounds.second_moment_bound(FLOAT64, b, 1.0, 1.0, centred=True),
+        lambda b: bounds.kl_ceiling(FLOAT64, b),
+        lambda b: bounds.gain_ceiling(b, 0.1, 1.0),
+        lambda b: bounds.contraction(b, 1.0),
+        lambda b: bounds.stochastic_batch(0.1, 1.0, b),
+    ],
+)
+def test_refuses_what_must_be_positive(use, beta):
+    with pytest.raises(InputError):
+        use(beta)
+
+
+@pytest.mark.parametrize("bad", [-1e-9, math.nan, math.inf])
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda v: bounds.relative_bound(1.0, v),
+        lambda v: bounds.inner_supremum(1.0, v),
+        lambda v: bounds.pointwise_relative_bound(1.0, v, -1.0),
+        lambda v: bounds.pointwise_relative_bound(1.0, 1.0, -v),
+        lambda v: bounds.value_floor(FLOAT64, v),
+        lambda v: bounds.sharp_curvature(FLOAT64, 1.0, np.array([1.0, v])),
+        lambda v: bounds.limit_curvature(FLOAT64, 1.0, v),
+        lambda v: bounds.fisher_floor(FLOAT64, v),
+        lambda v: bounds.bias_bound(FLOAT64, 1.0, v),
+        lambda v: bounds.strong_concavity(FLOAT64, 1.0, 0.5, v, 1.0, 1.0),
+        lambda v: bounds.smoothness(v, 1.0, 1.0),
+    ],
+)
+def test_refuses_what_must_not_be_negative(use, bad):
+    with pytest.raises(InputError):
+        use(bad)
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda: bounds.inner_supremum(-0.4, 1.0),
+        lambda: bounds.inner_supremum(math.nan, 1.0),
+        lambda: bounds.pointwise_relative_bound(1.0, 1.0, -1.0, offset=-5.0),
+        lambda: bounds.pointwise_relative_bound(1.0, 1.0, 0.5),
+        lambda: bounds.relative_bound("1", 1.0),
+        lambda: bounds.relative_bound(True, 1.0),
+        lambda: bounds.uniform_fisher_factor(FLOAT64, 1.0, 1),
+        lambda: bounds.uniform_fisher_factor(FLOAT64, 1.0, 2.5),
+        lambda: bounds.strong_concavity(FLOAT64, 1.0, math.nan, 1.0, 1.0, 1.0),
+        lambda: bounds.absolute_threshold(FLOAT64, 1.0, 1.0, 1.0, 0.0),
+    ],
+)
+def test_refuses_other_nonsense(use):
+    with pytest.raises(InputError):
+        use()
