@@ -226,6 +226,22 @@ def curvature_gradient(
     return combine(on_features + on_scores - policy * on_scores.sum(-1)[..., None], features)
 
 
+def preference_gradient(
+    beta: Array, policy: Array, features: Array, z: Array, direction: Array
+) -> Array:
+    """∂/∂q_kl of vᵀ∇²J_x v, which is affine in q: (..., n, m, m), antisymmetric (C11).
+
+    Entry kl is the derivative along q_kl = −q_lk, so the maximising preferences are
+    p_kl = 1 where it is positive and 0 where it is negative.
+    """
+    chance = pair_probability(policy)
+    mass = chance * pairwise(logits(direction, features)) ** 2
+    touched = mass.sum(-1)
+    total = touched.sum(-1)[..., None, None]
+    reach = touched[..., :, None] * policy[..., None, :] * (z + beta)
+    return 4 * (reach - reach.mT) - 6 * total * chance * z - 2 * mass * z
+
+
 # --- divergences between the policy and its reference --------------------------------
 
 

@@ -196,6 +196,20 @@ class PreferenceProblem:
 
         save(self, path)
 
+    def replace(self, **changes: Any) -> PreferenceProblem:
+        """The same problem with some constructor arguments changed."""
+        arguments: dict[str, Any] = {
+            "features": list(self.features),
+            "preferences": list(self.preferences),
+            "beta": self.beta,
+            "radius": self.radius,
+            "ref_params": self.given_ref_params,
+            "center": self.center,
+            "weights": list(self.raw_weights),
+            "base": list(self.base),
+        }
+        return PreferenceProblem(**(arguments | changes))
+
     # --- derived quantities -------------------------------------------------------
 
     @cached_property
