@@ -207,13 +207,14 @@ class BlockObjective(Objective):
 
     def relative_pair_curvature(self, theta: Array) -> list[Array]:
         """η for each block: (..., n, m, m)."""
-        return [self._eta(at) for at in self._points(self._checked(theta))]
+        return [self._eta(at) for at in self.points(self._checked(theta))]
 
     def _hessian(self, at: Point) -> Array:
         weights = self._eta(at) * formulas.pair_probability(at.policy)
         return formulas.laplacian(weights, at.block.features)
 
-    def _points(self, theta: Array) -> list[Point]:
+    def points(self, theta: Array) -> list[Point]:
+        """What each block of prompts looks like at θ (..., d): policies, margins, ratios."""
         xp = numbers_of(theta)
         points = []
         for block in self.problem.blocks(xp):
@@ -239,7 +240,7 @@ class BlockObjective(Objective):
 
     def _expect_block(self, function: Callable[..., Array], theta: Array, *extra: Array) -> Array:
         total: Array = 0
-        for at in self._points(theta):
+        for at in self.points(theta):
             each = function(at, *extra)
             axis = at.policy.ndim - 2
             shape = (-1,) + (1,) * (each.ndim - axis - 1)
@@ -248,7 +249,7 @@ class BlockObjective(Objective):
 
     def _per_prompt(self, function: Callable[..., Array], theta: Array) -> Array:
         theta = self._checked(theta)
-        points = self._points(theta)
+        points = self.points(theta)
         axis = points[0].policy.ndim - 2
         order = np.argsort(np.concatenate([at.block.prompts for at in points]))
         if len(points) == 1:

@@ -22,7 +22,7 @@ def test_preference_gradient_is_the_slope_of_an_affine_function():
         theta = random_points(rng, problem, 1)[0]
         v = rng.normal(size=2)
         p = problem.preferences[0].matrix
-        (at,) = SAIL(problem)._points(theta)
+        (at,) = SAIL(problem).points(theta)
         slope = formulas.preference_gradient(at.block.beta, at.policy, at.block.features, at.z, v)[
             0
         ]

@@ -58,7 +58,7 @@ def relative_curvature(
         singular in float64.
     """
     theta = np.asarray(theta, dtype=float)
-    points = KLRefPolicy(domain.problem)._points(theta)
+    points = KLRefPolicy(domain.problem).points(theta)
     etas = objective.relative_pair_curvature(theta)
     rows, shapes = [], []
     for at in points:

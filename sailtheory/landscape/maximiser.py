@@ -53,7 +53,7 @@ def gain(problem: PreferenceProblem, theta: np.ndarray) -> np.ndarray:
         (...), in [−½, ½].
     """
     total = np.zeros(np.shape(theta)[:-1])
-    for at in KLRefPolicy(problem)._points(np.asarray(theta, dtype=float)):
+    for at in KLRefPolicy(problem).points(np.asarray(theta, dtype=float)):
         beaten = formulas.expectation(at.ref[:, None, :], at.block.preference)
         total = total + formulas.expectation(at.policy, beaten) @ at.block.weights
     return np.asarray(total)

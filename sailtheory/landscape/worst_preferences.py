@@ -102,7 +102,7 @@ def _respond(problem: PreferenceProblem, theta: np.ndarray) -> list[np.ndarray]:
     """The preferences in {0, ½, 1} that maximise vᵀ∇²J(θ)v at the worst direction v."""
     _, v = relative_curvature(SAIL(problem), Domain(problem), theta)
     out: list[np.ndarray] = [np.empty(0)] * problem.prompts
-    for at in SAIL(problem)._points(theta):
+    for at in SAIL(problem).points(theta):
         slope = formulas.preference_gradient(at.block.beta, at.policy, at.block.features, at.z, v)
         for i, x in enumerate(at.block.prompts):
             out[x] = (1 + np.sign(slope[i])) / 2

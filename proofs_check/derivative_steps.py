@@ -1,0 +1,83 @@
+"""Steps that several claims share: production derivatives against an independent route."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from proofs_check.identities import Sides
+from proofs_check.settings import Prompt, Setting, outer
+from sailtheory import formulas
+from sailtheory.numbers import Array
+from sailtheory.objectives import BlockObjective, Point
+
+
+def gradient(kind: type[BlockObjective]) -> Sides:
+    """The production gradient against first derivatives of the production value."""
+    return lambda at: (at.objective(kind).gradient(at.theta), at.value_gradient(kind))
+
+
+def hessian(kind: type[BlockObjective]) -> Sides:
+    """The production Hessian against second derivatives of the production value."""
+    return lambda at: (at.objective(kind).hessian(at.theta), at.value_hessian(kind))
+
+
+def pair_form(x: Prompt, weight: Callable[[int, int], Any]) -> Array:
+    """½ Σ_kl π_kπ_l weight_kl Δ_klΔ_klᵀ."""
+    return x.pairs(lambda k, j: outer(x.gap(k, j), x.gap(k, j)) * weight(k, j)) / 2
+
+
+def fisher_pairs(at: Setting) -> tuple[Array, Array]:
+    """F = E ssᵀ = ½ Σ π_kπ_l Δ_klΔ_klᵀ, and the formula that runs."""
+    produced = sum(
+        (formulas.fisher(p.policy, p.block.features) * p.block.weights[:, None, None]).sum(0)
+        for p in at.points()
+    )
+    stated = at.expect(lambda x: x.fisher), at.expect(lambda x: pair_form(x, lambda k, j: 1))
+    return np.stack([produced, produced]), np.stack(stated)
+
+
+def curvature_slope(kind: type[BlockObjective]) -> Sides:
+    """∇(vᵀ∇²v), which searches follow, against the derivative of the production Hessian."""
+
+    def sides(at: Setting) -> tuple[Array, Array]:
+        v, moving = at.direction, at.objective_in_motion(kind)
+        along = at.gradient(lambda theta: v @ moving.hessian(theta) @ v)
+        return at.objective(kind).curvature_gradient(at.theta, v), along
+
+    return sides
+
+
+def payoff_chain(kind: type[BlockObjective]) -> Sides:
+    """G', G'', G''' are the derivatives of G, G', G'' in z: ∂_θ = βΔ d/dz."""
+
+    def parts(at: Setting, theta: Array, names: tuple[str, ...]) -> Array:
+        objective: Any = at.objective_in_motion(kind)
+        found = [
+            getattr(objective._payoff(point), name).ravel()
+            for point in objective.points(theta)
+            for name in names
+        ]
+        return np.concatenate(found)
+
+    def lift(point: Point) -> Array:
+        gaps = point.block.features[:, :, None, :] - point.block.features[:, None, :, :]
+        return (gaps * point.block.beta).reshape(-1, gaps.shape[-1])
+
+    def sides(at: Setting) -> tuple[Array, Array]:
+        moved = at.gradient(lambda theta: parts(at, theta, ("value", "first", "second")))
+        chain = np.concatenate([lift(p) for p in at.points() for _ in range(3)])
+        above = static(at, kind, ("first", "second", "third"))
+        return moved, chain * above[:, None]
+
+    return sides
+
+
+def static(at: Setting, kind: type[Any], names: tuple[str, ...]) -> Array:
+    """Parts of a payoff at θ, block after block."""
+    objective: Any = at.objective(kind)
+    return np.concatenate(
+        [getattr(objective._payoff(p), n).ravel() for p in at.points() for n in names]
+    )
