@@ -17,13 +17,14 @@ export OMP_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 
-.PHONY: help verify test lint bench clean
+.PHONY: help verify test lint bench evidence clean
 
 help:
 	@echo "make verify   check every claim (installs into $(VENV) when needed)"
 	@echo "make test     run the tests"
 	@echo "make lint     ruff check, ruff format --check, mypy"
 	@echo "make bench    run the benchmarks"
+	@echo "make evidence the full lists: ledger, planted falsehoods, disguised truths"
 	@echo "make clean    remove $(VENV), caches and build output"
 
 verify: $(STAMP)
@@ -39,6 +40,11 @@ lint: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks
+
+evidence: $(STAMP)
+	$(BIN)/sailtheory verify --effort full --json docs/evidence/ledger.json
+	$(BIN)/python -m proofs_check --planted --effort full --table docs/falsehoods.md
+	$(BIN)/python -m proofs_check --disguised --effort full | tee docs/evidence/disguised.txt
 
 $(STAMP): pyproject.toml constraints.txt
 	@command -v $(PYTHON) >/dev/null || { \

@@ -6,8 +6,10 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 from proofs_check import claims
+from proofs_check.disguised import TRUTHS, attempt
 from sailtheory.claims import EFFORTS, Claim, Context, Falsehood, run_all, select
 from sailtheory.errors import InputError
 from sailtheory.verdict import Outcome, Verdict, conclude
@@ -30,9 +32,12 @@ def ledger(chosen: Sequence[Claim], context: Context) -> int:
 
 
 def is_refuted(verdict: Verdict) -> bool:
-    """Refuted by a witness that replays."""
+    """Refuted by a witness that replays; one that cannot be evaluated does not."""
     witness = verdict.witness
-    return verdict.outcome is Outcome.REFUTED and witness is not None and witness.replay()
+    try:
+        return verdict.outcome is Outcome.REFUTED and witness is not None and witness.replay()
+    except Exception:
+        return False
 
 
 def try_falsehood(falsehood: Falsehood, context: Context) -> tuple[bool, Verdict]:
@@ -41,22 +46,53 @@ def try_falsehood(falsehood: Falsehood, context: Context) -> tuple[bool, Verdict
     return is_refuted(verdict), verdict
 
 
-def planted(chosen: Sequence[Claim], context: Context) -> int:
-    """Print one line a falsehood; 1 if one is missed."""
+def planted(chosen: Sequence[Claim], context: Context, table: str | None = None) -> int:
+    """Print one line a falsehood, optionally write a Markdown table; 1 if one is missed."""
     total = refuted = 0
+    rows = [
+        "# Planted falsehoods\n\nEach wrong variant of a claim, the verdict of the check that "
+        "the claim itself goes through, and the\nwitness that replays. Written by "
+        "`make evidence`.\n",
+        "| claim | false variant | verdict | witness θ | what fails there | value |",
+        "|---|---|---|---|---|---|",
+    ]
     for claim in chosen:
         for falsehood in claim.planted:
             began = time.perf_counter()
             found, verdict = try_falsehood(falsehood, context)
             total, refuted = total + 1, refuted + found
+            rows.append(_row(claim, falsehood, verdict))
             word = "refuted" if found else f"MISSED ({verdict.outcome.value})"
             print(
                 f"{claim.id:5} {word:9} {time.perf_counter() - began:6.2f} s  "
                 f"{falsehood.name}: {falsehood.statement}",
                 flush=True,
             )
+    if table is not None:
+        Path(table).write_text("\n".join(rows) + "\n", encoding="utf-8")
     print(f"planted {total}, refuted {refuted}, missed {total - refuted}")
     return int(refuted < total)
+
+
+def _row(claim: Claim, falsehood: Falsehood, verdict: Verdict) -> str:
+    """One row of the Markdown table."""
+    witness = verdict.witness
+    cells = [claim.id, falsehood.statement, verdict.outcome.value, "—", "—", "—"]
+    if witness is not None:
+        theta = ", ".join(f"{x:.4g}" for x in witness.theta)
+        cells[3:] = [f"({theta})", witness.statement, f"{witness.value:.4g}"]
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def disguised(context: Context) -> int:
+    """Print one line a disguised truth; 1 if one is refuted or undecided."""
+    missed = 0
+    for truth in TRUTHS:
+        verdict = conclude(attempt(truth, context))
+        missed += verdict.outcome is not Outcome.HOLDS
+        print(f"{verdict.outcome.value:9} {truth.name}: {verdict.evidence[0].detail}", flush=True)
+    print(f"disguised {len(TRUTHS)}, not refuted {len(TRUTHS) - missed}, wrong {missed}")
+    return int(missed > 0)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -64,6 +100,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m proofs_check", description=__doc__)
     parser.add_argument("claims", nargs="*", metavar="C11", help="claims to check, all by default")
     parser.add_argument("--planted", action="store_true", help="try the planted falsehoods")
+    parser.add_argument("--table", metavar="FILE", help="with --planted: write a Markdown table")
+    parser.add_argument("--disguised", action="store_true", help="try the disguised truths")
     parser.add_argument("--effort", choices=EFFORTS, default="quick")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)
@@ -73,7 +111,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InputError as error:
         print(error, file=sys.stderr)
         return 2
-    return planted(chosen, context) if options.planted else ledger(chosen, context)
+    if options.disguised:
+        return disguised(context)
+    if options.planted:
+        return planted(chosen, context, options.table)
+    return ledger(chosen, context)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import numpy as np
 from proofs_check.argument import Ball, Tally, argue, curvature_ball, refute
 from proofs_check.battery import POINTS, SIZES, battery, points, single, skewed, z_above
 from proofs_check.expected import claim
+from proofs_check.preference_step import preference_tally
 from proofs_check.relative_path import path_falsehood, path_tally
 from proofs_check.relative_steps import ASSUMES, STEPS
 from sailtheory import SAIL, Objective, PreferenceProblem, bounds, examples
@@ -125,6 +126,7 @@ def check_c11(context: Context) -> Iterator[Evidence]:
     for tally in (per_prompt, largest, *whole.values(), searched, pointwise, lower, value):
         yield tally.evidence()
     yield path_tally(context).evidence()
+    yield preference_tally(context).evidence()
 
 
 def _floor_fails(problem: PreferenceProblem, theta: np.ndarray, floor: float, i: int) -> Evidence:

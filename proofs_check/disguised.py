@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from flint import arb
@@ -70,26 +71,26 @@ def attempt(truth: Truth, context: Context) -> Iterator[Evidence]:
         tally = Tally(truth.statement)
         for problem in battery(rng, _PROBLEMS[context.effort]):
             theta = points(rng, problem)
-            worst = Search(Domain(problem), "light", context.seed).maximise(
-                lambda t, p=problem: left(p, t) - right(p, t)  # type: ignore[misc]
-            )
+            search = Search(Domain(problem), "light", context.seed)
+            worst = search.maximise(partial(_excess, left, right, problem))
             theta = np.concatenate([theta, worst.theta[None, :]])
-            tally.add(
-                left(problem, theta), right(problem, theta),
-                lambda i, p=problem, t=theta: _decide(truth, left, right, p, t[i]),
-            )  # fmt: skip
+            confirm = partial(_decide, truth, left, right, problem, theta)
+            tally.add(left(problem, theta), right(problem, theta), confirm)
         yield tally.evidence()
 
 
+def _excess(left: Side, right: Side, problem: PreferenceProblem, theta: Array) -> Array:
+    return left(problem, theta) - right(problem, theta)
+
+
 def _decide(
-    truth: Truth, left: Side, right: Side, problem: PreferenceProblem, theta: np.ndarray
+    truth: Truth, left: Side, right: Side, problem: PreferenceProblem, theta: np.ndarray, i: int
 ) -> Evidence:
     def excess() -> arb:
-        point = arb_numbers().asarray(theta)
-        return left(problem, point) - right(problem, point)
+        return arb(_excess(left, right, problem, arb_numbers().asarray(theta[i])))
 
-    value = float(left(problem, theta) - right(problem, theta))
-    return refute(problem, theta, truth.statement, value, excess)
+    value = float(_excess(left, right, problem, theta[i]))
+    return refute(problem, theta[i], truth.statement, value, excess)
 
 
 # --- pieces ---------------------------------------------------------------------
@@ -114,7 +115,7 @@ def _matrix(problem: PreferenceProblem) -> PreferenceProblem:
 
 def _fixed(problem: PreferenceProblem) -> np.ndarray:
     """A direction that depends on the dimension alone."""
-    return np.cos(1.0 + np.arange(problem.dimension))
+    return np.asarray(np.cos(1.0 + np.arange(problem.dimension)))
 
 
 def _form(problem: PreferenceProblem, theta: Array, hessian: Array) -> Array:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from flint import arb
@@ -56,14 +57,14 @@ def _value(says: str, value: Callable[[PreferenceProblem, Array], Array]) -> Qua
     return Quantity(
         says,
         value,
-        lambda p, t, bound: value(p, arb_numbers().asarray(t)) - arb(bound),
+        lambda p, t, bound: arb(value(p, arb_numbers().asarray(t)) - arb(bound)),
     )
 
 
 def _curvature(says: str, objective: Callable[[PreferenceProblem], Objective]) -> Quantity:
     def excess(p: PreferenceProblem, t: np.ndarray, bound: float) -> arb:
         v = largest_curvature(objective(p), Domain(p), t)[1]
-        return curvature_ball(objective(p), t, v) - arb(bound) * square(v)
+        return arb(curvature_ball(objective(p), t, v) - arb(bound) * square(v))
 
     return Quantity(says, lambda p, t: largest_curvature(objective(p), Domain(p), t)[0], excess)
 
@@ -71,7 +72,7 @@ def _curvature(says: str, objective: Callable[[PreferenceProblem], Objective]) -
 def _relative(says: str, objective: Callable[[PreferenceProblem], Objective]) -> Quantity:
     def excess(p: PreferenceProblem, t: np.ndarray, bound: float) -> arb:
         v = relative_curvature(objective(p), Domain(p), t)[1]
-        return curvature_ball(objective(p) - bound * KLRefPolicy(p), t, v)
+        return arb(curvature_ball(objective(p) - bound * KLRefPolicy(p), t, v))
 
     return Quantity(says, lambda p, t: relative_curvature(objective(p), Domain(p), t)[0], excess)
 
@@ -85,9 +86,7 @@ QUANTITIES = {
     "relative": _relative("the relative curvature of J", SAIL),
     "self-relative": _relative("the relative curvature of J_self", SelfPreferenceSAIL),
     "curvature": _curvature("λ_max(∇²J)", SAIL),
-    "divergence-curvature": _curvature(
-        "λ_max(−∇²KL(π_θ‖π_ref))", lambda p: -1.0 * KLPolicyRef(p)
-    ),
+    "divergence-curvature": _curvature("λ_max(−∇²KL(π_θ‖π_ref))", lambda p: -1.0 * KLPolicyRef(p)),
     "fisher": _curvature("−λ_min(F̄)", lambda p: -1.0 * KLRefPolicy(p)),
     "value": _value("J", lambda p, t: SAIL(p).value(t)),
     "regularised": _value("J − 0.1 KL(π_ref‖π_θ)", lambda p, t: SAILRevKL(p, 0.1).value(t)),
@@ -99,6 +98,32 @@ QUANTITIES = {
 
 TABLE: tuple[tuple[str, str, str, float], ...] = (
     # claim, quantity, problem, constant
+    ("C11", "relative", "ragged", 0.18823),
+    ("C06", "self-relative", "ragged", 0.0276),
+    ("C04", "curvature", "ragged", 0.0568),
+    ("C08b", "divergence-curvature", "ragged", 0.1838),
+    ("C09", "fisher", "ragged", -0.04532),
+    ("C14", "value", "ragged", -0.66886),
+    ("C12", "regularised", "ragged", -0.6808),
+    ("C07", "kl-ref-policy", "ragged", 0.669),
+    ("C08", "kl-policy-ref", "ragged", 0.502),
+    ("C20", "gain", "ragged", 0.074),
+    ("C01", "slope", "ragged", 0.0018),
+    ("C11", "relative", "tabular", 0.13013),
+    ("C06", "self-relative", "tabular", 0.00734),
+    ("C04", "curvature", "tabular", 0.03197),
+    ("C08b", "divergence-curvature", "tabular", 0.1964),
+    ("C09", "fisher", "tabular", -0.013626),
+    ("C14", "value", "tabular", -0.67098),
+    ("C12", "regularised", "tabular", -0.68953),
+    ("C07", "kl-ref-policy", "tabular", 1.3014),
+    ("C08", "kl-policy-ref", "tabular", 0.99916),
+    ("C20", "gain", "tabular", 0.1771),
+    ("C01", "slope", "tabular", 0.00077),
+    ("C06", "self-relative", "bradley-terry", 0.005184),
+    ("C14", "value", "bradley-terry", -0.676383),
+    ("C12", "regularised", "bradley-terry", -0.68832),
+    ("C01", "slope", "bradley-terry", 0.000272),
 )
 
 
@@ -108,7 +133,7 @@ def falsehoods(claim_id: str) -> tuple[Falsehood, ...]:
         Falsehood(
             f"hidden-{name}-{problem}",
             f"{QUANTITIES[name].says} ≤ {bound} on C of {problem}",
-            lambda context, row=(name, problem, bound): _check(context, *row),
+            partial(_check, name=name, example=problem, bound=bound),
         )
         for owner, name, problem, bound in TABLE
         if owner == claim_id

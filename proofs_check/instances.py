@@ -72,9 +72,7 @@ def random_preferences(
     return upper + np.tril(1 - upper.T, -1) + np.eye(m) / 2
 
 
-def random_points(
-    rng: np.random.Generator, problem: PreferenceProblem, count: int
-) -> np.ndarray:
+def random_points(rng: np.random.Generator, problem: PreferenceProblem, count: int) -> np.ndarray:
     """Points of C, half of them on its boundary: (count, d)."""
     r = problem.span.dimension
     x = rng.normal(size=(count, r))

@@ -112,7 +112,7 @@ def carried_over(
     def points(self: BlockObjective, theta: Array) -> list[Point]:
         return points_in(xp, blocks, theta)
 
-    carried: BlockObjective = type(kind.__name__, (kind,), {"_points": points})(problem)
+    carried: BlockObjective = type(kind.__name__, (kind,), {"points": points})(problem)
     return carried
 
 

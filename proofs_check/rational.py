@@ -66,10 +66,10 @@ class Element:
     def __sub__(self, other: Any) -> Element:
         if isinstance(other, np.ndarray):
             return NotImplemented
-        return self + (-other)
+        return self.__add__(-other)
 
     def __rsub__(self, other: Any) -> Element:
-        return -self + other
+        return (-self).__add__(other)
 
     def __truediv__(self, other: Any) -> Element:
         if isinstance(other, np.ndarray):

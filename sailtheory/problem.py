@@ -42,7 +42,8 @@ class Block(NamedTuple):
         log_base: log ν, (n, m).
         preference: q = p₁₂ − ½, (n, m, m).
         weights: Normalised prompt weights, (n,).
-        ref_params: θ_ref projected onto c + S, (d,).
+        ref_params: θ_ref, (d,); projected onto c + S in float64 and torch, as given in
+            exact systems, where no policy sees the difference.
         beta: Scalar.
         log_ref: log π_ref, (n, m).
     """

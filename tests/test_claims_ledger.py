@@ -12,7 +12,7 @@ from sailtheory import InputError, examples
 from sailtheory.claims import Claim, Context, registered, run, select
 from sailtheory.verdict import Evidence, Outcome, Strength, Witness, conclude
 
-EXAMPLE_PACKAGE = '''
+EXAMPLE_PACKAGE = """
 from sailtheory.claims import Claim
 from sailtheory.verdict import Evidence, Outcome, Strength
 
@@ -36,7 +36,7 @@ def claims():
             check=check,
         )
     ]
-'''
+"""
 
 
 @pytest.fixture
