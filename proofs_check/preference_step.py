@@ -25,7 +25,7 @@ def preference_tally(context: Context) -> Tally:
         problem = random_problem(rng, prompts=1, responses=4, deterministic=False)
         other = problem.replace(preferences=[random_preferences(rng, 4, deterministic=False)])
         theta = np.asarray(random_points(rng, problem, 1)[0])
-        v = rng.normal(size=problem.dimension)
+        v = np.asarray(rng.normal(size=(problem.dimension,)))
         change, predicted = _sides(problem, other, theta, v)
         for sign in (1, -1):
             confirm = partial(_confirm, problem, other, theta, v, sign)
