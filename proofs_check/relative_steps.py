@@ -13,6 +13,7 @@ from proofs_check.algebra import SIZES, law, mean, one_prompt, split_logs, vanis
 from proofs_check.argument import Ball, Step
 from sailtheory import bounds, formulas
 from sailtheory.enclose import on_balls, supremum
+from sailtheory.inner_supremum import c_zero
 from sailtheory.numbers import sympy_numbers
 
 _XP = sympy_numbers()
@@ -117,7 +118,7 @@ def _floor() -> bool:
 
 def _c_zero() -> bool:
     """c₀ enclosed to 10 digits, and attained: the summand exceeds the lower end somewhere."""
-    low, high = bounds.c_zero()
+    low, high = c_zero()
     with ctx.workprec(128):
         best = max(
             (_summand(arb(t)) for t in np.linspace(0.5, 2.5, 401)), key=lambda ball: float(ball)

@@ -7,58 +7,24 @@ for all of C), ``range_`` R ≥ 0 (of δᵀφ), ``diameter`` D and ``radius`` B.
 
 Floats and float arrays are checked and refused with ``InputError``; tensors, balls
 and symbols are taken as they are. Closed forms in float64 carry a few units of
-rounding and in Arb they are enclosures; what needs a supremum (:func:`c_zero`,
-:func:`inner_supremum`, :func:`relative_bound`, :func:`pointwise_relative_bound`) is
+rounding and in Arb they are enclosures; what needs a supremum (:func:`relative_bound`,
+:func:`pointwise_relative_bound`) is
 enclosed and rounded outward.
-
-For those, with S(b) = sup_{|z|≤Z} σ(−z)²/(b − log σ(z)) − σ'(z) (C11), write
-t = −log σ(z) ∈ [t₀, t₀ + Z], t₀ = log(1 + e^{−Z}). The function under the supremum is
-h(t) = N(r − s), s = e^{−t}, N = 1 − s, r = N/(b + t), and the *margin*
-x = b + t₀ = b − log σ(Z) > 0 stands for b, which float64 cannot resolve at large Z.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from fractions import Fraction
 from functools import cache
-from typing import Any
 
 import numpy as np
 from flint import arb, ctx
 
-from sailtheory.enclose import PRECISION, Enclosure, Oracle, float_above, supremum
-from sailtheory.errors import InputError
+from sailtheory.enclose import PRECISION, float_above
+from sailtheory.errors import InputError, real_number, require
+from sailtheory.inner_supremum import best_margin, c_zero, curvature_at, margin_of
 from sailtheory.numbers import FLOAT64, Array, NumberSystem, arb_numbers
-
-# --- validation ------------------------------------------------------------------
-
-
-_DOMAINS: dict[str, Callable[[Any], Any]] = {
-    "a finite number": lambda v: True,
-    "a finite number >= 0": lambda v: v >= 0,
-    "a finite number > 0": lambda v: v > 0,
-    "a finite number <= 0": lambda v: v <= 0,
-}
-
-
-def _check(sign: str, **values: Any) -> None:
-    """Refuse floats and float arrays that are not finite or not of this sign."""
-    accepted = f"a finite number {sign} 0" if sign else "a finite number"
-    for name, value in values.items():
-        plain = isinstance(value, (int, float, np.number))
-        if plain or (isinstance(value, np.ndarray) and value.dtype != object):
-            if not np.all(np.isfinite(value) & _DOMAINS[accepted](value)):
-                raise InputError(name, value, accepted)
-
-
-def _scalar(name: str, value: Any) -> float:
-    """One real number as a float64, as the enclosures need it."""
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
-        raise InputError(name, value, "one real number")
-    return float(value)
-
 
 # --- relative curvature: closed forms (C06, C11) --------------------------------------
 
@@ -68,7 +34,7 @@ def value_floor(xp: NumberSystem, z_range: Array) -> Array:
 
     Written log 2 + Z/4 + ½ log cosh(Z/2). Attained by two responses, uniform policy.
     """
-    _check(">=", z_range=z_range)
+    require(">=", z_range=z_range)
     return xp.log_2() + z_range / 4 + xp.log_cosh_half(z_range) / 2
 
 
@@ -79,8 +45,8 @@ def sharp_curvature(xp: NumberSystem, beta: Array, z_range: Array) -> Array:
     every β, since C11's proof needs S only in E[M² h] ≤ S E M², true for either sign;
     but where β > 1 + e^Z it may lie below K_B's formula, which takes the positive part.
     """
-    _check(">", beta=beta)
-    _check(">=", z_range=z_range)
+    require(">", beta=beta)
+    require(">=", z_range=z_range)
     up, down = xp.sigmoid(z_range), xp.sigmoid(-z_range)
     level = 3 * z_range / 2 - xp.log_cosh_half(z_range)
     return level + 4 * beta * up - 2 * beta * beta * up * down
@@ -88,8 +54,8 @@ def sharp_curvature(xp: NumberSystem, beta: Array, z_range: Array) -> Array:
 
 def linear_curvature(beta: Array, z_range: Array) -> Array:
     """K_B ≤ 1.5 Z + 4β; above ``sharp_curvature`` too (C11, corollary (i))."""
-    _check(">", beta=beta)
-    _check(">=", z_range=z_range)
+    require(">", beta=beta)
+    require(">=", z_range=z_range)
     return 3 * z_range / 2 + 4 * beta
 
 
@@ -98,8 +64,8 @@ def closed_form_threshold(beta: Array, diameter: Array, radius: Array, offset: A
 
     ``offset`` is ‖θ_ref − c‖ ≥ 0; any upper bound of D, such as 2L, will do.
     """
-    _check(">", beta=beta)
-    _check(">=", diameter=diameter, radius=radius, offset=offset)
+    require(">", beta=beta)
+    require(">=", diameter=diameter, radius=radius, offset=offset)
     return beta * (3 * diameter * (radius + offset) / 2 + 4)
 
 
@@ -109,8 +75,8 @@ def pointwise_curvature(beta: Array, minus_value: Array) -> Array:
     ``minus_value`` is −J_x(θ) ≥ 0 of a single prompt: with the average over prompts
     the statement is false (theory, section 4).
     """
-    _check(">", beta=beta)
-    _check(">=", minus_value=minus_value)
+    require(">", beta=beta)
+    require(">=", minus_value=minus_value)
     return 2 * minus_value + 2 * c_zero().upper * beta * beta
 
 
@@ -128,7 +94,7 @@ def limit_curvature(xp: NumberSystem, beta: Array, log_inverse_min: Array) -> Ar
 
     ``log_inverse_min`` is log(1/π_ref,min) ≥ 0, the least over all prompts.
     """
-    _check(">=", log_inverse_min=log_inverse_min)
+    require(">=", log_inverse_min=log_inverse_min)
     return path_threshold(xp, beta) + beta * (log_inverse_min + 4 * xp.exp(xp.asarray(-1)))
 
 
@@ -137,130 +103,19 @@ def lower_curvature(xp: NumberSystem, beta: Array, z_range: Array) -> Array:
 
     The bracket is written 3Z/4 + log cosh(Z/2) − log cosh(Z/4), which vanishes at 0.
     """
-    _check(">", beta=beta)
-    _check(">=", z_range=z_range)
+    require(">", beta=beta)
+    require(">=", z_range=z_range)
     bracket = 3 * z_range / 4 + xp.log_cosh_half(z_range) - xp.log_cosh_half(z_range / 2)
     return 2 * bracket + 4 * beta * xp.sigmoid(z_range) + beta * beta / 2
 
 
 def self_preference_curvature(xp: NumberSystem, beta: Array) -> Array:
     """∇²J_self ⪯ (2 log 2 + β²/2) F̄; above that γ, π_ref alone maximises (C06)."""
-    _check(">", beta=beta)
+    require(">", beta=beta)
     return 2 * xp.log_2() + beta * beta / 2
 
 
-# --- relative curvature: enclosures (C11) --------------------------------------------
-
-
-def _curvature_oracle(offset: arb) -> Oracle:
-    """Enclose h and h' = r(2s − r) + s(1 − 2s) at b = ``offset``."""
-
-    def oracle(lo: arb, hi: arb) -> tuple[arb, arb]:
-        s = (-lo).exp().union((-hi).exp())
-        n = -(-lo).expm1().union((-hi).expm1())
-        r = _ratio(offset, lo, hi)
-        return n * (r - s), r * (2 * s - r) + s * (1 - 2 * s)
-
-    return oracle
-
-
-def _ratio(offset: arb, lo: arb, hi: arb) -> arb:
-    """Enclose r = N/(b + t) on [lo, hi], 0 ≤ lo, b + lo > 0.
-
-    r' has the sign of b + t − (e^t − 1), which falls: so r is monotone on the piece or
-    peaks inside it, where it equals s ≤ e^{−lo}.
-    """
-    r = (-(-lo).expm1() / (offset + lo)).union(-(-hi).expm1() / (offset + hi))
-    if offset + lo <= lo.expm1() or offset + hi >= hi.expm1():
-        return r
-    return r.union((-lo).exp())
-
-
-@cache
-def c_zero() -> Enclosure:
-    """c₀ = max_{0<s<1} (1 − s)²/(−ln s) − s(1 − s) = 0.26201…, enclosed (C11 (ii)).
-
-    With s = e^{−t}: h(t) < N < t (as r < 1) and h(t) < 1/t, so t outside [1/8, 8] gives
-    less than 1/8.
-    """
-    return supremum(_curvature_oracle(arb(0)), 0.125, 8.0, relative=1e-15)
-
-
-def _first_t(z: float) -> arb:
-    """t₀ = −log σ(Z) = log(1 + e^{−Z})."""
-    return (-arb(z)).exp().log1p()
-
-
-def _margin_supremum(margin: arb, z: float, absolute: float, relative: float) -> Enclosure:
-    """Positive part of S at b = margin − t₀."""
-    start = _first_t(z)
-    oracle = _curvature_oracle(margin - start)
-    return supremum(oracle, start, start + z, absolute=absolute, relative=relative, floor=0.0)
-
-
-def _margin_of(offset: float, z: float) -> arb:
-    b = _scalar("offset", offset)
-    margin = arb(b) + _first_t(z)
-    if not (math.isfinite(b) and margin > 0):
-        raise InputError("offset", offset, f"a finite number above log sigmoid({z})")
-    return margin
-
-
-def inner_supremum(offset: float, z_range: float, *, relative: float = 1e-10) -> Enclosure:
-    """Enclose sup_{|z|≤Z} [σ(−z)²/(b − log σ(z)) − σ'(z)]₊ (C11).
-
-    Args:
-        offset: b > log σ(Z), taken exactly.
-        z_range: Z ≥ 0, taken exactly.
-        relative: Accepted relative width.
-
-    Returns:
-        Rigorous (lower, upper).
-
-    Raises:
-        InputError: Z < 0, an argument not finite, or b not above log σ(Z).
-    """
-    z = _scalar("z_range", z_range)
-    _check(">=", z_range=z)
-    with ctx.workprec(PRECISION):
-        return _margin_supremum(_margin_of(offset, z), z, 0.0, relative)
-
-
-def best_margin(beta: float, z_range: float) -> float:
-    """A margin x = b − log σ(Z) > 0 that nearly minimises 2b + 2β² S₊(b), in floats.
-
-    Any x gives a valid bound; this picks a good one. The objective is convex with slope
-    2 − 2β² r², r at the maximiser of S, and the case of ``sharp_curvature`` shows that
-    its minimiser is below 2β: bisection. Margins below 1e-10 min(β, 1) would change
-    K_B by less than 1e-9 of itself.
-    """
-    b, z = _scalar("beta", beta), _scalar("z_range", z_range)
-    _check(">", beta=b)
-    _check(">=", z_range=z)
-    low, high = 1e-10 * min(b, 1.0), 2.0 * b
-    finest = min(1.0, 1e-3 * low / z) if z else 1.0
-    steps = np.concatenate(([0.0], z * np.geomspace(finest, 1.0, 400)))
-    for _ in range(48):
-        middle = math.sqrt(low * high)
-        value, r = _float_supremum(steps, math.log1p(math.exp(-z)), middle)
-        low, high = (middle, high) if value > 0 and b * r > 1 else (low, middle)
-    return high
-
-
-def _float_supremum(steps: Array, start: float, margin: float) -> tuple[float, float]:
-    """S, and r at its maximiser: best of t₀ + steps, then bisection on h' around it."""
-    n = -np.expm1(-(start + steps))
-    best = int(np.argmax(n * (n / (margin + steps) - (1 - n))))
-    near, far = float(steps[max(best - 1, 0)]), float(steps[min(best + 1, len(steps) - 1)])
-    for _ in range(50):
-        middle = (near + far) / 2
-        s = math.exp(-(start + middle))
-        r = -math.expm1(-(start + middle)) / (margin + middle)
-        rising = r * (2 * s - r) + s * (1 - 2 * s) > 0
-        near, far = (middle, far) if rising else (near, middle)
-    top = -math.expm1(-(start + far))
-    r = top / (margin + far)
-    return top * (r - (1 - top)), r
+# --- relative curvature: enclosed (C11) ---
 
 
 def relative_bound(beta: float, z_range: float) -> float:
@@ -282,7 +137,7 @@ def relative_bound(beta: float, z_range: float) -> float:
     margin = best_margin(beta, z_range)
     with ctx.workprec(PRECISION):
         xp, b, z = arb_numbers(), float(beta), float(z_range)
-        searched = _curvature_at(arb(margin), b, z, value_floor(xp, arb(z)))
+        searched = curvature_at(arb(margin), b, z, value_floor(xp, arb(z)))
         return min(searched, float_above(sharp_curvature(xp, arb(b), arb(z))))
 
 
@@ -303,21 +158,17 @@ def pointwise_relative_bound(
     Raises:
         InputError: An argument outside its domain.
     """
-    b, z, level = _scalar("beta", beta), _scalar("z_range", z_range), _scalar("value", value)
-    _check(">", beta=b)
-    _check(">=", z_range=z)
-    _check("<=", value=level)
+    b, z, level = (
+        real_number("beta", beta),
+        real_number("z_range", z_range),
+        real_number("value", value),
+    )
+    require(">", beta=b)
+    require(">=", z_range=z)
+    require("<=", value=level)
     with ctx.workprec(PRECISION):
-        margin = arb(best_margin(b, z)) if offset is None else _margin_of(offset, z)
-        return _curvature_at(margin, b, z, -arb(level))
-
-
-def _curvature_at(margin: arb, beta: float, z: float, minus_value: arb) -> float:
-    """2(b − J) + 2β² S₊(b) at b = margin − t₀, rounded up; S to 1e-11 of the result."""
-    base = 2 * (margin - _first_t(z) + minus_value)
-    weight = 2 * arb(beta) ** 2
-    absolute = max(1e-11 * float(base / weight), 0.0)
-    return float_above(base + weight * _margin_supremum(margin, z, absolute, 1e-11).upper)
+        margin = arb(best_margin(b, z)) if offset is None else margin_of(offset, z)
+        return curvature_at(margin, b, z, -arb(level))
 
 
 # --- Fisher matrix, strong concavity, smoothness (C09, C10, C12) ------------------------
@@ -325,7 +176,7 @@ def _curvature_at(margin: arb, beta: float, z: float, minus_value: arb) -> float
 
 def fisher_floor(xp: NumberSystem, range_: Array) -> Array:
     """e^{−R}, with F(θ) ⪰ e^{−R} F(θ'), R = range((θ − θ')ᵀφ) ≤ D‖θ − θ'‖ (C09)."""
-    _check(">=", range_=range_)
+    require(">=", range_=range_)
     return xp.exp(-range_)
 
 
@@ -351,9 +202,9 @@ def strong_concavity(
 
     For γ > ``relative``, which is any K with ∇²J ⪯ K F̄ on C.
     """
-    _check("", relative=relative)
-    _check(">", lam_min=lam_min)
-    _check(">=", gamma=gamma, diameter=diameter, radius=radius)
+    require("", relative=relative)
+    require(">", lam_min=lam_min)
+    require(">=", gamma=gamma, diameter=diameter, radius=radius)
     return (gamma - relative) * xp.exp(-diameter * radius) * lam_min
 
 
@@ -361,15 +212,15 @@ def absolute_threshold(
     xp: NumberSystem, top_eigenvalue: Array, diameter: Array, radius: Array, lam_min: Array
 ) -> Array:
     """γ_abs = sup_C λ_max(∇²J) e^{DB}/λ⁺_min(F̄(c)), λ⁺_min > 0 (C10, as reconstructed)."""
-    _check(">", lam_min=lam_min)
-    _check(">=", diameter=diameter, radius=radius)
-    _check("", top_eigenvalue=top_eigenvalue)
+    require(">", lam_min=lam_min)
+    require(">=", diameter=diameter, radius=radius)
+    require("", top_eigenvalue=top_eigenvalue)
     return top_eigenvalue / lam_min * xp.exp(diameter * radius)
 
 
 def smoothness(gamma: Array, lower: Array, diameter: Array) -> Array:
     """Λ = (γ + K⁻)D²/4, with −∇²J_γ ⪯ Λ (C12); ``lower`` is :func:`lower_curvature`."""
-    _check(">=", gamma=gamma, lower=lower, diameter=diameter)
+    require(">=", gamma=gamma, lower=lower, diameter=diameter)
     return (gamma + lower) * diameter * diameter / 4
 
 
@@ -378,14 +229,14 @@ def smoothness(gamma: Array, lower: Array, diameter: Array) -> Array:
 
 def contraction(modulus: Array, smooth: Array) -> Array:
     """1 − μ/Λ, the factor of one step of size 1/Λ; 0 < μ ≤ Λ (C15, C17)."""
-    _check(">", modulus=modulus, smooth=smooth)
+    require(">", modulus=modulus, smooth=smooth)
     return 1 - modulus / smooth
 
 
 def linear_gap(modulus: Array, smooth: Array, steps: Array, initial: Array) -> Array:
     """gap_t ≤ (1 − μ/Λ)^t · initial; initial = gap_0 (C15) or ℒ D_A(θ*, θ_0) (C17)."""
-    _check(">", initial=initial)
-    _check(">=", steps=steps)
+    require(">", initial=initial)
+    require(">=", steps=steps)
     return contraction(modulus, smooth) ** steps * initial
 
 
@@ -396,7 +247,7 @@ def linear_steps(
 
     initial = Λd₀² gives T of C16, which leaves ε/2 of bias. For 0 < ε ≤ initial.
     """
-    _check(">", modulus=modulus, smooth=smooth, initial=initial, accuracy=accuracy)
+    require(">", modulus=modulus, smooth=smooth, initial=initial, accuracy=accuracy)
     return smooth / modulus * xp.log(initial / accuracy)
 
 
@@ -404,15 +255,15 @@ def stochastic_gap(
     modulus: Array, smooth: Array, steps: Array, initial: Array, variance: Array, batch: Array
 ) -> Array:
     """E gap_T ≤ ½(1 − μ/Λ)^T · initial + 2σ²/(μN), initial = Λ‖θ_0 − θ*‖² (C16)."""
-    _check(">", batch=batch)
-    _check(">=", variance=variance)
+    require(">", batch=batch)
+    require(">=", variance=variance)
     return linear_gap(modulus, smooth, steps, initial) / 2 + 2 * variance / (modulus * batch)
 
 
 def stochastic_batch(modulus: Array, variance: Array, accuracy: Array) -> Array:
     """N = 4σ²/(με), unrounded, leaves ε/2 of noise (C16)."""
-    _check(">", modulus=modulus, accuracy=accuracy)
-    _check(">=", variance=variance)
+    require(">", modulus=modulus, accuracy=accuracy)
+    require(">=", variance=variance)
     return 4 * variance / (modulus * accuracy)
 
 
@@ -440,8 +291,8 @@ def second_moment_bound(
     w = log(1 + e^Z) without a baseline; w = Z/2, ``centred``, with b in the middle of
     the range of g.
     """
-    _check(">", beta=beta)
-    _check(">=", z_range=z_range, fisher_trace=fisher_trace)
+    require(">", beta=beta)
+    require(">=", z_range=z_range, fisher_trace=fisher_trace)
     size = z_range / 2 if centred else -xp.log_sigmoid(-z_range)
     return 2 * fisher_trace * (size + beta * xp.sigmoid(z_range)) ** 2
 
@@ -453,7 +304,7 @@ def bias_range_bound(xp: NumberSystem, range_: Array) -> Array:
     below 1, where that cancels, float64 takes Σ_n B_2n/(2n)! (1 + 1/2n) R^2n. The
     other systems need R > 0, and torch is accurate to 1e-15 absolutely.
     """
-    _check(">=", range_=range_)
+    require(">=", range_=range_)
     if xp is not FLOAT64:
         return _bias_form(xp, range_)
     square = np.minimum(range_, 1.0) ** 2
@@ -481,13 +332,13 @@ def _bias_series() -> tuple[float, ...]:
 
 def bias_bound(xp: NumberSystem, gamma: Array, range_: Array) -> Array:
     """0 ≤ J(θ*) − J(θ*_γ) ≤ γ K(R*), R* = range((θ* − θ_ref)ᵀφ) (C19)."""
-    _check(">=", gamma=gamma)
+    require(">=", gamma=gamma)
     return gamma * bias_range_bound(xp, range_)
 
 
 def kl_ceiling(xp: NumberSystem, gamma: Array) -> Array:
     """KL(π_ref‖π_θ*γ) ≤ log 2/γ, as J_γ(θ*_γ) ≥ J(θ_ref) = −log 2 and J ≤ 0; γ > 0 (C20)."""
-    _check(">", gamma=gamma)
+    require(">", gamma=gamma)
     return xp.log_2() / gamma
 
 
@@ -496,6 +347,6 @@ def gain_ceiling(beta: Array, reference_variance: Array, excess: Array) -> Array
 
     ``reference_variance`` is Var_ref(p̄) ≥ 0 averaged over prompts, ``excess`` is c > 0.
     """
-    _check(">", beta=beta, excess=excess)
-    _check(">=", reference_variance=reference_variance)
+    require(">", beta=beta, excess=excess)
+    require(">=", reference_variance=reference_variance)
     return 4 * beta * beta * reference_variance / excess

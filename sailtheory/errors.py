@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
+
+import numpy as np
 
 
 class InputError(ValueError):
@@ -29,3 +32,28 @@ def _line(text: str, length: int = 80) -> str:
     """Text on one line, without control characters, cut to a length."""
     line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return line if len(line) <= length else line[: length - 3] + "..."
+
+
+_DOMAINS: dict[str, Callable[[Any], Any]] = {
+    "a finite number": lambda v: True,
+    "a finite number >= 0": lambda v: v >= 0,
+    "a finite number > 0": lambda v: v > 0,
+    "a finite number <= 0": lambda v: v <= 0,
+}
+
+
+def require(sign: str, **values: Any) -> None:
+    """Refuse floats and float arrays that are not finite or not of this sign."""
+    accepted = f"a finite number {sign} 0" if sign else "a finite number"
+    for name, value in values.items():
+        plain = isinstance(value, (int, float, np.number))
+        if plain or (isinstance(value, np.ndarray) and value.dtype != object):
+            if not np.all(np.isfinite(value) & _DOMAINS[accepted](value)):
+                raise InputError(name, value, accepted)
+
+
+def real_number(name: str, value: Any) -> float:
+    """One real number as a float64, as the enclosures need it."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
+        raise InputError(name, value, "one real number")
+    return float(value)

@@ -12,7 +12,7 @@ import pytest
 import sympy
 from flint import arb, ctx
 
-from sailtheory import bounds
+from sailtheory import bounds, inner_supremum
 from sailtheory.errors import InputError
 from sailtheory.numbers import FLOAT64, arb_numbers, sympy_numbers, torch_numbers
 
@@ -51,15 +51,17 @@ CLOSED = {
     ),
     "limit": (
         bounds.limit_curvature,
-        lambda b, z: 2 * mp.log(2) + b * z + 4 * b / mp.e + 2 * bounds.c_zero().upper * b**2,
+        lambda b, z: (
+            2 * mp.log(2) + b * z + 4 * b / mp.e + 2 * inner_supremum.c_zero().upper * b**2
+        ),
     ),
     "path": (
         lambda xp, b, z: bounds.path_threshold(xp, b),
-        lambda b, z: 2 * mp.log(2) + 2 * bounds.c_zero().upper * b**2,
+        lambda b, z: 2 * mp.log(2) + 2 * inner_supremum.c_zero().upper * b**2,
     ),
     "pointwise": (
         lambda xp, b, z: bounds.pointwise_curvature(b, z),
-        lambda b, z: 2 * z + 2 * bounds.c_zero().upper * b**2,
+        lambda b, z: 2 * z + 2 * inner_supremum.c_zero().upper * b**2,
     ),
     "lower": (
         bounds.lower_curvature,
@@ -179,7 +181,7 @@ def inner(s, b):
 
 
 def test_c_zero_is_enclosed():
-    found = bounds.c_zero()
+    found = inner_supremum.c_zero()
     s = np.linspace(0, 1, 100_001)[1:-1]
     heights = (1 - s) ** 2 / -np.log(s) - s * (1 - s)
     assert heights.max() <= found.upper
@@ -213,12 +215,12 @@ def supremum_reference(b, z):
 def test_the_oracle_encloses_value_and_slope_on_random_pieces(offset):
     """The step that everything rests on, in pieces from tiny to wide, at random points."""
     rng = np.random.default_rng(3)
-    oracle = bounds._curvature_oracle(arb(offset))
+    oracle = inner_supremum._curvature_oracle(arb(offset))
     tiniest = math.log10(max(1e-6, -1.001 * offset))
     for _ in range(60):
         lo, hi = sorted(10.0 ** rng.uniform(tiniest, 3, size=2))
         value, slope = oracle(arb(lo), arb(hi))
-        ratio = bounds._ratio(arb(offset), arb(lo), arb(hi))
+        ratio = inner_supremum._ratio(arb(offset), arb(lo), arb(hi))
         for t in [lo, hi, *np.exp(np.linspace(math.log(lo), math.log(hi), 15)[1:-1])]:
             with mp.workdps(60):
                 s, q = mp.exp(-mp.mpf(t)), mp.mpf(offset) + mp.mpf(t)
@@ -236,7 +238,7 @@ def test_inner_supremum_is_enclosed(margin, z):
     with mp.workdps(DIGITS):
         b = float(mp.log(sigma(z)) + margin)
         exact = supremum_reference(mp.mpf(b), z)
-        found = bounds.inner_supremum(b, z)
+        found = inner_supremum.inner_supremum(b, z)
         assert found.lower <= exact <= found.upper
     assert found.upper - found.lower <= 1e-10 * found.upper
 
@@ -246,19 +248,19 @@ def test_inner_supremum_at_one_point_and_at_huge_z():
     for b in (-0.69, -0.5, 0.0, 0.3068, 0.31, 5.0):
         with mp.workdps(DIGITS):
             exact = max(0, (1 / (mp.mpf(b) + mp.log(2)) - 1) / 4)
-            found = bounds.inner_supremum(b, 0.0)
+            found = inner_supremum.inner_supremum(b, 0.0)
             assert found.lower <= exact <= found.upper
     # b = 0 and σ(−Z) far below the float64 range: c₀ itself.
     for z in (800.0, 1e7):
-        found, c_zero = bounds.inner_supremum(0.0, z), bounds.c_zero()
+        found, c_zero = inner_supremum.inner_supremum(0.0, z), inner_supremum.c_zero()
         assert found.lower <= c_zero.upper and c_zero.lower <= found.upper
         assert found.upper <= c_zero.upper * (1 + 2e-10)
 
 
 def test_inner_supremum_falls_in_b_and_rises_in_z():
-    values = [bounds.inner_supremum(b, 2.0) for b in (-0.1, 0.0, 0.2, 1.0)]
+    values = [inner_supremum.inner_supremum(b, 2.0) for b in (-0.1, 0.0, 0.2, 1.0)]
     assert all(high.lower > low.upper for high, low in itertools.pairwise(values))
-    values = [bounds.inner_supremum(0.0, z) for z in (0.0, 0.1, 0.5, 1.0, 2.0)]
+    values = [inner_supremum.inner_supremum(0.0, z) for z in (0.0, 0.1, 0.5, 1.0, 2.0)]
     assert all(low.upper <= high.lower for low, high in itertools.pairwise(values))
 
 
@@ -280,7 +282,7 @@ def objective(beta, z, b):
 def test_relative_bound_is_the_minimum_over_b(beta, z):
     found = bounds.relative_bound(beta, z)
     with mp.workdps(30):
-        best = bounds.best_margin(beta, z)
+        best = inner_supremum.best_margin(beta, z)
         around = [best * f for f in (0.2, 0.9, 0.999, 1, 1.001, 1.1, 5)]
         values = [objective(beta, z, mp.log(sigma(mp.mpf(z))) + m) for m in around]
         sharp = CLOSED["sharp"][1](mp.mpf(beta), mp.mpf(z))
@@ -495,7 +497,7 @@ def test_rates_reach_the_accuracy_they_promise():
     "use",
     [
         lambda b: bounds.relative_bound(b, 1.0),
-        lambda b: bounds.best_margin(b, 1.0),
+        lambda b: inner_supremum.best_margin(b, 1.0),
         lambda b: bounds.pointwise_relative_bound(b, 1.0, -1.0),
         lambda b: bounds.sharp_curvature(FLOAT64, b, 1.0),
         lambda b: bounds.linear_curvature(b, 1.0),
@@ -520,7 +522,7 @@ def test_refuses_what_must_be_positive(use, beta):
     "use",
     [
         lambda v: bounds.relative_bound(1.0, v),
-        lambda v: bounds.inner_supremum(1.0, v),
+        lambda v: inner_supremum.inner_supremum(1.0, v),
         lambda v: bounds.pointwise_relative_bound(1.0, v, -1.0),
         lambda v: bounds.pointwise_relative_bound(1.0, 1.0, -v),
         lambda v: bounds.value_floor(FLOAT64, v),
@@ -540,8 +542,8 @@ def test_refuses_what_must_not_be_negative(use, bad):
 @pytest.mark.parametrize(
     "use",
     [
-        lambda: bounds.inner_supremum(-0.4, 1.0),
-        lambda: bounds.inner_supremum(math.nan, 1.0),
+        lambda: inner_supremum.inner_supremum(-0.4, 1.0),
+        lambda: inner_supremum.inner_supremum(math.nan, 1.0),
         lambda: bounds.pointwise_relative_bound(1.0, 1.0, -1.0, offset=-5.0),
         lambda: bounds.pointwise_relative_bound(1.0, 1.0, 0.5),
         lambda: bounds.relative_bound("1", 1.0),
