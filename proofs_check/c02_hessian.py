@@ -14,6 +14,7 @@ from proofs_check.derivative_steps import (
     hessian,
     pair_form,
     payoff_chain,
+    preference_slope,
 )
 from proofs_check.expected import claim
 from proofs_check.identities import Identity, Sides, establish, false_identity, guarded
@@ -132,6 +133,7 @@ STEPS = (
         "∇²J_x = ½ Σ π_kπ_l η_kl ΔΔᵀ",
         stated(lambda at, x: pair_form(x, lambda k, j: eta(x, k, j))),
     ),
+    Identity("vᵀ∇²J_x v is affine in p with the slope that runs", preference_slope),
     Identity("m = 2: ∇²J_x = η₁₂F_x", one_pair, quick=((2, 2, 2),), full=((2, 2, 3),), trial=2),
     Identity("DPO's Hessian formula is its second derivative", hessian(DPO)),
     Identity("IPO's Hessian formula is its second derivative", hessian(IPO)),

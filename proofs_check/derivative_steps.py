@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from proofs_check.identities import Sides
 from proofs_check.settings import Prompt, Setting, outer
 from sailtheory import formulas
 from sailtheory.numbers import Array
-from sailtheory.objectives import BlockObjective, Point
+from sailtheory.objectives import SAIL, BlockObjective, Point
 
 
 def gradient(kind: type[BlockObjective]) -> Sides:
@@ -48,6 +49,26 @@ def curvature_slope(kind: type[BlockObjective]) -> Sides:
         return at.objective(kind).curvature_gradient(at.theta, v), along
 
     return sides
+
+
+def preference_slope(at: Setting) -> tuple[Array, Array]:
+    """vᵀ∇²J v is affine in q: its change for q_kl + 1, q_lk − 1 against the slope formula."""
+    sail: Any = at.objective(SAIL)
+    v, left, right = at.direction, [], []
+    for point in at.points():
+        block = point.block
+        slope = formulas.preference_gradient(
+            block.beta, point.policy, block.features, point.z, v
+        )
+        before = v @ sail._hessian(point) @ v
+        m = slope.shape[-1]
+        for k, j in combinations(range(m), 2):
+            step = np.zeros((m, m), dtype=int)
+            step[k, j], step[j, k] = 1, -1
+            moved = point._replace(block=block._replace(preference=block.preference + step))
+            left += [*(v @ sail._hessian(moved) @ v - before), *(slope[:, j, k] + slope[:, k, j])]
+            right += [*slope[:, k, j], *(before * 0)]
+    return np.array(left, dtype=object), np.array(right, dtype=object)
 
 
 def payoff_chain(kind: type[BlockObjective]) -> Sides:

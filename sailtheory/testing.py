@@ -10,7 +10,7 @@ and rewards with few digits, β = 1 and B = 1, so that a failing example ends sm
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Literal
 
 import numpy as np
@@ -21,7 +21,7 @@ from hypothesis.errors import NoSuchExample
 from sailtheory.errors import InputError
 from sailtheory.landscape.domain import Domain
 from sailtheory.landscape.search import Search
-from sailtheory.preferences import BradleyTerry
+from sailtheory.preferences import BradleyTerry, probabilities
 from sailtheory.problem import PreferenceProblem
 from sailtheory.verdict import Witness
 
@@ -69,8 +69,6 @@ def _matrix(m: int, upper: list[float]) -> np.ndarray:
 
 
 def _bradley_terry(rewards: list[float]) -> np.ndarray:
-    from sailtheory.preferences import probabilities
-
     return probabilities(BradleyTerry(np.array(rewards)))
 
 
@@ -173,7 +171,8 @@ def find_counterexample(
 
     On one problem the worst-point search maximises lhs − rhs over C. Over a
     strategy, Hypothesis draws problems, each is searched, and the first failing
-    one is shrunk.
+    one is shrunk, then stripped of prompts, responses and base measure that it does
+    not need.
 
     Args:
         lhs: Left side, (problem, θ (k, d)) to (k,).
@@ -216,7 +215,46 @@ def find_counterexample(
         )
     except NoSuchExample:
         return None
+    smallest = _reduced(smallest, fails=lambda problem: attempt(problem, tolerance) is not None)
     return attempt(smallest, np.inf) or attempt(smallest, tolerance)
+
+
+def _reduced(
+    problem: PreferenceProblem, fails: Callable[[PreferenceProblem], bool]
+) -> PreferenceProblem:
+    """Leave out prompts, responses and the base measure as long as the problem still fails."""
+    for smaller in _smaller(problem):
+        if fails(smaller):
+            return _reduced(smaller, fails)
+    return problem
+
+
+def _smaller(problem: PreferenceProblem) -> Iterator[PreferenceProblem]:
+    """The same problem with one part left out, larger parts first."""
+    everything = [list(range(m)) for m in problem.responses]
+    if problem.prompts > 1:
+        for x in range(problem.prompts):
+            yield _part(problem, [rows if i != x else [] for i, rows in enumerate(everything)])
+    if any(nu is not None for nu in problem.base):
+        yield problem.replace(base=None)
+    for x, m in enumerate(problem.responses):
+        for k in range(m if m > 2 else 0):
+            kept = [rows if i != x else [j for j in rows if j != k]
+                    for i, rows in enumerate(everything)]  # fmt: skip
+            yield _part(problem, kept)
+
+
+def _part(problem: PreferenceProblem, kept: list[list[int]]) -> PreferenceProblem:
+    """The problem of some of the responses; a prompt with none left is left out."""
+    inside = [(x, rows) for x, rows in enumerate(kept) if rows]
+    matrices = [np.asarray(probabilities(problem.preferences[x])) for x, _ in inside]
+    base = [problem.base[x] for x, _ in inside]
+    return problem.replace(
+        features=[problem.features[x][rows] for x, rows in inside],
+        preferences=[p[np.ix_(rows, rows)] for p, (_, rows) in zip(matrices, inside, strict=True)],
+        weights=[problem.raw_weights[x] for x, _ in inside],
+        base=[None if nu is None else nu[rows] for nu, (_, rows) in zip(base, inside, strict=True)],
+    )
 
 
 def _on_problem(

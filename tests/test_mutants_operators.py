@@ -26,7 +26,7 @@ COVERED_BY = {
     "expectation": "C01",
     "log_likelihood_payoff": "C02",
     "self_preference_payoff": "C06",
-    "squared_payoff": "C02",
+    "squared_payoff": "C01 C02",
     "pair_mean": "C01",
     "response_effect": "C01",
     "centred": "C01",
@@ -53,11 +53,7 @@ COVERED_BY = {
     "kl_policy_ref_curvature_gradient": "C08",
     "stop_gradient_jacobian": "C06",
 }
-"""The claim that notices a slip in a formula; a new formula must be entered here."""
-
-SAME = {
-    # r = ½·centred advance: π-weighted columns sum to 0, so the sum of tilts is what is left
-}
+"""The claims that notice a slip in a formula; a new formula must be entered here."""
 
 
 def public_formulas() -> dict[str, object]:
@@ -145,11 +141,11 @@ def test_every_formula_is_covered():
 
 @pytest.mark.parametrize("name", sorted(COVERED_BY))
 def test_every_slip_changes_a_verdict(name, ledger, monkeypatch):
-    claim = ledger[COVERED_BY[name]]
+    watching = [ledger[claim_id] for claim_id in COVERED_BY[name].split()]
     unnoticed = []
     for made, wrong in slips(public_formulas()[name]):
         with monkeypatch.context() as patch:
             patch.setattr(formulas, name, wrong)
-            if run(claim, Context()).as_expected:
+            if all(run(claim, Context()).as_expected for claim in watching):
                 unnoticed.append(made)
-    assert unnoticed == SAME.get(name, [])
+    assert not unnoticed
