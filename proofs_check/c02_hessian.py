@@ -133,7 +133,10 @@ STEPS = (
         "∇²J_x = ½ Σ π_kπ_l η_kl ΔΔᵀ",
         stated(lambda at, x: pair_form(x, lambda k, j: eta(x, k, j))),
     ),
-    Identity("vᵀ∇²J_x v is affine in p with the slope that runs", preference_slope),
+    Identity(
+        "vᵀ∇²J_x v is affine in p with the slope that runs", preference_slope,
+        quick=((1, 3, 2), (2, 2, 2)), full=((2, 3, 2),),
+    ),
     Identity("m = 2: ∇²J_x = η₁₂F_x", one_pair, quick=((2, 2, 2),), full=((2, 2, 3),), trial=2),
     Identity("DPO's Hessian formula is its second derivative", hessian(DPO)),
     Identity("IPO's Hessian formula is its second derivative", hessian(IPO)),

@@ -24,9 +24,7 @@ from sailtheory.objectives import SAIL, KLPolicyRef
 from sailtheory.problem import PreferenceProblem
 from sailtheory.verdict import Evidence, Outcome, Strength
 
-ROOT = ("0.771702", "0.771703")
-"""B L at which convexity for m = 2 ends."""
-
+ROOT = ("0.771702", "0.771703")  # B L at which convexity for m = 2 ends
 
 # --- C08: formulas -----------------------------------------------------------------------
 
@@ -199,11 +197,6 @@ def pair(radius: float) -> Callable[[], PreferenceProblem]:
     )
 
 
-def sampled_range(context: Context) -> Generator[Evidence, None, None]:
-    """R ≤ 3 is far too much."""
-    yield from try_ranges(3.0, context, "C08-range-3", 500)
-
-
 PLANTED = (
     false_identity(
         "hessian-sign", "∇²KL(π_θ‖π_ref) = E[(1 − δᵀs)ssᵀ]", hessian_is(lambda x, a: 1 - a)
@@ -228,7 +221,9 @@ CONVEX_PLANTED = (
     ),
     curving("gamma-10", "J − 10 KL(π_θ‖π_ref) is concave", pair(1), -1.0, 10.0),
     curving("gamma-1000", "J − 1000 KL(π_θ‖π_ref) is concave", pair(1), -1.0, 1000.0),
-    Falsehood("range-3", "∇²KL(π_θ‖π_ref) ⪰ 0 whenever R ≤ 3", guarded(sampled_range)),
+    Falsehood("range-3", "∇²KL(π_θ‖π_ref) ⪰ 0 whenever R ≤ 3", guarded(
+        lambda context: try_ranges(3.0, context, "C08-range-3", 500)
+    )),
 )  # fmt: skip
 
 

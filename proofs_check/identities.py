@@ -128,11 +128,20 @@ def _refutation(
     )  # fmt: skip
 
 
-def decide(identity: Identity, context: Context) -> Generator[Evidence, None, bool]:
+Settings = dict[tuple[tuple[int, int, int], bool], Symbolic]
+"""Symbolic settings by size and by whether θ = θ_ref, shared by the steps of one claim."""
+
+
+def decide(
+    identity: Identity, settings: Settings, context: Context
+) -> Generator[Evidence, None, bool]:
     """Decide one identity in the field; True when it is proved for all the sizes."""
     wanted = identity.full if context.full else identity.quick
     for size in wanted:
-        left, right = identity.sides(Symbolic(*size, at_reference=identity.at_reference))
+        place = (size, identity.at_reference)
+        if place not in settings:
+            settings[place] = Symbolic(*size, at_reference=identity.at_reference)
+        left, right = identity.sides(settings[place])
         if not all_zero(difference(left, right)):
             n, m, d = size
             detail = f"not proved for n={n}, m={m}, d={d}: {identity.says}"
@@ -150,9 +159,9 @@ def establish(
     """Try identities, then decide each; True when all are proved."""
     if not (yield from attempt(identities, context, name)):
         return False
-    proved = True
+    proved, settings = True, Settings()
     for identity in identities:
-        proved &= yield from guarded(partial(decide, identity))(context)
+        proved &= yield from guarded(partial(decide, identity, settings))(context)
     return proved
 
 

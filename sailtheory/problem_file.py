@@ -213,6 +213,8 @@ def _to_npz(problem: PreferenceProblem) -> bytes:
         "ref_params": problem.given_ref_params,
         "center": problem.center,
     }  # fmt: skip
+    if all(w == 1 for w in problem.raw_weights):
+        del arrays["weights"]  # the default
     if all(isinstance(model, BradleyTerry) for model in models):
         arrays["rewards"] = np.concatenate([model.rewards for model in models])  # type: ignore[attr-defined]
     elif any(isinstance(model, BradleyTerry) for model in models):

@@ -129,7 +129,7 @@ def test_sides_of_different_shapes_are_not_compared():
     lopsided = Identity(
         "1 = (1, 1)", lambda at: (at.theta[0] * 0, at.theta * 0), quick=((1, 2, 2),)
     )
-    verdict = conclude(guarded(lambda c: decide(lopsided, c))(QUICK))
+    verdict = conclude(guarded(lambda c: decide(lopsided, {}, c))(QUICK))
     assert verdict.outcome is Outcome.UNDECIDED
     assert "shapes" in verdict.evidence[0].detail
 

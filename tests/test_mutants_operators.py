@@ -77,11 +77,11 @@ class Slip(ast.NodeTransformer):
         self.made = f"{what}: {ast.unparse(node)}"
         return True
 
-    def visit_Subscript(self, node: ast.Subscript) -> ast.AST:  # noqa: N802
+    def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
         node.value = self.visit(node.value)  # an index is not a coefficient
         return node
 
-    def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.AST:  # noqa: N802
+    def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.AST:
         if isinstance(node.op, ast.USub):
             if isinstance(node.operand, ast.Constant):
                 return node  # an axis
@@ -89,7 +89,7 @@ class Slip(ast.NodeTransformer):
                 return node.operand
         return self.generic_visit(node)
 
-    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:  # noqa: N802
+    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
         swap = {ast.Add: ast.Sub, ast.Sub: ast.Add}.get(type(node.op))
         if swap and self._chosen("sum", node):
             return ast.BinOp(node.left, swap(), node.right)
@@ -124,7 +124,9 @@ def slips(function: object) -> Iterator[tuple[str, object]]:
         if not slip.made:
             return
         space: dict[str, object] = {}
-        code = compile(ast.fix_missing_locations(tree), formulas.__file__, "exec", dont_inherit=True)
+        code = compile(
+            ast.fix_missing_locations(tree), formulas.__file__, "exec", dont_inherit=True
+        )
         exec(code, vars(formulas), space)
         yield slip.made, space[function.__name__]
         number += 1
@@ -137,6 +139,14 @@ def ledger():
 
 def test_every_formula_is_covered():
     assert set(public_formulas()) == set(COVERED_BY)
+
+
+def test_slips_are_many_and_real():
+    made = [what for function in public_formulas().values() for what, _ in slips(function)]
+    assert len(made) > 150
+    assert {what.split(":")[0] for what in made} == {
+        "sign", "sum", "dropped term", "dropped factor", "coefficient",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", sorted(COVERED_BY))
