@@ -60,7 +60,8 @@ def argue(
         detail = f"step {number} of {len(steps)}: {step.says}"
         if not shown:
             detail = f"{detail}: NOT SHOWN{trouble}"
-        yield Evidence(step.kind, detail, Outcome.UNDECIDED, Strength.PROVED)
+        strength = Strength.PROVED if shown else Strength.SUPPORTED
+        yield Evidence(step.kind, detail, Outcome.UNDECIDED, strength)
     if complete:
         taken = "; ".join(assumes)
         detail = f"{conclusion}: {len(steps)} steps shown" + (f"; taken: {taken}" if taken else "")
