@@ -32,12 +32,9 @@ def ledger(chosen: Sequence[Claim], context: Context) -> int:
 
 
 def is_refuted(verdict: Verdict) -> bool:
-    """Refuted by a witness that replays; one that cannot be evaluated does not."""
+    """Refuted by a witness that replays; a replay that raises is a defect and stays visible."""
     witness = verdict.witness
-    try:
-        return verdict.outcome is Outcome.REFUTED and witness is not None and witness.replay()
-    except Exception:
-        return False
+    return verdict.outcome is Outcome.REFUTED and witness is not None and witness.replay()
 
 
 def try_falsehood(falsehood: Falsehood, context: Context) -> tuple[bool, Verdict]:

@@ -34,7 +34,7 @@ def split_logs(expression: Any) -> Any:
             out += sign * (sp.log(content) + sum(k * sp.log(base) for base, k in powers))
         return sp.expand_log(out, force=True)
 
-    return sp.expand(sp.sympify(expression).replace(sp.log, split))
+    return sp.expand(expression.replace(sp.log, split))
 
 
 def law(name: str, m: int) -> Array:
