@@ -12,7 +12,7 @@ from proofs_check.argument import Step, argue
 from proofs_check.c01_gradient import sampling_shift
 from proofs_check.derivative_steps import gradient
 from proofs_check.expected import claim
-from proofs_check.identities import Identity, Sides, establish, false_identity, guarded
+from proofs_check.identities import Identity, establish, false_identity, guarded
 from proofs_check.settings import Prompt, Setting
 from sailtheory import examples, formulas
 from sailtheory.claims import Context
@@ -220,16 +220,11 @@ def divided_as_score(at: Setting) -> tuple[Array, Array]:
     return at.expect(divided), at.expect(sampling_shift)
 
 
-def wrong(name: str, says: str, sides: Sides) -> Any:
-    """A wrong statement about an estimator."""
-    return false_identity(name, says, sides)
-
-
 PLANTED = (
-    wrong("detached", "sampling detached: E∇k = −∇KL(π_θ‖π_ref)", detached_as_reversed),
-    wrong("penalty", "fully differentiated: +∇KL(π_θ‖π_ref)", differentiated_as_penalty),
-    wrong("any-draw", "y~q: ∇KL(π_ref‖π_θ) for every q", any_draw),
-    wrong("score-weight", "g/log π in place of g is the SAIL term", divided_as_score),
+    false_identity("detached", "sampling detached: E∇k = −∇KL(π_θ‖π_ref)", detached_as_reversed),
+    false_identity("penalty", "fully differentiated: +∇KL(π_θ‖π_ref)", differentiated_as_penalty),
+    false_identity("any-draw", "y~q: ∇KL(π_ref‖π_θ) for every q", any_draw),
+    false_identity("score-weight", "g/log π in place of g is the SAIL term", divided_as_score),
 )
 
 

@@ -254,17 +254,28 @@ def linear_steps(
 def stochastic_gap(
     modulus: Array, smooth: Array, steps: Array, initial: Array, variance: Array, batch: Array
 ) -> Array:
-    """E gap_T ≤ ½(1 − μ/Λ)^T · initial + 2σ²/(μN), initial = Λ‖θ_0 − θ*‖² (C16)."""
+    """E gap_T ≤ ½(1 − μ/Λ)^T · initial + σ²/(μN), initial = Λ‖θ_0 − θ*‖², T ≥ 1 (C16b).
+
+    C16 as stated has twice this noise floor. At T = 0 it is false: near a maximiser on
+    the boundary gap_0 is of the order of the distance, not of its square.
+
+    Raises:
+        InputError: T < 1, or an argument outside its domain.
+    """
     require(">", batch=batch)
     require(">=", variance=variance)
-    return linear_gap(modulus, smooth, steps, initial) / 2 + 2 * variance / (modulus * batch)
+    try:
+        require(">=", steps=steps - 1)
+    except InputError:
+        raise InputError("steps", steps, "a finite number >= 1") from None
+    return linear_gap(modulus, smooth, steps, initial) / 2 + variance / (modulus * batch)
 
 
 def stochastic_batch(modulus: Array, variance: Array, accuracy: Array) -> Array:
-    """N = 4σ²/(με), unrounded, leaves ε/2 of noise (C16)."""
+    """N = 2σ²/(με), unrounded, leaves ε/2 of noise (C16b; half of what C16 asks for)."""
     require(">", modulus=modulus, accuracy=accuracy)
     require(">=", variance=variance)
-    return 4 * variance / (modulus * accuracy)
+    return 2 * variance / (modulus * accuracy)
 
 
 def stochastic_samples(
@@ -275,7 +286,10 @@ def stochastic_samples(
     variance: Array,
     accuracy: Array,
 ) -> Array:
-    """NT = 4σ²Λ/(μ²ε) log(Λd₀²/ε) = Õ(1/ε) gradient samples, initial = Λd₀² (C16)."""
+    """NT = 2σ²Λ/(μ²ε) log(Λd₀²/ε) = Õ(1/ε) gradient samples, initial = Λd₀² (C16b).
+
+    Half of what C16 asks for. Rounded up, T must be 1 at least: see :func:`stochastic_gap`.
+    """
     steps = linear_steps(xp, modulus, smooth, initial, accuracy)
     return steps * stochastic_batch(modulus, variance, accuracy)
 

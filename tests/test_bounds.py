@@ -100,7 +100,7 @@ CLOSED = {
     ),
     "samples": (
         lambda xp, b, z: bounds.stochastic_samples(xp, b, b + 1, 9 * b, z, b / 7),
-        lambda b, z: 4 * z * (b + 1) / (b**2 * (b / 7)) * mp.log(63),
+        lambda b, z: 2 * z * (b + 1) / (b**2 * (b / 7)) * mp.log(63),
     ),
     "second_moment": (
         lambda xp, b, z: bounds.second_moment_bound(xp, b, z, 3, centred=False),
@@ -487,6 +487,20 @@ def test_rates_reach_the_accuracy_they_promise():
     assert (steps - 1) * batch < samples <= steps * batch
     finer = bounds.stochastic_samples(FLOAT64, modulus, smooth, initial, variance, accuracy / 10)
     assert 10 < finer / samples < 20
+
+
+def test_the_noise_floor_is_reached_within_a_factor_of_two():
+    """J = −½Λθ², step 1/Λ: θ_T = ξ/Λ whatever θ_0, so E gap_T = σ²/(2ΛN) exactly."""
+    smooth, variance, batch = 3.0, 5.0, 7.0
+    exact = variance / (2 * smooth * batch)
+    claimed = bounds.stochastic_gap(smooth, smooth, 1, 0.1, variance, batch)
+    assert exact < claimed == pytest.approx(2 * exact)
+
+
+@pytest.mark.parametrize("steps", [0, 0.5, -1, math.nan, math.inf, np.array([2.0, 0.0])])
+def test_the_stochastic_bound_needs_a_step(steps):
+    with pytest.raises(InputError, match=r"steps = .*>= 1"):
+        bounds.stochastic_gap(0.2, 3.0, steps, 1.0, 1.0, 1.0)
 
 
 # --- refusals -------------------------------------------------------------------------------

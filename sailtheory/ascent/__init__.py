@@ -1,0 +1,30 @@
+"""Algorithms on C: projected, mirror, natural gradient and stochastic ascent."""
+
+from sailtheory.ascent.constants import Constants, constants, regularisation
+from sailtheory.ascent.estimators import Estimator, Moments, moments
+from sailtheory.ascent.gradient import projected_ascent
+from sailtheory.ascent.mirror import MirrorMap, mirror_ascent, natural_gradient_ascent
+from sailtheory.ascent.pairs import spawn
+from sailtheory.ascent.published import BiasedEstimator
+from sailtheory.ascent.stochastic import Decaying, FixedBatch, Schedule, stochastic_ascent
+from sailtheory.ascent.trajectory import Trajectory
+
+__all__ = [
+    "BiasedEstimator",
+    "Constants",
+    "Decaying",
+    "Estimator",
+    "FixedBatch",
+    "MirrorMap",
+    "Moments",
+    "Schedule",
+    "Trajectory",
+    "constants",
+    "mirror_ascent",
+    "moments",
+    "natural_gradient_ascent",
+    "projected_ascent",
+    "regularisation",
+    "spawn",
+    "stochastic_ascent",
+]
