@@ -83,6 +83,13 @@ def log_likelihood_payoff(xp: NumberSystem, preference: Array, z: Array) -> Payo
     )
 
 
+def log_likelihood_fourth(preference: Array, payoff: Payoff) -> Array:
+    """The fourth derivative of :func:`log_likelihood_payoff`: σ'(2σ' − tanh²(z/2))."""
+    half_tanh = preference - payoff.first
+    slope = -payoff.second
+    return 2 * slope * (slope - 2 * half_tanh * half_tanh)
+
+
 def self_preference_payoff(xp: NumberSystem, z: Array) -> Payoff:
     """−H_b(σ(z)) + log 2: p₁₂ = σ(z) with gradient through it (C06)."""
     half_tanh = xp.tanh(z / 2) / 2

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import sys
-from pathlib import Path
 from typing import Any
 
-from sailtheory.errors import InputError
+from sailtheory.files import write_text
 
 
 def write(data: dict[str, Any], target: str) -> None:
@@ -22,13 +20,7 @@ def write(data: dict[str, Any], target: str) -> None:
     if target == "-":
         sys.stdout.write(text)
         return
-    path = Path(target)
-    partial = path.with_name(path.name + ".tmp")
-    try:
-        partial.write_text(text, encoding="utf-8")
-        os.replace(partial, path)
-    except OSError as error:
-        raise InputError("json", target, error.strerror or "it cannot be written") from None
+    write_text(text, target, "json")
 
 
 def _finite(value: Any) -> Any:

@@ -1,0 +1,254 @@
+"""Certifying concavity, γ* and strong concavity of one problem over the whole of C."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from fractions import Fraction
+
+import numpy as np
+from flint import arb, ctx
+
+from sailtheory.certify.branch import Statement
+from sailtheory.certify.certificate import Certificate, Spot
+from sailtheory.certify.cover import OPEN
+from sailtheory.certify.pencil import Pencil, ball_pencil
+from sailtheory.certify.refine import Cover, Effort, refine
+from sailtheory.certify.region import Region, region
+from sailtheory.certify.replay import negative
+from sailtheory.enclose import float_below
+from sailtheory.errors import InputError, real_number
+from sailtheory.exact import to_fraction
+from sailtheory.landscape import Domain, Search, largest_curvature_on, relative_curvature_on
+from sailtheory.numbers import FLOAT64, arb_numbers
+from sailtheory.objectives import SAIL, SAILRevKL
+from sailtheory.problem import PreferenceProblem
+
+FLOOR = 1e-3
+"""Tolerances of γ* are relative to max(|γ*|, FLOOR · β)."""
+
+BITS = 96
+_TRIVIAL = "S = {0}: no policy depends on θ, so there is nothing to show and γ* is null"
+_COARSE = 0.3  # the width tried when time runs out before the one asked for is reached
+_FIRST_SHARE = 0.6  # of the time, for the width asked for
+_RAISES = 20
+
+
+def certify_concave(
+    problem: PreferenceProblem, gamma: float | Fraction, effort: Effort | None = None
+) -> Certificate:
+    """Is γF̄ − ∇²J ≻ 0 on S at every θ in C, so that J_γ is strictly concave on C?
+
+    Args:
+        problem: The problem.
+        gamma: γ ≥ 0, taken exactly.
+        effort: Budgets; default no limit, one process.
+
+    Returns:
+        ``certified`` with a cover, ``refuted`` with a point and a direction along which
+        ball arithmetic shows the opposite sign, or ``undecided``.
+    """
+    made = _Certifier(problem, effort or Effort())
+    level = _level(gamma)
+    if made.region.dimension == 0:
+        return made.trivial("concave", gamma=level)
+    worst = relative_curvature_on(SAIL(problem), made.search)
+    return made.decide("concave", level, Fraction(0), made.near(worst.theta, level))
+
+
+def certify_pl(
+    problem: PreferenceProblem,
+    gamma: float | Fraction,
+    tolerance: float = 0.01,
+    effort: Effort | None = None,
+) -> Certificate:
+    """The largest certified μ such that J_γ is μ-strongly concave on C.
+
+    By C13 it is a lower bound of the plain PL and of the prox-PL constant on C. A
+    refutation says that J_γ is not concave on C, so that this argument gives no μ; PL
+    itself may still hold there, and the note says so.
+
+    Args:
+        problem: The problem.
+        gamma: γ ≥ 0.
+        tolerance: Relative distance that μ may keep from the modulus found by search.
+        effort: Budgets.
+    """
+    made = _Certifier(problem, effort or Effort())
+    level = _level(gamma)
+    tolerance = _tolerance(tolerance)
+    if made.region.dimension == 0:
+        return made.trivial("pl", gamma=level)
+    worst = largest_curvature_on(SAILRevKL(problem, float(level)), made.search)
+    assert worst.value is not None
+    spot = made.near(worst.theta, level)
+    if worst.value >= 0:
+        found = made.decide("pl", level, Fraction(0), spot)
+        if found.verdict == "refuted":
+            return replace(found, note="J_γ is not concave on C: no μ by strong concavity")
+        return replace(found, verdict="undecided", cover=None, note="no positive modulus was found")
+    found = made.decide("pl", level, Fraction(-worst.value * (1 - tolerance)), spot)
+    if found.verdict == "refuted":  # the search overrated μ by more than the tolerance
+        return replace(found, verdict="undecided", witness=None, note="μ was overrated by search")
+    return found
+
+
+def certify_gamma(
+    problem: PreferenceProblem, tolerance: float = 0.01, effort: Effort | None = None
+) -> Certificate:
+    """Enclose γ*, the smallest γ at which J_γ is concave on C.
+
+    Args:
+        problem: The problem.
+        tolerance: The enclosure is at most tolerance · max(|γ*|, ``FLOOR`` β) wide.
+        effort: Budgets. When time runs out, the best upper bound so far is returned.
+
+    Returns:
+        ``certified`` with ``lower`` and ``gamma`` as the two ends, or ``undecided``.
+    """
+    made = _Certifier(problem, effort or Effort())
+    tolerance = _tolerance(tolerance)
+    if made.region.dimension == 0:
+        return made.trivial("gamma", gamma=None)
+    worst = relative_curvature_on(SAIL(problem), made.search)
+    lower, spot = made.lower_bound(worst.theta)
+    first = made.effort.part(_FIRST_SHARE)
+    for budget, share in ((first, tolerance), (made.effort, _COARSE)):
+        for _ in range(_RAISES):
+            upper = Fraction(float(lower) + share * made.scale(lower))
+            cover = refine(Statement(made.region, upper, bits=BITS), budget)
+            if cover.against is None:
+                break
+            at = made.theta(cover.against)[None, :]
+            raised, higher = made.lower_bound(
+                relative_curvature_on(SAIL(problem), made.search, at).theta
+            )
+            if raised <= lower:
+                break
+            lower, spot = raised, higher
+        ends = {"lower": lower, "witness": spot}
+        if cover.complete:
+            if share == tolerance:
+                return made.certificate("gamma", "certified", upper, cover, **ends)
+            note = "the enclosure is wider than asked: time ran out"
+            return made.certificate("gamma", "undecided", upper, cover, note=note, **ends)
+    return made.certificate("gamma", "undecided", None, cover, **ends)
+
+
+class _Certifier:
+    """What the three properties share: exact coordinates, search, budgets, clock."""
+
+    def __init__(self, problem: PreferenceProblem, effort: Effort) -> None:
+        self.problem = problem
+        self.effort = effort
+        self.region: Region = region(problem)
+        self.search = Search(Domain(problem), "quick", 0)
+        self._began = time.monotonic()
+
+    def scale(self, value: Fraction) -> float:
+        """What a tolerance of γ* is relative to."""
+        return max(abs(float(value)), FLOOR * float(self.problem.beta))
+
+    def theta(self, x: np.ndarray) -> np.ndarray:
+        """c + Wx in float64."""
+        return np.asarray(self.region.embed(FLOAT64, x))
+
+    def inside(self, theta: np.ndarray) -> np.ndarray:
+        """Coordinates of a point of C next to θ, inside exactly: (r,)."""
+        offset = theta - self.problem.center.astype(float)
+        x = np.linalg.lstsq(self.region.basis.astype(float), offset, rcond=None)[0]
+        shrink = 1.0
+        while not self.region.contains(x * shrink):
+            shrink -= max(1e-15, 2 * (1 - shrink))
+        return np.asarray(x * shrink)
+
+    def near(self, theta: np.ndarray, gamma: Fraction) -> Spot:
+        """A point of C next to θ and the direction along which γF̄ − ∇²J is smallest."""
+        return self._spot(self.inside(theta), float(gamma), 0.0)
+
+    def lower_bound(self, theta: np.ndarray) -> tuple[Fraction, Spot]:
+        """A γ below the generalised eigenvalue next to θ, and where that is seen."""
+        x = self.inside(theta)
+        pencil = Pencil(self.region, FLOAT64)
+        minus = pencil.matrix(x, 0.0, 0.0)
+        fisher = pencil.matrix(x, 1.0, 0.0) - minus
+        values, vectors = np.linalg.eigh(fisher)
+        half = vectors / np.sqrt(np.maximum(values, values[-1] * 1e-15))
+        direction = half @ np.linalg.eigh(half.T @ minus @ half)[1][:, 0]
+        spot = Spot(x, direction / np.abs(direction).max())
+        with ctx.workprec(BITS):
+            xp = arb_numbers()
+            w, at = xp.asarray(spot.direction), xp.asarray(x)
+            balls = ball_pencil(self.region)
+            zero, one = (w @ balls.matrix(at, arb(g), arb(0)) @ w for g in (0, 1))
+            value = float_below(-zero / (one - zero))
+            bound = Fraction(value) - abs(Fraction(value)) / 2**50 - Fraction(1, 2**200)
+            if not negative(self.region, spot, bound, Fraction(0)):
+                raise ArithmeticError("a lower bound of γ* does not replay")
+        return bound, spot
+
+    def decide(self, name: str, gamma: Fraction, modulus: Fraction, suspect: Spot) -> Certificate:
+        """Try a point that the search suspects, then cover C."""
+        with ctx.workprec(BITS):
+            spots = [suspect, self._spot(suspect.x, float(gamma), float(modulus))]
+            for spot in spots:
+                if negative(self.region, spot, gamma, modulus):
+                    return self.certificate(
+                        name, "refuted", gamma, None, modulus=modulus, witness=spot
+                    )
+        cover = refine(Statement(self.region, gamma, modulus, BITS), self.effort)
+        if cover.complete:
+            return self.certificate(name, "certified", gamma, cover, modulus=modulus)
+        if cover.against is not None:
+            spot = self._spot(cover.against, float(gamma), float(modulus))
+            with ctx.workprec(BITS):
+                if negative(self.region, spot, gamma, modulus):
+                    return self.certificate(
+                        name, "refuted", gamma, None, modulus=modulus, witness=spot
+                    )
+        return self.certificate(name, "undecided", gamma, cover, modulus=modulus)
+
+    def certificate(
+        self, name: str, verdict: str, gamma: Fraction | None, cover: Cover | None, **rest: object
+    ) -> Certificate:
+        """Assemble one, with what remains in its note when it is undecided."""
+        word = None if cover is None else cover.word
+        if verdict == "undecided" and cover is not None and "note" not in rest:
+            why = "a sign that float64 cannot tell" if cover.stuck else "time"
+            rest["note"] = f"{cover.word.count(OPEN)} pieces remain open ({why})"
+        made = Certificate(
+            verdict,
+            name,
+            self.region,
+            gamma,
+            cover=word,
+            bits=BITS,
+            **rest,  # type: ignore[arg-type]
+        )
+        return self.timed(made)
+
+    def trivial(self, name: str, gamma: Fraction | None) -> Certificate:
+        """S = {0}."""
+        return Certificate("certified", name, self.region, gamma, note=_TRIVIAL, bits=BITS)
+
+    def timed(self, made: Certificate) -> Certificate:
+        """The same with the time since the beginning."""
+        return replace(made, seconds=time.monotonic() - self._began)
+
+    def _spot(self, x: np.ndarray, gamma: float, modulus: float) -> Spot:
+        matrix = Pencil(self.region, FLOAT64).matrix(x, gamma, modulus)
+        return Spot(x, np.linalg.eigh(matrix)[1][:, 0])
+
+
+def _level(gamma: float | Fraction) -> Fraction:
+    level = to_fraction(gamma, "gamma")
+    if level < 0:
+        raise InputError("gamma", float(level), "γ ≥ 0 is required")
+    return level
+
+
+def _tolerance(value: float) -> float:
+    number = real_number("tol", value)
+    if not 1e-12 <= number <= 1:
+        raise InputError("tol", number, "a number from 1e-12 to 1 is expected")
+    return number

@@ -1,0 +1,172 @@
+"""Growing a cover until it is complete: budgets, processes, progress, saved state."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from sailtheory.certify.branch import Growth, Statement, grow
+from sailtheory.certify.cover import LEAF, OPEN, Box, leaves, root
+from sailtheory.certify.region import Region
+from sailtheory.files import write_text
+from sailtheory.problem_file import dumps, loads
+
+_FIRST = 256  # boxes looked at here before work is handed to other processes
+_TASK_BOXES = 64
+_TASK_LOOKS = 2048
+_TASK_SECONDS = 5.0
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Cover:
+    """How far a cover came.
+
+    Attributes:
+        word: The tree, complete unless it contains ``?``.
+        against: A point x of C where the statement is false in float64, or None.
+        stuck: Whether a box could not be halved any further.
+    """
+
+    word: str
+    against: np.ndarray | None = None
+    stuck: bool = False
+
+    @property
+    def complete(self) -> bool:
+        """Whether every leaf is settled."""
+        return OPEN not in self.word
+
+    @property
+    def pieces(self) -> int:
+        """Number of settled leaves."""
+        return self.word.count(LEAF)
+
+
+@dataclass
+class Effort:
+    """What a cover may cost, and whom it tells.
+
+    Attributes:
+        deadline: ``time.monotonic()`` at which to stop.
+        jobs: Processes.
+        progress: Receives one line at a time.
+        state: File that carries open work over an interruption, or None.
+    """
+
+    deadline: float = float("inf")
+    jobs: int = 1
+    progress: Progress = lambda line: None
+    state: Path | None = None
+
+    @property
+    def left(self) -> float:
+        """Seconds until the deadline."""
+        return self.deadline - time.monotonic()
+
+    def part(self, share: float) -> Effort:
+        """The same with a share of the time that is left."""
+        return replace(self, deadline=time.monotonic() + share * self.left)
+
+
+def refine(statement: Statement, effort: Effort, word: str = OPEN) -> Cover:
+    """Settle the open leaves of a cover.
+
+    Args:
+        statement: What each leaf has to satisfy.
+        effort: Budgets.
+        word: Where to begin; with a state file of the same statement, that goes first.
+
+    Returns:
+        A complete cover, or what stopped it.
+    """
+    key = _key(statement)
+    word = _saved(effort.state, key) or word
+    most = _FIRST
+    while OPEN in word and effort.left > 0:
+        places, boxes = _open(word, statement.region.dimension)
+        tasks = [boxes[i : i + _TASK_BOXES] for i in range(0, len(boxes), _TASK_BOXES)]
+        seconds = min(_TASK_SECONDS, effort.left)
+        grown: list[str] = []
+        for growth in _run(statement, tasks, most, seconds, effort.jobs):
+            if growth.against is not None or growth.stuck:
+                return Cover(word, growth.against, growth.stuck)
+            grown += growth.words
+            effort.progress(
+                f"{word.count(LEAF)} pieces settled, {len(boxes) - len(grown)} to look at"
+            )
+        word = _replaced(word, places, grown)
+        if effort.state is not None:
+            write_text(f"{key}\n{word}\n", effort.state, "state")
+        most = _TASK_LOOKS
+    return Cover(word)
+
+
+def _open(word: str, dimension: int) -> tuple[list[int], list[Box]]:
+    found = [(i, box) for i, box in leaves(word, root(dimension)) if word[i] == OPEN]
+    return [i for i, _ in found], [box for _, box in found]
+
+
+def _replaced(word: str, places: Sequence[int], words: Iterable[str]) -> str:
+    out, last = [], 0
+    for place, new in zip(places, words, strict=True):
+        out += [word[last:place], new]
+        last = place + 1
+    return "".join([*out, word[last:]])
+
+
+def _run(
+    statement: Statement, tasks: list[list[Box]], most: int, seconds: float, jobs: int
+) -> Iterator[Growth]:
+    """Grow each task, in order, here or in other processes."""
+    if jobs == 1 or len(tasks) == 1:
+        yield from (grow(statement, boxes, most, seconds) for boxes in tasks)
+        return
+    from joblib import Parallel, delayed
+
+    sent = _sent(statement)
+    pool = Parallel(n_jobs=jobs, return_as="generator")
+    yield from pool(delayed(_grow_sent)(sent, boxes, most, seconds) for boxes in tasks)
+
+
+Sent = tuple[str, tuple[tuple[Fraction, ...], ...], float, Fraction, Fraction, int]
+
+
+def _sent(statement: Statement) -> Sent:
+    """A statement as plain data that another process, or machine, can read."""
+    region = statement.region
+    basis = tuple(tuple(row) for row in region.basis)
+    numbers = (statement.gamma, statement.modulus, statement.bits)
+    return (dumps(region.problem), basis, region.radius, *numbers)
+
+
+@lru_cache(maxsize=4)
+def _received(sent: Sent) -> Statement:
+    text, basis, radius, gamma, modulus, bits = sent
+    region = Region(loads(text), np.array(basis, dtype=object), radius)
+    return Statement(region, gamma, modulus, bits)
+
+
+def _grow_sent(sent: Sent, boxes: list[Box], most: int, seconds: float) -> Growth:
+    return grow(_received(sent), boxes, most, seconds)
+
+
+def _key(statement: Statement) -> str:
+    from hashlib import sha256
+
+    return sha256(repr(_sent(statement)).encode()).hexdigest()
+
+
+def _saved(state: Path | None, key: str) -> str | None:
+    """The word in a state file, if it belongs to this statement."""
+    if state is None or not state.exists():
+        return None
+    lines = state.read_text().splitlines()
+    return lines[1] if len(lines) == 2 and lines[0] == key else None

@@ -1,0 +1,127 @@
+"""Checking a certificate again, without anything of the search that made it.
+
+What is trusted: the formulas and number systems, the exact reading of the problem, and
+in this room ``region.valid``, ``cover``, ``pencil``, ``expansion``, ``remainder`` and
+``positive``. See docs/trust.md.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+
+from flint import arb, ctx, fmpq
+
+from sailtheory.certify.certificate import Certificate, Spot
+from sailtheory.certify.cover import LEAF, Checker, leaves, root
+from sailtheory.certify.pencil import ball_pencil
+from sailtheory.certify.region import Region, valid
+from sailtheory.numbers import arb_numbers
+
+_FEWEST = 64
+
+
+@dataclass(frozen=True)
+class Replay:
+    """What a second check found.
+
+    Attributes:
+        valid: Whether everything that the certificate claims was shown again.
+        reason: Why not, or what was shown, one line.
+        pieces: Pieces checked.
+        seconds: Time taken.
+    """
+
+    valid: bool
+    reason: str
+    pieces: int
+    seconds: float
+
+
+def negative(region: Region, spot: Spot, gamma: Fraction, modulus: Fraction) -> bool:
+    """Whether c + Wx lies in C and wᵀ(γF̄ − ∇²J − μWᵀW)w < 0 there, for certain.
+
+    For γ below it, that says: the generalised eigenvalue exceeds γ.
+    """
+    if not region.contains(spot.x) or not spot.direction.any():
+        return False
+    xp = arb_numbers()
+    w = xp.asarray(spot.direction)
+    matrix = ball_pencil(region).matrix(xp.asarray(spot.x), _ball(gamma), _ball(modulus))
+    return bool((w @ matrix) @ w < 0)
+
+
+def replay(certificate: Certificate, progress: Callable[[str], None] = lambda line: None) -> Replay:
+    """Show again what a certificate claims."""
+    began = time.monotonic()
+    reason, pieces = _objection(certificate, progress)
+    shown = f"{certificate.kind} {certificate.verdict}: {pieces} pieces hold in ball arithmetic"
+    return Replay(not reason, reason or shown, pieces, time.monotonic() - began)
+
+
+def _objection(certificate: Certificate, progress: Callable[[str], None]) -> tuple[str, int]:
+    """The first thing that is wrong, or "", and how many pieces were checked."""
+    region = certificate.region
+    if not valid(region):
+        return "basis and radius do not describe the domain C of the problem", 0
+    if region.dimension == 0:
+        return ("" if certificate.witness is None else "S = {0} has no witness"), 0
+    missing = _missing(certificate)
+    if missing:
+        return missing, 0
+    with ctx.workprec(max(certificate.bits, _FEWEST)):
+        if certificate.witness is not None:
+            level = certificate.lower if certificate.kind == "gamma" else certificate.gamma
+            if level is None or not negative(
+                region, certificate.witness, level, certificate.modulus
+            ):
+                return "the witness does not show what is claimed", 0
+        if certificate.verdict != "certified" and not certificate.complete:
+            return "", 0
+        return _cover_objection(certificate, progress)
+
+
+def _missing(certificate: Certificate) -> str:
+    """What a verdict needs and the certificate does not contain."""
+    if certificate.verdict == "refuted" and certificate.witness is None:
+        return "a refutation needs a witness"
+    if certificate.verdict != "certified":
+        return ""
+    if certificate.gamma is None or certificate.cover is None:
+        return "a certified verdict needs γ and a cover"
+    if certificate.kind == "gamma":
+        if certificate.lower is None or certificate.witness is None:
+            return "an enclosure of γ* needs a lower bound with its witness"
+        if certificate.lower > certificate.gamma:
+            return "the lower bound of γ* exceeds the upper one"
+    elif certificate.witness is not None:
+        return "a certified statement has no witness against it"
+    if certificate.kind == "pl" and certificate.modulus <= 0:
+        return "a PL constant is positive"
+    if certificate.kind != "pl" and certificate.modulus != 0:
+        return "a modulus belongs to the property pl"
+    return ""
+
+
+def _cover_objection(certificate: Certificate, progress: Callable[[str], None]) -> tuple[str, int]:
+    assert certificate.cover is not None and certificate.gamma is not None
+    checker = Checker(certificate.region, _ball(certificate.gamma), _ball(certificate.modulus))
+    pieces = 0
+    try:
+        for place, box in leaves(certificate.cover, root(certificate.region.dimension)):
+            if certificate.cover[place] != LEAF:
+                return f"the piece at {place} is open", pieces
+            if not checker.holds(box):
+                return f"the inequality is not shown on the piece at {place}", pieces
+            pieces += 1
+            if pieces % 100 == 0:
+                progress(f"{pieces} of {certificate.pieces} pieces")
+    except ValueError as error:
+        return str(error), pieces
+    return "", pieces
+
+
+def _ball(value: Fraction) -> arb:
+    return arb(fmpq(value.numerator, value.denominator))

@@ -1,0 +1,75 @@
+"""``sailtheory certify`` and ``replay``: proofs about one problem that can be checked again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sailtheory.cli.common import Problem, Progress, integer, real
+from sailtheory.errors import InputError
+from sailtheory.exact import to_fraction
+
+EXIT_CODES = {"certified": 0, "refuted": 1, "undecided": 3}
+
+
+def certify(
+    problem: Problem,
+    property_: Annotated[str, typer.Option("--property", help="concave, gamma or pl.")],
+    gamma: Annotated[str | None, typer.Option(help="γ ≥ 0, for concave and pl.")] = None,
+    tol: Annotated[str, typer.Option(help="Relative width, for gamma and pl.")] = "0.01",
+    out: Annotated[str | None, typer.Option(help="Write the certificate to this file.")] = None,
+    time_limit: Annotated[str | None, typer.Option(help="Seconds after which to stop.")] = None,
+    jobs: Annotated[str, typer.Option(help="Processes.")] = "1",
+) -> None:
+    """Prove a property over the whole of C: exit 0 certified, 1 refuted, 3 undecided."""
+    import time
+
+    from sailtheory.certify import Effort, certify_concave, certify_gamma, certify_pl
+    from sailtheory.problem import PreferenceProblem
+    from sailtheory.report.certificates import summary
+
+    if property_ not in ("concave", "gamma", "pl"):
+        raise InputError("property", property_, "concave, gamma or pl is expected")
+    if (gamma is None) != (property_ == "gamma"):
+        needed = "none is expected for gamma" if property_ == "gamma" else "a number is expected"
+        raise InputError("gamma", gamma, needed)
+    limit = float("inf") if time_limit is None else real("time-limit", time_limit)
+    if not limit > 0:
+        raise InputError("time-limit", limit, "a positive number of seconds is expected")
+    processes, width = integer("jobs", jobs), real("tol", tol)
+    if processes < 1:
+        raise InputError("jobs", processes, "an integer ≥ 1 is expected")
+    loaded = PreferenceProblem.load(problem)
+    state = None if out is None else Path(out + ".partial")
+    with Progress() as progress:
+        effort = Effort(time.monotonic() + limit, processes, progress, state)
+        if gamma is None:
+            made = certify_gamma(loaded, width, effort)
+        elif property_ == "concave":
+            made = certify_concave(loaded, to_fraction(gamma, "gamma"), effort)
+        else:
+            made = certify_pl(loaded, to_fraction(gamma, "gamma"), width, effort)
+    if out is not None:
+        made.save(out)
+        if made.verdict != "undecided" and state is not None:
+            state.unlink(missing_ok=True)
+    typer.echo(summary(made))
+    raise typer.Exit(EXIT_CODES[made.verdict])
+
+
+def replay(
+    certificate: Annotated[str, typer.Argument(help="A certificate written by certify.")],
+) -> None:
+    """Check a certificate again, without the search: exit 0 valid, 1 not."""
+    from sailtheory.certify import load
+    from sailtheory.certify import replay as run_replay
+
+    loaded = load(certificate)
+    with Progress() as progress:
+        found = run_replay(loaded, progress)
+    size = Path(certificate).stat().st_size
+    verdict = "valid" if found.valid else "not valid"
+    typer.echo(f"{verdict}: {found.reason} ({found.seconds:.1f} s, {size} bytes)")
+    raise typer.Exit(0 if found.valid else 1)

@@ -1,0 +1,56 @@
+"""What the commands share: options, numbers from text, progress, where output goes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from sailtheory.errors import InputError
+
+Effort = Annotated[str, typer.Option(help="quick or full.")]
+Seed = Annotated[str, typer.Option(help="Seed of everything random; an integer ≥ 0.")]
+Json = Annotated[str | None, typer.Option("--json", help="Write JSON to this file; - for stdout.")]
+Problem = Annotated[str, typer.Argument(help="A problem file: .toml or .npz.")]
+
+
+def real(field: str, text: str) -> float:
+    """A number from text; refuses anything else by name."""
+    try:
+        return float(text)
+    except ValueError:
+        raise InputError(field, text, "a number is expected") from None
+
+
+def integer(field: str, text: str) -> int:
+    """An integer from text; refuses anything else by name."""
+    try:
+        return int(text)
+    except ValueError:
+        raise InputError(field, text, "an integer is expected") from None
+
+
+class Progress:
+    """A status line on standard error, only on a terminal."""
+
+    def __enter__(self) -> Callable[[str], None]:
+        from rich.console import Console
+
+        self._status = Console(stderr=True).status("")
+        if sys.stderr.isatty():
+            self._status.start()
+        return lambda stage: self._status.update(stage)
+
+    def __exit__(self, *_: object) -> None:
+        self._status.stop()
+
+
+def console_for(json: str | None):  # type: ignore[no-untyped-def]
+    """Standard output, or standard error when JSON takes standard output."""
+    from rich.console import Console
+
+    stderr = json == "-"
+    stream = sys.stderr if stderr else sys.stdout
+    return Console(stderr=stderr, width=None if stream.isatty() else 120, highlight=False)

@@ -1,0 +1,79 @@
+"""``sailtheory check``, ``frontier`` and ``example``: one problem."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from sailtheory.cli.common import (
+    Effort,
+    Json,
+    Problem,
+    Progress,
+    Seed,
+    console_for,
+    integer,
+    real,
+)
+
+
+def check(
+    problem: Problem,
+    gamma: Annotated[
+        str | None, typer.Option(help="γ ≥ 0; default: the closed-form threshold.")
+    ] = None,
+    effort: Effort = "quick",
+    json: Json = None,
+    seed: Seed = "0",
+) -> None:
+    """What holds on your problem, how large γ must be, and what that costs."""
+    from sailtheory.check import check as run_check
+    from sailtheory.problem import PreferenceProblem
+    from sailtheory.report.json_file import write
+    from sailtheory.report.text import print_report
+
+    level = None if gamma is None else real("gamma", gamma)
+    number = integer("seed", seed)
+    loaded = PreferenceProblem.load(problem)
+    with Progress() as progress:
+        report = run_check(loaded, level, effort, number, progress)
+    if json is not None:
+        write(report.as_dict(), json)
+    print_report(console_for(json), report)
+
+
+def frontier(
+    problem: Problem,
+    tolerance: Annotated[str, typer.Option(help="Tolerated loss of win rate.")] = "0.01",
+    points: Annotated[str, typer.Option(help="How many values of γ.")] = "25",
+    effort: Effort = "quick",
+    json: Json = None,
+    seed: Seed = "0",
+) -> None:
+    """The curve of win rate and KL against γ, and the γ you can afford."""
+    from sailtheory.frontier import frontier as run_frontier
+    from sailtheory.problem import PreferenceProblem
+    from sailtheory.report.json_file import write
+    from sailtheory.report.text import print_frontier
+
+    loss, count = real("tolerance", tolerance), integer("points", points)
+    number = integer("seed", seed)
+    loaded = PreferenceProblem.load(problem)
+    with Progress() as progress:
+        curve = run_frontier(loaded, loss, count, effort, number, progress)
+    if json is not None:
+        write(curve.as_dict(), json)
+    print_frontier(console_for(json), curve)
+
+
+def example(
+    name: Annotated[str | None, typer.Argument(help="Name; without one, the list.")] = None,
+) -> None:
+    """Print a built-in problem file to standard output."""
+    from sailtheory import examples
+
+    if name is None:
+        typer.echo("\n".join(examples.names()))
+    else:
+        typer.echo(examples.text(name), nl=False)

@@ -1,0 +1,48 @@
+"""``sailtheory verify``: the claims of the paper."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from sailtheory.cli.common import Effort, Json, Seed, console_for, integer
+
+
+def verify(
+    claims: Annotated[str | None, typer.Option(help="Ids, such as C04,C11; default all.")] = None,
+    effort: Effort = "quick",
+    json: Json = None,
+    seed: Seed = "0",
+) -> None:
+    """Check the paper's claims and compare with what was expected."""
+    from rich.live import Live
+
+    from sailtheory import __version__
+    from sailtheory.claims import Context, registered, run_all, select
+    from sailtheory.report.json_file import write
+    from sailtheory.report.text import add_result, ledger_table
+
+    context = Context(effort, integer("seed", seed))
+    chosen = select(registered(), claims.split(",") if claims is not None else None)
+    console, table, results = console_for(json), ledger_table(), []
+    with Live(table, console=console, refresh_per_second=4, vertical_overflow="visible"):
+        for result in run_all(chosen, context):
+            add_result(table, result)
+            results.append(result)
+    if json is not None:
+        write(
+            {
+                "schema": "sailtheory.verify/1",
+                "version": __version__,
+                "seed": context.seed,
+                "claims": [result.as_dict() for result in results],
+            },
+            json,
+        )
+    different = [result.claim.id for result in results if not result.as_expected]
+    seconds = sum(result.seconds for result in results)
+    if different:
+        console.print(f"{len(different)} of {len(results)} differ: {', '.join(different)}")
+        raise typer.Exit(1)
+    console.print(f"All {len(results)} verdicts are as expected ({seconds:.0f} s).")

@@ -1,0 +1,23 @@
+"""Writing files so that an interruption leaves the old one or the new one, never half."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from sailtheory.errors import InputError
+
+
+def write_text(text: str, path: str | Path, field: str = "file") -> None:
+    """Write a text file atomically.
+
+    Raises:
+        InputError: The file cannot be written.
+    """
+    path = Path(path)
+    partial = path.with_name(path.name + ".tmp")
+    try:
+        partial.write_text(text, encoding="utf-8")
+        os.replace(partial, path)
+    except OSError as error:
+        raise InputError(field, path, error.strerror or "it cannot be written") from None
