@@ -94,7 +94,8 @@ class Planner:
 
     def accepts(self, x: np.ndarray, half: np.ndarray) -> np.ndarray:
         """Whether the affine bound is positive definite at every vertex: (k,) bool."""
-        matrices = self._pencil.affine(x, half, self._gamma, self._modulus)
+        with np.errstate(all="ignore"):  # far from a small box bounds overflow, and are refused
+            matrices = self._pencil.affine(x, half, self._gamma, self._modulus)
         steps, used = self._vertices(x, half)
         k, r = x.shape
         slopes = matrices[:, 1:].reshape(k, r, r * r)
@@ -107,7 +108,8 @@ class Planner:
 
     def against(self, x: np.ndarray) -> np.ndarray | None:
         """A centre inside C where the matrix is not positive semidefinite, or None."""
-        values = np.linalg.eigvalsh(self._pencil.matrix(x, self._gamma, self._modulus))
+        with np.errstate(all="ignore"):
+            values = np.linalg.eigvalsh(self._pencil.matrix(x, self._gamma, self._modulus))
         scale = np.abs(values).max(-1)
         for i in np.argsort(values[:, 0]):
             if values[i, 0] >= -_MARGIN * scale[i]:
@@ -148,7 +150,7 @@ def grow(statement: Statement, boxes: Sequence[Box], most: int, seconds: float) 
             lower, upper = (np.array([box[end] for _, box in taken]) for end in (0, 1))
             x, half, meets = planner.contracted(lower, upper)
             good = ~meets
-            with np.errstate(all="ignore"):
+            if meets.any():
                 good[meets] = planner.accepts(x[meets], half[meets])
             good &= [
                 bool(g) and checker.holds(box) for g, (_, box) in zip(good, taken, strict=True)
