@@ -9,6 +9,7 @@ import numpy as np
 
 from proofs_check.argument import Ball, Tally, argue, curvature_ball, refute
 from proofs_check.battery import POINTS, SIZES, battery, points, single, skewed, z_above
+from proofs_check.certified import enclosures
 from proofs_check.expected import claim
 from proofs_check.preference_step import preference_tally
 from proofs_check.relative_path import path_falsehood, path_tally
@@ -125,6 +126,8 @@ def check_c11(context: Context) -> Iterator[Evidence]:
             compare(searched, spectrum(SAIL(problem), worst), constants(problem)["∇²J ⪯ K_B F̄"])
     for tally in (per_prompt, largest, *whole.values(), searched, pointwise, lower, value):
         yield tally.evidence()
+    if context.full:
+        yield from enclosures(lambda p: constants(p)["∇²J ⪯ K_B F̄"], "K_B")
     yield path_tally(context).evidence()
     yield preference_tally(context).evidence()
 

@@ -12,6 +12,7 @@ from scipy.stats import binomtest
 from proofs_check.argument import Ball, refute
 from proofs_check.expected import claim
 from proofs_check.first_order import inward, plain_progress
+from proofs_check.trapping_region import Trap, trapping_squares
 from sailtheory import SAIL, Objective, PreferenceProblem, SAILRevKL, bounds, examples
 from sailtheory.claims import Claim, Context, Falsehood
 from sailtheory.landscape import Domain, Search, maximise
@@ -176,6 +177,16 @@ def _check(context: Context) -> Iterator[Evidence]:
         f"J = {objective.value(stops.trap):.5f}; best {objective.value(stops.best):.5f}"
     )
     yield Evidence("sampled", detail, Outcome.UNDECIDED, Strength.SUPPORTED)
+    if context.full:
+        better = inward(problem, stops.best)
+        trapped = trapping_squares(objective, stops.trap, better)
+        detail = (
+            f"projected ascent from any point of C within {Trap().core} of it never leaves the "
+            f"disc of radius {Trap().inner} about it, where J stays below its maximum: "
+            f"{trapped} squares"
+        )
+        if trapped:
+            yield Evidence("certified", detail, Outcome.UNDECIDED, Strength.CERTIFIED)
     if squares:
         yield stop_evidence(objective, stops, "on an arc of the circle, as first-order conditions")
 

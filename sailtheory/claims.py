@@ -11,7 +11,8 @@ import re
 import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from importlib.metadata import entry_points
 from typing import Any
 
@@ -168,7 +169,41 @@ def run(claim: Claim, context: Context) -> Result:
     return Result(claim, verdict, time.perf_counter() - began)
 
 
-def run_all(claims: Iterable[Claim], context: Context) -> Iterator[Result]:
-    """Check claims one after another, yielding each result as it is found."""
-    for claim in claims:
-        yield run(claim, context)
+def run_all(claims: Iterable[Claim], context: Context, jobs: int = 1) -> Iterator[Result]:
+    """Check claims, yielding each result in order; the number of processes changes no result.
+
+    Args:
+        claims: What to check.
+        context: How.
+        jobs: Processes.
+    """
+    claims = list(claims)
+    if jobs == 1 or len(claims) < 2:
+        yield from (run(claim, context) for claim in claims)
+        return
+    from joblib import Parallel, delayed
+
+    found = Parallel(n_jobs=jobs, return_as="generator")(
+        delayed(_run_apart)(claim, context) for claim in claims
+    )
+    for claim, (verdict, seconds) in zip(claims, found, strict=True):
+        yield Result(claim, verdict, seconds)
+
+
+def _run_apart(claim: Claim, context: Context) -> tuple[Verdict, float]:
+    """What of a result travels between processes: a witness replays by finding it again."""
+    result = run(claim, context)
+    evidence = tuple(
+        piece
+        if piece.witness is None
+        else replace(
+            piece, witness=replace(piece.witness, replay=partial(_replay, claim, context, i))
+        )
+        for i, piece in enumerate(result.verdict.evidence)
+    )
+    return replace(result.verdict, evidence=evidence), result.seconds
+
+
+def _replay(claim: Claim, context: Context, place: int) -> bool:
+    witness = run(claim, context).verdict.evidence[place].witness
+    return witness is not None and witness.replay()

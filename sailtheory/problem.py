@@ -312,6 +312,10 @@ class PreferenceProblem:
         inside = np.linalg.norm(offset, axis=-1) <= float(self.radius) + scale
         return np.asarray(inside & (off_span <= scale))
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Blocks are made again where they are needed: number systems stay in their process."""
+        return {key: value for key, value in vars(self).items() if key != "_blocks_cache"}
+
     def __repr__(self) -> str:
         """Sizes and constants on one line."""
         sizes = sorted(set(self.responses))

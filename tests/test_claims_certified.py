@@ -1,0 +1,53 @@
+"""Certified evidence in the ledger, and that it can say no."""
+
+from __future__ import annotations
+
+import pytest
+
+from proofs_check.c11_relative_curvature import constants
+from proofs_check.c14_projection import ascend, instance
+from proofs_check.certified import NAMES, enclosures
+from proofs_check.first_order import inward
+from proofs_check.trapping_region import Trap, trapping_squares
+from sailtheory import SAIL, SAILRevKL
+from sailtheory.claims import Context
+from sailtheory.verdict import Outcome, Strength
+
+
+def test_enclosures_of_gamma_star_beside_k_b():
+    found = list(enclosures(lambda p: constants(p)["∇²J ⪯ K_B F̄"], "K_B"))
+    assert len(found) == len(NAMES)
+    assert all(e.strength is Strength.CERTIFIED and "certificate" in e.detail for e in found)
+
+
+def test_a_bound_that_is_too_small_is_refuted():
+    found = list(enclosures(lambda p: constants(p)["∇²J ⪯ K_B F̄"] / 40, "K_B/40"))
+    refuted = [e for e in found if e.outcome is Outcome.REFUTED]
+    assert refuted and all(e.witness.replay() for e in refuted)
+
+
+@pytest.fixture(scope="module")
+def stops():
+    return ascend(SAIL(instance()), Context(), 100)
+
+
+def test_the_trap_is_certified(stops):
+    problem = instance()
+    assert trapping_squares(SAIL(problem), stops.trap, inward(problem, stops.best)) > 100
+
+
+@pytest.mark.parametrize(
+    "trap",
+    [Trap(core=0.1), Trap(outer=0.31), Trap(inner=0.01, outer=0.11)],
+    ids=["core too large", "shell thinner than a step", "shell too near"],
+)
+def test_wrong_traps_are_not(stops, trap):
+    problem = instance()
+    assert not trapping_squares(SAIL(problem), stops.trap, inward(problem, stops.best), trap)
+
+
+def test_no_trap_at_the_maximum_or_under_regularisation(stops):
+    problem = instance()
+    better = inward(problem, stops.best)
+    assert not trapping_squares(SAIL(problem), better, better)
+    assert not trapping_squares(SAILRevKL(problem, 0.05), stops.trap, better)
