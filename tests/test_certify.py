@@ -79,8 +79,37 @@ def test_a_modulus_bounds_pl_constants(problem, enclosure):
     objective, search = SAILRevKL(problem, gamma), Search(Domain(problem))
     worst = largest_curvature_on(objective, search)
     assert 0.94 * -worst.value <= float(made.modulus) <= -worst.value
-    refuted = certify_pl(problem, float(enclosure.lower) * 0.9)
-    assert refuted.verdict == "refuted" and replay(refuted).valid
+    made = certify_pl(problem, float(enclosure.lower) * 0.9)
+    assert made.verdict == "undecided" and "no spurious stop" in made.note and replay(made).valid
+
+
+def test_a_spurious_stop_refutes_prox_pl():
+    trap = examples.load("c14-spurious-stop")
+    made = certify_pl(trap, 0)
+    assert made.verdict == "refuted" and "plain PL is not refuted" in made.note
+    assert replay(parse(made.as_dict())).valid
+    np.testing.assert_allclose(made.witness.x, [-1.453, -1.375], atol=1e-3)
+    data = made.as_dict()
+    for changes in (
+        {"witness": {"x": data["witness"]["x"], "better": data["witness"]["x"]}},
+        {"witness": {"x": [-1.45, -1.37], "better": data["witness"]["better"]}},
+        {"witness": {"x": [0.1, 0.1], "better": data["witness"]["better"]}},
+        {"witness": {"x": data["witness"]["better"], "better": data["witness"]["x"]}},
+        {"gamma": "1/10"},
+        {"property": "concave"},
+    ):
+        assert not replay(parse(altered(data, **changes))).valid, changes
+
+
+def test_an_interior_stop_refutes_plain_pl():
+    """The outer two of three responses beat the middle one: J_γ has two interior maxima."""
+    wells = PreferenceProblem(
+        features=[[[0.0], [1.0], [2.0]]],
+        preferences=[[[0.5, 1, 0.5], [0, 0.5, 0], [0.5, 1, 0.5]]],
+        beta=0.05, radius=8, ref_params=[0.1], base=[[1, 1, 1]],
+    )  # fmt: skip
+    made = certify_pl(wells, 0.001)
+    assert made.verdict == "refuted" and "interior" in made.note and replay(made).valid
 
 
 @pytest.mark.parametrize("name", ["bradley-terry", "c14-spurious-stop", "c08-kl-policy-ref"])

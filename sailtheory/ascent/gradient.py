@@ -21,6 +21,7 @@ from sailtheory.landscape.domain import Domain
 from sailtheory.objectives import Objective
 
 _HALVINGS = 60
+_FAR, _TINY = 1e6, 1e-100
 
 
 class Rule(ABC):
@@ -72,7 +73,10 @@ class LineSearch(Rule):
         domain, objective = self._domain, self._objective
         now = objective.value(domain.embed(x))
         slack = 4 * np.finfo(float).eps * (1 + np.abs(now))
-        size, found, open_ = 2 * self.sizes[which], x.copy(), np.arange(len(x))
+        # Past this a step meets the sphere wherever it starts, and doubling would overflow.
+        longest = _FAR * (1 + domain.radius) / np.maximum(np.linalg.norm(gradient, axis=1), _TINY)
+        size, found = np.minimum(2 * self.sizes[which], longest), x.copy()
+        open_ = np.arange(len(x))
         for _ in range(_HALVINGS):
             trial = domain.project(x[open_] + size[open_, None] * gradient[open_])
             move = trial - x[open_]

@@ -38,6 +38,19 @@ class Spot:
 
 
 @dataclass(frozen=True)
+class Stop:
+    """A point next to a spurious first-order point of J_γ, and a better point of C.
+
+    Attributes:
+        x: (r,) float64, exact; the first-order point lies within rounding of it.
+        better: (r,) float64, exact.
+    """
+
+    x: np.ndarray
+    better: np.ndarray
+
+
+@dataclass(frozen=True)
 class Certificate:
     """What was shown.
 
@@ -49,7 +62,8 @@ class Certificate:
             γ*. None when nothing is known.
         modulus: μ of the cover; 0 unless the property is ``pl``.
         lower: For ``gamma``, the lower bound of γ* that the witness shows; else None.
-        witness: Where wᵀ(γF̄ − ∇²J − μWᵀW)w < 0, with ``lower`` for γ under ``gamma``.
+        witness: Where wᵀ(γF̄ − ∇²J)w < 0, with ``lower`` for γ under ``gamma``; a refuted
+            ``pl`` has a :class:`Stop`.
         cover: The tree of :mod:`sailtheory.certify.cover`, or None.
         bits: Precision at which each piece holds.
         note: What a reader should know, one line.
@@ -62,7 +76,7 @@ class Certificate:
     gamma: Fraction | None
     modulus: Fraction = Fraction(0)
     lower: Fraction | None = None
-    witness: Spot | None = None
+    witness: Spot | Stop | None = None
     cover: str | None = None
     bits: int = 96
     note: str = ""
@@ -93,7 +107,7 @@ class Certificate:
             "lower": _text(self.lower),
             "witness": None
             if self.witness is None
-            else {"x": self.witness.x.tolist(), "direction": self.witness.direction.tolist()},
+            else {key: value.tolist() for key, value in vars(self.witness).items()},
             "problem": dumps(self.region.problem),
             "basis": [[str(entry) for entry in row] for row in self.region.basis],
             "radius": self.region.radius,
@@ -223,19 +237,21 @@ def _basis(rows: Any, d: int) -> np.ndarray:
     return out
 
 
-def _spot(data: Any, r: int) -> Spot | None:
+def _spot(data: Any, r: int) -> Spot | Stop | None:
     if data is None:
         return None
-    if not isinstance(data, dict) or data.keys() != {"x", "direction"}:
-        raise InputError("witness", data, "x and direction are expected")
-    vectors = []
-    for key in ("x", "direction"):
-        values = data[key]
-        finite = isinstance(values, list) and all(
-            isinstance(v, (int, float)) and not isinstance(v, bool) and abs(v) < 1e300
-            for v in values
-        )
-        if not finite or len(values) != r:
-            raise InputError(f"witness.{key}", values, f"{r} numbers are expected")
-        vectors.append(np.array(values, dtype=float))
-    return Spot(*vectors)
+    keys = set(data) if isinstance(data, dict) else set()
+    if keys == {"x", "direction"}:
+        return Spot(*(_vector(data[key], key, r) for key in ("x", "direction")))
+    if keys == {"x", "better"}:
+        return Stop(*(_vector(data[key], key, r) for key in ("x", "better")))
+    raise InputError("witness", data, "x with direction, or x with better, is expected")
+
+
+def _vector(values: Any, key: str, r: int) -> np.ndarray:
+    finite = isinstance(values, list) and all(
+        isinstance(v, (int, float)) and not isinstance(v, bool) and abs(v) < 1e300 for v in values
+    )
+    if not finite or len(values) != r:
+        raise InputError(f"witness.{key}", values, f"{r} numbers are expected")
+    return np.array(values, dtype=float)

@@ -16,6 +16,7 @@ from sailtheory.certify.pencil import Pencil, ball_pencil
 from sailtheory.certify.refine import Cover, Effort, refine
 from sailtheory.certify.region import Region, region
 from sailtheory.certify.replay import negative
+from sailtheory.certify.stationary import kind, spurious_stop, starting_points
 from sailtheory.enclose import float_below
 from sailtheory.errors import InputError, real_number
 from sailtheory.exact import to_fraction
@@ -32,6 +33,11 @@ _TRIVIAL = "S = {0}: no policy depends on θ, so there is nothing to show and γ
 _COARSE = 0.3  # the width tried when time runs out before the one asked for is reached
 _FIRST_SHARE = 0.6  # of the time, for the width asked for
 _RAISES = 20
+_REFUTED = {
+    "interior": "an interior stationary point lies below another point: no μ for plain or prox-PL",
+    "boundary": "projected ascent stops at a boundary point below another point: no μ for "
+    "prox-PL; plain PL is not refuted",
+}
 
 
 def certify_concave(
@@ -62,17 +68,21 @@ def certify_pl(
     tolerance: float = 0.01,
     effort: Effort | None = None,
 ) -> Certificate:
-    """The largest certified μ such that J_γ is μ-strongly concave on C.
+    """A certified μ of plain PL and prox-PL on C, or a spurious stop that refutes PL.
 
-    By C13 it is a lower bound of the plain PL and of the prox-PL constant on C. A
-    refutation says that J_γ is not concave on C, so that this argument gives no μ; PL
-    itself may still hold there, and the note says so.
+    μ is a modulus of strong concavity of J_γ on C, which bounds both constants from below
+    (C13). A refutation is a first-order point of J_γ on C below another point of C: prox-PL
+    then fails with every μ > 0, and plain PL too when that point is interior.
 
     Args:
         problem: The problem.
         gamma: γ ≥ 0.
         tolerance: Relative distance that μ may keep from the modulus found by search.
         effort: Budgets.
+
+    Returns:
+        ``undecided`` where J_γ is not strongly concave on C and no spurious stop was found:
+        PL may hold there all the same.
     """
     made = _Certifier(problem, effort or Effort())
     level = _level(gamma)
@@ -83,10 +93,14 @@ def certify_pl(
     assert worst.value is not None
     spot = made.near(worst.theta, level)
     if worst.value >= 0:
-        found = made.decide("pl", level, Fraction(0), spot)
-        if found.verdict == "refuted":
-            return replace(found, note="J_γ is not concave on C: no μ by strong concavity")
-        return replace(found, verdict="undecided", cover=None, note="no positive modulus was found")
+        starts = starting_points(made.region, np.random.default_rng(0))
+        with ctx.workprec(BITS):
+            stop = spurious_stop(made.region, level, starts)
+            where = None if stop is None else kind(made.region, level, stop)
+        if stop is None or where is None:
+            note = "J_γ is not strongly concave on C, and no spurious stop was found"
+            return made.certificate("pl", "undecided", level, None, note=note)
+        return made.certificate("pl", "refuted", level, None, witness=stop, note=_REFUTED[where])
     found = made.decide("pl", level, Fraction(-worst.value * (1 - tolerance)), spot)
     if found.verdict == "refuted":  # the search overrated μ by more than the tolerance
         return replace(found, verdict="undecided", witness=None, note="μ was overrated by search")
@@ -153,22 +167,13 @@ class _Certifier:
         """c + Wx in float64."""
         return np.asarray(self.region.embed(FLOAT64, x))
 
-    def inside(self, theta: np.ndarray) -> np.ndarray:
-        """Coordinates of a point of C next to θ, inside exactly: (r,)."""
-        offset = theta - self.problem.center.astype(float)
-        x = np.linalg.lstsq(self.region.basis.astype(float), offset, rcond=None)[0]
-        shrink = 1.0
-        while not self.region.contains(x * shrink):
-            shrink -= max(1e-15, 2 * (1 - shrink))
-        return np.asarray(x * shrink)
-
     def near(self, theta: np.ndarray, gamma: Fraction) -> Spot:
         """A point of C next to θ and the direction along which γF̄ − ∇²J is smallest."""
-        return self._spot(self.inside(theta), float(gamma), 0.0)
+        return self._spot(self.region.inside(theta), float(gamma), 0.0)
 
     def lower_bound(self, theta: np.ndarray) -> tuple[Fraction, Spot]:
         """A γ below the generalised eigenvalue next to θ, and where that is seen."""
-        x = self.inside(theta)
+        x = self.region.inside(theta)
         pencil = Pencil(self.region, FLOAT64)
         minus = pencil.matrix(x, 0.0, 0.0)
         fisher = pencil.matrix(x, 1.0, 0.0) - minus

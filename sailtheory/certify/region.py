@@ -59,6 +59,15 @@ class Region:
         square = exact @ self.gram @ exact if self.dimension else Fraction(0)
         return bool(square <= to_fraction(self.problem.radius, "radius") ** 2)
 
+    def inside(self, theta: np.ndarray) -> np.ndarray:
+        """Coordinates of a point of C next to θ (d,), inside C exactly: (r,)."""
+        offset = theta - self.problem.center.astype(float)
+        x = np.linalg.lstsq(self.basis.astype(float), offset, rcond=None)[0]
+        shrink = 1.0
+        while not self.contains(x * shrink):
+            shrink -= max(1e-15, 2 * (1 - shrink))
+        return np.asarray(x * shrink)
+
     def _lifted(self, xp: NumberSystem) -> Array:
         if xp is FLOAT64:
             return self.basis.astype(float)

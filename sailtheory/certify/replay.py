@@ -2,7 +2,7 @@
 
 What is trusted: the formulas and number systems, the exact reading of the problem, and
 in this room ``region.valid``, ``cover``, ``pencil``, ``expansion``, ``remainder`` and
-``positive``. See docs/trust.md.
+``positive``, ``stationary.kind``. See docs/trust.md.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from fractions import Fraction
 
 from flint import arb, ctx, fmpq
 
-from sailtheory.certify.certificate import Certificate, Spot
+from sailtheory.certify.certificate import Certificate, Spot, Stop
 from sailtheory.certify.cover import LEAF, Checker, leaves, root
 from sailtheory.certify.pencil import ball_pencil
 from sailtheory.certify.region import Region, valid
+from sailtheory.certify.stationary import kind as stop_kind
 from sailtheory.numbers import arb_numbers
 
 _FEWEST = 64
@@ -72,15 +73,25 @@ def _objection(certificate: Certificate, progress: Callable[[str], None]) -> tup
     if missing:
         return missing, 0
     with ctx.workprec(max(certificate.bits, _FEWEST)):
-        if certificate.witness is not None:
-            level = certificate.lower if certificate.kind == "gamma" else certificate.gamma
-            if level is None or not negative(
-                region, certificate.witness, level, certificate.modulus
-            ):
-                return "the witness does not show what is claimed", 0
+        if certificate.witness is not None and not _witness_shows(certificate):
+            return "the witness does not show what is claimed", 0
         if certificate.verdict != "certified" and not certificate.complete:
             return "", 0
         return _cover_objection(certificate, progress)
+
+
+def _witness_shows(certificate: Certificate) -> bool:
+    witness, gamma, region = certificate.witness, certificate.gamma, certificate.region
+    if isinstance(witness, Stop):
+        return (
+            certificate.kind == "pl"
+            and gamma is not None
+            and stop_kind(region, gamma, witness) is not None
+        )
+    level = certificate.lower if certificate.kind == "gamma" else gamma
+    if witness is None or level is None or certificate.kind == "pl":
+        return False
+    return negative(region, witness, level, certificate.modulus)
 
 
 def _missing(certificate: Certificate) -> str:
