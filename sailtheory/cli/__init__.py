@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from sailtheory.cli import certificates, problem, theory
+from sailtheory.cli import certificates, problem, rates, theory
 from sailtheory.errors import InputError
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ for command in (
     problem.frontier,
     certificates.certify,
     certificates.replay,
+    rates.rates,
     problem.example,
 ):
     app.command()(command)

@@ -1,0 +1,65 @@
+"""``sailtheory rates``: the rate of a series, or of ascent on a problem."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sailtheory.cli.common import Json, Progress, Seed, console_for, integer, real
+from sailtheory.errors import InputError
+
+
+def rates(
+    source: Annotated[
+        str, typer.Argument(help="A CSV of gaps (iteration,gap), or a problem file.")
+    ],
+    gamma: Annotated[str | None, typer.Option(help="γ ≥ 0, for a problem file.")] = None,
+    json: Json = None,
+    seed: Seed = "0",
+) -> None:
+    """Fit the rate of a series, or hold predicted rates against measured ones."""
+    number = integer("seed", seed)
+    if number < 0:
+        raise InputError("seed", number, "an integer ≥ 0 is expected")
+    is_problem = Path(source).suffix in (".toml", ".npz")
+    if is_problem != (gamma is not None):
+        accepted = "a number is expected with a problem file" if is_problem else "none with a CSV"
+        raise InputError("gamma", gamma, accepted)
+    if gamma is None:
+        _series(source, json, number)
+    else:
+        _problem(source, real("gamma", gamma), json, number)
+
+
+def _series(source: str, json: str | None, seed: int) -> None:
+    from sailtheory.rates import fit_rate, read_series
+    from sailtheory.report.json_file import write
+    from sailtheory.report.rates import describe
+
+    series = read_series(source)
+    fit = fit_rate(series.gaps, series.iterations, seed=seed)
+    if json is not None:
+        write(fit.as_dict(), json)
+    console_for(json).print(describe(fit))
+
+
+def _problem(source: str, gamma: float, json: str | None, seed: int) -> None:
+    from sailtheory.problem import PreferenceProblem
+    from sailtheory.rates.prediction import predict
+    from sailtheory.report.json_file import write
+    from sailtheory.report.rates import prediction_table
+
+    problem = PreferenceProblem.load(source)
+    with Progress() as progress:
+        found = predict(problem, gamma, seed, progress)
+    if json is not None:
+        write(found.as_dict(), json)
+    console = console_for(json)
+    above = "above" if found.gamma > found.relative else "not above"
+    console.print(
+        f"γ = {found.gamma:g}, {above} K_B = {found.relative:.6g}; the maximiser lies "
+        f"{'on the sphere' if found.on_boundary else 'inside'}."
+    )
+    console.print(prediction_table(found))

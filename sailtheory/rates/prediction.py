@@ -1,0 +1,193 @@
+"""Predicted against measured: how fast exact ascent closes the gap on one problem."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sailtheory import bounds
+from sailtheory.ascent import Trajectory, constants, mirror_ascent, projected_ascent
+from sailtheory.errors import InputError
+from sailtheory.landscape import Domain, Search, largest_curvature_on, maximise
+from sailtheory.objectives import Objective, SAILRevKL
+from sailtheory.problem import PreferenceProblem
+from sailtheory.rates.fit import RateFit, fit_rate
+
+ACCURACY = 1e-6
+_RUNS, _STEPS, _RECORDS = 8, 20_000, 400
+_FLAT = 1e-6  # of the first gradient mapping: the gap is then about rounding
+_ROUNDING = 1e-15  # of 1 + |J|: gaps below it are not resolved
+_RESOLVED = 1e2  # times that: gaps that are fitted
+
+
+@dataclass(frozen=True)
+class Method:
+    """One algorithm with one set of constants.
+
+    Attributes:
+        name: Algorithm and whose constants.
+        predicted: The contraction 1 − μ/Λ that a theorem promises; None where none does.
+        measured: Mean contraction a step of the slowest run, over its resolved gaps; None
+            if fewer than two are.
+        fit: The kind of decay of that run, with intervals where it is decided.
+        to_accuracy: Steps until gap ≤ 1e-6 gap_0, median over starts; None if not reached.
+        predicted_steps: Steps after which the theorem promises that; None as above.
+        worst_ratio: Largest gap_t / (predicted bound), over runs and t; ≤ 1 if the bound
+            holds; None where nothing is predicted.
+    """
+
+    name: str
+    predicted: float | None
+    measured: float | None
+    fit: RateFit
+    to_accuracy: float | None
+    predicted_steps: float | None
+    worst_ratio: float | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON form."""
+        return vars(self) | {"fit": self.fit.as_dict()}
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Rates of exact ascent on J_γ.
+
+    Attributes:
+        gamma: γ.
+        relative: K_B; the theorem's rates need γ above it.
+        best: J_γ*, by search.
+        on_boundary: Whether the maximiser lies on the sphere.
+        methods: The algorithms.
+    """
+
+    gamma: float
+    relative: float
+    best: float
+    on_boundary: bool
+    methods: tuple[Method, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON form."""
+        return vars(self) | {
+            "schema": "sailtheory.rates/1",
+            "methods": [method.as_dict() for method in self.methods],
+        }
+
+
+def predict(
+    problem: PreferenceProblem,
+    gamma: float,
+    seed: int = 0,
+    progress: Callable[[str], None] = lambda stage: None,
+) -> Prediction:
+    """Run projected and mirror ascent and hold them against C15 and C17.
+
+    Projected ascent runs with the theorem's Λ and with the instance's, the largest
+    curvature found on C; the instance's μ and Λ are searched, so that its prediction is
+    supported, not proved. Gaps are to the best value that any of it found.
+
+    Args:
+        problem: The problem.
+        gamma: γ ≥ 0.
+        seed: Seed of the starts and searches.
+        progress: Receives the stage.
+
+    Raises:
+        InputError: S = {0}, where nothing moves.
+    """
+    if problem.span.dimension == 0:
+        raise InputError("features", "equal", "S = {0}: no policy depends on θ")
+    objective, domain = SAILRevKL(problem, gamma), Domain(problem)
+    search = Search(domain, "quick", seed)
+    progress("constants")
+    theory = constants(objective)
+    top = largest_curvature_on(objective, search).value
+    bottom = largest_curvature_on(-1.0 * objective, search).value
+    assert top is not None and bottom is not None
+    rng = np.random.default_rng(seed)
+    start = domain.embed(domain.starts(_RUNS, rng)[-_RUNS:])
+    record = _STEPS // _RECORDS
+    runs: list[tuple[str, float | None, float, Trajectory]] = []
+
+    def add(name: str, mu: float | None, smooth: float, trajectory: Trajectory) -> None:
+        usable = mu if mu is not None and 0 < mu <= smooth else None
+        runs.append((name, usable, smooth, trajectory))
+
+    progress("projected ascent")
+    add(
+        "projected, theorem's constants", theory.modulus, theory.smooth,
+        _detailed(lambda steps, every: projected_ascent(
+            objective, start, step=1 / theory.smooth, steps=steps, record=every), record),
+    )  # fmt: skip
+    largest = max(bottom, 1e-300)
+    add(
+        "projected, instance's constants", -top, largest,
+        _detailed(lambda steps, every: projected_ascent(
+            objective, start, step=1 / largest, steps=steps, record=every), record),
+    )  # fmt: skip
+    progress("mirror ascent")
+    relative = theory.relative_modulus if theory.relative_modulus > 0 else None
+    add(
+        "mirror, theorem's constants", relative, theory.relative_smooth,
+        mirror_ascent(objective, start, steps=_RECORDS),
+    )  # fmt: skip
+    best = maximise(objective, search, np.concatenate([t.theta for *_, t in runs]))
+    value = max(best.value, *(float(t.value.max()) for *_, t in runs))
+    return Prediction(
+        gamma, theory.relative, value, best.on_boundary,
+        tuple(_method(objective, best.theta, value, *run) for run in runs),
+    )  # fmt: skip
+
+
+def _detailed(run: Callable[[int, int], Trajectory], every: int) -> Trajectory:
+    """A run whose records are close together, unless it needs many steps."""
+    short = run(_RECORDS, 1)
+    moved = short.mapping_norm[-1] > _FLAT * (short.mapping_norm[0] + 1e-300)
+    return run(_RECORDS * every, every) if moved.any() else short
+
+
+def _method(
+    objective: Objective,
+    maximiser: np.ndarray,
+    value: float,
+    name: str,
+    modulus: float | None,
+    smooth: float,
+    trajectory: Trajectory,
+) -> Method:
+    gap = value - trajectory.value
+    floor = _ROUNDING * (1 + abs(value))
+    slowest = int(gap[len(gap) // 4].argmax())
+    resolved = gap[:, slowest] > _RESOLVED * floor
+    count = len(gap) if resolved.all() else int(resolved.argmin())
+    fit = fit_rate(gap[:count, slowest], trajectory.steps[:count])
+    measured = None
+    if count > 1:
+        drop = np.log(gap[count - 1, slowest] / gap[0, slowest])
+        measured = float(np.exp(drop / trajectory.steps[count - 1]))
+    done = gap <= np.maximum(ACCURACY * gap[0], floor)
+    reached = np.where(done.any(0), trajectory.steps[done.argmax(0)], np.nan)
+    to_accuracy = float(np.median(reached)) if done.any(0).all() else None
+    if modulus is None:
+        return Method(name, None, measured, fit, to_accuracy, None, None)
+    initial = gap[0]
+    if name.startswith("mirror"):
+        initial = smooth * _divergence(objective, maximiser, trajectory.path[0])
+    factor = float(bounds.contraction(modulus, smooth))
+    bound = factor ** trajectory.steps[:, None] * initial
+    ratio = np.where(bound > 10 * floor, gap / np.maximum(bound, floor), 0)[1:]
+    steps = np.log(1 / ACCURACY) / -np.log1p(-modulus / smooth) if factor > 0 else 1.0
+    return Method(name, factor, measured, fit, to_accuracy, float(steps), float(ratio.max()))
+
+
+def _divergence(objective: Objective, best: np.ndarray, theta: np.ndarray) -> np.ndarray:
+    """D_A(θ*, θ) = k(θ*) − k(θ) − ∇k(θ)ᵀ(θ* − θ) with k = KL(π_ref‖π_θ): (runs,)."""
+    from sailtheory.objectives import KLRefPolicy
+
+    kl = KLRefPolicy(objective.problem)
+    slope = (kl.gradient(theta) * (best - theta)).sum(-1)
+    return np.asarray(kl.value(best) - kl.value(theta) - slope)

@@ -1,0 +1,77 @@
+"""``sailtheory rates``: predicted against measured, and a user's series."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from sailtheory import InputError, PreferenceProblem, examples
+from sailtheory.cli import main
+from sailtheory.rates.prediction import predict
+
+
+@pytest.fixture(scope="module")
+def found():
+    return predict(examples.load("bradley-terry"), 1.0)
+
+
+def test_no_bound_is_violated(found):
+    assert found.gamma > found.relative
+    for method in found.methods:
+        assert method.predicted is not None
+        assert method.worst_ratio <= 1
+        assert method.to_accuracy <= method.predicted_steps
+
+
+def test_measured_rates_beat_what_is_promised(found):
+    for method in found.methods:
+        assert 0 < method.measured < method.predicted
+
+
+def test_without_the_theorem_nothing_is_promised():
+    below = predict(examples.load("bradley-terry"), 0.1)
+    by_name = {m.name: m for m in below.methods}
+    assert by_name["projected, theorem's constants"].predicted is None
+    assert by_name["mirror, theorem's constants"].predicted is None
+    assert by_name["projected, instance's constants"].worst_ratio <= 1  # γ is above γ*
+
+
+def test_a_boundary_maximiser():
+    problem = examples.load("bradley-terry").replace(radius=0.3)
+    found = predict(problem, 0.6)
+    assert found.on_boundary or found.methods[0].worst_ratio is not None
+    assert found.gamma > found.relative or found.methods[0].predicted is None
+    assert all(m.worst_ratio is None or m.worst_ratio <= 1 for m in found.methods)
+
+
+def test_nothing_moves_without_differences():
+    flat = PreferenceProblem(
+        features=[[[1], [1]]], preferences=[[[0.5, 0.7], [0.3, 0.5]]], beta=1, radius=1
+    )
+    with pytest.raises(InputError):
+        predict(flat, 1.0)
+
+
+def test_commands(tmp_path, capsys):
+    series = tmp_path / "s.csv"
+    noise = np.exp(0.01 * np.random.default_rng(0).normal(size=80))
+    rows = [f"{t},{0.8**t * e!r}" for t, e in enumerate(noise.tolist(), start=1)]
+    series.write_text("iteration,gap\n" + "\n".join(rows) + "\n")
+    out = tmp_path / "fit.json"
+    assert main(["rates", str(series), "--json", str(out)]) == 0
+    assert "linear" in capsys.readouterr().out
+    low, high = json.loads(out.read_text())["intervals"]["q"]
+    assert low < 0.8 < high
+    problem = tmp_path / "p.toml"
+    problem.write_text(examples.text("c04-one-winner"), encoding="utf-8")
+    assert main(["rates", str(problem), "--gamma", "2", "--json", str(out)]) == 0
+    assert json.loads(out.read_text())["schema"] == "sailtheory.rates/1"
+    capsys.readouterr()
+    for bad in (
+        [str(series), "--gamma", "1"], [str(problem)], [str(problem), "--gamma", "-1"],
+        [str(problem), "--gamma", "x"], [str(tmp_path / "none.csv")], [str(series), "--seed", "-1"],
+    ):  # fmt: skip
+        assert main(["rates", *bad]) == 2
+        assert len(capsys.readouterr().err.splitlines()) == 1, bad
