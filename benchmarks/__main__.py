@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 import sailtheory
+from benchmarks.ascent import stochastic_runs
 from sailtheory import SAIL, BradleyTerry, PreferenceProblem
 
 SEED = 0
@@ -127,7 +128,13 @@ def main() -> None:
         "numpy": np.__version__,
         "machine": platform.machine(),
     }
-    for benchmark in (hessian_against_autodiff, batch_against_loop, memory_of_large, import_time):
+    for benchmark in (
+        hessian_against_autodiff,
+        batch_against_loop,
+        memory_of_large,
+        import_time,
+        stochastic_runs,
+    ):
         results[benchmark.__name__] = benchmark()
         print(benchmark.__name__, json.dumps(results[benchmark.__name__]), flush=True)
     if arguments.out:

@@ -37,7 +37,7 @@ def plain_run(phi, p, beta, radius, step, steps, rng):
     return theta
 
 
-def stochastic_runs(prompts: int, plain_runs: int = 8) -> dict[str, Any]:
+def stochastic_runs(prompts: int = 3, plain_runs: int = 8) -> dict[str, Any]:
     """Seconds a run, measured in this process; the loop on fewer runs, scaled."""
     rng = np.random.default_rng(0)
     phi, rewards = rng.normal(size=(prompts, M, D)) / 2, rng.normal(size=(prompts, M))

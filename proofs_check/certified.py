@@ -9,6 +9,7 @@ import numpy as np
 from proofs_check.argument import curvature_ball, refute
 from sailtheory import SAIL, PreferenceProblem, examples
 from sailtheory.certify import certify_gamma, replay
+from sailtheory.certify.certificate import Spot
 from sailtheory.numbers import FLOAT64
 from sailtheory.objectives import KLRefPolicy
 from sailtheory.verdict import Evidence, Outcome, Strength
@@ -32,7 +33,7 @@ def enclosures(bound: Callable[[PreferenceProblem], float], says: str) -> Iterat
         if made.verdict != "certified" or made.lower is None or made.gamma is None:
             continue
         lower, upper, level = float(made.lower), float(made.gamma), bound(problem)
-        if lower > level and made.witness is not None:
+        if lower > level and isinstance(made.witness, Spot):
             theta = made.region.embed(FLOAT64, made.witness.x)
             direction = made.region.basis.astype(float) @ made.witness.direction
             yield _exceeds(problem, theta, direction, level, says)

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from sailtheory.cli import certificates, problem, rates, theory
+from sailtheory.cli import certificates, curvature, problem, rates, theory
 from sailtheory.errors import InputError
 
 app = typer.Typer(
@@ -27,6 +27,7 @@ for command in (
     certificates.certify,
     certificates.replay,
     rates.rates,
+    curvature.curvature,
     problem.example,
 ):
     app.command()(command)

@@ -1,0 +1,26 @@
+"""Neural policies and their objectives, in torch."""
+
+from sailtheory.policies.autoregressive import TokenPolicy
+from sailtheory.policies.data import Batch, CandidateData, Judge
+from sailtheory.policies.gaussian import GaussianPolicy, TanhGaussianPolicy
+from sailtheory.policies.objectives import CandidateObjective, sampled_sail
+from sailtheory.policies.protocol import Policy, finite, kl, score
+from sailtheory.policies.softmax import CandidatePolicy, LastLayerPolicy, MLPPolicy
+
+__all__ = [
+    "Batch",
+    "CandidateData",
+    "CandidateObjective",
+    "CandidatePolicy",
+    "GaussianPolicy",
+    "Judge",
+    "LastLayerPolicy",
+    "MLPPolicy",
+    "Policy",
+    "TanhGaussianPolicy",
+    "TokenPolicy",
+    "finite",
+    "kl",
+    "sampled_sail",
+    "score",
+]

@@ -1,0 +1,93 @@
+"""Gaussian actors over R^a: diagonal, and squashed by tanh into (−1, 1)^a."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from sailtheory.errors import InputError
+from sailtheory.policies.protocol import Policy, finite
+
+_LOG_STD = (-10.0, 3.0)
+_INSIDE = 1e-12  # an action on the boundary has no finite pre-image
+
+
+class GaussianPolicy(torch.nn.Module):
+    """N(μ_θ(x), diag σ_θ(x)²), with (μ, log σ) the two halves of a network's output.
+
+    Args:
+        network: (n, k) to (n, 2a).
+        actions: a.
+    """
+
+    def __init__(self, network: torch.nn.Module, actions: int) -> None:
+        super().__init__()
+        self.network = network
+        self.actions = actions
+
+    def forward(self, prompts: Tensor) -> tuple[Tensor, Tensor]:
+        """μ and log σ, each (n, a); log σ is smoothly kept in [−10, 3].
+
+        Raises:
+            InputError: The network's output has another width, or is not finite.
+        """
+        out: Tensor = self.network(prompts)
+        if out.shape[-1] != 2 * self.actions:
+            raise InputError("network", f"{out.shape[-1]} outputs", f"{2 * self.actions} (2a)")
+        mean, raw = torch.split(finite("gaussian", out), self.actions, -1)
+        low, high = _LOG_STD
+        middle, half = (low + high) / 2, (high - low) / 2
+        return mean, middle + half * torch.tanh((raw - middle) / half)
+
+    def log_prob(self, prompts: Tensor, responses: Tensor) -> Tensor:
+        """The log-density at actions (n, a): (n,)."""
+        mean, log_std = self(prompts)
+        z = (responses - mean) * torch.exp(-log_std)
+        each: Tensor = -0.5 * z * z - log_std - 0.5 * math.log(2 * math.pi)
+        return each.sum(-1)
+
+    def sample(self, prompts: Tensor, generator: torch.Generator) -> Tensor:
+        """Actions, (n, a)."""
+        with torch.no_grad():
+            mean, log_std = self(prompts)
+            noise = torch.empty_like(mean).normal_(generator=generator)
+            return torch.as_tensor(mean + log_std.exp() * noise)
+
+    def exact_kl(self, other: Policy, prompts: Tensor) -> Tensor | None:
+        """KL(self‖other) of two policies of the same kind: (n,).
+
+        Squashing is a bijection, so it leaves the divergence as it is.
+        """
+        if type(other) is not type(self):
+            return None
+        mean, log_std = self(prompts)
+        to, to_log_std = other(prompts)
+        gap = log_std - to_log_std
+        moved = ((mean - to) * torch.exp(-to_log_std)) ** 2
+        # (e^{2g} − 1)/2 − g by expm1: no cancellation where the two are close.
+        each: Tensor = 0.5 * torch.expm1(2 * gap) - gap + 0.5 * moved
+        return each.sum(-1)
+
+
+class TanhGaussianPolicy(GaussianPolicy):
+    """tanh of a Gaussian: y = tanh(u), u ~ N(μ, σ²), on (−1, 1)^a."""
+
+    def log_prob(self, prompts: Tensor, responses: Tensor) -> Tensor:
+        """The log-density at actions in (−1, 1)^a: (n,).
+
+        log(1 − tanh²u) is written 2(log 2 − |u| − log(1 + e^{−2|u|})), stable for all u.
+        Actions that rounding has put within 1e-12 of the boundary are moved inside.
+        """
+        if bool((responses.abs() > 1).any()):
+            raise InputError("responses", float(responses.abs().max()), "actions in (−1, 1)")
+        edge = 1 - max(_INSIDE, float(torch.finfo(responses.dtype).eps))
+        u = torch.atanh(responses.clamp(-edge, edge))
+        size = u.abs()
+        shrink = 2 * (math.log(2) - size - torch.log1p(torch.exp(-2 * size)))
+        return super().log_prob(prompts, u) - shrink.sum(-1)
+
+    def sample(self, prompts: Tensor, generator: torch.Generator) -> Tensor:
+        """Actions, (n, a)."""
+        return torch.tanh(super().sample(prompts, generator))
