@@ -133,6 +133,15 @@ def test_a_point_domain():
     assert made.verdict == "certified" and made.lower <= exact <= made.gamma
 
 
+@pytest.mark.parametrize("gap", [1e-2, 1e-4])
+def test_nearly_dependent_features(gap):
+    """F̄ is almost singular; float64 then has to look at it in coordinates where it is not."""
+    one = random_problem(np.random.default_rng(0), d=2, m=3, n=2)
+    near = [phi @ np.array([[1, 1], [0, gap]]) for phi in one.features]
+    made = certify_gamma(one.replace(features=[np.round(phi, 7) for phi in near]), 1e-6)
+    assert made.verdict == "certified" and replay(made).valid
+
+
 @pytest.mark.parametrize("scale", [1e-6, 1e4])
 def test_units_of_the_features_do_not_matter(scale):
     """γ* is invariant under φ → sφ, B → B/s, θ_ref → θ_ref/s at one β."""

@@ -17,7 +17,7 @@ import numpy as np
 from flint import arb, ctx, fmpq
 
 from sailtheory.certify.cover import LEAF, LETTERS, OPEN, Box, Checker
-from sailtheory.certify.pencil import Pencil
+from sailtheory.certify.pencil import Pencil, whitening
 from sailtheory.certify.region import Region
 from sailtheory.numbers import FLOAT64
 
@@ -72,7 +72,7 @@ class Planner:
 
     def __init__(self, statement: Statement) -> None:
         self._region = statement.region
-        self._pencil = Pencil(statement.region, FLOAT64)
+        self._pencil = Pencil(statement.region, FLOAT64, whitening(statement.region))
         self._gamma, self._modulus = float(statement.gamma), float(statement.modulus)
         r = self._region.dimension
         self._signs = np.array(list(product((-1.0, 1.0), repeat=r)))

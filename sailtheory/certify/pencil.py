@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -30,23 +31,26 @@ class Pencil:
     Args:
         region: C.
         xp: ``FLOAT64``, for batches of points, or Arb, for one point at a time.
+        frame: T, (r, r): matrices are given as TᵀMT, by default T = I. A congruence keeps
+            definiteness, and a good T keeps float64 accurate where F̄ is nearly singular.
     """
 
-    def __init__(self, region: Region, xp: NumberSystem) -> None:
+    def __init__(self, region: Region, xp: NumberSystem, frame: Array | None = None) -> None:
         self.region = region
         self.xp = xp
         self._up = (lambda values: values) if xp is FLOAT64 else upper_ends
         self._blocks = region.problem.blocks(xp)
         self._features = region.features(xp)
-        self._gram = xp.asarray(region.gram)
+        gram = xp.asarray(region.gram)
+        self._gram = gram if frame is None else frame.T @ gram @ frame
+        self._framed = [phi if frame is None else phi @ frame for phi in self._features]
         self._reach, self._squares = [], []
-        for features in self._features:
+        for features, framed in zip(self._features, self._framed, strict=True):
             n, m, r = features.shape
             k, l = pairs(m)  # noqa: E741
-            gaps = features[:, :, None, :] - features[:, None, :, :]
-            self._reach.append(abs(gaps))
-            squares = outer(gaps[:, k, l], gaps[:, k, l])
-            self._squares.append(squares.reshape(n * len(k), r * r))
+            self._reach.append(abs(features[:, :, None, :] - features[:, None, :, :]))
+            gaps = framed[:, k] - framed[:, l]
+            self._squares.append(outer(gaps, gaps).reshape(n * len(k), r * r))
 
     def affine(self, x: Array, half: Array, gamma: Any, modulus: Any) -> Array:
         """M with γF̄ − ∇²J − μWᵀW ⪰ M_0 + Σ_i δ_i M_i at c + W(x + δ), |δ_i| ≤ h_i.
@@ -79,7 +83,7 @@ class Pencil:
     def matrix(self, x: Array, gamma: Any, modulus: Any) -> Array:
         """γF̄ − ∇²J − μWᵀW at c + Wx: (..., r, r)."""
         total: Array = 0
-        for block, features in zip(self._blocks, self._features, strict=True):
+        for block, features in zip(self._blocks, self._framed, strict=True):
             point = self._point(block, x)
             payoff = formulas.log_likelihood_payoff(self.xp, block.preference, point.z)
             eta = formulas.relative_pair_curvature(block.beta, point.policy, payoff)
@@ -91,11 +95,30 @@ class Pencil:
         """Root sum of squares of the feature differences along each coordinate, (r,) float64."""
         return np.asarray(np.sqrt(sum((reach**2).sum((0, 1, 2)) for reach in self._reach)))
 
+    def centre_pairs(self) -> Iterator[tuple[Block, Array, Array]]:
+        """Each block with π_kπ_l at c, (n, p), and D_kl, (n, p, r)."""
+        center = self.xp.asarray(np.zeros(self.region.dimension))
+        for block, features in zip(self._blocks, self._features, strict=True):
+            policy = self._point(block, center).policy
+            k, l = pairs(policy.shape[-1])  # noqa: E741
+            yield block, policy[:, k] * policy[:, l], features[:, k] - features[:, l]
+
     def _point(self, block: Block, x: Array) -> Point:
         theta = self.region.embed(self.xp, x)
         log_policy = formulas.log_policy(self.xp, theta, block.features, block.log_base)
         delta = theta - block.ref_params
         return Point(self.xp, block, delta, log_policy, self.xp.exp(log_policy))
+
+
+def whitening(region: Region) -> np.ndarray:
+    """T with TᵀF̄(c)T = I in float64, from the singular values of the weighted differences."""
+    plain = Pencil(region, FLOAT64)
+    rows = [
+        (np.sqrt(block.weights[:, None] * chance)[..., None] * gaps).reshape(-1, gaps.shape[-1])
+        for block, chance, gaps in plain.centre_pairs()
+    ]
+    _, singular, axes = np.linalg.svd(np.concatenate(rows), full_matrices=False)
+    return np.asarray(axes.T / np.maximum(singular, singular[0] * 1e-12))
 
 
 def ball_pencil(region: Region) -> Pencil:
