@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from sailtheory import InputError, examples
-from sailtheory.claims import Claim, Context, registered, run, select
+from sailtheory.claims import Claim, Context, registered, run, run_all, select
 from sailtheory.verdict import Evidence, Outcome, Strength, Witness, conclude
 
 EXAMPLE_PACKAGE = """
@@ -141,3 +141,21 @@ def test_generators_depend_on_seed_and_name_only():
 def test_context_refuses_bad_arguments(arguments):
     with pytest.raises(InputError):
         Context(**arguments)
+
+
+def test_processes_change_no_result():
+    chosen = select(registered(), ["C04", "C07"])
+    alone, apart = (list(run_all(chosen, Context(), jobs)) for jobs in (1, 2))
+    for one, other in zip(alone, apart, strict=True):
+        assert one.claim is other.claim
+        first, second = one.as_dict(), other.as_dict()
+        assert first | {"seconds": 0} == second | {"seconds": 0}
+    assert apart[0].verdict.witness.replay()
+
+
+@pytest.mark.parametrize("jobs", ["0", "x"])
+def test_bad_jobs_are_one_line(jobs, capsys):
+    from sailtheory.cli import main
+
+    assert main(["verify", "--claims", "C04", "--jobs", jobs]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
