@@ -45,6 +45,8 @@ evidence: $(STAMP)
 	$(BIN)/sailtheory verify --effort full --json docs/evidence/ledger.json
 	$(BIN)/python -m proofs_check --planted --effort full --table docs/falsehoods.md
 	$(BIN)/python -m proofs_check --disguised --effort full | tee docs/evidence/disguised.txt
+	$(BIN)/python -m benchmarks.certificates --table docs/certificates.md
+	$(BIN)/python -m benchmarks.rates_validation --out docs/evidence/rates_validation.json
 
 $(STAMP): pyproject.toml constraints.txt
 	@command -v $(PYTHON) >/dev/null || { \
