@@ -9,7 +9,7 @@ from mpmath import mp
 
 from sailtheory import PreferenceProblem, examples, formulas
 from sailtheory.certify import expansion, remainder
-from sailtheory.certify.cover import Checker, root
+from sailtheory.certify.cover import Box, Checker, root
 from sailtheory.certify.pencil import Pencil, ball_pencil
 from sailtheory.certify.positive import positive_definite
 from sailtheory.certify.region import Region, region, valid
@@ -221,6 +221,16 @@ def test_regions_of_lower_dimension():
     assert not valid(Region(tabular, skewed, found.radius))
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_random_spans_of_lower_dimension_are_accepted(seed):
+    """Features of very unequal sizes, S of dimension 3 in R⁴."""
+    rng = np.random.default_rng(seed)
+    problem = random_problem(rng, d=4, m=4, n=1)
+    uneven = [phi * [1, 10, 0.1, 1] for phi in problem.features]
+    found = region(problem.replace(features=[np.round(phi, 3) for phi in uneven]))
+    assert found.dimension == 3 and valid(found)
+
+
 def test_the_checker_refuses_what_is_false():
     """At γ below γ* no box that holds the worst point passes, however small."""
     from fractions import Fraction
@@ -236,3 +246,13 @@ def test_the_checker_refuses_what_is_false():
                 box = box.halves(0)[1]
                 box = type(box)(-box.upper / 2, box.upper / 2)
             assert Checker(found, gamma, arb(0)).holds(box) is expected
+
+
+def test_a_box_that_meets_the_ball_in_one_point():
+    """(½, …, ½) in R⁴ has norm 1: box ∩ ball is smaller than the rounding of its ends."""
+    rng = np.random.default_rng(1)
+    found = region(random_problem(rng, d=4, m=4, n=2))
+    touching = Box(np.array([0.5, -1, -1, 0.5]), np.array([1, -0.5, -0.5, 1]))
+    with ctx.workprec(96):
+        assert Checker(found, arb(10), arb(0)).holds(touching)
+        assert not Checker(found, arb(-10), arb(0)).holds(touching)

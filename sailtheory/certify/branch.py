@@ -161,10 +161,11 @@ def grow(statement: Statement, boxes: Sequence[Box], most: int, seconds: float) 
             if not len(failed):
                 continue
             against = planner.against(x[failed][meets[failed]])
-            stuck = bool(((upper - lower)[failed].max(1) < _SMALLEST).any())
+            widths = (upper - lower)[failed]
+            axes = planner.axis(np.where(meets[failed, None], half[failed], widths))
+            stuck = bool((widths[np.arange(len(axes)), axes] < _SMALLEST).any())
             if against is not None or stuck:
                 return Growth([OPEN] * len(boxes), against, stuck)
-            axes = planner.axis(np.where(meets[:, None], half, upper - lower)[failed])
             for i, axis in zip(failed[::-1], axes[::-1], strict=True):
                 node, box = taken[i]
                 nodes[node] = LETTERS[axis]

@@ -139,8 +139,13 @@ class Checker:
         outside = [bool(o > 0) for o in over]
         yield from (step for step, out in zip(steps, outside, strict=True) if not out)
         for i, j in self._edges:
-            if outside[i] != outside[j]:
-                yield steps[i] + (steps[j] - steps[i]) * (over[i] / (over[i] - over[j]))
+            if outside[i] == outside[j]:
+                continue
+            rise = over[i] - over[j]
+            if rise > 0 or rise < 0:
+                yield steps[i] + (steps[j] - steps[i]) * (over[i] / rise)
+            else:  # a box of the size of the rounding: not cut
+                yield from (steps[i], steps[j])
 
 
 def _pick(items: list[tuple[int, ...]], *indices: int) -> list[tuple[int, ...]]:

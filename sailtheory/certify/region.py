@@ -16,7 +16,7 @@ from sailtheory.exact import exact_array, lift, rank, to_fraction
 from sailtheory.numbers import FLOAT64, Array, NumberSystem, arb_numbers
 from sailtheory.problem import PreferenceProblem
 
-_GRID = 2**30
+_GRID = 2**45
 _ROOM = 1e-9
 
 
