@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from sailtheory.certify.cover import LEAF, OPEN
-from sailtheory.certify.region import Region
+from sailtheory.certify.region import MOST_DIMENSIONS, Region
 from sailtheory.errors import InputError
 from sailtheory.exact import to_fraction
 from sailtheory.files import write_text
@@ -139,7 +139,7 @@ def load(path: str | Path) -> Certificate:
     """
     path = Path(path)
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_constant)
     except OSError as error:
         raise InputError("certificate", path, error.strerror or "it cannot be read") from None
     except (ValueError, RecursionError):
@@ -161,7 +161,11 @@ def parse(data: Any) -> Certificate:
     }  # fmt: skip
     for key in sorted(data.keys() ^ expected):
         raise InputError(key, "unknown" if key in data else "missing", "the keys of the schema")
-    if data["digest"] != digest(data):
+    try:
+        agrees = data["digest"] == digest(data)
+    except (ValueError, RecursionError):  # NaN, or text that UTF-8 cannot hold
+        agrees = False
+    if not agrees:
         raise InputError("digest", data["digest"], "the file was altered after it was written")
     _one_of(data, "verdict", VERDICTS)
     _one_of(data, "property", PROPERTIES)
@@ -186,6 +190,10 @@ def parse(data: Any) -> Certificate:
     if data["pieces"] != certificate.pieces:
         raise InputError("pieces", data["pieces"], f"the cover has {certificate.pieces}")
     return certificate
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON number")
 
 
 def _text(value: Fraction | None) -> str | None:
@@ -227,8 +235,9 @@ def _basis(rows: Any, d: int) -> np.ndarray:
     if not isinstance(rows, list) or len(rows) != d or not all(isinstance(x, list) for x in rows):
         raise InputError("basis", rows, f"{d} rows are expected")
     widths = {len(row) for row in rows}
-    if len(widths) != 1 or max(widths) > d:
-        raise InputError("basis", sorted(widths), f"rows of one length ≤ {d} are expected")
+    most = min(d, MOST_DIMENSIONS)
+    if len(widths) != 1 or max(widths) > most:
+        raise InputError("basis", sorted(widths), f"rows of one length ≤ {most} are expected")
     out = np.empty((d, widths.pop()), dtype=object)
     for i, j in np.ndindex(out.shape):
         if not isinstance(rows[i][j], str):

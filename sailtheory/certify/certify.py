@@ -127,6 +127,7 @@ def certify_gamma(
     worst = relative_curvature_on(SAIL(problem), made.search)
     lower, spot = made.lower_bound(worst.theta)
     first = made.effort.part(_FIRST_SHARE)
+    fine: Cover | None = None
     for budget, share in ((first, tolerance), (made.effort, _COARSE)):
         for _ in range(_RAISES):
             upper = Fraction(float(lower) + share * made.scale(lower))
@@ -141,12 +142,13 @@ def certify_gamma(
                 break
             lower, spot = raised, higher
         ends = {"lower": lower, "witness": spot}
+        fine = fine or cover
         if cover.complete:
             if share == tolerance:
                 return made.certificate("gamma", "certified", upper, cover, **ends)
             note = "the enclosure is wider than asked: time ran out"
             return made.certificate("gamma", "undecided", upper, cover, note=note, **ends)
-    return made.certificate("gamma", "undecided", None, cover, **ends)
+    return made.certificate("gamma", "undecided", None, fine, **ends)
 
 
 class _Certifier:
@@ -219,7 +221,9 @@ class _Certifier:
         """Assemble one, with what remains in its note when it is undecided."""
         word = None if cover is None else cover.word
         if verdict == "undecided" and cover is not None and "note" not in rest:
-            why = "a sign that float64 cannot tell" if cover.stuck else "time"
+            why = "a sign that float64 cannot tell"
+            if not cover.stuck and cover.against is None:
+                why = "time"
             rest["note"] = f"{cover.word.count(OPEN)} pieces remain open ({why})"
         made = Certificate(
             verdict,

@@ -86,10 +86,12 @@ class Checker:
         self._radius = arb(region.radius)
         self._gamma, self._modulus = gamma, modulus
         self._signs = list(product((-1, 1), repeat=region.dimension))
+        places = {signs: i for i, signs in enumerate(self._signs)}
         self._edges = [
-            (i, j)
-            for i, j in product(range(len(self._signs)), repeat=2)
-            if i < j and sum(a != b for a, b in zip(*_pick(self._signs, i, j), strict=True)) == 1
+            (i, places[*signs[:axis], 1, *signs[axis + 1 :]])
+            for i, signs in enumerate(self._signs)
+            for axis in range(region.dimension)
+            if signs[axis] < 0
         ]
 
     def holds(self, box: Box) -> bool:
@@ -146,7 +148,3 @@ class Checker:
                 yield steps[i] + (steps[j] - steps[i]) * (over[i] / rise)
             else:  # a box of the size of the rounding: not cut
                 yield from (steps[i], steps[j])
-
-
-def _pick(items: list[tuple[int, ...]], *indices: int) -> list[tuple[int, ...]]:
-    return [items[i] for i in indices]

@@ -10,6 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+from flint import ctx
 
 from sailtheory.certify.branch import Growth, Statement, grow
 from sailtheory.certify.cover import LEAF, OPEN, Box, leaves, root
@@ -88,14 +89,13 @@ def refine(statement: Statement, effort: Effort, word: str = OPEN) -> Cover:
         A complete cover, or what stopped it.
     """
     key = _key(statement)
-    word = _saved(effort.state, key) or word
+    word = _saved(effort.state, key, statement) or word
     most = _FIRST
     while OPEN in word and effort.left > 0:
         places, boxes = _open(word, statement.region.dimension)
         tasks = [boxes[i : i + _TASK_BOXES] for i in range(0, len(boxes), _TASK_BOXES)]
-        seconds = min(_TASK_SECONDS, effort.left)
         grown: list[str] = []
-        for growth in _run(statement, tasks, most, seconds, effort.jobs):
+        for growth in _run(statement, tasks, most, effort):
             if growth.against is not None or growth.stuck:
                 return Cover(word, growth.against, growth.stuck)
             grown += growth.words
@@ -123,17 +123,21 @@ def _replaced(word: str, places: Sequence[int], words: Iterable[str]) -> str:
 
 
 def _run(
-    statement: Statement, tasks: list[list[Box]], most: int, seconds: float, jobs: int
+    statement: Statement, tasks: list[list[Box]], most: int, effort: Effort
 ) -> Iterator[Growth]:
-    """Grow each task, in order, here or in other processes."""
-    if jobs == 1 or len(tasks) == 1:
-        yield from (grow(statement, boxes, most, seconds) for boxes in tasks)
+    """Grow each task, in order, here or in other processes; what time is left is seen anew."""
+
+    def seconds() -> float:
+        return min(_TASK_SECONDS, max(effort.left, 0.0))
+
+    if effort.jobs == 1 or len(tasks) == 1:
+        yield from (grow(statement, boxes, most, seconds()) for boxes in tasks)
         return
     from joblib import Parallel, delayed
 
     sent = _sent(statement)
-    pool = Parallel(n_jobs=jobs, return_as="generator")
-    yield from pool(delayed(_grow_sent)(sent, boxes, most, seconds) for boxes in tasks)
+    pool = Parallel(n_jobs=effort.jobs, return_as="generator")
+    yield from pool(delayed(_grow_sent)(sent, boxes, most, seconds()) for boxes in tasks)
 
 
 Sent = tuple[str, tuple[tuple[Fraction, ...], ...], float, Fraction, Fraction, int]
@@ -164,9 +168,19 @@ def _key(statement: Statement) -> str:
     return sha256(repr(_sent(statement)).encode()).hexdigest()
 
 
-def _saved(state: Path | None, key: str) -> str | None:
-    """The word in a state file, if it belongs to this statement."""
-    if state is None or not state.exists():
+def _saved(state: Path | None, key: str, statement: Statement) -> str | None:
+    """The word in a state file, if it belongs to this statement; its leaves are shown again."""
+    try:
+        lines = [] if state is None else state.read_text(encoding="utf-8").splitlines()
+        if len(lines) != 2 or lines[0] != key:
+            return None
+        word = lines[1]
+        with ctx.workprec(statement.bits):
+            checker = statement.checker()
+            letters = list(word)
+            for place, box in leaves(word, root(statement.region.dimension)):
+                if letters[place] == LEAF and not checker.holds(box):
+                    letters[place] = OPEN
+        return "".join(letters)
+    except (OSError, ValueError):
         return None
-    lines = state.read_text().splitlines()
-    return lines[1] if len(lines) == 2 and lines[0] == key else None

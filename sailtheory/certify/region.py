@@ -18,6 +18,7 @@ from sailtheory.problem import PreferenceProblem
 
 _GRID = 2**45
 _ROOM = 1e-9
+MOST_DIMENSIONS = 10  # a piece has 2^r vertices
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +56,8 @@ class Region:
 
     def contains(self, x: np.ndarray) -> bool:
         """Whether θ = c + Wx lies in C, decided exactly."""
-        exact = exact_array(np.asarray(x, dtype=float))
+        # What a double stores, not the decimal it may stand for: balls take it so too.
+        exact = np.array([Fraction(float(v)) for v in x], dtype=object)
         square = exact @ self.gram @ exact if self.dimension else Fraction(0)
         return bool(square <= to_fraction(self.problem.radius, "radius") ** 2)
 
@@ -83,6 +85,9 @@ def region(problem: PreferenceProblem) -> Region:
     """
     rows = _independent_rows(problem)
     d = problem.dimension
+    if len(rows) > MOST_DIMENSIONS:
+        accepted = f"certificates reach S of dimension {MOST_DIMENSIONS}"
+        raise InputError("features", f"dim S = {len(rows)}", accepted)
     if len(rows) == d:
         return Region(problem, _identity(d), float_above(_ball(problem.radius)))
     if len(rows) != problem.span.dimension:

@@ -82,8 +82,8 @@ def third_derivative(
     second = beta**2 * (sigma[0] + beta * sigma[1])
     own = (beta * (steep + beta * sigma[0]), second, beta**3 * (sigma[1] + beta * sigma[2]))
     v, c = variance[..., None, None], skew[..., None, None]
-    single = _moments(score[..., None, :], v, c)
-    double = _moments(score[..., :, None] + score[..., None, :], 2 * v, 2 * c)
+    single = _moments(up, score[..., None, :], v, c)
+    double = _moments(up, score[..., :, None] + score[..., None, :], 2 * v, 2 * c)
     chance = policy[..., :, None] * policy[..., None, :]
 
     far = up(abs(at.own - at.effect[..., :, None])) + own[0] * rho
@@ -132,9 +132,11 @@ def _central(
     return score, variance, skew
 
 
-def _moments(score: Array, variance: Array, skew: Array) -> Moments:
+def _moments(up: Round, score: Array, variance: Array, skew: Array) -> Moments:
     """From π' = πs, π'' = π(s² − V), π''' = π(s³ − 3sV − κ)."""
-    return Moments(score, np.maximum(score**2, variance), score**3 + 3 * score * variance + skew)
+    return Moments(
+        score, np.maximum(up(score**2), up(variance)), score**3 + 3 * score * variance + skew
+    )
 
 
 def _sigmoid_bounds(up: Round, point: Point, rho: Array) -> tuple[Array, Array, Array, Array]:
@@ -151,8 +153,8 @@ def _sigmoid_bounds(up: Round, point: Point, rho: Array) -> tuple[Array, Array, 
     return (
         slope,
         np.minimum(up(2 * most * slope), THIRD_SIGMOID),
-        np.minimum(up(np.maximum(4 * most**2, 2 * slope) * slope), FOURTH_SIGMOID),
-        np.minimum(up(8 * most * slope * np.maximum(2 * slope, most**2)), FIFTH_SIGMOID),
+        np.minimum(up(np.maximum(up(4 * most**2), up(2 * slope)) * slope), FOURTH_SIGMOID),
+        np.minimum(up(8 * most * slope * np.maximum(up(2 * slope), up(most**2))), FIFTH_SIGMOID),
     )
 
 

@@ -67,15 +67,13 @@ def _objection(certificate: Certificate, progress: Callable[[str], None]) -> tup
     region = certificate.region
     if not valid(region):
         return "basis and radius do not describe the domain C of the problem", 0
-    if region.dimension == 0:
-        return ("" if certificate.witness is None else "S = {0} has no witness"), 0
     missing = _missing(certificate)
-    if missing:
+    if missing or region.dimension == 0:
         return missing, 0
     with ctx.workprec(max(certificate.bits, _FEWEST)):
         if certificate.witness is not None and not _witness_shows(certificate):
             return "the witness does not show what is claimed", 0
-        if certificate.verdict != "certified" and not certificate.complete:
+        if not certificate.complete:
             return "", 0
         return _cover_objection(certificate, progress)
 
@@ -91,28 +89,45 @@ def _witness_shows(certificate: Certificate) -> bool:
     level = certificate.lower if certificate.kind == "gamma" else gamma
     if witness is None or level is None or certificate.kind == "pl":
         return False
-    return negative(region, witness, level, certificate.modulus)
+    return negative(region, witness, level, Fraction(0))
 
 
 def _missing(certificate: Certificate) -> str:
-    """What a verdict needs and the certificate does not contain."""
-    if certificate.verdict == "refuted" and certificate.witness is None:
-        return "a refutation needs a witness"
-    if certificate.verdict != "certified":
-        return ""
-    if certificate.gamma is None or certificate.cover is None:
-        return "a certified verdict needs γ and a cover"
-    if certificate.kind == "gamma":
-        if certificate.lower is None or certificate.witness is None:
-            return "an enclosure of γ* needs a lower bound with its witness"
-        if certificate.lower > certificate.gamma:
-            return "the lower bound of γ* exceeds the upper one"
-    elif certificate.witness is not None:
-        return "a certified statement has no witness against it"
-    if certificate.kind == "pl" and certificate.modulus <= 0:
+    """What a claim needs and the certificate does not contain, or contains without a claim."""
+    kind, verdict, gamma = certificate.kind, certificate.verdict, certificate.gamma
+    lower, witness = certificate.lower, certificate.witness
+    if certificate.modulus < 0 or (kind != "pl" and certificate.modulus != 0):
+        return "a modulus is positive and belongs to the property pl"
+    if certificate.region.dimension == 0:
+        empty = witness is None and certificate.cover is None and lower is None
+        return "" if verdict == "certified" and empty else "on S = {0} there is nothing to claim"
+    if certificate.complete and gamma is None:
+        return "a cover needs its γ"
+    if verdict == "certified" and not certificate.complete:
+        return "a certified verdict needs γ and a complete cover"
+    if kind == "gamma":
+        return _enclosure_missing(certificate)
+    if gamma is None or lower is not None:
+        return "γ, and no lower bound, belongs to a statement at one γ"
+    if (verdict == "refuted") != (witness is not None):
+        return "a refutation, and nothing else, needs a witness"
+    if kind == "pl" and verdict == "certified" and certificate.modulus == 0:
         return "a PL constant is positive"
-    if certificate.kind != "pl" and certificate.modulus != 0:
-        return "a modulus belongs to the property pl"
+    return ""
+
+
+def _enclosure_missing(certificate: Certificate) -> str:
+    lower, upper = certificate.lower, certificate.gamma
+    if certificate.verdict == "refuted":
+        return "an enclosure of γ* cannot be refuted"
+    if (lower is None) != (certificate.witness is None):
+        return "a lower bound of γ* needs a witness, and a witness its bound"
+    if upper is not None and not certificate.complete:
+        return "an upper bound of γ* needs a complete cover"
+    if certificate.verdict == "certified" and lower is None:
+        return "an enclosure of γ* needs a lower bound with its witness"
+    if lower is not None and upper is not None and lower > upper:
+        return "the lower bound of γ* exceeds the upper one"
     return ""
 
 

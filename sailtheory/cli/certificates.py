@@ -39,8 +39,8 @@ def certify(
     if not limit > 0:
         raise InputError("time-limit", limit, "a positive number of seconds is expected")
     processes, width = integer("jobs", jobs), real("tol", tol)
-    if processes < 1:
-        raise InputError("jobs", processes, "an integer ≥ 1 is expected")
+    if not 1 <= processes <= 1024:
+        raise InputError("jobs", processes, "an integer from 1 to 1024 is expected")
     loaded = PreferenceProblem.load(problem)
     state = None if out is None else Path(out + ".partial")
     with Progress() as progress:
