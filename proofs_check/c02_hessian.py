@@ -11,6 +11,7 @@ from proofs_check.argument import Step, argue, certain_sign
 from proofs_check.derivative_steps import (
     curvature_slope,
     fisher_pairs,
+    fourth_derivative,
     hessian,
     pair_form,
     payoff_chain,
@@ -123,6 +124,7 @@ def one_pair(at: Setting) -> tuple[Array, Array]:
 SMALL = ((2, 2, 2), (1, 3, 1))
 STEPS = (
     Identity("SAIL: G', G'', G''' are successive derivatives of G", payoff_chain(SAIL)),
+    Identity("SAIL: the fourth derivative of G, for certificates", fourth_derivative),
     Identity("IPO: G', G'', G''' are successive derivatives of G", payoff_chain(IPO)),
     Identity("the Hessian formula is the second derivative of J", hessian(SAIL)),
     Identity("∇²J = A + C + D for any constant b", stated(three_terms)),

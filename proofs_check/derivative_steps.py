@@ -72,26 +72,43 @@ def preference_slope(at: Setting) -> tuple[Array, Array]:
 def payoff_chain(kind: type[BlockObjective]) -> Sides:
     """G', G'', G''' are the derivatives of G, G', G'' in z: ∂_θ = βΔ d/dz."""
 
-    def parts(at: Setting, theta: Array, names: tuple[str, ...]) -> Array:
-        objective: Any = at.objective_in_motion(kind)
-        found = [
-            getattr(objective._payoff(point), name).ravel()
-            for point in objective.points(theta)
-            for name in names
-        ]
-        return np.concatenate(found)
-
-    def lift(point: Point) -> Array:
-        gaps = point.block.features[:, :, None, :] - point.block.features[:, None, :, :]
-        return (gaps * point.block.beta).reshape(-1, gaps.shape[-1])
-
     def sides(at: Setting) -> tuple[Array, Array]:
-        moved = at.gradient(lambda theta: parts(at, theta, ("value", "first", "second")))
-        chain = np.concatenate([lift(p) for p in at.points() for _ in range(3)])
+        moved = at.gradient(lambda theta: _parts(at, kind, theta, ("value", "first", "second")))
+        chain = np.concatenate([_lift(p) for p in at.points() for _ in range(3)])
         above = static(at, kind, ("first", "second", "third"))
         return moved, chain * above[:, None]
 
     return sides
+
+
+def fourth_derivative(at: Setting) -> tuple[Array, Array]:
+    """The fourth derivative of SAIL's payoff, which certificates use, against that of the third."""
+    moved = at.gradient(lambda theta: _parts(at, SAIL, theta, ("third",)))
+    sail: Any = at.objective(SAIL)
+    fourth = np.concatenate(
+        [
+            formulas.log_likelihood_fourth(p.block.preference, sail._payoff(p)).ravel()
+            for p in at.points()
+        ]
+    )
+    return moved, np.concatenate([_lift(p) for p in at.points()]) * fourth[:, None]
+
+
+def _parts(at: Setting, kind: type[BlockObjective], theta: Array, names: tuple[str, ...]) -> Array:
+    """Parts of a payoff at θ in motion, block after block."""
+    objective: Any = at.objective_in_motion(kind)
+    found = [
+        getattr(objective._payoff(point), name).ravel()
+        for point in objective.points(theta)
+        for name in names
+    ]
+    return np.concatenate(found)
+
+
+def _lift(point: Point) -> Array:
+    """∂z/∂θ = βΔ for every pair of a block."""
+    gaps = point.block.features[:, :, None, :] - point.block.features[:, None, :, :]
+    return (gaps * point.block.beta).reshape(-1, gaps.shape[-1])
 
 
 def static(at: Setting, kind: type[Any], names: tuple[str, ...]) -> Array:

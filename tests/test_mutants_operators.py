@@ -25,6 +25,7 @@ COVERED_BY = {
     "margins": "C01",
     "expectation": "C01",
     "log_likelihood_payoff": "C02",
+    "log_likelihood_fourth": "C02",
     "self_preference_payoff": "C06",
     "squared_payoff": "C01 C02",
     "pair_mean": "C01",
