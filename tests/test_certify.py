@@ -218,6 +218,17 @@ TAMPERED = {
     "radius shrunk": lambda d: altered(d, radius=d["radius"] * 0.9),
     "basis changed": lambda d: altered(d, basis=[["1", "0"], ["0", "0"]]),
     "a modulus": lambda d: altered(d, modulus="1/10"),
+    "refuted by a modulus": lambda d: altered(
+        d, verdict="refuted", property="concave", modulus="1000", cover=None, pieces=0, lower=None
+    ),
+    "refuted enclosure": lambda d: altered(d, verdict="refuted"),
+    "undecided, bounds without evidence": lambda d: altered(
+        d, verdict="undecided", lower="1000", witness=None
+    ),
+    "undecided, upper bound without a cover": lambda d: altered(
+        d, verdict="undecided", gamma="-1000", cover="?", pieces=0
+    ),
+    "undecided, a cover without its γ": lambda d: altered(d, verdict="undecided", gamma=None),
     "property changed": lambda d: altered(d, property="concave"),
     "digest kept": lambda d: d | {"gamma": str(Fraction(d["gamma"]) + 1)},
     "unknown key": lambda d: altered(d, trust="me"),
@@ -273,6 +284,44 @@ def test_interrupted_work_resumes(problem, enclosure, tmp_path):
     assert refine(statement, Effort(state=state)).word == whole.word
     state.write_text(f"{'0' * 64}\n.\n")  # of another statement: not used
     assert refine(statement, Effort(state=state)).word == whole.word
+
+
+@pytest.mark.parametrize(
+    "saved", [".", "a.", "zz...", "\ud800".encode("utf-8", "replace").decode()]
+)
+def test_a_forged_state_is_not_believed(problem, enclosure, tmp_path, saved):
+    statement = Statement(region(problem), enclosure.lower)  # cannot be certified
+    state = tmp_path / "partial"
+    refine(statement, Effort(time.monotonic() + 0.5, state=state))
+    key = state.read_text().splitlines()[0]
+    state.write_text(f"{key}\n{saved}\n", encoding="utf-8")
+    assert not refine(statement, Effort(time.monotonic() + 0.5, state=state)).complete
+
+
+def test_points_are_the_doubles_they_are():
+    """0.8 stores a number above 4/5, so it lies outside a ball of radius 4/5."""
+    ball = PreferenceProblem(
+        features=[[[0], [1]]], preferences=[[[0.5, 0.7], [0.3, 0.5]]], beta=1, radius="4/5"
+    )
+    assert not region(ball).contains(np.array([0.8]))
+    assert region(ball).contains(np.array([np.nextafter(0.8, 0)]))
+
+
+@pytest.mark.parametrize("text", ["NaN", "Infinity", '"\\ud800"'])
+def test_json_that_is_no_json_is_one_line(enclosure, tmp_path, capsys, text):
+    path = tmp_path / "c.json"
+    enclosure.save(path)
+    path.write_text(path.read_text().replace('"seconds": ', f'"note": {text}, "seconds": ', 1))
+    assert main(["replay", str(path)]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_too_many_dimensions_are_refused():
+    wide = PreferenceProblem(
+        features=[np.eye(12)], preferences=[0.5 * np.ones((12, 12))], beta=1, radius=1
+    )
+    with pytest.raises(InputError, match="dimension 10"):
+        certify_gamma(wide)
 
 
 def test_processes_agree(problem, enclosure):
