@@ -14,11 +14,11 @@ from fractions import Fraction
 from itertools import product
 
 import numpy as np
-from flint import arb, ctx, fmpq
+from flint import ctx
 
 from sailtheory.certify.cover import LEAF, LETTERS, OPEN, Box, Checker
 from sailtheory.certify.pencil import Pencil, whitening
-from sailtheory.certify.region import Region
+from sailtheory.certify.region import Region, ball
 from sailtheory.numbers import FLOAT64
 
 _BATCH = 512
@@ -60,11 +60,6 @@ class Growth:
     words: list[str]
     against: np.ndarray | None = None
     stuck: bool = False
-
-
-def ball(value: Fraction) -> arb:
-    """A rational number as a ball at the precision in force."""
-    return arb(fmpq(value.numerator, value.denominator))
 
 
 class Planner:

@@ -45,11 +45,6 @@ class Cover:
         """Whether every leaf is settled."""
         return OPEN not in self.word
 
-    @property
-    def pieces(self) -> int:
-        """Number of settled leaves."""
-        return self.word.count(LEAF)
-
 
 @dataclass
 class Effort:

@@ -89,7 +89,9 @@ def region(problem: PreferenceProblem) -> Region:
         accepted = f"certificates reach S of dimension {MOST_DIMENSIONS}"
         raise InputError("features", f"dim S = {len(rows)}", accepted)
     if len(rows) == d:
-        return Region(problem, _identity(d), float_above(_ball(problem.radius)))
+        return Region(
+            problem, _identity(d), float_above(ball(to_fraction(problem.radius, "radius")))
+        )
     if len(rows) != problem.span.dimension:
         raise InputError(
             "features",
@@ -101,7 +103,9 @@ def region(problem: PreferenceProblem) -> Region:
         mix = np.linalg.lstsq(rows.astype(float).T, problem.span.basis, rcond=None)[0]
         rational = np.vectorize(lambda x: Fraction(round(x * _GRID), _GRID), otypes=[object])
         basis = rows.T @ rational(mix)
-    found = Region(problem, basis, float_above(_ball(problem.radius) * (1 + _ROOM)))
+    found = Region(
+        problem, basis, float_above(ball(to_fraction(problem.radius, "radius")) * (1 + _ROOM))
+    )
     if not valid(found):
         raise InputError("features", "nearly dependent", "a better conditioned span S is expected")
     return found
@@ -128,9 +132,9 @@ def _identity(d: int) -> np.ndarray:
     return np.array([[Fraction(int(i == j)) for j in range(d)] for i in range(d)], dtype=object)
 
 
-def _ball(value: float | Fraction) -> arb:
-    exact = to_fraction(value, "radius")
-    return arb(fmpq(exact.numerator, exact.denominator))
+def ball(value: Fraction) -> arb:
+    """A rational number as a ball at the precision in force."""
+    return arb(fmpq(value.numerator, value.denominator))
 
 
 def _differences(problem: PreferenceProblem) -> np.ndarray:

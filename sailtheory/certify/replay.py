@@ -12,12 +12,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 
-from flint import arb, ctx, fmpq
+from flint import ctx
 
 from sailtheory.certify.certificate import Certificate, Spot, Stop
 from sailtheory.certify.cover import LEAF, Checker, leaves, root
 from sailtheory.certify.pencil import ball_pencil
-from sailtheory.certify.region import Region, valid
+from sailtheory.certify.region import Region, ball, valid
 from sailtheory.certify.stationary import kind as stop_kind
 from sailtheory.numbers import arb_numbers
 
@@ -50,7 +50,7 @@ def negative(region: Region, spot: Spot, gamma: Fraction, modulus: Fraction) -> 
         return False
     xp = arb_numbers()
     w = xp.asarray(spot.direction)
-    matrix = ball_pencil(region).matrix(xp.asarray(spot.x), _ball(gamma), _ball(modulus))
+    matrix = ball_pencil(region).matrix(xp.asarray(spot.x), ball(gamma), ball(modulus))
     return bool((w @ matrix) @ w < 0)
 
 
@@ -133,7 +133,7 @@ def _enclosure_missing(certificate: Certificate) -> str:
 
 def _cover_objection(certificate: Certificate, progress: Callable[[str], None]) -> tuple[str, int]:
     assert certificate.cover is not None and certificate.gamma is not None
-    checker = Checker(certificate.region, _ball(certificate.gamma), _ball(certificate.modulus))
+    checker = Checker(certificate.region, ball(certificate.gamma), ball(certificate.modulus))
     pieces = 0
     try:
         for place, box in leaves(certificate.cover, root(certificate.region.dimension)):
@@ -147,7 +147,3 @@ def _cover_objection(certificate: Certificate, progress: Callable[[str], None]) 
     except ValueError as error:
         return str(error), pieces
     return "", pieces
-
-
-def _ball(value: Fraction) -> arb:
-    return arb(fmpq(value.numerator, value.denominator))

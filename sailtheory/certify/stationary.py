@@ -13,11 +13,11 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
-from flint import arb, fmpq
+from flint import arb
 
 from sailtheory.ascent import projected_ascent
 from sailtheory.certify.certificate import Stop
-from sailtheory.certify.region import Region
+from sailtheory.certify.region import Region, ball
 from sailtheory.exact import to_fraction
 from sailtheory.landscape import Domain
 from sailtheory.numbers import Array, arb_numbers
@@ -86,9 +86,9 @@ class _System:
         xp = arb_numbers()
         radius = to_fraction(region.problem.radius, "radius")
         self._region = region
-        self._gamma = arb(fmpq(gamma.numerator, gamma.denominator))
+        self._gamma = ball(gamma)
         self._basis, self._gram = xp.asarray(region.basis), xp.asarray(region.gram)
-        self.radius = arb(fmpq(radius.numerator, radius.denominator))
+        self.radius = ball(radius)
 
     def value(self, x: Array) -> Any:
         return self._combined("value", x)
