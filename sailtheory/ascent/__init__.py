@@ -1,5 +1,6 @@
-"""Algorithms on C: projected, mirror, natural gradient and stochastic ascent."""
+"""Algorithms on C: projected, mirror, natural gradient, stochastic and two-level ascent."""
 
+from sailtheory.ascent.bilevel import Nested, Penalty, TwoLevel, bilevel_ascent
 from sailtheory.ascent.constants import Constants, constants, regularisation
 from sailtheory.ascent.estimators import Estimator, Moments, moments
 from sailtheory.ascent.gradient import projected_ascent
@@ -17,8 +18,12 @@ __all__ = [
     "FixedBatch",
     "MirrorMap",
     "Moments",
+    "Nested",
+    "Penalty",
     "Schedule",
     "Trajectory",
+    "TwoLevel",
+    "bilevel_ascent",
     "constants",
     "mirror_ascent",
     "moments",
