@@ -75,5 +75,7 @@ def test_a_problem_gives_about_one_and_the_same_numbers_again():
 def test_what_is_refused():
     with pytest.raises(InputError, match="methods"):
         sample_complexity(small(), 0.1, methods=["nest"])
-    with pytest.raises(InputError, match="theta_ref"):
-        sample_complexity(small(preferences=[np.full((4, 4), 0.5)] * 2), 0.1)
+
+
+def test_nothing_is_measured_where_the_start_is_the_maximiser():
+    assert sample_complexity(small(preferences=[np.full((4, 4), 0.5)] * 2), 0.1) == ()

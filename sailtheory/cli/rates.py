@@ -16,6 +16,9 @@ def rates(
         str, typer.Argument(help="A CSV of gaps (iteration,gap), or a problem file.")
     ],
     gamma: Annotated[str | None, typer.Option(help="γ ≥ 0, for a problem file.")] = None,
+    samples: Annotated[
+        bool, typer.Option(help="For a problem file: measure N(ε) too, of three methods.")
+    ] = True,
     json: Json = None,
     seed: Seed = "0",
 ) -> None:
@@ -30,7 +33,7 @@ def rates(
     if gamma is None:
         _series(source, json, number)
     else:
-        _problem(source, real("gamma", gamma), json, number)
+        _problem(source, real("gamma", gamma), samples, json, number)
 
 
 def _series(source: str, json: str | None, seed: int) -> None:
@@ -45,17 +48,21 @@ def _series(source: str, json: str | None, seed: int) -> None:
     console_for(json).print(describe(fit))
 
 
-def _problem(source: str, gamma: float, json: str | None, seed: int) -> None:
+def _problem(source: str, gamma: float, samples: bool, json: str | None, seed: int) -> None:
     from sailtheory.problem import PreferenceProblem
+    from sailtheory.rates.complexity import Complexity, sample_complexity
     from sailtheory.rates.prediction import predict
     from sailtheory.report.json_file import write
-    from sailtheory.report.rates import prediction_table
+    from sailtheory.report.rates import complexity_table, prediction_table
 
     problem = PreferenceProblem.load(source)
     with Progress() as progress:
         found = predict(problem, gamma, seed, progress)
+        counts: tuple[Complexity, ...] = ()
+        if samples:
+            counts = sample_complexity(problem, gamma, seed=seed, progress=progress)
     if json is not None:
-        write(found.as_dict(), json)
+        write(found.as_dict() | {"samples": [each.as_dict() for each in counts]}, json)
     console = console_for(json)
     above = "above" if found.gamma > found.relative else "not above"
     console.print(
@@ -63,3 +70,7 @@ def _problem(source: str, gamma: float, json: str | None, seed: int) -> None:
         f"{'on the sphere' if found.on_boundary else 'inside'}."
     )
     console.print(prediction_table(found))
+    if counts:
+        console.print(complexity_table(counts))
+    elif samples:
+        console.print("θ_ref maximises J_γ already: there is no N(ε) to measure.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rich.table import Table
 
+from sailtheory.rates.complexity import Complexity
 from sailtheory.rates.fit import RateFit
 from sailtheory.rates.prediction import Prediction
 
@@ -35,6 +36,32 @@ def prediction_table(found: Prediction) -> Table:
             _number(method.worst_ratio),
         )
     return table
+
+
+def complexity_table(found: tuple[Complexity, ...]) -> Table:
+    """N(ε) at the ends of its range, and exponents under two models, one row a method."""
+    table = Table(
+        title="Pairs N(ε) to a share ε of the first gap, and a in N ~ C ε^−a, with and without "
+        "a factor log(1/ε); 95 % intervals"
+    )
+    for column in ("method", "ε", "N", "ε", "N", "a", "a, with the log", "fit"):
+        table.add_column(column)
+    for each in found:
+        ends = [("none", "none")] * 2
+        if each.eps:
+            ends = [(f"{each.eps[i]:.2g}", f"{each.samples[i]:.3g}") for i in (0, -1)]
+        table.add_row(
+            each.method,
+            *ends[0],
+            *ends[1],
+            *(_interval(each.slopes.get(name)) for name in ("power", "power-log")),
+            each.fit.model if each.fit else "none",
+        )
+    return table
+
+
+def _interval(slope: tuple[float, float, float] | None) -> str:
+    return "none" if slope is None else "{:.2f} ({:.2f} to {:.2f})".format(*slope)
 
 
 def _number(value: float | None) -> str:
