@@ -144,10 +144,10 @@ def _enclosures(names: list[str], lists: dict[str, Any], records: dict[str, list
         kind = lists[name]
         rows.append(
             [name, kind["responses"], f"{kind['tolerance']:g}", f"{len(made)} of {len(done)}"]
-            + [_spread(r[key] for r in made) for key in ("seconds", "cpu_seconds", "pieces")]
-            + [_spread(r["replay_seconds"] for r in made), _spread(r["bytes"] for r in made)]
+            + [spread(r[key] for r in made) for key in ("seconds", "cpu_seconds", "pieces")]
+            + [spread(r["replay_seconds"] for r in made), spread(r["bytes"] for r in made)]
         )
-    return "Median (largest) over the certified ones.\n\n" + _table(head, rows)
+    return "Median (largest) over the certified ones.\n\n" + table(head, rows)
 
 
 def _open(names: list[str], records: dict[str, list[Record]]) -> str:
@@ -158,11 +158,11 @@ def _open(names: list[str], records: dict[str, list[Record]]) -> str:
         return ""
     head = ["list", "place", "limit", "verdict", "lo", "hi", "pieces", "note"]
     rows = [
-        [name, r["index"], f"{r['limit']:g} s", r["verdict"], _short(r.get("lower")),
-         _short(r.get("upper")), r.get("pieces", ""), r["note"]]
+        [name, r["index"], f"{r['limit']:g} s", r["verdict"], short(r.get("lower")),
+         short(r.get("upper")), r.get("pieces", ""), r["note"]]
         for name, r in left
     ]  # fmt: skip
-    return "\nNot reached, with the best bounds certified:\n\n" + _table(head, rows)
+    return "\nNot reached, with the best bounds certified:\n\n" + table(head, rows)
 
 
 def _looseness(names: list[str], records: dict[str, list[Record]]) -> str:
@@ -171,10 +171,10 @@ def _looseness(names: list[str], records: dict[str, list[Record]]) -> str:
         over = [r["over"] for r in records.get(name, []) if "over" in r]
         rows.append(
             [name, len(over)]
-            + [_spread(o[key] for o in over) for key in ("relative", "closed_form", "absolute")]
+            + [spread(o[key] for o in over) for key in ("relative", "closed_form", "absolute")]
         )
     head = ["list", "problems", "K_B ÷ γ*", "closed form ÷ γ*", "γ_abs ÷ γ*"]
-    return "Median (largest).\n\n" + _table(head, rows)
+    return "Median (largest).\n\n" + table(head, rows)
 
 
 def _completeness(rows: Sequence[Record]) -> str:
@@ -189,7 +189,7 @@ def _completeness(rows: Sequence[Record]) -> str:
     return fill(
         f"{hits} of {len(asked)} certified ({100 * hits / len(asked):.1f} %, 95 % Wilson interval "
         f"{100 * low:.1f} to {100 * high:.1f} %); {len(rows) - len(asked)} skipped. "
-        f"Seconds: {_spread(r['seconds'] for r in asked if 'seconds' in r)}."
+        f"Seconds: {spread(r['seconds'] for r in asked if 'seconds' in r)}."
         + (f" The others: {others}." if others else ""),
         _WIDTH,
     )
@@ -213,20 +213,20 @@ def _hostile(names: list[str], records: dict[str, list[Record]]) -> str:
     head = ["list", "n", "m", "β", "B", "verdict", "lo", "hi", "seconds", "pieces", "replay"]
     rows = [
         [name, r.get("n", ""), r.get("m", ""), r.get("beta", ""), r.get("radius", ""),
-         r["verdict"], _short(r.get("lower")), _short(r.get("upper")), r.get("seconds", ""),
+         r["verdict"], short(r.get("lower")), short(r.get("upper")), r.get("seconds", ""),
          r.get("pieces", ""), _WORDS[r.get("replay")]]
         for name in names for r in records.get(name, [])
     ]  # fmt: skip
-    return _table(head, rows) if rows else "Not run."
+    return table(head, rows) if rows else "Not run."
 
 
-def _spread(values: Iterable[float | None]) -> str:
+def spread(values: Iterable[float | None]) -> str:
     """Median (largest)."""
     known = [v for v in values if v is not None]
-    return f"{_short(median(known))} ({_short(max(known))})" if known else "–"
+    return f"{short(median(known))} ({short(max(known))})" if known else "–"
 
 
-def _short(value: float | None) -> str:
+def short(value: float | None) -> str:
     if value is None:
         return "–"
     if value == int(value) or abs(value) >= 1000:
@@ -234,6 +234,6 @@ def _short(value: float | None) -> str:
     return f"{value:.3g}" if abs(value) < 1e-2 else f"{value:.4g}"
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
