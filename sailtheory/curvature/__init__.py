@@ -1,5 +1,6 @@
 """Matrix-free curvature of neural policies, in torch and as SciPy operators."""
 
+from sailtheory.curvature.block import block_extremal
 from sailtheory.curvature.density import (
     SpectralDensity,
     TraceEstimate,
@@ -36,6 +37,7 @@ __all__ = [
     "Split",
     "Subset",
     "TraceEstimate",
+    "block_extremal",
     "curvature_split",
     "diagonal",
     "extremal",
