@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import math
+import operator
 import tomllib
 import types
 import typing
@@ -23,10 +24,10 @@ from sailtheory.training.runs import flatten
 T = TypeVar("T")
 
 _BOUNDS = {
-    "above": (">", lambda v, b: v > b),
-    "at_least": ("≥", lambda v, b: v >= b),
-    "below": ("<", lambda v, b: v < b),
-    "at_most": ("≤", lambda v, b: v <= b),
+    "above": (">", operator.gt),
+    "at_least": ("≥", operator.ge),
+    "below": ("<", operator.lt),
+    "at_most": ("≤", operator.le),
 }
 _WORDS = {bool: "true or false", int: "an integer", float: "a finite number", str: "text"}
 
@@ -88,7 +89,7 @@ def resolve(cls: type[T], *sources: Mapping[str, Any]) -> T:
         if key not in known and not (key in sections and value == {}):
             close = difflib.get_close_matches(key, known, n=3) or sorted(known)
             raise InputError(key, "unknown key", f"did you mean {', '.join(close)}?")
-    return _build(cls, given, "")
+    return cast("T", _build(cls, given, ""))
 
 
 def plain(config: Any) -> dict[str, Any]:
@@ -178,7 +179,7 @@ def _build(cls: Any, given: Mapping[str, Any], prefix: str) -> Any:
 
 def _in_domain(value: Any, bounds: Mapping[str, Any], key: str) -> None:
     items = value if isinstance(value, tuple) else (value,)
-    for name, (sign, holds) in _BOUNDS.items():
+    for name, (_, holds) in _BOUNDS.items():
         if name in bounds and not all(v is None or holds(v, bounds[name]) for v in items):
             signs = [f"{_BOUNDS[n][0]} {b:g}" for n, b in bounds.items()]
             raise InputError(key, value, f"a value {' and '.join(signs)} is expected")
@@ -219,10 +220,8 @@ def _accept(hint: Any, value: Any) -> Any:
 
 def _parse(hint: Any, text: str) -> Any:
     """Typed text as a value: as it stands where text is expected, else as TOML."""
-    options = (
-        typing.get_args(hint) if typing.get_origin(hint) in (Union, types.UnionType) else [hint]
-    )
-    if text == "none" and type(None) in options:
+    union = typing.get_origin(hint) in (Union, types.UnionType)
+    if text == "none" and union and type(None) in typing.get_args(hint):
         return None
     if _accept(hint, str(text)) is not _NO:
         return str(text)
