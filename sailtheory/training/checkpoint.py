@@ -74,13 +74,15 @@ def load_state(path: str | Path) -> Tree:
     """
     path = Path(path)
     try:
-        with zipfile.ZipFile(path) as archive:
+        file = open(path, "rb")
+    except OSError as error:
+        raise InputError("checkpoint", path, error.strerror or "it cannot be read") from None
+    try:
+        with file, zipfile.ZipFile(file) as archive:
             content = json.loads(archive.read(_TREE))
             if content["format"] != FORMAT:
                 raise ValueError(f"format {content['format']}")
             return _decode(content["tree"], archive)
-    except OSError as error:
-        raise InputError("checkpoint", path, error.strerror or "it cannot be read") from None
     except Exception as error:  # zipfile, json and numpy raise a dozen kinds on damaged files
         reason = f"damaged or not a checkpoint ({type(error).__name__}: {error})"
         raise InputError("checkpoint", path, reason) from None
