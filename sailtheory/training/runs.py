@@ -139,8 +139,7 @@ class Run:
         record = {"step": int(step), "bytes": self._end, "crc": self._crc}
         read = None if self._read is None else sorted(self._read)
         save_state(self._checkpoint(step), {"record": record | {"read": read}, "state": state})
-        for old in self.steps()[:-_KEPT]:
-            self._checkpoint(old).unlink(missing_ok=True)
+        self._prune()
 
     def load(self, step: int | None = None) -> tuple[int, Tree] | None:
         """Go back to a checkpoint, the last by default; what came after it is dropped.
@@ -167,6 +166,7 @@ class Run:
         for later in steps:
             if later > step:
                 self._checkpoint(later).unlink()
+        self._prune()  # a save may have been killed before it did
         if self._read is not None:
             self._read.update(record["read"] or ())
         return step, content["state"]
@@ -181,6 +181,10 @@ class Run:
 
     def _checkpoint(self, step: int) -> Path:
         return self.folder / f"checkpoint-{int(step):012d}.npz"
+
+    def _prune(self) -> None:
+        for old in self.steps()[:-_KEPT]:
+            self._checkpoint(old).unlink(missing_ok=True)
 
     def _cut(self, end: int, crc: int) -> None:
         """Keep the first ``end`` bytes of the metrics, whose checksum must be ``crc``."""
