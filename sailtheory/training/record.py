@@ -25,6 +25,7 @@ class Record:
         declared: Keys in which its method may differ from others.
         unread: Keys that the training never read; None when that was not watched.
         finished: Whether it is done.
+        versions: Versions of the libraries it ran with.
         rows: ``(step, name, value)`` as logged; values are text.
     """
 
@@ -33,6 +34,7 @@ class Record:
     declared: tuple[str, ...]
     unread: tuple[str, ...] | None
     finished: bool
+    versions: dict[str, str]
     rows: list[tuple[int, str, str]]
 
     @property
@@ -87,8 +89,10 @@ def read_record(folder: str | Path) -> Record:
         raise InputError("run", folder, "a configuration with a method is expected")
     done = _read_json(folder / FINISHED) if (folder / FINISHED).exists() else None
     unread = None if done is None or done.get("unread") is None else tuple(done["unread"])
-    rows = _rows(folder / METRICS)
-    return Record(folder, config, tuple(header["declared"]), unread, done is not None, rows)
+    return Record(
+        folder, config, tuple(header["declared"]), unread, done is not None,
+        dict(header.get("libraries", {})), _rows(folder / METRICS),
+    )  # fmt: skip
 
 
 def read_header(folder: Path) -> dict[str, Any]:

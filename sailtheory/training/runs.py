@@ -34,6 +34,11 @@ from sailtheory.training.machine import hardware, libraries
 SCHEMA = "sailtheory.run/1"
 HEADER = b"step,name,value\n"
 RUN, METRICS, FINISHED = "run.json", "metrics.csv", "finished.json"
+BUDGETS = frozenset(
+    ("steps", "feedback", "max_feedback", "updates", "tokens", "epochs", "episodes", "prompts")
+)
+"""Last parts of keys in which no method may differ from another, declared or not."""
+
 _CHECKPOINT = re.compile(r"checkpoint-(\d+)\.npz")
 _KEPT = 2
 
@@ -71,7 +76,8 @@ class Run:
             folder: Its folder, made when missing.
             config: The resolved configuration, plain JSON; ``seed`` and ``method`` are
                 looked for at the top.
-            declared: Keys, dotted when nested, in which the method may differ from others.
+            declared: Keys, dotted when nested, in which the method may differ from
+                others; never a budget.
             read: The live set of keys that the training has read, such as ``Watch.read``;
                 it is remembered, and :meth:`finish` records the keys never read.
             resume: Go on with what the folder holds; then call :meth:`load`.
@@ -85,8 +91,8 @@ class Run:
         plain, keys = _plain(config), sorted(set(declared))
         known = flatten(plain)
         for key in keys:
-            if key not in known:
-                raise InputError("declared", key, "a key of the configuration is expected")
+            if key not in known or key.rpartition(".")[2] in BUDGETS:
+                raise InputError("declared", key, "a key of the configuration, no budget")
         run = cls(folder, plain, read)
         if (folder / RUN).exists():
             _same(folder, plain, keys)
@@ -116,6 +122,10 @@ class Run:
 
     def log(self, step: int, metrics: Mapping[str, float | int | str]) -> None:
         """Take rows into memory; they reach the disk with the next checkpoint.
+
+        Numbers of the clock do not belong here: a resumed run could not repeat them.
+        Metrics named ``spent/...`` count what was used so far (feedback, updates,
+        tokens); runs are compared only if they spent the same in the end.
 
         Raises:
             InputError: A step that is no integer ≥ 0, or a value of another type.
