@@ -110,7 +110,7 @@ def _few(runs: list[str]) -> str:
 
 def _distinct(values: Iterable[Any]) -> list[str]:
     """Distinct values; 1, 1.0 and true are three."""
-    return list(dict.fromkeys(f"{type(value).__name__} {value!r}" for value in values))
+    return list(dict.fromkeys(map(repr, values)))
 
 
 def _arms(records: Sequence[Record], allowed: list[str]) -> dict[str, tuple[Record, ...]]:

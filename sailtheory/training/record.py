@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -89,9 +90,10 @@ def read_record(folder: str | Path) -> Record:
         raise InputError("run", folder, "a configuration with a method is expected")
     done = _read_json(folder / FINISHED) if (folder / FINISHED).exists() else None
     unread = None if done is None or done.get("unread") is None else tuple(done["unread"])
+    rows = _rows(folder / METRICS, done)
     return Record(
         folder, config, tuple(header["declared"]), unread, done is not None,
-        dict(header.get("libraries", {})), _rows(folder / METRICS),
+        dict(header.get("libraries", {})), rows,
     )  # fmt: skip
 
 
@@ -116,11 +118,13 @@ def _read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def _rows(path: Path) -> list[tuple[int, str, str]]:
+def _rows(path: Path, done: dict[str, Any] | None) -> list[tuple[int, str, str]]:
     try:
         content = path.read_bytes()
     except OSError as error:
         raise InputError("metrics", path, error.strerror or "it cannot be read") from None
+    if done is not None and (len(content), zlib.crc32(content)) != (done["bytes"], done["crc"]):
+        raise InputError("metrics", path, "not the rows with which the run finished")
     if not content.startswith(HEADER):
         raise InputError("metrics", path, "a first line step,name,value is expected")
     if not content.endswith(b"\n"):
