@@ -24,7 +24,7 @@ def reference_power(shift, critical, freedom):
     return 1 - integrate.quad(inside, 0, top, epsabs=1e-12, limit=400)[0]
 
 
-@pytest.mark.parametrize("freedom", [1, 2, 4, 18, 126])
+@pytest.mark.parametrize("freedom", [1, 2, 4, 18, 100_000])
 @pytest.mark.parametrize("t", [-3.0, 0.0, 1e-6, 0.5, 4.0, 1e6])
 def test_noncentral_t_against_quadrature_in_the_other_variable(freedom, t):
     for shift in (-5.0, 0.0, 2.7, t):

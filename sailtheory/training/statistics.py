@@ -87,14 +87,16 @@ def cohens_d(x: np.ndarray, y: np.ndarray) -> Estimate:
     """(mean x − mean y) / pooled standard deviation, for independent runs (n,) and (m,)."""
     n, m = _runs(x), _runs(y)
     variance = ((n - 1) * np.var(x, ddof=1) + (m - 1) * np.var(y, ddof=1)) / (n + m - 2)
-    return _effect(np.mean(x) - np.mean(y), variance, n + m - 2, n * m / (n + m))
+    rounding = _rounding(x, y)
+    return _effect(np.mean(x) - np.mean(y), variance, rounding, n + m - 2, n * m / (n + m))
 
 
 def paired_d(x: np.ndarray, y: np.ndarray) -> Estimate:
     """Mean / standard deviation of the differences x − y, (n,), of runs that share a seed."""
     difference = np.asarray(x, float) - np.asarray(y, float)
     n = _runs(difference)
-    return _effect(difference.mean(), np.var(difference, ddof=1), n - 1, n)
+    variance = np.var(difference, ddof=1)
+    return _effect(difference.mean(), variance, _rounding(x, y), n - 1, n)
 
 
 def power(d: float, n: int, m: int | None = None, *, alpha: float = 0.05) -> float:
@@ -141,13 +143,18 @@ def noncentral_t(t: float, freedom: int, shift: float) -> float:
     """
     if t <= 0:
         return 1 - noncentral_t(-t, freedom, -shift) if t < 0 else float(special.ndtr(-shift))
-    # Z < −shift lies below t whatever χ is; otherwise χ must be above √freedom (Z + shift) / t.
-    ratio, top = np.sqrt(freedom) / t, np.sqrt(freedom) + _FAR
-    low, high = max(-shift, -_FAR), min(_FAR, top / ratio - shift)
-    z = low + (_NODES + 1) * (high - low) / 2
-    beyond = special.gammaincc(freedom / 2, (ratio * (z + shift)) ** 2 / 2)
-    inner = float(_WEIGHTS @ (stats.norm.pdf(z) * beyond)) * (high - low) / 2
-    return float(special.ndtr(-shift)) + (inner if high > low else 0.0)
+    # T ≤ t when χ ≥ ratio (Z + shift); u = Z + shift. Where χ is sure to be larger, the
+    # mass is that of Z alone, and the integral is left with where it is not sure.
+    ratio, middle = np.sqrt(freedom) / t, np.sqrt(freedom)
+    sure = max(middle - _FAR, 0.0) / ratio
+    low, high = max(sure, shift - _FAR), min((middle + _FAR) / ratio, shift + _FAR)
+    mass = float(special.ndtr(sure - shift))
+    if high <= low:
+        return mass
+    u = low + (_NODES + 1) * (high - low) / 2
+    larger = special.gammaincc(freedom / 2, (ratio * u) ** 2 / 2)
+    unsure = float(_WEIGHTS @ (stats.norm.pdf(u - shift) * larger))
+    return float(mass + unsure * (high - low) / 2)
 
 
 def _runs(scores: np.ndarray) -> int:
@@ -174,9 +181,14 @@ def _percentiles(value: float, drawn: np.ndarray) -> Estimate:
     return Estimate(value, float(low), float(high))
 
 
-def _effect(difference: Any, variance: Any, freedom: int, size: float) -> Estimate:
+def _rounding(x: np.ndarray, y: np.ndarray) -> float:
+    """Standard deviation that rounding alone can give to scores that do not vary."""
+    return 8 * float(np.finfo(float).eps * max(np.abs(x).max(), np.abs(y).max()))
+
+
+def _effect(difference: Any, variance: Any, rounding: float, freedom: int, size: float) -> Estimate:
     """d with the interval whose ends the noncentral t distribution puts into its tails."""
-    if not variance > 0:
+    if variance <= rounding**2:
         return Estimate(np.nan, np.nan, np.nan)
     d, scale = float(difference / np.sqrt(variance)), float(np.sqrt(size))
     tail = (1 - LEVEL) / 2
@@ -201,6 +213,6 @@ def _grow(increasing: Callable[[float], float], start: float, factor: float) -> 
     """A point at which an increasing function is positive."""
     while not increasing(start) > 0:
         start *= factor
-        if start > 1e9:
-            raise InputError("effect", start, "scores with more variation are expected")
+        if start > 1e30:
+            raise ArithmeticError("no such point")
     return start
