@@ -74,7 +74,7 @@ def test_what_is_concluded(tmp_path):
     nothing = compare(arms(tmp_path / "nothing", level=101)).tasks[0].pairs[0]
     text = conclusion(nothing)
     assert text.startswith("No difference") and "does not show that they are equal" in text
-    assert f"below d = {nothing.detectable:.3g}" in text
+    assert f"below paired d = {nothing.detectable:.3g}" in text
     assert "13 pairs are needed" in text  # to see d = 0.872
 
 

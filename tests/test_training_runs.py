@@ -248,3 +248,25 @@ def test_keys_never_read_are_recorded(tmp_path):
     run.finish()
     unread = read_record(tmp_path).unread
     assert set(unread) == {"method", "note", "limit", "resume", "inner.rate", "inner.widths"}
+
+
+def test_tensorboard_shows_what_counts(tmp_path):
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    run = begun(tmp_path, tensorboard=True)
+    run.log(3, {"loss": 99, "note": "text"})
+    run.save(3, {})
+    run = Run.create(tmp_path, CONFIG, resume=True, tensorboard=True)
+    run.load(2)
+    run.log(3, {"loss": 1})
+    run.finish()
+    shown = EventAccumulator(str(tmp_path / "tensorboard")).Reload().Scalars("loss")
+    found = [(event.step, event.value) for event in shown]
+    assert found == [(1, pytest.approx(1 / 3)), (2, pytest.approx(2 / 3)), (3, 1)]
+
+
+def test_without_tensorboard_the_command_is_named(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with pytest.raises(InputError, match=r"pip install 'sailtheory\[rl\]'"):
+        Run.create(tmp_path, CONFIG, tensorboard=True)

@@ -40,8 +40,8 @@ def conclusion(pair: Pair) -> str:
     return (
         f"No difference between {pair.arm} and {pair.baseline} is shown: {shown}, and the "
         f"interval holds zero. That does not show that they are equal: this design misses "
-        f"effects below d = {pair.detectable:.3g} more than one time in five. To see "
-        f"d = {pair.effect:g} four times in five, {pair.needed} {units} are needed."
+        f"effects below {kind} = {pair.detectable:.3g} more than one time in five. To see "
+        f"{kind} = {pair.effect:g} four times in five, {pair.needed} {units} are needed."
     )
 
 

@@ -13,8 +13,8 @@ from sailtheory.training.compare import Comparison, Task
 _WIDTH, _HEIGHT = 720, 340
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 12, 12, 40
 _TICKS = 5
-# Colours after Okabe and Ito, told apart by colour-blind readers; beyond them, dashes.
-_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+# Colours close to Okabe and Ito's, told apart by colour-blind readers; beyond them, dashes.
+_COLOURS = ("#2a8bd0", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 _DASHES = ("", "6 3", "2 3", "8 3 2 3")
 
 _STYLE = """
@@ -23,10 +23,11 @@ _STYLE = """
   :root { --text: #e6e6e6; --soft: #a0a0a0; --line: #444; --page: #16181b }
 }
 body { font: 16px/1.5 system-ui, sans-serif; color: var(--text); background: var(--page);
-       max-width: 48rem; margin: 2rem auto; padding: 0 1rem }
+       max-width: 58rem; margin: 2rem auto; padding: 0 1rem }
 table { border-collapse: collapse; margin: 1rem 0; font-size: 0.9rem; display: block;
         overflow-x: auto }
 th, td { border-bottom: 1px solid var(--line); padding: 0.3rem 0.7rem; text-align: left }
+td { white-space: nowrap }
 svg { width: 100%; height: auto }
 svg text { font-size: 12px; fill: var(--soft) }
 .grid { stroke: var(--line) }
@@ -113,13 +114,25 @@ def _swatch(i: int) -> str:
     return f'<svg class="swatch" viewBox="0 0 28 8">{line}</svg>'
 
 
+def _ticks(low: float, high: float) -> np.ndarray:
+    """Round numbers between two ends, about ``_TICKS`` of them."""
+    rough = (high - low) / _TICKS
+    power = 10.0 ** np.floor(np.log10(rough))
+    step = power * next(m for m in (1, 2, 5, 10) if m * power >= rough * (1 - 1e-9))
+    ticks: np.ndarray = (
+        np.arange(np.ceil(low / step - 1e-9), np.floor(high / step + 1e-9) + 1) * step
+    )
+    return ticks
+
+
 def _plot(task: Task) -> str:
     """Curves of the IQM with their intervals as bands."""
     steps = task.arms[0].steps
     curves = np.stack([arm.curve for arm in task.arms])
     x0, x1 = min(0.0, float(steps[0])), float(steps[-1])
     y0, y1 = float(curves.min()), float(curves.max())
-    x1, y1 = (x1 if x1 > x0 else x0 + 1), (y1 if y1 > y0 else y0 + 1)
+    x1 = x1 if x1 > x0 else x0 + 1
+    y1 = y1 if y1 > y0 else y0 + max(1.0, abs(y0))  # a flat line needs room as well
 
     def across(x: float) -> float:
         return _LEFT + (x - x0) / (x1 - x0) * (_WIDTH - _LEFT - _RIGHT)
@@ -131,12 +144,12 @@ def _plot(task: Task) -> str:
         return " ".join(f"{across(x):.1f},{down(y):.1f}" for x, y in zip(xs, ys, strict=True))
 
     parts = []
-    for y in np.linspace(y0, y1, _TICKS):
+    for y in _ticks(y0, y1):
         line = f'x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{down(y):.1f}" y2="{down(y):.1f}"'
         parts.append(f'<line class="grid" {line}/>')
         at = f'x="{_LEFT - 8}" y="{down(y) + 4:.1f}"'
         parts.append(f'<text {at} text-anchor="end">{y:.4g}</text>')
-    for x in np.linspace(x0, x1, _TICKS):
+    for x in _ticks(x0, x1):
         at = f'x="{across(x):.1f}" y="{_HEIGHT - _BOTTOM + 20}"'
         parts.append(f'<text {at} text-anchor="middle">{x:,.6g}</text>')
     there_and_back = np.concatenate([steps, steps[::-1]])
