@@ -33,7 +33,7 @@ def arms(folder, level=130.0, seeds=range(4), other=None, **options):
 def test_numbers(tmp_path):
     runs = arms(tmp_path)
     [task] = compare(runs).tasks
-    a, b = (np.array([run.series("eval_return")[1][-1] for run in part])
+    a, b = (np.array([run.series("eval/return")[1][-1] for run in part])
             for part in (runs[:4], runs[4:]))  # fmt: skip
     assert [arm.name for arm in task.arms] == ["pebble", "pebble-revkl"]
     assert task.arms[0].scores.tolist() == a.tolist()
@@ -48,6 +48,13 @@ def test_numbers(tmp_path):
     assert pair.tested is pair.paired
     assert pair.improvement.value == (b[:, None] > a).mean()
     assert compare(runs).as_dict() == compare(runs[:]).as_dict()  # the bootstrap is seeded
+
+
+def test_the_last_evaluation_counts_and_not_the_best(tmp_path):
+    runs = arms(tmp_path, seeds=[0, 1])
+    rows = [(s, n, "1e6" if (s, n) == (300, "eval/return") else v) for s, n, v in runs[0].rows]
+    peaked = [dataclasses.replace(runs[0], rows=rows), *runs[1:]]
+    assert compare(peaked).tasks[0].pairs == compare(runs).tasks[0].pairs
 
 
 def test_order_on_the_command_line_does_not_pair_other_seeds(tmp_path):
@@ -120,14 +127,14 @@ def more(change, **options):
         (lambda runs, _: runs[:5], "1 of pebble-revkl on walker-walk: at least two seeds"),
         (lambda runs, _: runs[:1], "at least two"),
         (lambda runs, _: [], "at least two"),
-        (last(rows=[(7, "eval_return", "nan")]), "eval_return = nan: finite .* step 7"),
-        (last(rows=[(7, "eval_return", "-inf")]), "eval_return = -inf: finite .* step 7"),
-        (last(rows=[(7, "eval_return", "x")]), "numbers are expected"),
-        (last(rows=[(7, "eval_return", "1")] * 2), "each step once"),
-        (last(rows=[(7, "loss", "2")]), "metric = eval_return: .* logged loss"),
+        (last(rows=[(7, "eval/return", "nan")]), "eval/return = nan: finite .* step 7"),
+        (last(rows=[(7, "eval/return", "-inf")]), "eval/return = -inf: finite .* step 7"),
+        (last(rows=[(7, "eval/return", "x")]), "numbers are expected"),
+        (last(rows=[(7, "eval/return", "1")] * 2), "each step once"),
+        (last(rows=[(7, "loss", "2")]), "metric = eval/return: .* logged loss"),
         (last(rows=[]), "logged none at all"),
         (last(finished=False), "finished runs"),
-        (more({"seed": 8}, evaluations=(100, 400)), "eval_return at 2 steps up to 400: 4 up to"),
+        (more({"seed": 8}, evaluations=(100, 400)), "eval/return at 2 steps up to 400: 4 up to"),
         (more({"seed": 8}, evaluations=(100, 200, 300, 500)), "at 4 steps up to 500: 4 up to 400"),
         (more({"seed": 8, "steps": 5}), "runs differ in = steps"),
         (more({"seed": 8}, spent=9), "runs differ in = spent/feedback"),
@@ -156,8 +163,8 @@ def test_damaged_metrics_are_refused(tmp_path):
     for bad, words in (
         (good[:-5], "truncated"),
         (b"", "a first line"),
-        (good + b"x,eval_return,1\n", "damaged"),
-        (good + b"1,eval_return\n", "damaged"),
+        (good + b"x,eval/return,1\n", "damaged"),
+        (good + b"1,eval/return\n", "damaged"),
         (good + b'1,"a,2\n', "damaged"),
         (good + b"1,\xff,2\n", "damaged"),
     ):

@@ -106,15 +106,15 @@ def test_what_is_recorded(tmp_path):
     assert record["config"] == CONFIG and record["declared"] == ["sac.rate"]
     assert record["libraries"]["numpy"] == np.__version__ and "sailtheory" in record["libraries"]
     assert record["hardware"]["cores"] == os.cpu_count()
-    run.log(3, {"eval_return": np.float32(0.1), "n": np.int64(4), "why": 'a,"b"\nc'})
+    run.log(3, {"eval/return": np.float32(0.1), "n": np.int64(4), "why": 'a,"b"\nc'})
     run.finish()
     found = read_record(tmp_path)
     assert found.finished and found.method == "pebble" and found.seed == 3
-    assert found.names() == ["loss", "eval_return", "n", "why"]
+    assert found.names() == ["loss", "eval/return", "n", "why"]
     assert found.rows[-1] == (3, "why", 'a,"b"\nc')
     steps, values = found.series("loss")
     assert steps.tolist() == [1, 2] and values.tolist() == [1 / 3, 2 / 3]
-    assert found.series("eval_return")[1].tolist() == [float(np.float32(0.1))]
+    assert found.series("eval/return")[1].tolist() == [float(np.float32(0.1))]
 
 
 @pytest.mark.parametrize(
@@ -135,9 +135,10 @@ def test_a_folder_of_another_run_is_refused(tmp_path, change, words):
 
 
 def test_other_refusals(tmp_path):
-    for declared in ("sac.rat", "sac", "steps"):
+    config = CONFIG | {"feedback": {"maximum": 3}}
+    for declared in ("sac.rat", "sac", "steps", "feedback.maximum"):
         with pytest.raises(InputError, match=f"declared = {declared}: a key .* no budget"):
-            Run.create(tmp_path / "a", CONFIG, declared=[declared])
+            Run.create(tmp_path / "a", config, declared=[declared])
     for bad in ({"seed": float("nan")}, {"seed": {1, 2}}):
         with pytest.raises(InputError, match="plain JSON"):
             Run.create(tmp_path / "a", bad)

@@ -38,7 +38,7 @@ def write_run(
     shift = noise * rng.normal()
     for step in evaluations:
         value = (level + shift) * step / evaluations[-1] + noise / 10 * rng.normal()
-        run.log(step, {"eval_return": value, "spent/feedback": spent * step // evaluations[-1]})
+        run.log(step, {"eval/return": value, "spent/feedback": spent * step // evaluations[-1]})
     run.save(evaluations[-1], {})
     if finish:
         run.finish()

@@ -29,7 +29,7 @@ def diff(runs: Runs) -> None:
 def compare(
     runs: Runs,
     metric: Annotated[str, typer.Option(help="A metric that is better when larger.")] = (
-        "eval_return"
+        "eval/return"
     ),
     effect: Annotated[
         str, typer.Option(help="Cohen's d; says how many runs would be needed to see it.")

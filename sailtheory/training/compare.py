@@ -113,7 +113,7 @@ class Comparison:
 
 def compare(
     records: Sequence[Record],
-    metric: str = "eval_return",
+    metric: str = "eval/return",
     *,
     effect: float = PAPER_EFFECT,
     seed: int = 0,

@@ -41,7 +41,7 @@ RUN, METRICS, FINISHED = "run.json", "metrics.csv", "finished.json"
 BUDGETS = frozenset(
     ("steps", "feedback", "max_feedback", "updates", "tokens", "epochs", "episodes", "prompts")
 )
-"""Last parts of keys in which no method may differ from another, declared or not."""
+"""Parts of dotted keys in which no method may differ from another, declared or not."""
 
 _CHECKPOINT = re.compile(r"checkpoint-(\d+)\.npz")
 _KEPT = 2
@@ -100,7 +100,7 @@ class Run:
         plain, keys = _plain(config), sorted(set(declared))
         known = flatten(plain)
         for key in keys:
-            if key not in known or key.rpartition(".")[2] in BUDGETS:
+            if key not in known or not BUDGETS.isdisjoint(key.split(".")):
                 raise InputError("declared", key, "a key of the configuration, no budget")
         run = cls(folder, plain, read, tensorboard)
         if (folder / RUN).exists():
