@@ -176,6 +176,32 @@ def test_damaged_metrics_are_refused(tmp_path):
         read_record(run.folder)
 
 
+def test_any_damage_to_a_record_is_one_line(tmp_path):
+    """A record is read as it was, or refused; nothing else happens."""
+    from sailtheory.training.arms import diff
+
+    runs = arms(tmp_path, seeds=[0, 1])
+    rng, refused = np.random.default_rng(0), 0
+    for name in ("run.json", "finished.json", "metrics.csv"):
+        path = tmp_path / "a0" / name
+        good = path.read_bytes()
+        for _ in range(60):
+            damaged = bytearray(good)
+            damaged[rng.integers(len(good))] = rng.integers(256)
+            path.write_bytes(damaged if rng.random() < 0.7 else good[: rng.integers(len(good))])
+            try:
+                diff([read_record(tmp_path / "a0"), *runs[1:]])
+            except InputError as error:
+                refused += 1
+                assert "\n" not in str(error)
+        for content in ("[]", "{}", "null", "1", '{"unread": 3}', "[" * 9999, '"\\ud800"'):
+            path.write_text(content)
+            with pytest.raises(InputError):
+                read_record(tmp_path / "a0")
+        path.write_bytes(good)
+    assert refused > 100
+
+
 class Links(HTMLParser):
     def __init__(self):
         super().__init__()

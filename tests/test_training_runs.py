@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from sailtheory import InputError
+from sailtheory.training.checkpoint import save_state
 from sailtheory.training.config import Watch, plain
 from sailtheory.training.record import read_record
 from sailtheory.training.runs import Run
@@ -166,6 +167,10 @@ def cut_checkpoint(folder):
     os.truncate(next(folder.glob("checkpoint-*2.npz")), 300)
 
 
+def foreign_checkpoint(folder):
+    save_state(next(folder.glob("checkpoint-*2.npz")), {"weights": 1})
+
+
 def damage_header(folder):
     (folder / "run.json").write_text("{")
 
@@ -180,6 +185,7 @@ def another_schema(folder):
         (damage_metrics, "not the rows that the checkpoint knows"),
         (cut_metrics, "not the rows that the checkpoint knows"),
         (cut_checkpoint, "damaged or not a checkpoint"),
+        (foreign_checkpoint, "the state of a run is expected"),
         (damage_header, "not valid JSON"),
         (another_schema, "schema sailtheory.run/1"),
     ],

@@ -184,6 +184,7 @@ def test_probability_of_improvement():
     assert 0.85 < hits / trials < 0.99
 
 
+@pytest.mark.filterwarnings("ignore:random_state is deprecated")
 def test_against_rliable():
     pytest.importorskip("rliable")
     from rliable import library, metrics

@@ -180,6 +180,8 @@ class Run:
             return None
         step = steps[-1] if step is None else step
         content = load_state(self._checkpoint(step))
+        if not (isinstance(content, dict) and set(content) == {"record", "state"}):
+            raise InputError("checkpoint", self._checkpoint(step), "the state of a run is expected")
         record = content["record"]
         self._cut(record["bytes"], record["crc"], step)
         for later in steps:
