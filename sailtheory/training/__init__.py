@@ -1,0 +1,1 @@
+"""Training: run records, comparison of runs, and the training cores."""
