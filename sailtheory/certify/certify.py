@@ -13,13 +13,15 @@ from sailtheory.certify.branch import Statement
 from sailtheory.certify.certificate import Certificate, Spot
 from sailtheory.certify.cover import OPEN
 from sailtheory.certify.pencil import Pencil, ball_pencil
-from sailtheory.certify.refine import Cover, Effort, refine
+from sailtheory.certify.refine import Effort, refine
 from sailtheory.certify.region import Region, region
 from sailtheory.certify.replay import negative
+from sailtheory.certify.saved import Cover
 from sailtheory.certify.stationary import kind, spurious_stop, starting_points
 from sailtheory.enclose import float_below
 from sailtheory.errors import InputError, real_number
 from sailtheory.exact import to_fraction
+from sailtheory.files import require_writable
 from sailtheory.landscape import Domain, Search, largest_curvature_on, relative_curvature_on
 from sailtheory.numbers import FLOAT64, arb_numbers
 from sailtheory.objectives import SAIL, SAILRevKL
@@ -157,6 +159,8 @@ class _Certifier:
     def __init__(self, problem: PreferenceProblem, effort: Effort) -> None:
         self.problem = problem
         self.effort = effort
+        if effort.state is not None:
+            require_writable(effort.state, "state")
         self.region: Region = region(problem)
         self.search = Search(Domain(problem), "quick", 0)
         self._began = time.monotonic()
