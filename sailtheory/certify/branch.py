@@ -21,7 +21,7 @@ from sailtheory.certify.pencil import Pencil, whitening
 from sailtheory.certify.region import Region, ball
 from sailtheory.numbers import FLOAT64
 
-_BATCH = 512
+_BATCH, _CELLS = 512, 2**22  # boxes at once; entries of the matrices at their vertices
 _SMALLEST = 1e-12
 _MARGIN = 1e-13  # relative to the matrix; below it float64 cannot tell a sign
 
@@ -75,6 +75,8 @@ class Planner:
         edge = (self._signs[first] != self._signs[second]).sum(1) == 1
         self._edges = first[edge], second[edge]
         self._extent = self._pencil.extent()
+        cells = (len(self._signs) + len(self._edges[0])) * r * r
+        self.batch = max(1, min(_BATCH, _CELLS // max(cells, 1)))
 
     def contracted(self, lower: np.ndarray, upper: np.ndarray) -> tuple[np.ndarray, ...]:
         """Centres and half widths of box ∩ ball, and which boxes meet the ball."""
@@ -140,19 +142,22 @@ def grow(statement: Statement, boxes: Sequence[Box], most: int, seconds: float) 
     with ctx.workprec(statement.bits):
         planner, checker = Planner(statement), statement.checker()
         while stack and looked < most and time.monotonic() - began < seconds:
-            taken = [stack.pop() for _ in range(min(_BATCH, len(stack), most - looked))]
+            size = min(planner.batch, len(stack), most - looked)
+            taken = [stack.pop() for _ in range(size)]
             looked += len(taken)
             lower, upper = (np.array([box[end] for _, box in taken]) for end in (0, 1))
             x, half, meets = planner.contracted(lower, upper)
             good = ~meets
             if meets.any():
                 good[meets] = planner.accepts(x[meets], half[meets])
-            good &= [
-                bool(g) and checker.holds(box) for g, (_, box) in zip(good, taken, strict=True)
-            ]
-            failed = np.flatnonzero(~good)
-            for i in np.flatnonzero(good):
-                nodes[taken[i][0]] = LEAF
+            done = 0
+            while done < len(taken) and (not done or time.monotonic() - began < seconds):
+                node, box = taken[done]
+                good[done] = good[done] and checker.holds(box)
+                if good[done]:
+                    nodes[node] = LEAF
+                done += 1
+            failed = np.flatnonzero(~good[:done])
             if not len(failed):
                 continue
             against = planner.against(x[failed][meets[failed]])
