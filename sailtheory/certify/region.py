@@ -40,6 +40,11 @@ class Region:
         """r = dim S."""
         return int(self.basis.shape[1])
 
+    @property
+    def is_point(self) -> bool:
+        """Whether C is one point: S = {0} or B = 0."""
+        return self.dimension == 0 or self.problem.radius == 0
+
     def embed(self, xp: NumberSystem, x: Array) -> Array:
         """θ = c + Wx: (..., r) to (..., d), exact up to the number system."""
         return lift(xp, self.problem.center) + x @ self._lifted(xp).T
