@@ -16,7 +16,7 @@ from itertools import product
 import numpy as np
 from flint import ctx
 
-from sailtheory.certify.cover import LEAF, LETTERS, OPEN, Box, Checker
+from sailtheory.certify.cover import CHUNK, LEAF, LETTERS, OPEN, Box, Checker
 from sailtheory.certify.pencil import Pencil, whitening
 from sailtheory.certify.region import Region, ball
 from sailtheory.numbers import FLOAT64
@@ -152,11 +152,11 @@ def grow(statement: Statement, boxes: Sequence[Box], most: int, seconds: float) 
                 good[meets] = planner.accepts(x[meets], half[meets])
             done = 0
             while done < len(taken) and (not done or time.monotonic() - began < seconds):
-                node, box = taken[done]
-                good[done] = good[done] and checker.holds(box)
-                if good[done]:
-                    nodes[node] = LEAF
-                done += 1
+                part = [i for i in range(done, min(done + CHUNK, len(taken))) if good[i]]
+                good[part] = checker.each_holds([taken[i][1] for i in part])
+                done = min(done + CHUNK, len(taken))
+            for i in np.flatnonzero(good[:done]):
+                nodes[taken[i][0]] = LEAF
             failed = np.flatnonzero(~good[:done])
             if not len(failed):
                 continue

@@ -11,11 +11,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import islice
 
 from flint import ctx
 
 from sailtheory.certify.certificate import Certificate, Spot, Stop
-from sailtheory.certify.cover import LEAF, Checker, leaves, root
+from sailtheory.certify.cover import CHUNK, LEAF, Checker, leaves, root
 from sailtheory.certify.pencil import ball_pencil
 from sailtheory.certify.region import Region, ball, valid
 from sailtheory.certify.stationary import kind as stop_kind
@@ -146,16 +147,19 @@ def _enclosure_missing(certificate: Certificate) -> str:
 def _cover_objection(certificate: Certificate, progress: Callable[[str], None]) -> tuple[str, int]:
     assert certificate.cover is not None and certificate.gamma is not None
     checker = Checker(certificate.region, ball(certificate.gamma), ball(certificate.modulus))
+    cover = certificate.cover
     pieces = 0
     try:
-        for place, box in leaves(certificate.cover, root(certificate.region.dimension)):
-            if certificate.cover[place] != LEAF:
-                return f"the piece at {place} is open", pieces
-            if not checker.holds(box):
-                return f"the inequality is not shown on the piece at {place}", pieces
-            pieces += 1
-            if pieces % 100 == 0:
-                progress(f"{pieces} of {certificate.pieces} pieces")
+        found = leaves(cover, root(certificate.region.dimension))
+        while chunk := list(islice(found, CHUNK)):
+            holds = checker.each_holds([box for _, box in chunk])
+            for (place, _), shown in zip(chunk, holds, strict=True):
+                if cover[place] != LEAF:
+                    return f"the piece at {place} is open", pieces
+                if not shown:
+                    return f"the inequality is not shown on the piece at {place}", pieces
+                pieces += 1
+            progress(f"{pieces} of {certificate.pieces} pieces")
     except ValueError as error:
         return str(error), pieces
     return "", pieces
