@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import time
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -86,6 +88,43 @@ def test_after_sigkill_the_work_goes_on(problem, undisturbed, proofs, tmp_path):
     assert proofs[0] <= undisturbed.pieces - kept + 5  # a few may have failed and been halved
     assert same(resumed, undisturbed)
     assert replay(resumed).valid
+
+
+def children(parent):
+    """Processes whose parent is this one, by /proc."""
+    out = []
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            if int(status.read_text().rpartition(")")[2].split()[1]) == parent:
+                out.append(int(status.parent.name))
+    return out
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
+def test_workers_end_with_their_parent(tmp_path):
+    source, state = tmp_path / "p.toml", tmp_path / "c.json.partial"
+    random_problem(np.random.default_rng(2), d=4, m=5, n=2).save(source)
+    code = (
+        "import sys; from sailtheory.cli import main; main(['certify', sys.argv[1], "
+        "'--property', 'gamma', '--jobs', '2', '--time-limit', '60', '--out', sys.argv[2]])"
+    )
+    run = subprocess.Popen([sys.executable, "-c", code, source, tmp_path / "c.json"])
+    until = time.monotonic() + 50
+    try:
+        written = 0.0
+        while not (written and state.stat().st_mtime > written):  # the workers have answered
+            assert run.poll() is None and time.monotonic() < until
+            if not written and state.exists() and len(children(run.pid)) >= 2:
+                written = state.stat().st_mtime
+            time.sleep(0.05)
+        workers = children(run.pid)
+    finally:
+        run.kill()
+        run.wait()
+    until = time.monotonic() + 10
+    while alive := [pid for pid in workers if Path(f"/proc/{pid}").exists()]:
+        assert time.monotonic() < until, f"{alive} linger"
+        time.sleep(0.2)
 
 
 def same(first, second):

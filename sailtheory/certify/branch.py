@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from itertools import product
 
 import numpy as np
@@ -133,6 +134,13 @@ class Planner:
         return np.concatenate([steps, cuts], 1), np.concatenate([~outside, crossed], 1)
 
 
+@lru_cache(maxsize=4)
+def _tools(statement: Statement) -> tuple[Planner, Checker]:
+    """Made once for many tasks, at the precision of the statement."""
+    with ctx.workprec(statement.bits):
+        return Planner(statement), statement.checker()
+
+
 def grow(statement: Statement, boxes: Sequence[Box], most: int, seconds: float) -> Growth:
     """Settle boxes, depth first, until a budget of boxes or seconds is spent."""
     began, looked = time.monotonic(), 0
@@ -140,7 +148,7 @@ def grow(statement: Statement, boxes: Sequence[Box], most: int, seconds: float) 
     children: dict[int, tuple[int, int]] = {}
     stack = [(i, box) for i, box in enumerate(boxes)][::-1]
     with ctx.workprec(statement.bits):
-        planner, checker = Planner(statement), statement.checker()
+        planner, checker = _tools(statement)
         while stack and looked < most and time.monotonic() - began < seconds:
             size = min(planner.batch, len(stack), most - looked)
             taken = [stack.pop() for _ in range(size)]

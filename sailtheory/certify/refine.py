@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -121,7 +123,9 @@ def _run(
 
     sent = _sent(statement)
     pool = Parallel(n_jobs=effort.jobs, return_as="generator")
-    yield from pool(delayed(_grow_sent)(sent, boxes, most, seconds()) for boxes in tasks)
+    yield from pool(
+        delayed(_grow_sent)(sent, boxes, most, seconds(), os.getpid()) for boxes in tasks
+    )
 
 
 Sent = tuple[str, tuple[tuple[Fraction, ...], ...], float, Fraction, Fraction, int]
@@ -142,8 +146,23 @@ def _received(sent: Sent) -> Statement:
     return Statement(region, gamma, modulus, bits)
 
 
-def _grow_sent(sent: Sent, boxes: list[Box], most: int, seconds: float) -> Growth:
+def _grow_sent(sent: Sent, boxes: list[Box], most: int, seconds: float, parent: int) -> Growth:
+    _end_with(parent)
     return grow(_received(sent), boxes, most, seconds)
+
+
+@cache
+def _end_with(parent: int) -> None:
+    """End this process soon after its parent, which may be killed without a word."""
+    if os.getppid() != parent:  # a thread, or another machine
+        return
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _key(statement: Statement) -> str:
