@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from fractions import Fraction
 
@@ -143,3 +144,16 @@ def test_a_tolerance_is_refused_before_the_work():
     for value in (0.0, np.nan, 1e-13):
         with pytest.raises(InputError, match="tol = "):
             certify_gamma(extreme(1, 1, 1), value)
+
+
+@pytest.mark.parametrize("line", ["{}", "[{}]", "[[prompts]]\nx.{}"])
+def test_replay_of_endless_keys_is_quick(line, tmp_path, capsys):
+    """The TOML reader alone would take minutes."""
+    data = certify_gamma(PreferenceProblem(**FLAT)).as_dict()
+    data["problem"] += line.format(".".join(["a"] * 100_000)) + " = 1\n"
+    path = tmp_path / "c.json"
+    path.write_text(json.dumps(data | {"digest": digest(data)}))
+    began = time.process_time()
+    assert main(["replay", str(path)]) == 2
+    assert time.process_time() - began < 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
