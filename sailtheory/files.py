@@ -21,3 +21,20 @@ def write_text(text: str, path: str | Path, field: str = "file") -> None:
         os.replace(partial, path)
     except OSError as error:
         raise InputError(field, path, error.strerror or "it cannot be written") from None
+
+
+def require_writable(path: str | Path, field: str = "file") -> None:
+    """Refuse a path that :func:`write_text` could not write, before work is spent on it.
+
+    Raises:
+        InputError: It is a directory, or no file can be made beside it.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise InputError(field, path, "a file is expected, not a directory")
+    partial = path.with_name(path.name + ".tmp")
+    try:
+        partial.touch()
+        partial.unlink()
+    except OSError as error:
+        raise InputError(field, path, error.strerror or "it cannot be written") from None

@@ -26,6 +26,7 @@ from __future__ import annotations
 import io
 import itertools
 import os
+import re
 import tomllib
 from collections.abc import Iterable
 from decimal import Decimal
@@ -43,6 +44,7 @@ from sailtheory.problem import PreferenceProblem
 
 _TOP_KEYS = ("beta", "radius", "ref_params", "center", "prompts")
 _PROMPT_KEYS = ("features", "weight", "base", "preferences", "rewards")
+_PIECES, _MOST_DOTS = re.compile("[,\r\n]"), 500
 _ARRAY_KEYS = (
     "features", "offsets", "weights", "base", "beta",
     "radius", "ref_params", "center", "rewards", "preferences",
@@ -95,6 +97,10 @@ def save(problem: PreferenceProblem, path: str | Path) -> None:
 
 def loads(text: str, source: str = "problem") -> PreferenceProblem:
     """Read a problem from TOML text; ``source`` names it in messages."""
+    # The TOML reader takes quadratic time for a key of many dots, and no number has two.
+    if max(piece.count(".") for piece in _PIECES.split(text)) > _MOST_DOTS:
+        accepted = f"at most {_MOST_DOTS} dots between commas or line ends are expected"
+        raise InputError("file", source, accepted)
     try:
         data = tomllib.loads(text, parse_float=_literal)
     except (tomllib.TOMLDecodeError, RecursionError, ValueError, ArithmeticError) as error:

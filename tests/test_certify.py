@@ -272,32 +272,6 @@ def test_the_tree_does_not_depend_on_budgets(problem, enclosure):
     assert word == whole and whole.count(LEAF) > 10
 
 
-def test_interrupted_work_resumes(problem, enclosure, tmp_path):
-    statement = Statement(region(problem), enclosure.gamma)
-    state = tmp_path / "partial"
-    whole = refine(statement, Effort())
-    key = refine(statement, Effort(state=state)).word
-    assert key == whole.word
-    kept = state.read_text().splitlines()
-    half = whole.word.index(LEAF)
-    state.write_text(f"{kept[0]}\n{whole.word[:half]}{OPEN}{whole.word[half + 1 :]}\n")
-    assert refine(statement, Effort(state=state)).word == whole.word
-    state.write_text(f"{'0' * 64}\n.\n")  # of another statement: not used
-    assert refine(statement, Effort(state=state)).word == whole.word
-
-
-@pytest.mark.parametrize(
-    "saved", [".", "a.", "zz...", "\ud800".encode("utf-8", "replace").decode()]
-)
-def test_a_forged_state_is_not_believed(problem, enclosure, tmp_path, saved):
-    statement = Statement(region(problem), enclosure.lower)  # cannot be certified
-    state = tmp_path / "partial"
-    refine(statement, Effort(time.monotonic() + 0.5, state=state))
-    key = state.read_text().splitlines()[0]
-    state.write_text(f"{key}\n{saved}\n", encoding="utf-8")
-    assert not refine(statement, Effort(time.monotonic() + 0.5, state=state)).complete
-
-
 def test_points_are_the_doubles_they_are():
     """0.8 stores a number above 4/5, so it lies outside a ball of radius 4/5."""
     ball = PreferenceProblem(

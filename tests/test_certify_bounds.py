@@ -256,3 +256,52 @@ def test_a_box_that_meets_the_ball_in_one_point():
     with ctx.workprec(96):
         assert Checker(found, arb(10), arb(0)).holds(touching)
         assert not Checker(found, arb(-10), arb(0)).holds(touching)
+
+
+@pytest.mark.parametrize("level", [-0.05, 0.15])
+def test_pieces_at_once_are_pieces_one_by_one(level):
+    """Among them some that hold, some that do not, and one outside the ball."""
+    found = region(random_problem(np.random.default_rng(3)))
+    boxes = [Box(np.full(2, 0.8), np.ones(2)), root(2)]
+    for side in np.linspace(-0.7, 0.6, 14):
+        boxes.append(Box(np.array([side, 0.0]), np.array([side + 0.1, 0.05])))
+    with ctx.workprec(96):
+        checker = Checker(found, arb(level), arb(0))
+        alone = [checker.holds(box) for box in boxes]
+        assert checker.each_holds(boxes) == alone and checker.each_holds([]) == []
+    assert alone[0] and not alone[1] and sum(alone[2:]) == {-0.05: 11, 0.15: 14}[level]
+
+
+def test_a_prompt_with_one_response_adds_nothing():
+    one = random_problem(np.random.default_rng(3), n=1)
+    both = PreferenceProblem(
+        features=[*one.features, [[5.0, -7.0]]],
+        preferences=[*one.preferences, [[0.5]]],
+        base=[*one.base, [1]],
+        weights=[1, 1], beta=one.beta, radius=one.radius, ref_params=one.given_ref_params,
+    )  # fmt: skip
+    x, half = arb_numbers().asarray(np.array([[0.1, 0.2], [0.01, 0.02]]))
+    with ctx.workprec(96):
+        alone, half_weight = (
+            ball_pencil(region(p)).affine(x, half, arb(0.3), arb(0)) for p in (one, both)
+        )
+    np.testing.assert_allclose(half_weight.astype(float) * 2, alone.astype(float), rtol=1e-12)
+
+
+def test_sums_over_pairs_are_sums_over_all():
+    """f̄ sums X_kl, which is not symmetric, over all k and l."""
+    rng = np.random.default_rng(4)
+    m = 4
+    away, moved, weight = rng.random((m, m)), rng.random(6), rng.random(m)
+    k, j = expansion.pairs(m)
+    full = expansion.square(m, moved)
+    assert (full == full.T).all() and (full[k, j] == moved).all() and not np.diag(full).any()
+    turned = expansion.square(m, moved, -1)
+    assert (turned == -turned.T).all() and (turned[k, j] == moved).all()
+    total = sum(
+        weight[a] * weight[b] * (away[a, b] + full[a, b]) for a in range(m) for b in range(m)
+    )
+    rows, columns = np.append(k, np.arange(m)), np.append(j, np.arange(m))
+    mean = (away[rows, columns] + away[columns, rows]) / 2 + expansion.with_zeros(moved, m)
+    weighed = weight[rows] * weight[columns] * mean
+    assert abs(remainder.over_all(weighed, len(k)) - total) < 1e-14 * total

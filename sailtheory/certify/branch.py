@@ -11,17 +11,18 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from itertools import product
 
 import numpy as np
 from flint import ctx
 
-from sailtheory.certify.cover import LEAF, LETTERS, OPEN, Box, Checker
+from sailtheory.certify.cover import CHUNK, LEAF, LETTERS, OPEN, Box, Checker
 from sailtheory.certify.pencil import Pencil, whitening
 from sailtheory.certify.region import Region, ball
 from sailtheory.numbers import FLOAT64
 
-_BATCH = 512
+_BATCH, _CELLS = 512, 2**22  # boxes at once; entries of the matrices at their vertices
 _SMALLEST = 1e-12
 _MARGIN = 1e-13  # relative to the matrix; below it float64 cannot tell a sign
 
@@ -75,6 +76,8 @@ class Planner:
         edge = (self._signs[first] != self._signs[second]).sum(1) == 1
         self._edges = first[edge], second[edge]
         self._extent = self._pencil.extent()
+        cells = (len(self._signs) + len(self._edges[0])) * r * r
+        self.batch = max(1, min(_BATCH, _CELLS // max(cells, 1)))
 
     def contracted(self, lower: np.ndarray, upper: np.ndarray) -> tuple[np.ndarray, ...]:
         """Centres and half widths of box ∩ ball, and which boxes meet the ball."""
@@ -131,6 +134,13 @@ class Planner:
         return np.concatenate([steps, cuts], 1), np.concatenate([~outside, crossed], 1)
 
 
+@lru_cache(maxsize=4)
+def _tools(statement: Statement) -> tuple[Planner, Checker]:
+    """Made once for many tasks, at the precision of the statement."""
+    with ctx.workprec(statement.bits):
+        return Planner(statement), statement.checker()
+
+
 def grow(statement: Statement, boxes: Sequence[Box], most: int, seconds: float) -> Growth:
     """Settle boxes, depth first, until a budget of boxes or seconds is spent."""
     began, looked = time.monotonic(), 0
@@ -138,21 +148,24 @@ def grow(statement: Statement, boxes: Sequence[Box], most: int, seconds: float) 
     children: dict[int, tuple[int, int]] = {}
     stack = [(i, box) for i, box in enumerate(boxes)][::-1]
     with ctx.workprec(statement.bits):
-        planner, checker = Planner(statement), statement.checker()
+        planner, checker = _tools(statement)
         while stack and looked < most and time.monotonic() - began < seconds:
-            taken = [stack.pop() for _ in range(min(_BATCH, len(stack), most - looked))]
+            size = min(planner.batch, len(stack), most - looked)
+            taken = [stack.pop() for _ in range(size)]
             looked += len(taken)
             lower, upper = (np.array([box[end] for _, box in taken]) for end in (0, 1))
             x, half, meets = planner.contracted(lower, upper)
             good = ~meets
             if meets.any():
                 good[meets] = planner.accepts(x[meets], half[meets])
-            good &= [
-                bool(g) and checker.holds(box) for g, (_, box) in zip(good, taken, strict=True)
-            ]
-            failed = np.flatnonzero(~good)
-            for i in np.flatnonzero(good):
+            done = 0
+            while done < len(taken) and (not done or time.monotonic() - began < seconds):
+                part = [i for i in range(done, min(done + CHUNK, len(taken))) if good[i]]
+                good[part] = checker.each_holds([taken[i][1] for i in part])
+                done = min(done + CHUNK, len(taken))
+            for i in np.flatnonzero(good[:done]):
                 nodes[taken[i][0]] = LEAF
+            failed = np.flatnonzero(~good[:done])
             if not len(failed):
                 continue
             against = planner.against(x[failed][meets[failed]])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 
@@ -13,13 +14,15 @@ from sailtheory.certify.branch import Statement
 from sailtheory.certify.certificate import Certificate, Spot
 from sailtheory.certify.cover import OPEN
 from sailtheory.certify.pencil import Pencil, ball_pencil
-from sailtheory.certify.refine import Cover, Effort, refine
+from sailtheory.certify.refine import Effort, refine
 from sailtheory.certify.region import Region, region
 from sailtheory.certify.replay import negative
+from sailtheory.certify.saved import Cover
 from sailtheory.certify.stationary import kind, spurious_stop, starting_points
 from sailtheory.enclose import float_below
 from sailtheory.errors import InputError, real_number
 from sailtheory.exact import to_fraction
+from sailtheory.files import require_writable
 from sailtheory.landscape import Domain, Search, largest_curvature_on, relative_curvature_on
 from sailtheory.numbers import FLOAT64, arb_numbers
 from sailtheory.objectives import SAIL, SAILRevKL
@@ -29,7 +32,9 @@ FLOOR = 1e-3
 """Tolerances of γ* are relative to max(|γ*|, FLOOR · β)."""
 
 BITS = 96
-_TRIVIAL = "S = {0}: no policy depends on θ, so there is nothing to show and γ* is null"
+_NO_POLICY_MOVES = "S = {0}: no policy depends on θ, so there is nothing to show and γ* is null"
+_ONE_POINT = "B = 0: C is one point, and the gap to its maximum is 0"
+_BEYOND = "the search met numbers that float64 cannot hold or tell apart"
 _COARSE = 0.3  # the width tried when time runs out before the one asked for is reached
 _FIRST_SHARE = 0.6  # of the time, for the width asked for
 _RAISES = 20
@@ -54,12 +59,11 @@ def certify_concave(
         ``certified`` with a cover, ``refuted`` with a point and a direction along which
         ball arithmetic shows the opposite sign, or ``undecided``.
     """
-    made = _Certifier(problem, effort or Effort())
     level = _level(gamma)
+    made = _Certifier(problem, effort or Effort())
     if made.region.dimension == 0:
         return made.trivial("concave", gamma=level)
-    worst = relative_curvature_on(SAIL(problem), made.search)
-    return made.decide("concave", level, Fraction(0), made.near(worst.theta, level))
+    return made.attempt("concave", level, lambda: _concave(made, level))
 
 
 def certify_pl(
@@ -84,27 +88,11 @@ def certify_pl(
         ``undecided`` where J_γ is not strongly concave on C and no spurious stop was found:
         PL may hold there all the same.
     """
+    level, tolerance = _level(gamma), _tolerance(tolerance)
     made = _Certifier(problem, effort or Effort())
-    level = _level(gamma)
-    tolerance = _tolerance(tolerance)
-    if made.region.dimension == 0:
+    if made.region.is_point:
         return made.trivial("pl", gamma=level)
-    worst = largest_curvature_on(SAILRevKL(problem, float(level)), made.search)
-    assert worst.value is not None
-    spot = made.near(worst.theta, level)
-    if worst.value >= 0:
-        starts = starting_points(made.region, np.random.default_rng(0))
-        with ctx.workprec(BITS):
-            stop = spurious_stop(made.region, level, starts)
-            where = None if stop is None else kind(made.region, level, stop)
-        if stop is None or where is None:
-            note = "J_γ is not strongly concave on C, and no spurious stop was found"
-            return made.certificate("pl", "undecided", level, None, note=note)
-        return made.certificate("pl", "refuted", level, None, witness=stop, note=_REFUTED[where])
-    found = made.decide("pl", level, Fraction(-worst.value * (1 - tolerance)), spot)
-    if found.verdict == "refuted":  # the search overrated μ by more than the tolerance
-        return replace(found, verdict="undecided", witness=None, note="μ was overrated by search")
-    return found
+    return made.attempt("pl", level, lambda: _pl(made, level, tolerance))
 
 
 def certify_gamma(
@@ -120,10 +108,41 @@ def certify_gamma(
     Returns:
         ``certified`` with ``lower`` and ``gamma`` as the two ends, or ``undecided``.
     """
-    made = _Certifier(problem, effort or Effort())
     tolerance = _tolerance(tolerance)
+    made = _Certifier(problem, effort or Effort())
     if made.region.dimension == 0:
         return made.trivial("gamma", gamma=None)
+    return made.attempt("gamma", None, lambda: _gamma(made, tolerance))
+
+
+def _concave(made: _Certifier, level: Fraction) -> Certificate:
+    worst = relative_curvature_on(SAIL(made.problem), made.search)
+    return made.decide("concave", level, Fraction(0), made.near(worst.theta, level))
+
+
+def _pl(made: _Certifier, level: Fraction, tolerance: float) -> Certificate:
+    problem = made.problem
+    worst = largest_curvature_on(SAILRevKL(problem, float(level)), made.search)
+    assert worst.value is not None
+    spot = made.near(worst.theta, level)
+    if worst.value >= 0:
+        starts = starting_points(made.region, np.random.default_rng(0))
+        with ctx.workprec(BITS):
+            stop = spurious_stop(made.region, level, starts, made.effort.deadline)
+            where = None if stop is None else kind(made.region, level, stop)
+        if stop is None or where is None:
+            late = " before time ran out" if made.effort.left <= 0 else ""
+            note = f"J_γ is not strongly concave on C, and no spurious stop was found{late}"
+            return made.certificate("pl", "undecided", level, None, note=note)
+        return made.certificate("pl", "refuted", level, None, witness=stop, note=_REFUTED[where])
+    found = made.decide("pl", level, Fraction(-worst.value * (1 - tolerance)), spot)
+    if found.verdict == "refuted":  # the search overrated μ by more than the tolerance
+        return replace(found, verdict="undecided", witness=None, note="μ was overrated by search")
+    return found
+
+
+def _gamma(made: _Certifier, tolerance: float) -> Certificate:
+    problem = made.problem
     worst = relative_curvature_on(SAIL(problem), made.search)
     lower, spot = made.lower_bound(worst.theta)
     first = made.effort.part(_FIRST_SHARE)
@@ -157,6 +176,8 @@ class _Certifier:
     def __init__(self, problem: PreferenceProblem, effort: Effort) -> None:
         self.problem = problem
         self.effort = effort
+        if effort.state is not None:
+            require_writable(effort.state, "state")
         self.region: Region = region(problem)
         self.search = Search(Domain(problem), "quick", 0)
         self._began = time.monotonic()
@@ -237,8 +258,22 @@ class _Certifier:
         return self.timed(made)
 
     def trivial(self, name: str, gamma: Fraction | None) -> Certificate:
-        """S = {0}."""
-        return Certificate("certified", name, self.region, gamma, note=_TRIVIAL, bits=BITS)
+        """S = {0}, or for PL B = 0: where nothing can move, everything asked holds."""
+        note = _NO_POLICY_MOVES if self.region.dimension == 0 else _ONE_POINT
+        return Certificate("certified", name, self.region, gamma, note=note, bits=BITS)
+
+    def attempt(
+        self, name: str, gamma: Fraction | None, search: Callable[[], Certificate]
+    ) -> Certificate:
+        """What a search shows; data beyond its arithmetic leave the question open.
+
+        Only the search works in float64, so that nothing is believed that came before.
+        """
+        try:
+            with np.errstate(all="ignore"):
+                return search()
+        except (ArithmeticError, np.linalg.LinAlgError):
+            return self.certificate(name, "undecided", gamma, None, note=_BEYOND)
 
     def timed(self, made: Certificate) -> Certificate:
         """The same with the time since the beginning."""

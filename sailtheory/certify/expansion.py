@@ -11,6 +11,7 @@ pairs k < l, r coordinates of S.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -26,7 +27,8 @@ class Expansion(NamedTuple):
 
     Attributes:
         policy: π, (..., n, m).
-        payoff: g̃ and its derivatives.
+        z: z_kl, (..., n, p).
+        tilt: p_kl − σ(z_kl), (..., n, p).
         scores: s = φ − E φ, (..., n, m, r).
         fisher: F, (..., n, r, r).
         own: X = g̃ + βG', (..., n, m, m).
@@ -38,7 +40,8 @@ class Expansion(NamedTuple):
     """
 
     policy: Array
-    payoff: Payoff
+    z: Array
+    tilt: Array
     scores: Array
     fisher: Array
     own: Array
@@ -57,9 +60,31 @@ class Coefficients(NamedTuple):
     hessian: Array
 
 
+@cache
 def pairs(m: int) -> tuple[np.ndarray, np.ndarray]:
     """The p = m(m − 1)/2 pairs k < l."""
     return np.triu_indices(m, 1)
+
+
+@cache
+def _places(m: int) -> np.ndarray:
+    """Where entry (k, l) of a square is among p pairs, their mirror images, and 0: (m, m)."""
+    k, l = pairs(m)  # noqa: E741
+    out = np.full((m, m), 2 * len(k))
+    out[k, l], out[l, k] = np.arange(len(k)), np.arange(len(k), 2 * len(k))
+    return out
+
+
+def with_zeros(values: Array, count: int) -> Array:
+    """Zeros of the same kind after the entries of the last axis."""
+    zero = values[..., :1] * 0
+    return np.concatenate([values, np.repeat(zero, count, -1)], -1)
+
+
+def square(m: int, values: Array, sign: int = 1) -> Array:
+    """(..., p) to (..., m, m), symmetric or (sign −1) antisymmetric, 0 on the diagonal."""
+    mirrored = values if sign > 0 else -values
+    return with_zeros(np.concatenate([values, mirrored], -1), 1)[..., _places(m)]
 
 
 def outer(a: Array, b: Array) -> Array:
@@ -86,10 +111,12 @@ def expand(at: Point, features: Array) -> Expansion:
         features: φ in coordinates of S, (n, m, r).
     """
     beta, policy = at.block.beta, at.policy
-    payoff = formulas.log_likelihood_payoff(at.xp, at.block.preference, at.z)
-    fourth = formulas.log_likelihood_fourth(at.block.preference, payoff)
     *_, m, r = features.shape
     k, l = pairs(m)  # noqa: E741
+    z, preference = at.z[..., k, l], at.block.preference[..., k, l]
+    upper = formulas.log_likelihood_payoff(at.xp, preference, z)
+    fourth = formulas.log_likelihood_fourth(preference, upper)
+    payoff = _mirrored(m, upper)
 
     scores = features - formulas.combine(policy, features)[..., None, :]
     squares = outer(scores, scores)
@@ -113,17 +140,17 @@ def expand(at: Point, features: Array) -> Expansion:
     eta = formulas.relative_pair_curvature(beta, policy, payoff)
     mean_hessian = formulas.laplacian(formulas.pair_probability(policy) * eta, features)
 
-    direct, curved = _direct(beta, payoff, fourth)
+    direct, curved = _direct(beta, upper, fourth)
     gaps = scores[..., k, :] - scores[..., l, :]
     pair_gradient = 4 * (gradient[..., k, :] + gradient[..., l, :])
     pair_gradient = pair_gradient - 6 * mean_gradient[..., None, :]
     pair_hessian = 4 * (hessian[..., k, :, :] + hessian[..., l, :, :])
     pair_hessian = pair_hessian - 6 * mean_hessian[..., None, :, :]
     return Expansion(
-        policy, payoff, scores, fisher, own, effect, mean,
+        policy, z, upper.first, scores, fisher, own, effect, mean,
         eta[..., k, l],
-        pair_gradient + direct[..., k, l][..., None] * gaps,
-        pair_hessian + curved[..., k, l][..., None, None] * outer(gaps, gaps),
+        pair_gradient + direct[..., None] * gaps,
+        pair_hessian + curved[..., None, None] * outer(gaps, gaps),
     )  # fmt: skip
 
 
@@ -144,6 +171,16 @@ def coefficients(at: Expansion, gamma: Array, weights: Array) -> Coefficients:
     hessian = excess[..., None, None] * spread - both(push, at.eta_gradient) - at.eta_hessian
     return Coefficients(
         chance * excess, chance[..., None] * gradient, chance[..., None, None] * hessian
+    )
+
+
+def _mirrored(m: int, upper: Payoff) -> Payoff:
+    """The payoff of all pairs from that of the pairs k < l; z = q = 0 on the diagonal."""
+    return Payoff(
+        square(m, upper.value),
+        square(m, upper.first, -1),
+        square(m, upper.second) - np.diag([0.25] * m),
+        square(m, upper.third, -1),
     )
 
 

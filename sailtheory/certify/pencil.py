@@ -6,21 +6,23 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from flint import arb, arb_mat
 
 from sailtheory import formulas
 from sailtheory.certify.expansion import coefficients, expand, outer, pairs
 from sailtheory.certify.region import Region
 from sailtheory.certify.remainder import slack
+from sailtheory.exact import lift
 from sailtheory.numbers import FLOAT64, Array, NumberSystem, arb_numbers
 from sailtheory.objectives import Point
 from sailtheory.problem import Block
 
+_upper_end = np.frompyfunc(arb.upper, 1, 1)
+
 
 def upper_ends(values: Array) -> Array:
     """The upper end points of balls, as exact numbers."""
-    from flint import arb
-
-    return np.frompyfunc(lambda ball: arb(arb(ball).upper()), 1, 1)(values)
+    return _upper_end(values)
 
 
 class Pencil:
@@ -30,7 +32,7 @@ class Pencil:
 
     Args:
         region: C.
-        xp: ``FLOAT64``, for batches of points, or Arb, for one point at a time.
+        xp: ``FLOAT64`` or Arb.
         frame: T, (r, r): matrices are given as TᵀMT, by default T = I. A congruence keeps
             definiteness, and a good T keeps float64 accurate where F̄ is nearly singular.
     """
@@ -39,8 +41,10 @@ class Pencil:
         self.region = region
         self.xp = xp
         self._up = (lambda values: values) if xp is FLOAT64 else upper_ends
-        self._blocks = region.problem.blocks(xp)
-        self._features = region.features(xp)
+        self._center, self._basis = lift(xp, region.problem.center), region.lifted(xp)
+        blocks = zip(region.problem.blocks(xp), region.features(xp), strict=True)
+        some = [(block, phi) for block, phi in blocks if phi.shape[1] > 1]  # others add nothing
+        self._blocks, self._features = [block for block, _ in some], [phi for _, phi in some]
         gram = xp.asarray(region.gram)
         self._gram = gram if frame is None else frame.T @ gram @ frame
         self._framed = [phi if frame is None else phi @ frame for phi in self._features]
@@ -48,7 +52,7 @@ class Pencil:
         for features, framed in zip(self._features, self._framed, strict=True):
             n, m, r = features.shape
             k, l = pairs(m)  # noqa: E741
-            self._reach.append(abs(features[:, :, None, :] - features[:, None, :, :]))
+            self._reach.append(abs(features[:, k] - features[:, l]))
             gaps = framed[:, k] - framed[:, l]
             self._squares.append(outer(gaps, gaps).reshape(n * len(k), r * r))
 
@@ -74,7 +78,7 @@ class Pencil:
             low = near.value - slack(self._up, point, at, near, gamma, reach, half)
             rows = [low[..., None, :, :], near.gradient.swapaxes(-1, -2).swapaxes(-2, -3)]
             stacked = np.concatenate(rows, axis=-3)
-            total = total + stacked.reshape(*stacked.shape[:-2], len(squares)) @ squares
+            total = total + product(stacked.reshape(*stacked.shape[:-2], len(squares)), squares)
         r = self.region.dimension
         out = total.reshape(*total.shape[:-1], r, r)
         out[..., 0, :, :] = out[..., 0, :, :] - modulus * self._gram
@@ -93,7 +97,7 @@ class Pencil:
 
     def extent(self) -> np.ndarray:
         """Root sum of squares of the feature differences along each coordinate, (r,) float64."""
-        return np.asarray(np.sqrt(sum((reach**2).sum((0, 1, 2)) for reach in self._reach)))
+        return np.asarray(np.sqrt(sum((reach**2).sum((0, 1)) for reach in self._reach)))
 
     def centre_pairs(self) -> Iterator[tuple[Block, Array, Array]]:
         """Each block with π_kπ_l at c, (n, p), and D_kl, (n, p, r)."""
@@ -104,10 +108,19 @@ class Pencil:
             yield block, policy[:, k] * policy[:, l], features[:, k] - features[:, l]
 
     def _point(self, block: Block, x: Array) -> Point:
-        theta = self.region.embed(self.xp, x)
+        theta = self._center + x @ self._basis.T
         log_policy = formulas.log_policy(self.xp, theta, block.features, block.log_base)
         delta = theta - block.ref_params
         return Point(self.xp, block, delta, log_policy, self.xp.exp(log_policy))
+
+
+def product(a: Array, b: Array) -> Array:
+    """a @ b, (..., i, j) and (j, k); balls by Arb's own product of matrices."""
+    if a.dtype != object:
+        return a @ b
+    rows = a.reshape(-1, len(b))
+    out = arb_mat(rows.tolist()) * arb_mat(b.tolist())
+    return np.array(out.entries(), dtype=object).reshape(*a.shape[:-1], -1)
 
 
 def whitening(region: Region) -> np.ndarray:

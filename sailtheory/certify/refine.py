@@ -2,48 +2,30 @@
 
 from __future__ import annotations
 
+import os
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import numpy as np
-from flint import ctx
 
 from sailtheory.certify.branch import Growth, Statement, grow
 from sailtheory.certify.cover import LEAF, OPEN, Box, leaves, root
 from sailtheory.certify.region import Region
-from sailtheory.files import write_text
+from sailtheory.certify.saved import Cover, recall, remember
 from sailtheory.problem_file import dumps, loads
 
 _FIRST = 256  # boxes looked at here before work is handed to other processes
 _TASK_BOXES = 64
 _TASK_LOOKS = 2048
 _TASK_SECONDS = 5.0
+_SAVE_SECONDS = 2.0
 
 Progress = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Cover:
-    """How far a cover came.
-
-    Attributes:
-        word: The tree, complete unless it contains ``?``.
-        against: A point x of C where the statement is false in float64, or None.
-        stuck: Whether a box could not be halved any further.
-    """
-
-    word: str
-    against: np.ndarray | None = None
-    stuck: bool = False
-
-    @property
-    def complete(self) -> bool:
-        """Whether every leaf is settled."""
-        return OPEN not in self.word
 
 
 @dataclass
@@ -83,25 +65,33 @@ def refine(statement: Statement, effort: Effort, word: str = OPEN) -> Cover:
     Returns:
         A complete cover, or what stopped it.
     """
-    key = _key(statement)
-    word = _saved(effort.state, key, statement) or word
+    key, r = _key(statement), statement.region.dimension
+    cover = recall(effort.state, key, r) or Cover(word)
     most = _FIRST
-    while OPEN in word and effort.left > 0:
-        places, boxes = _open(word, statement.region.dimension)
-        tasks = [boxes[i : i + _TASK_BOXES] for i in range(0, len(boxes), _TASK_BOXES)]
-        grown: list[str] = []
-        for growth in _run(statement, tasks, most, effort):
-            if growth.against is not None or growth.stuck:
-                return Cover(word, growth.against, growth.stuck)
-            grown += growth.words
-            effort.progress(
-                f"{word.count(LEAF)} pieces settled, {len(boxes) - len(grown)} to look at"
-            )
-        word = _replaced(word, places, grown)
-        if effort.state is not None:
-            write_text(f"{key}\n{word}\n", effort.state, "state")
+    while cover.against is None and not cover.stuck and not cover.complete and effort.left > 0:
+        cover = _round(statement, effort, cover.word, most, key)
+        remember(effort.state, key, cover)
         most = _TASK_LOOKS
-    return Cover(word)
+    return cover
+
+
+def _round(statement: Statement, effort: Effort, word: str, most: int, key: str) -> Cover:
+    """Grow every open leaf once, saving what is done now and then."""
+    places, boxes = _open(word, statement.region.dimension)
+    tasks = [boxes[i : i + _TASK_BOXES] for i in range(0, len(boxes), _TASK_BOXES)]
+    grown: list[str] = []
+    saved = time.monotonic()
+    for growth in _run(statement, tasks, most, effort):
+        if growth.against is not None or growth.stuck:
+            return Cover(word, growth.against, growth.stuck)
+        grown += growth.words
+        if time.monotonic() - saved > _SAVE_SECONDS:
+            remember(effort.state, key, Cover(_replaced(word, places, grown)))
+            saved = time.monotonic()
+        effort.progress(f"{word.count(LEAF)} pieces settled, {len(boxes) - len(grown)} to look at")
+        if effort.left <= 0:  # not even to set up the tasks that remain
+            break
+    return Cover(_replaced(word, places, grown))
 
 
 def _open(word: str, dimension: int) -> tuple[list[int], list[Box]]:
@@ -110,8 +100,9 @@ def _open(word: str, dimension: int) -> tuple[list[int], list[Box]]:
 
 
 def _replaced(word: str, places: Sequence[int], words: Iterable[str]) -> str:
+    """The word with its first open leaves replaced, as far as there are words."""
     out, last = [], 0
-    for place, new in zip(places, words, strict=True):
+    for place, new in zip(places, words, strict=False):
         out += [word[last:place], new]
         last = place + 1
     return "".join([*out, word[last:]])
@@ -132,7 +123,9 @@ def _run(
 
     sent = _sent(statement)
     pool = Parallel(n_jobs=effort.jobs, return_as="generator")
-    yield from pool(delayed(_grow_sent)(sent, boxes, most, seconds()) for boxes in tasks)
+    yield from pool(
+        delayed(_grow_sent)(sent, boxes, most, seconds(), os.getpid()) for boxes in tasks
+    )
 
 
 Sent = tuple[str, tuple[tuple[Fraction, ...], ...], float, Fraction, Fraction, int]
@@ -153,29 +146,26 @@ def _received(sent: Sent) -> Statement:
     return Statement(region, gamma, modulus, bits)
 
 
-def _grow_sent(sent: Sent, boxes: list[Box], most: int, seconds: float) -> Growth:
+def _grow_sent(sent: Sent, boxes: list[Box], most: int, seconds: float, parent: int) -> Growth:
+    _end_with(parent)
     return grow(_received(sent), boxes, most, seconds)
+
+
+@cache
+def _end_with(parent: int) -> None:
+    """End this process soon after its parent, which may be killed without a word."""
+    if os.getppid() != parent:  # a thread, or another machine
+        return
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _key(statement: Statement) -> str:
     from hashlib import sha256
 
     return sha256(repr(_sent(statement)).encode()).hexdigest()
-
-
-def _saved(state: Path | None, key: str, statement: Statement) -> str | None:
-    """The word in a state file, if it belongs to this statement; its leaves are shown again."""
-    try:
-        lines = [] if state is None else state.read_text(encoding="utf-8").splitlines()
-        if len(lines) != 2 or lines[0] != key:
-            return None
-        word = lines[1]
-        with ctx.workprec(statement.bits):
-            checker = statement.checker()
-            letters = list(word)
-            for place, box in leaves(word, root(statement.region.dimension)):
-                if letters[place] == LEAF and not checker.holds(box):
-                    letters[place] = OPEN
-        return "".join(letters)
-    except (OSError, ValueError):
-        return None

@@ -40,14 +40,25 @@ class Region:
         """r = dim S."""
         return int(self.basis.shape[1])
 
+    @property
+    def is_point(self) -> bool:
+        """Whether C is one point: S = {0} or B = 0."""
+        return self.dimension == 0 or self.problem.radius == 0
+
     def embed(self, xp: NumberSystem, x: Array) -> Array:
         """θ = c + Wx: (..., r) to (..., d), exact up to the number system."""
-        return lift(xp, self.problem.center) + x @ self._lifted(xp).T
+        return lift(xp, self.problem.center) + x @ self.lifted(xp).T
 
     def features(self, xp: NumberSystem) -> list[Array]:
         """φW for each block, (n, m, r)."""
-        basis = self._lifted(xp)
+        basis = self.lifted(xp)
         return [block.features @ basis for block in self.problem.blocks(xp)]
+
+    def lifted(self, xp: NumberSystem) -> Array:
+        """W in a number system, (d, r)."""
+        if xp is FLOAT64:
+            return self.basis.astype(float)
+        return xp.asarray(self.basis)
 
     @cached_property
     def gram(self) -> np.ndarray:
@@ -69,11 +80,6 @@ class Region:
         while not self.contains(x * shrink):
             shrink -= max(1e-15, 2 * (1 - shrink))
         return np.asarray(x * shrink)
-
-    def _lifted(self, xp: NumberSystem) -> Array:
-        if xp is FLOAT64:
-            return self.basis.astype(float)
-        return xp.asarray(self.basis)
 
 
 def region(problem: PreferenceProblem) -> Region:

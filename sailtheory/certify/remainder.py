@@ -9,12 +9,12 @@ exact number; in float64, where this only steers a search, it is the identity.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from sailtheory.certify.expansion import Coefficients, Expansion, pairs
+from sailtheory.certify.expansion import Coefficients, Expansion, pairs, square, with_zeros
 from sailtheory.numbers import Array
 from sailtheory.objectives import Point
 
@@ -50,14 +50,14 @@ def slack(
         at: Its expansion.
         near: Its coefficients.
         gamma: γ.
-        reach: |D_kl| entrywise, (n, m, m, r).
+        reach: |D_kl| entrywise, (n, p, r).
         half: h ≥ 0, (..., r).
 
     Returns:
         (..., n, p).
     """
-    sides = half[..., None, None, :]
-    grown = near.hessian * sides[..., :, None] * sides[..., None, :]
+    sides = half[..., :, None] * half[..., None, :]
+    grown = near.hessian * sides[..., None, None, :, :]
     diagonal = np.arange(half.shape[-1])
     own = grown[..., diagonal, diagonal]
     size = abs(grown)
@@ -72,41 +72,64 @@ def third_derivative(
 ) -> Array:
     """Bounds w|d³c_kl/dt³| on a box, along θ + tδ with |δ_i| ≤ h_i: (..., n, p)."""
     beta, weights = point.block.beta, point.block.weights
-    k, l = pairs(at.policy.shape[-1])  # noqa: E741
-    rho = up((reach * half[..., None, None, None, :]).sum(-1))  # ≥ |δᵀD_kl|
+    m = at.policy.shape[-1]
+    k, l = pairs(m)  # noqa: E741
+    p = len(k)
+    gap = up((reach * half[..., None, None, :]).sum(-1))  # ≥ |δᵀD_kl|
+    rho = square(m, gap)
     policy = up(_policy_bound(point, rho))
     score, variance, skew = _central(up, at, policy, rho, half)
-    sigma = _sigmoid_bounds(up, point, rho)
-    steep = up(abs(at.payoff.first)) + beta * rho * sigma[0]  # ≥ |p − σ(z)|
+    sigma = _sigmoid_bounds(up, point, at.z, gap)
+    steep = up(abs(at.tilt)) + beta * gap * sigma[0]  # ≥ |p − σ(z)|
 
-    second = beta**2 * (sigma[0] + beta * sigma[1])
-    own = (beta * (steep + beta * sigma[0]), second, beta**3 * (sigma[1] + beta * sigma[2]))
-    v, c = variance[..., None, None], skew[..., None, None]
-    single = _moments(up, score[..., None, :], v, c)
-    double = _moments(up, score[..., :, None] + score[..., None, :], 2 * v, 2 * c)
-    chance = policy[..., :, None] * policy[..., None, :]
+    gaps = (gap, gap**2, gap**3)
+    own = (
+        beta * (steep + beta * sigma[0]),
+        beta**2 * (sigma[0] + beta * sigma[1]),
+        beta**3 * (sigma[1] + beta * sigma[2]),
+    )
+    moved = [x * g for x, g in zip(own, gaps, strict=True)]  # derivatives of X along the box
+    everywhere = [square(m, x) for x in moved]
+    single = _moments(up, score[..., None, :], variance[..., None, None], skew[..., None, None])
+    far = up(abs(at.own - at.effect[..., :, None])) + everywhere[0]
+    effect = [
+        (policy[..., None, :] * term).sum(-1) for term in _mean_derivatives(far, everywhere, single)
+    ]
 
-    far = up(abs(at.own - at.effect[..., :, None])) + own[0] * rho
-    effect = _mean_derivatives(policy[..., None, :], far, own, single, rho)
-    far = up(abs(at.own - at.mean[..., None, None])) + own[0] * rho
-    mean = [d.sum(-1)[..., None] for d in _mean_derivatives(chance, far, own, double, rho)]
+    # f̄ sums over all (k, l): the pairs k < l with the mean of X_kl and X_lk, then the
+    # diagonal, where X does not move.
+    rows, columns = np.append(k, np.arange(m)), np.append(l, np.arange(m))
+    double = _moments(
+        up, score[..., rows] + score[..., columns], 2 * variance[..., None], 2 * skew[..., None]
+    )
+    chance = policy[..., rows] * policy[..., columns]
+    away = up(abs(at.own - at.mean[..., None, None]))
+    padded = [with_zeros(x, m) for x in moved]
+    far = (away[..., rows, columns] + away[..., columns, rows]) / 2 + padded[0]
+    mean = [
+        over_all(chance * term, p)[..., None] for term in _mean_derivatives(far, padded, double)
+    ]
 
     direct = (
         2 * beta * (steep + beta**2 * sigma[1]),
         2 * beta**2 * (sigma[0] + beta**2 * sigma[2]),
         2 * beta**3 * (sigma[1] + beta**2 * sigma[3]),
     )
-    gap = rho[..., k, l]
     eta1, eta2, eta3 = (
-        4 * (e[..., k] + e[..., l]) + 6 * f + d[..., k, l] * gap**order
-        for order, (e, f, d) in enumerate(zip(effect, mean, direct, strict=True), start=1)
+        4 * (e[..., k] + e[..., l]) + 6 * f + d * g
+        for e, f, d, g in zip(effect, mean, direct, gaps, strict=True)
     )
     straight = (abs(at.eta_gradient) * half[..., None, None, :]).sum(-1)
     eta1 = np.minimum(up(eta1), up(straight + eta2))
     excess = abs(gamma - at.eta) + eta1
-    y1, y2, y3 = (y[..., k, l] for y in double)
-    change = excess * y3 + 3 * eta1 * y2 + 3 * eta2 * y1 + eta3
-    return weights[:, None] * chance[..., k, l] * change
+    y1, y2, y3 = (y[..., :p] for y in double)
+    change = excess * y3 + 3 * (eta1 * y2 + eta2 * y1) + eta3
+    return weights[:, None] * chance[..., :p] * change
+
+
+def over_all(values: Array, p: int) -> Array:
+    """The sum over all (k, l) from p pairs k < l, which count twice, and the diagonal."""
+    return 2 * values[..., :p].sum(-1) + values[..., p:].sum(-1)
 
 
 def _policy_bound(point: Point, rho: Array) -> Array:
@@ -139,36 +162,40 @@ def _moments(up: Round, score: Array, variance: Array, skew: Array) -> Moments:
     )
 
 
-def _sigmoid_bounds(up: Round, point: Point, rho: Array) -> tuple[Array, Array, Array, Array]:
-    """Bounds on |σ'|, |σ''|, |σ'''|, |σ''''| over the box, each (..., n, m, m).
+def _sigmoid_bounds(
+    up: Round, point: Point, z: Array, gap: Array
+) -> tuple[Array, Array, Array, Array]:
+    """Bounds on |σ'|, |σ''|, |σ'''|, |σ''''| over the box, each (..., n, p).
 
     With t = tanh(z/2)/2 and σ' = ¼ − t²: σ'' = −2tσ', σ''' = σ'(4t² − 2σ'),
     σ'''' = 8tσ'(2σ' − t²), each factor a difference of positive numbers.
     """
-    xp, moved, size = point.xp, point.block.beta * rho, abs(point.z)
-    nearest = up(np.maximum(-up(moved - size), 0))
+    xp, moved, size = point.xp, point.block.beta * gap, abs(z)
+    nearest = np.maximum(-up(moved - size), xp.asarray(0))
     least = xp.tanh(nearest / 2) / 2
     most = up(xp.tanh(up(size + moved) / 2) / 2)
     slope = up(0.25 - least**2)
+    twice, again = up(2 * slope), up(most**2)
     return (
         slope,
         np.minimum(up(2 * most * slope), THIRD_SIGMOID),
-        np.minimum(up(np.maximum(up(4 * most**2), up(2 * slope)) * slope), FOURTH_SIGMOID),
-        np.minimum(up(8 * most * slope * np.maximum(up(2 * slope), up(most**2))), FIFTH_SIGMOID),
+        np.minimum(up(np.maximum(up(4 * again), twice) * slope), FOURTH_SIGMOID),
+        np.minimum(up(8 * most * slope * np.maximum(twice, again)), FIFTH_SIGMOID),
     )
 
 
 def _mean_derivatives(
-    weight: Array, far: Array, own: tuple[Array, Array, Array], moments: Moments, rho: Array
+    far: Array, moved: Sequence[Array], moments: Moments
 ) -> tuple[Array, Array, Array]:
-    """Bounds on three derivatives of Σ_j π_jX_kj, by Leibniz; Σ_j π_j is constant.
+    """The terms of three derivatives of Σ_j π_jX_kj, by Leibniz, without the weights π_j.
 
-    ``far`` bounds |X − b| for a b that does not depend on j, ``own`` the derivatives of X.
+    Σ_j π_j is constant. ``far`` bounds |X − b| for a b that does not depend on j, ``moved``
+    the derivatives of X along the box.
     """
-    x1, x2, x3 = own[0] * rho, own[1] * rho**2, own[2] * rho**3
+    x1, x2, x3 = moved
     s1, s2, s3 = moments
     return (
-        (weight * (far * s1 + x1)).sum(-1),
-        (weight * (far * s2 + 2 * x1 * s1 + x2)).sum(-1),
-        (weight * (far * s3 + 3 * x1 * s2 + 3 * x2 * s1 + x3)).sum(-1),
+        far * s1 + x1,
+        far * s2 + 2 * x1 * s1 + x2,
+        far * s3 + 3 * (x1 * s2 + x2 * s1) + x3,
     )

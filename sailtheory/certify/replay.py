@@ -11,11 +11,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import islice
 
 from flint import ctx
 
 from sailtheory.certify.certificate import Certificate, Spot, Stop
-from sailtheory.certify.cover import LEAF, Checker, leaves, root
+from sailtheory.certify.cover import CHUNK, LEAF, Checker, leaves, root
 from sailtheory.certify.pencil import ball_pencil
 from sailtheory.certify.region import Region, ball, valid
 from sailtheory.certify.stationary import kind as stop_kind
@@ -58,7 +59,12 @@ def replay(certificate: Certificate, progress: Callable[[str], None] = lambda li
     """Show again what a certificate claims."""
     began = time.monotonic()
     reason, pieces = _objection(certificate, progress)
-    shown = f"{certificate.kind} {certificate.verdict}: {pieces} pieces hold in ball arithmetic"
+    shown = f"{certificate.kind} {certificate.verdict}: "
+    shown += (
+        "there is nothing that can move"
+        if _vacuous(certificate)
+        else f"{pieces} pieces hold in ball arithmetic"
+    )
     return Replay(not reason, reason or shown, pieces, time.monotonic() - began)
 
 
@@ -68,7 +74,7 @@ def _objection(certificate: Certificate, progress: Callable[[str], None]) -> tup
     if not valid(region):
         return "basis and radius do not describe the domain C of the problem", 0
     missing = _missing(certificate)
-    if missing or region.dimension == 0:
+    if missing or _vacuous(certificate):
         return missing, 0
     with ctx.workprec(max(certificate.bits, _FEWEST)):
         if certificate.witness is not None and not _witness_shows(certificate):
@@ -76,6 +82,12 @@ def _objection(certificate: Certificate, progress: Callable[[str], None]) -> tup
         if not certificate.complete:
             return "", 0
         return _cover_objection(certificate, progress)
+
+
+def _vacuous(certificate: Certificate) -> bool:
+    """Whether the property holds because nothing moves: no policy, or for PL no θ."""
+    region = certificate.region
+    return region.is_point if certificate.kind == "pl" else region.dimension == 0
 
 
 def _witness_shows(certificate: Certificate) -> bool:
@@ -98,9 +110,10 @@ def _missing(certificate: Certificate) -> str:
     lower, witness = certificate.lower, certificate.witness
     if certificate.modulus < 0 or (kind != "pl" and certificate.modulus != 0):
         return "a modulus is positive and belongs to the property pl"
-    if certificate.region.dimension == 0:
+    if _vacuous(certificate):
         empty = witness is None and certificate.cover is None and lower is None
-        return "" if verdict == "certified" and empty else "on S = {0} there is nothing to claim"
+        claims = not empty or certificate.modulus != 0
+        return "" if verdict == "certified" and not claims else "there is nothing to claim"
     if certificate.complete and gamma is None:
         return "a cover needs its γ"
     if verdict == "certified" and not certificate.complete:
@@ -134,16 +147,19 @@ def _enclosure_missing(certificate: Certificate) -> str:
 def _cover_objection(certificate: Certificate, progress: Callable[[str], None]) -> tuple[str, int]:
     assert certificate.cover is not None and certificate.gamma is not None
     checker = Checker(certificate.region, ball(certificate.gamma), ball(certificate.modulus))
+    cover = certificate.cover
     pieces = 0
     try:
-        for place, box in leaves(certificate.cover, root(certificate.region.dimension)):
-            if certificate.cover[place] != LEAF:
-                return f"the piece at {place} is open", pieces
-            if not checker.holds(box):
-                return f"the inequality is not shown on the piece at {place}", pieces
-            pieces += 1
-            if pieces % 100 == 0:
-                progress(f"{pieces} of {certificate.pieces} pieces")
+        found = leaves(cover, root(certificate.region.dimension))
+        while chunk := list(islice(found, CHUNK)):
+            holds = checker.each_holds([box for _, box in chunk])
+            for (place, _), shown in zip(chunk, holds, strict=True):
+                if cover[place] != LEAF:
+                    return f"the piece at {place} is open", pieces
+                if not shown:
+                    return f"the inequality is not shown on the piece at {place}", pieces
+                pieces += 1
+            progress(f"{pieces} of {certificate.pieces} pieces")
     except ValueError as error:
         return str(error), pieces
     return "", pieces

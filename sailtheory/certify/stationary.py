@@ -9,6 +9,7 @@ the box contains exactly one zero.
 
 from __future__ import annotations
 
+import time
 from fractions import Fraction
 from typing import Any
 
@@ -28,22 +29,27 @@ _FLAT = 1e-10
 _WIDTHS = (1e-13, 1e-11, 1e-9, 1e-7)
 
 
-def spurious_stop(region: Region, gamma: Fraction, starts: np.ndarray) -> Stop | None:
+def spurious_stop(
+    region: Region, gamma: Fraction, starts: np.ndarray, deadline: float = float("inf")
+) -> Stop | None:
     """A stop that replays, from where projected ascent with a line search ends.
 
     Args:
         region: C.
         gamma: γ.
         starts: θ, (k, d).
+        deadline: ``time.monotonic()`` at which to give up.
     """
     objective = SAILRevKL(region.problem, float(gamma))
     ends = projected_ascent(
-        objective, starts, step="line-search", steps=_STEPS, tolerance=_FLAT, record=20
-    ).theta
+        objective, starts, step="line-search", steps=_STEPS, tolerance=_FLAT, record=20,
+        callback=lambda *_: time.monotonic() > deadline,
+    ).theta  # fmt: skip
     values = objective.value(ends)
     best = int(values.argmax())
     for i in np.argsort(values):
-        if not values[i] < values[best] - 1e-12 * (1 + abs(values[best])):
+        below = values[i] < values[best] - 1e-12 * (1 + abs(values[best]))
+        if not below or time.monotonic() > deadline:
             return None
         stop = Stop(_newton(region, gamma, region.inside(ends[i])), region.inside(ends[best]))
         if kind(region, gamma, stop) is not None:

@@ -10,6 +10,7 @@ import typer
 from sailtheory.cli.common import Problem, Progress, integer, real
 from sailtheory.errors import InputError
 from sailtheory.exact import to_fraction
+from sailtheory.files import require_writable
 
 EXIT_CODES = {"certified": 0, "refuted": 1, "undecided": 3}
 
@@ -42,6 +43,8 @@ def certify(
     if not 1 <= processes <= 1024:
         raise InputError("jobs", processes, "an integer from 1 to 1024 is expected")
     loaded = PreferenceProblem.load(problem)
+    if out is not None:
+        require_writable(out, "out")
     state = None if out is None else Path(out + ".partial")
     with Progress() as progress:
         effort = Effort(time.monotonic() + limit, processes, progress, state)

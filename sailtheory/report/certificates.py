@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 from sailtheory.certify.certificate import Certificate, Spot, Stop
 
 
@@ -26,16 +28,28 @@ def summary(made: Certificate) -> str:
 
 
 def _statement(made: Certificate) -> str:
-    level = None if made.gamma is None else float(made.gamma)
+    at = "" if made.gamma is None else f" at γ = {float(made.gamma):g}"
+    if made.region.dimension == 0:
+        return "γ* is null." if made.kind == "gamma" else f"J_γ is constant on C{at}."
+    if made.kind == "gamma":
+        return f"{_end(made.lower)} ≤ γ* ≤ {_end(made.gamma)}{_where(made)}."
+    if made.kind == "concave" and made.region.is_point:
+        return f"γF̄ − ∇²J ≻ 0{at}{_where(made)}."
     if made.kind == "concave":
-        return f"J_γ is strictly concave on C at γ = {level:g}."
-    if made.kind == "pl" and made.modulus > 0:
+        return f"J_γ is strictly concave on C{at}."
+    if made.region.is_point:
+        return f"plain PL and prox-PL hold on C with every μ{at}."
+    if made.modulus > 0:
         return (
-            f"at γ = {level:g}, J_γ is {float(made.modulus):.6g}-strongly concave on C; so plain "
+            f"{at.strip()}, J_γ is {float(made.modulus):.6g}-strongly concave on C; so plain "
             "PL and prox-PL hold on C with that constant (C13)."
         )
-    if made.kind == "pl":
-        return f"prox-PL on C at γ = {level:g}."
-    lower = "?" if made.lower is None else f"{float(made.lower):.9g}"
-    upper = "?" if level is None else f"{level:.9g}"
-    return f"{lower} ≤ γ* ≤ {upper}."
+    return f"prox-PL on C{at}."
+
+
+def _end(value: Fraction | None) -> str:
+    return "?" if value is None else f"{float(value):.9g}"
+
+
+def _where(made: Certificate) -> str:
+    return ", at c, the one point of C (B = 0)" if made.region.is_point else ""
