@@ -12,6 +12,9 @@ except what failed or had less time left than the list allows. ``--table`` write
   shown again in ball arithmetic. No certificate may be issued; and no box on the path of
   bisections towards the witness may be accepted by the checker of a replay. ``control``:
   the smallest of these boxes is accepted at 1.01 γ, so that the check is able to fail.
+* ``cell-β-B``: as enclosures, Bradley–Terry, ‖φ‖ ≤ 1, θ_ref = c = 0: looseness in the cells
+  of theory.md's table.
+* ``curve-dD``: as enclosures, to 5 % in two minutes: where time runs out.
 * ``hostile-…``: as enclosures, with a short limit.
 """
 
@@ -70,6 +73,7 @@ class List:
         tolerance: Asked of γ*.
         limit: Seconds for one problem.
         goal: Seconds in which one problem should be done, or None.
+        cell: β and B in place of random ones: a cell of theory.md's table of looseness.
     """
 
     name: str
@@ -79,8 +83,10 @@ class List:
     tolerance: float
     limit: float
     goal: float | None = None
+    cell: tuple[float, float] | None = None
 
 
+CELLS = ((0.1, 1.0), (0.1, 4.0), (1.0, 1.0), (1.0, 4.0))
 LISTS = (
     List("soundness", (1, 2), 4, 500, 1.0, 5.0),
     List("enclosure-d1", (1, 1), 4, 30, 1e-6, 60.0, 2.0),
@@ -91,8 +97,10 @@ LISTS = (
     List("hostile-singular", (2, 2), 4, 4, 1e-6, 20.0),
     List("hostile-duplicate", (2, 2), 4, 4, 1e-6, 20.0),
     List("hostile-flat", (3, 3), 4, 4, 1e-6, 20.0),
-    List("enclosure-d4", (4, 4), 6, 5, 1e-2, 240.0, 120.0),
-    List("enclosure-d5", (5, 5), 6, 2, 5e-2, 600.0, 600.0),
+    *(List(f"cell-{b:g}-{r:g}", (1, 3), 6, 30, 1e-2, 60.0, None, (b, r)) for b, r in CELLS),
+    *(List(f"curve-d{d}", (d, d), 4, 3, 5e-2, 120.0) for d in range(2, 9)),
+    List("enclosure-d4", (4, 4), 6, 30, 1e-2, 600.0, 120.0),
+    List("enclosure-d5", (5, 5), 6, 2, 5e-2, 1200.0, 600.0),
 )
 
 
@@ -139,6 +147,15 @@ def problem(kind: List, index: int, attempt: int = 0) -> PreferenceProblem:
     d = int(rng.integers(kind.dimensions[0], kind.dimensions[1] + 1))
     made = arguments(rng, d, kind.responses, (2 if kind.name == "completeness" else 1, 3))
     features = made["features"]
+    if kind.cell:
+        zero = np.zeros(d)
+        made |= {"beta": kind.cell[0], "radius": kind.cell[1], "ref_params": zero, "center": zero}
+        made["base"] = None
+        made["features"] = [
+            np.round(phi / np.maximum(np.linalg.norm(phi, axis=1, keepdims=True), 1), 3)
+            for phi in features
+        ]
+        made["preferences"] = [BradleyTerry(np.round(rng.normal(size=len(f)), 3)) for f in features]
     match kind.name:
         case "hostile-large":
             made["features"] = [np.round(10 * phi, 3) for phi in features]
