@@ -27,8 +27,8 @@ from typing import Any
 import numpy as np
 
 import sailtheory
-from benchmarks.certificates import arguments
 from benchmarks.dynamics_page import page
+from benchmarks.problems import arguments
 from sailtheory import SAIL, BradleyTerry, PreferenceProblem, SAILRevKL, bounds
 from sailtheory.ascent import (
     Estimator,

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 import sailtheory
-from benchmarks.certificates import arguments
+from benchmarks.problems import arguments
 from sailtheory import SAIL, PreferenceProblem, SAILRevKL
 from sailtheory.check import theorem_threshold
 from sailtheory.files import write_text
