@@ -243,6 +243,8 @@ def price(index: int) -> Record:
         features.append(phi / np.maximum(np.linalg.norm(phi, axis=1, keepdims=True), 1.0))
         preferences.append(BradleyTerry(rng.normal(size=m)))
     given = PreferenceProblem(features=features, preferences=preferences, beta=beta, radius=radius)
+    if not given.span.dimension:  # d = 1 and every feature cut to 1
+        return {"beta": beta, "radius": radius, "skipped": "S = {0}"}
     search = Search(Domain(given), "quick", index)
     star = relative_curvature_on(SAIL(given), search).value
     assert star is not None

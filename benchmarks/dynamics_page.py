@@ -135,6 +135,7 @@ def _spurious(rows: list[Record]) -> str:
 
 
 def _price(rows: list[Record]) -> str:
+    rows = [r for r in rows if "skipped" not in r]
     levels = {"none": "γ = 0", "gamma_star": "γ*", "relative": "K_B", "closed_form": "closed form"}
     cells = sorted({(r["beta"], r["radius"]) for r in rows})
     out = []
