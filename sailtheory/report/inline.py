@@ -14,7 +14,7 @@ _ACCENTS = "\u0300-\u036f*⁺⁻²"
 _NAMES = "KL|Var|Cov|Proj|gap|sup|max|min|tr"
 # A lower-case letter within a word is no base, and neither is one of a file name.
 _BASE = (
-    rf"(?:(?<![A-Za-z0-9_./-])(?:[a-z]|{_NAMES})|(?<![A-Z_./-])(?:[A-Z]|KL)"
+    rf"(?:(?<![A-Za-z0-9_./-])(?:[a-z]|{_NAMES})|(?<![A-Z_.-])(?:[A-Z]|KL)"
     rf"|[α-ωΑ-Ωℒ∇]|[{_ACCENTS})\]])[{_ACCENTS}]*"
 )
 _BELOW = r"(?:[a-z]+|[A-Z](?![A-Za-z])|[0-9]+|[α-ω∞]'?)(?:\*[α-ω]?)?(?:,[a-z]\b)?"
