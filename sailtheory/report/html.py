@@ -126,10 +126,18 @@ def section(anchor: str, title: str, *parts: Html) -> Html:
 
 
 def table(caption: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Html:
-    """A table whose first column names the row; numbers written as text align right."""
-    head = "".join(f'<th scope="col">{text(c)}</th>' for c in columns)
+    """A table whose first column names the row; columns of numbers align right."""
+    rows = [list(row) for row in rows]
+    numeric = [bool(rows) and all(map(_numeric, column)) for column in zip(*rows, strict=True)]
+    numeric = numeric or [False] * len(columns)
+    aligned = [' class="number"' if n else "" for n in numeric]
+    head = "".join(
+        f'<th scope="col"{a}>{text(c)}</th>' for c, a in zip(columns, aligned, strict=True)
+    )
     body = "".join(
-        f'<tr><th scope="row">{text(first)}</th>{"".join(map(_cell, rest))}</tr>\n'
+        f'<tr><th scope="row"{aligned[0]}>{text(first)}</th>'
+        + "".join(f"<td{a}>{text(v)}</td>" for v, a in zip(rest, aligned[1:], strict=True))
+        + "</tr>\n"
         for first, *rest in rows
     )
     return Html(
@@ -139,13 +147,12 @@ def table(caption: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -
     )
 
 
-def _cell(value: str) -> str:
-    numeric = value.replace("−", "-").strip()
+def _numeric(value: str) -> bool:
     try:
-        float(numeric)
+        float(value.replace("−", "-"))
     except ValueError:
-        return f"<td>{text(value)}</td>"
-    return f'<td class="number">{text(value)}</td>'
+        return False
+    return True
 
 
 def details(summary: Html, *parts: Html, opened: bool = False) -> Html:

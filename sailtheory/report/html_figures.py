@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from html import escape
 
@@ -28,21 +29,22 @@ def ledger_figure(verdicts: Sequence[tuple[str, Verdict]]) -> str:
         center = _LEFT + _STEP * (x + 0.5)
         marks.append(_mark(center, _LINE * (_ROWS.index(strength) + 0.5), verdict.outcome))
         marks.append(
-            f'<text transform="translate({center + 4:.1f} {base + 8:.1f}) rotate(90)">'
+            f'<text transform="translate({center - 4:.1f} {base + 6:.1f}) rotate(90)">'
             f"{escape(claim)}</text>"
         )
     title = "; ".join(
         f"{claim} {v.outcome.value}{f' ({v.strength.value})' if v.strength else ''}"
         for claim, v in verdicts
     )
-    return _svg(width, base + 46, f"Verdicts: {title}", marks)
+    return _svg(width, base + 50, f"Verdicts: {title}", marks)
 
 
 def _mark(x: float, y: float, outcome: Outcome) -> str:
     disc = f'<circle cx="{x:.1f}" cy="{y:.1f}" r="11" fill="var(--paper)"/>'
     return (
-        f'{disc}<text x="{x:.1f}" y="{y + 5:.1f}" text-anchor="middle" class="{outcome.value}" '
-        f'style="font-size:15px">{MARKS[outcome]}</text>'
+        f'{disc}<text x="{x:.1f}" y="{y:.1f}" text-anchor="middle" dominant-baseline="central" '
+        f'class="{outcome.value}" font-size="{20 if outcome is Outcome.REFUTED else 15}">'
+        f"{MARKS[outcome]}</text>"
     )
 
 
@@ -100,38 +102,30 @@ def _power(exponent: int) -> str:
 
 
 def price_figure(rows: Sequence[tuple[str, float, float]]) -> str:
-    """Gain in win rate against KL(π_ref‖π), one point a γ.
+    """Gain in win rate and KL(π_ref‖π), a line a γ, two panels of bars.
 
     Args:
-        rows: Name, KL and gain.
+        rows: Name, KL ≥ 0 and gain.
     """
-    left, right, top, bottom = 64.0, 640.0, 12.0, 230.0
-    most_kl = max((kl for _, kl, _ in rows), default=0.0) or 1.0
-    most = max((gain for _, _, gain in rows), default=0.0) or 1.0
-    across, up = (right - left) / (1.08 * most_kl), (bottom - top) / (1.15 * most)
-    points = sorted((left + across * kl, bottom - up * gain, name) for name, kl, gain in rows)
-    marks = [_line(left, top, left, bottom, strong=True), _line(left, bottom, right, bottom, True)]
-    for share in (0.0, 0.5, 1.0):
-        x, y = left + across * share * most_kl, bottom - up * share * most
-        marks.append(_label(left - 8, y + 4, number(share * most), "end"))
-        marks.append(_label(x, bottom + 18, number(share * most_kl), "middle"))
-    path = " ".join(f"{x:.1f},{y:.1f}" for x, y, _ in points)
-    marks.append(f'<polyline points="{path}" fill="none" stroke="currentColor" stroke-width="1"/>')
-    below = -math.inf
-    for x, y, _ in points:
-        marks.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="currentColor"/>')
-    for x, y, name in sorted(points, key=lambda p: p[1]):
-        at = max(y + 16, below + 16)
-        anchor, shift = ("end", -8) if x > (left + right) / 2 else ("start", 10)
-        marks.append(_label(x + shift, at, name, anchor, halo=True))
-        below = at
-    marks.append(_label((left + right) / 2, bottom + 38, "KL(π_ref‖π)", "middle"))
-    marks.append(
-        f'<text transform="translate(14 {(top + bottom) / 2}) rotate(-90)" '
-        'text-anchor="middle">gain in win rate</text>'
-    )
+    panels = ((150.0, "gain in win rate", [g for _, _, g in rows]),
+              (450.0, "KL(π_ref‖π)", [kl for _, kl, _ in rows]))  # fmt: skip
+    length, top = 180.0, 26.0
+    marks = []
+    for y, (name, _, _) in enumerate(rows):
+        marks.append(_label(136, top + _LINE * (y + 0.5) + 4, name, "end"))
+    for left, title, values in panels:
+        most = max((abs(v) for v in values), default=0.0) or 1.0
+        marks.append(_label(left, 14, title, "start"))
+        marks.append(_line(left, top, left, top + _LINE * len(rows), strong=True))
+        for y, value in enumerate(values):
+            at, width = top + _LINE * y + 8, max(length * value / most, 0.0)
+            marks.append(
+                f'<rect x="{left}" y="{at}" width="{width:.2f}" height="{_LINE - 16}" '
+                'fill="currentColor" fill-opacity="0.7"/>'
+            )
+            marks.append(_label(left + width + 8, at + 11, number(value), "start"))
     title = "Price: " + "; ".join(f"{n}: KL {number(kl)}, gain {number(g)}" for n, kl, g in rows)
-    return _svg(720, bottom + 46, title, marks)
+    return _svg(720, top + _LINE * len(rows) + 6, title, marks)
 
 
 def _line(x1: float, y1: float, x2: float, y2: float, strong: bool = False) -> str:
@@ -150,9 +144,9 @@ def _label(x: float, y: float, words: str, anchor: str, halo: bool = False) -> s
 
 
 def _subscripts(words: str) -> str:
-    """The one subscript that labels use; SVG has no ``<sub>``."""
-    lowered = '<tspan dy="3" style="font-size:10px">ref</tspan><tspan dy="-3">‖</tspan>'
-    return escape(words).replace("_ref‖", lowered)
+    """Subscripts such as K_B; SVG has no ``<sub>``. What follows returns to the line."""
+    lowered = r'<tspan dy="3.5" font-size="10">\1</tspan><tspan dy="-3.5">\2</tspan>'
+    return re.sub(r"(?<=\w)_([A-Za-z]+)([^A-Za-z]?)", lowered, escape(words))
 
 
 def _svg(width: float, height: float, title: str, marks: Sequence[str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from html import escape
 
 from sailtheory.claims import Context, Result
 from sailtheory.report.environment import environment
@@ -82,7 +83,7 @@ def _pictures(figures: Mapping[str, str] | None) -> Html:
 def _table(results: Sequence[Result]) -> Html:
     rows = [
         (
-            Html(f'<a href="#{text(r.claim.id)}">{text(r.claim.id)}</a>'),
+            Html(f'<a href="#{escape(r.claim.id)}">{text(r.claim.id)}</a>'),
             r.claim.title,
             verdict(r.verdict.outcome.value),
             r.verdict.strength.value if r.verdict.strength else "—",
@@ -108,8 +109,8 @@ def _article(result: Result) -> Html:
         evidence(found, claim.id),
         falsehoods(claim),
     ]
-    anchor = text(claim.id)
+    anchor = escape(claim.id)
     return Html(
         f'<article id="{anchor}" aria-labelledby="{anchor}-title">\n<h2 id="{anchor}-title">'
-        f'<span class="id">{anchor}</span>{text(claim.title)}</h2>\n{"".join(parts)}</article>\n'
+        f'<span class="id">{text(claim.id)}</span>{text(claim.title)}</h2>\n{"".join(parts)}</article>\n'
     )

@@ -131,6 +131,9 @@ class _Parser:
             piece = self._scripted()
             if piece.kind in ("function", "limits") and pieces and pieces[-1].kind in _OPERANDS:
                 pieces.append(Piece(_THIN, "thin"))
+            if piece.kind == "sum" and (not pieces or pieces[-1].kind not in _OPERANDS):
+                # A sign: no space after it.
+                piece = piece._replace(markup=piece.markup.replace("<mo>", '<mo form="prefix">'))
             pieces.append(piece)
         return pieces
 
@@ -268,6 +271,7 @@ _OPERANDS = ("atom", "close", "bar")
 def _operator(character: str, kind: str) -> str:
     # First in its element, an operator would be a prefix: closer to what follows.
     form = ' form="infix"' if kind == "relation" else ""
+    form = ' lspace="0" rspace="0"' if character == "/" else form
     return f"<mo{form}>{_escape(character)}</mo>"
 
 
@@ -279,7 +283,7 @@ def _identifier(name: str) -> str:
 
 def _attach(base: Piece, scripts: _Scripts) -> str:
     below, above = scripts.below, scripts.above
-    if above is not None and above.count("<mo>′</mo>") and not above.startswith("<mrow>"):
+    if above is not None and above.count("<mo") > 1 and not above.startswith("<mrow>"):
         above = f"<mrow>{above}</mrow>"
     if base.kind == "limits" and below is not None and above is None:
         return f"<munder>{base.markup}{below}</munder>"
