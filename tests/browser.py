@@ -59,6 +59,8 @@ class Browser:
         self._session = attached["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.send(f"{domain}.enable")
+        # The clipboard is only for the page that has the focus.
+        self.send("Emulation.setFocusEmulationEnabled", enabled=True)
 
     def close(self) -> None:
         self._session = None
