@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from html import escape
 from pathlib import Path
 from typing import Any
 
 from sailtheory.claims import Claim, registered
-from sailtheory.report.html import text, verdict
+from sailtheory.report.html import verdict
 from sailtheory.report.html_claims import conclusion, evidence, statement, witnesses
 
 DOCS = Path(__file__).parents[1]
@@ -41,7 +40,7 @@ def pages() -> Iterator[tuple[str, str, str]]:
 def overview(entries: list[tuple[Claim, dict[str, Any]]]) -> str:
     """The ledger as one table."""
     rows = "".join(
-        f"| [{c.id}]({c.id}.md) | {text(c.title).replace('|', '&#124;')} "
+        f"| [{c.id}]({c.id}.md) | {_plain(c.title)} "
         f"| {verdict(found['verdict'])} | {found['strength'] or '—'} |\n"
         for c, found in entries
     )
@@ -56,7 +55,7 @@ def overview(entries: list[tuple[Claim, dict[str, Any]]]) -> str:
 def page(claim: Claim, found: dict[str, Any]) -> str:
     """One claim: statement, hypotheses, verdict, the theory's words, evidence, falsehoods."""
     parts = [
-        f"# {escape(claim.id)} {text(claim.title)}\n",
+        f"# {claim.id} {_plain(claim.title)}\n",
         _block(statement(claim) + conclusion(claim, found)),
     ]
     words = theory(claim.id)
@@ -88,12 +87,19 @@ def _planted(claim: Claim) -> str:
     rows = re.findall(rf"^\| {re.escape(claim.id)} \|(.*)$", source, re.MULTILINE)
     if len(rows) != len(claim.planted):
         raise ValueError(f"docs/falsehoods.md is not of {claim.id}; run make evidence")
-    head = "| false variant | verdict | witness θ | what fails there | value |\n|---|---|---|---|---|"
+    head = (
+        "| false variant | verdict | witness θ | what fails there | value |\n|---|---|---|---|---|"
+    )
     body = "\n".join("|" + row for row in rows)
     return (
         "## Planted falsehoods\n\nFalse variants that the check of this claim must refute, and the "
         f"[witness](../falsehoods.md) that it found.\n\n{head}\n{body}\n"
     )
+
+
+def _plain(words: str) -> str:
+    """Plain text as Markdown: subscripts are set later, with those of the written pages."""
+    return re.sub(r"([\\`*_\[\]<>|])", r"\\\1", words)
 
 
 def _block(markup: str) -> str:

@@ -22,8 +22,13 @@ def pages() -> Iterator[tuple[str, str, str]]:
         f"[errors](errors.md). All rooms:\n\n{listed}",
     )
     for name, modules in rooms.items():
-        body = "\n".join(f"::: {module}\n" for module in modules)
+        body = "\n".join(_module(module, alone=len(modules) == 1) for module in modules)
         yield f"reference/{name}.md", name, f"# {name}\n\n{body}"
+
+
+def _module(name: str, alone: bool) -> str:
+    heading = "" if alone else f"## {name}\n\n"
+    return f"{heading}```{{eval-rst}}\n.. automodule:: {name}\n```\n"
 
 
 def _rooms() -> Iterator[tuple[str, list[str]]]:
