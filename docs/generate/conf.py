@@ -6,6 +6,11 @@ import re
 
 from docs.generate.typeset import typeset
 
+_SERIF = (
+    '"Charter", "Bitstream Charter", "Source Serif 4", "STIX Two Text", "Libertinus Serif", '
+    '"Palatino", "Georgia", "DejaVu Serif", serif'
+)
+
 project = "sailtheory"
 author = "The sailtheory authors"
 copyright = "the sailtheory authors"
@@ -13,7 +18,20 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 language = "en"
 nitpicky = False  # types of other libraries have no page here
 
+smartquotes = False  # R' is no quotation
 html_theme = "furo"
+html_theme_options = {
+    "light_css_variables": {
+        "font-stack": _SERIF,
+        "font-stack--headings": _SERIF,
+        "color-brand-primary": "#1d1d1b",
+        "color-brand-content": "#1f4e8c",
+    },
+    "dark_css_variables": {
+        "color-brand-primary": "#dddcd5",
+        "color-brand-content": "#8ab4f0",
+    },
+}
 html_title = "sailtheory"
 html_css_files = ["style.css"]
 html_js_files = ["page.js"]

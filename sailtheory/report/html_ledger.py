@@ -112,5 +112,6 @@ def _article(result: Result) -> Html:
     anchor = escape(claim.id)
     return Html(
         f'<article id="{anchor}" aria-labelledby="{anchor}-title">\n<h2 id="{anchor}-title">'
-        f'<span class="id">{text(claim.id)}</span>{text(claim.title)}</h2>\n{"".join(parts)}</article>\n'
+        f'<span class="id">{text(claim.id)}</span>{text(claim.title)}</h2>\n'
+        f"{''.join(parts)}</article>\n"
     )

@@ -33,6 +33,6 @@ def inline(text: str) -> str:
         above = match["high"] if match["high"] is not None else match["above"]
         tag, inside = ("sub", below) if below is not None else ("sup", above)
         pieces += [escape(text[at : match.start()]), escape(match["base"] or "")]
-        pieces.append(f"<{tag}>{escape(inside)}</{tag}>")
+        pieces.append(f"<{tag}>{inline(inside)}</{tag}>")
         at = match.end()
     return "".join(pieces) + escape(text[at:])
