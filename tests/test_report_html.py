@@ -70,7 +70,12 @@ def evil_claims() -> list[Claim]:
     """Every field that others write holds markup."""
     problem = examples.load("c04-one-winner")
     witness = Witness(
-        problem, np.zeros(1), EVIL, 0.5, lambda: True, {EVIL: EVIL, "list": [1.0, EVIL]}
+        problem,
+        np.zeros(1),
+        EVIL + "\nbeta = 3\r\x00",
+        0.5,
+        lambda: True,
+        {EVIL: EVIL, "list": [1.0, EVIL]},
     )
 
     def refuting(context):
@@ -118,6 +123,7 @@ def test_markup_in_a_file_name_stays_text():
     reading = Reading(problem_page(report, EVIL, 1.0, {EVIL: "<svg></svg>"}))
     assert reading.tags.count("script") == 1
     assert "b" not in reading.tags
+    assert ("aria-label", f"problem file of {EVIL}") in reading.attributes
     assert {
         "problem",
         "landscape",

@@ -27,7 +27,7 @@ def conclusion(claim: Claim, found: Found) -> Html:
         expected = Html(f'<span class="differs">{expected}: they differ</span>')
     rows = {
         "verdict": verdict(found["verdict"], found["strength"]),
-        "expected": Html(f"{expected}, at most {claim.reachable.value}"),
+        "expected": Html(f"{expected} (strength within reach: {claim.reachable.value})"),
         "rests on": deciding(found),
     }
     return facts(rows)
