@@ -212,7 +212,7 @@ CLAIMS = [
             r"E\|\hat g\|^2\le2\,\mathrm{tr}F\,(\log(1+e^Z)+\beta\sigma(Z))^2,\;"
             r"2\,\mathrm{tr}F\,(Z/2+\beta\sigma(Z))^2\text{ with }b\text{ mid-range}"
         ),
-        source="[S/N]",
+        source="standard; constants new",
         hypotheses=("b depends on x alone", "|z| ≤ Z"),
         check=guarded(check),
         planted=PLANTED,

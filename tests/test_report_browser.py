@@ -152,7 +152,7 @@ def copies(browser: Browser, tmp_path, text: str) -> None:
               const button = document.querySelector('button[data-copy="{anchor}"]');
               if (button.hidden) return ["hidden", "", ""];
               button.click();
-              for (let i = 0; i < 100 && !button.nextElementSibling.textContent; i++)
+              for (let i = 0; i < 1000 && !button.nextElementSibling.textContent; i++)
                 await new Promise(r => setTimeout(r, 10));
               return [await navigator.clipboard.readText(),
                       button.nextElementSibling.textContent,

@@ -155,10 +155,9 @@ def _numeric(value: str) -> bool:
     return True
 
 
-def details(summary: Html, *parts: Html, opened: bool = False) -> Html:
+def details(summary: Html, *parts: Html) -> Html:
     """Something that can be opened."""
-    state = " open" if opened else ""
-    return Html(f"<details{state}><summary>{summary}</summary>{''.join(parts)}</details>\n")
+    return Html(f"<details><summary>{summary}</summary>{''.join(parts)}</details>\n")
 
 
 def formula(latex: str) -> Html:

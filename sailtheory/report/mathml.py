@@ -164,8 +164,7 @@ class _Parser:
             inside = "".join(p.markup for p in self._row())
             self._close()
             return f"<mrow>{inside}</mrow>"
-        token = self._peek() or ""
-        if token.isdigit():
+        if (self._peek() or "").isdigit():
             return f"<mn>{self._next()}</mn>"
         return self._atom().markup
 
@@ -250,7 +249,8 @@ class _Parser:
         if name in NAMES:
             return self._function(name)
         if name in IDENTIFIERS:
-            return Piece(f"<mi>{IDENTIFIERS[name]}</mi>")
+            letter = IDENTIFIERS[name]
+            return Piece(_identifier(letter) if letter.isupper() else f"<mi>{letter}</mi>")
         return self._symbol(name)
 
     def _function(self, name: str) -> Piece:
