@@ -17,7 +17,7 @@ export OMP_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 
-.PHONY: help verify test lint bench evidence clean
+.PHONY: help verify test lint bench evidence docs clean
 
 help:
 	@echo "make verify   check every claim (installs into $(VENV) when needed)"
@@ -25,6 +25,7 @@ help:
 	@echo "make lint     ruff check, ruff format --check, mypy"
 	@echo "make bench    run the benchmarks"
 	@echo "make evidence the full lists: ledger, planted falsehoods, disguised truths"
+	@echo "make docs     the documentation, into site/; a warning or a broken link fails"
 	@echo "make clean    remove $(VENV), caches and build output"
 
 verify: $(STAMP)
@@ -48,6 +49,10 @@ evidence: $(STAMP)
 	$(BIN)/python -m benchmarks.certificates --table docs/certificates.md
 	$(BIN)/python -m benchmarks.rates_validation --out docs/evidence/rates_validation.json
 
+docs: $(STAMP)
+	$(PIP) install -c constraints.txt -e '.[docs]'
+	$(BIN)/python -m docs.generate site
+
 $(STAMP): pyproject.toml constraints.txt
 	@command -v $(PYTHON) >/dev/null || { \
 	  echo "sailtheory: $(PYTHON) not found; it needs Python 3.11 or newer (Debian: apt-get install python3-venv make git)" >&2; exit 1; }
@@ -64,5 +69,5 @@ $(STAMP): pyproject.toml constraints.txt
 	@rm -f $(UNFINISHED) && touch $@
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist site *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -path ./.git -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -169,7 +169,7 @@ CLAIMS = [
         "C01",
         title="gradient of SAIL: sampling shift plus DPO term",
         statement=r"\nabla J = E[g(s_1+s_2)] + \beta E[u\Delta]",
-        source="[S]",
+        source="standard",
         check=guarded(check),
         planted=PLANTED,
     )

@@ -240,7 +240,7 @@ CLAIMS = [
             r" + 2\beta E[u(s_1s_1^\top-s_2s_2^\top)] - \beta^2E[\sigma'(z)\Delta\Delta^\top]"
             r" = \tfrac12\sum_{kl}\pi_k\pi_l\eta_{kl}\Delta_{kl}\Delta_{kl}^\top"
         ),
-        source="[N form of P]",
+        source="arXiv 2606.31524, in a form that is new",
         check=guarded(check),
         planted=PLANTED,
     )

@@ -97,7 +97,7 @@ CLAIMS = [
             r"\nabla^2J(\theta_{\rm ref}) = "
             r"4\beta\,E[(\bar p(y)-\tfrac12-\tfrac\beta8)\,ss^\top]"
         ),
-        source="[N]",
+        source="new",
         check=guarded(check),
         planted=PLANTED,
     )

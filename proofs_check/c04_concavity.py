@@ -104,7 +104,7 @@ CLAIMS = [
         "C04",
         title="J is concave",
         statement=r"\nabla^2 J(\theta)\preceq0\ \text{for all }\theta",
-        source="the contrary is in [P]; witnesses [N]",
+        source="the contrary is in arXiv 2606.31524; witnesses new",
         check=guarded(check),
         planted=PLANTED,
     )

@@ -221,7 +221,7 @@ CLAIMS = [
         "C05",
         title="J is strongly concave near the reference",
         statement=r"\nabla^2J(\theta_{\rm ref})\prec0\ \text{on }S",
-        source="[P] as told in second-hand accounts",
+        source="arXiv 2606.31524, as told in second-hand accounts",
         check=guarded(check_as_told),
         planted=TOLD_PLANTED,
     ),
@@ -232,7 +232,7 @@ CLAIMS = [
             r"\nabla^2J(\theta_{\rm ref})\prec0 \iff"
             r" E_xE[(\bar p-\tfrac12-\tfrac\beta8)ss^\top]\prec0\ \text{on }S"
         ),
-        source="[N]",
+        source="new",
         hypotheses=("definiteness is meant on S",),
         check=guarded(check_criterion),
         planted=CRITERION_PLANTED,

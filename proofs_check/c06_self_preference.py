@@ -180,7 +180,7 @@ CLAIMS = [
             r"\tfrac{\beta^2}2F,\quad\nabla^2J_{\rm self,x}\preceq"
             r"(-2J_{\rm self,x}+\tfrac{\beta^2}2)F_x"
         ),
-        source="[N]",
+        source="new",
         hypotheses=("the last bound is per prompt",),
         check=guarded(check),
         planted=PLANTED,

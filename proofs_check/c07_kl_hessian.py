@@ -103,7 +103,7 @@ CLAIMS = [
         "C07",
         title="Hessian of KL(π_ref‖π_θ) is the Fisher matrix",
         statement=r"\nabla^2\,\mathrm{KL}(\pi_{\rm ref}\|\pi_\theta)=F(\theta)",
-        source="[S]",
+        source="standard",
         check=guarded(check),
         planted=PLANTED,
     )

@@ -235,7 +235,7 @@ CLAIMS = [
             r"\nabla\,\mathrm{KL}(\pi_\theta\|\pi_{\rm ref})=F\delta,\quad"
             r"\nabla^2\,\mathrm{KL}(\pi_\theta\|\pi_{\rm ref})=E[(1+\delta^\top s)ss^\top]"
         ),
-        source="[N]",
+        source="new",
         check=guarded(check),
         planted=PLANTED,
     ),
@@ -243,7 +243,7 @@ CLAIMS = [
         "C08b",
         title="KL(π_θ‖π_ref) is convex",
         statement=r"\nabla^2\,\mathrm{KL}(\pi_\theta\|\pi_{\rm ref})\succeq0",
-        source="the contrary is [N]",
+        source="the contrary is new",
         check=guarded(check_convex),
         planted=CONVEX_PLANTED,
     ),

@@ -208,11 +208,11 @@ CLAIMS = [
         "C18",
         title="estimator of ∇J: unbiased, second moment, best baseline",
         statement=(
-            r"E\hat g=\nabla J,\;\hat g=(g-b)(s_1+s_2)+\beta u\Delta;\quad"
+            r"E\hat g=\nabla J,\;\hat g=(g-b)(s_1+s_2)+\beta u\Delta;\quad "
             r"E\|\hat g\|^2\le2\,\mathrm{tr}F\,(\log(1+e^Z)+\beta\sigma(Z))^2,\;"
             r"2\,\mathrm{tr}F\,(Z/2+\beta\sigma(Z))^2\text{ with }b\text{ mid-range}"
         ),
-        source="[S/N]",
+        source="standard; constants new",
         hypotheses=("b depends on x alone", "|z| ≤ Z"),
         check=guarded(check),
         planted=PLANTED,

@@ -154,7 +154,7 @@ CLAIMS = [
             r"\pi_\theta=\arg\max_\pi E_\pi r_\theta-\beta\,\mathrm{KL}(\pi\|\pi_{\rm ref}),\;"
             r"J(\theta)=E[\,p_{12}\log\sigma(r_1-r_2)+p_{21}\log\sigma(r_2-r_1)\,]"
         ),
-        source="[S]",
+        source="standard",
         check=guarded(check),
         planted=PLANTED,
     )

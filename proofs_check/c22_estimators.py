@@ -237,7 +237,7 @@ CLAIMS = [
             r"\nabla E_{\pi_\theta}k=-\nabla\mathrm{KL}(\pi_\theta\|\pi_{\rm ref}),\;"
             r"E_q\nabla k=\nabla\mathrm{KL}(q\|\pi_\theta)"
         ),
-        source="[N]",
+        source="new",
         check=guarded(check),
         planted=PLANTED,
     )

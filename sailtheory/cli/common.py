@@ -13,6 +13,9 @@ from sailtheory.errors import InputError
 Effort = Annotated[str, typer.Option(help="quick or full.")]
 Seed = Annotated[str, typer.Option(help="Seed of everything random; an integer ≥ 0.")]
 Json = Annotated[str | None, typer.Option("--json", help="Write JSON to this file; - for stdout.")]
+HtmlFile = Annotated[
+    str | None, typer.Option("--html", help="Write a self-contained page to this file.")
+]
 Problem = Annotated[str, typer.Argument(help="A problem file: .toml or .npz.")]
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from sailtheory.cli.common import (
     Effort,
+    HtmlFile,
     Json,
     Problem,
     Progress,
@@ -25,6 +28,7 @@ def check(
     ] = None,
     effort: Effort = "quick",
     json: Json = None,
+    html: HtmlFile = None,
     seed: Seed = "0",
 ) -> None:
     """What holds on your problem, how large γ must be, and what that costs."""
@@ -36,10 +40,17 @@ def check(
     level = None if gamma is None else real("gamma", gamma)
     number = integer("seed", seed)
     loaded = PreferenceProblem.load(problem)
+    began = time.perf_counter()
     with Progress() as progress:
         report = run_check(loaded, level, effort, number, progress)
     if json is not None:
         write(report.as_dict(), json)
+    if html is not None:
+        from sailtheory.files import write_text
+        from sailtheory.report.html_problem import problem_page
+
+        page = problem_page(report, Path(problem).name, time.perf_counter() - began)
+        write_text(page, html, "html")
     print_report(console_for(json), report)
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sailtheory.cli.common import Effort, Json, Seed, console_for, integer
+from sailtheory.cli.common import Effort, HtmlFile, Json, Seed, console_for, integer
 from sailtheory.errors import InputError
 
 _HANDFUL = 6
@@ -17,6 +17,7 @@ def verify(
     claims: Annotated[str | None, typer.Option(help="Ids, such as C04,C11; default all.")] = None,
     effort: Effort = "quick",
     json: Json = None,
+    html: HtmlFile = None,
     seed: Seed = "0",
     jobs: Annotated[
         str | None, typer.Option(help="Processes; default: the cores, for many claims.")
@@ -49,8 +50,13 @@ def verify(
             },
             json,
         )
-    different = [result.claim.id for result in results if not result.as_expected]
     seconds = time.perf_counter() - began
+    if html is not None:
+        from sailtheory.files import write_text
+        from sailtheory.report.html_ledger import ledger_page
+
+        write_text(ledger_page(results, context, seconds), html, "html")
+    different = [result.claim.id for result in results if not result.as_expected]
     if different:
         console.print(f"{len(different)} of {len(results)} differ: {', '.join(different)}")
         raise typer.Exit(1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -11,16 +10,10 @@ from sailtheory.check import Report
 from sailtheory.claims import Result
 from sailtheory.frontier import Frontier
 from sailtheory.landscape.concavity import Curvature
-from sailtheory.report.words import number, summary
+from sailtheory.report.words import THRESHOLD_USES, number, priced, summary, vector
 from sailtheory.verdict import Outcome, Strength, Verdict
 
 _STYLE = {Outcome.HOLDS: "green", Outcome.REFUTED: "red", Outcome.UNDECIDED: "yellow"}
-_USE = {
-    "instance": ("γ* (this problem)", "the least γ that works here, found by search: to tune by"),
-    "relative": ("K_B (theorem)", "proved for every problem of this β and Z_max: to be sure"),
-    "closed_form": ("closed form", "the same from β, D, B alone: to set γ before seeing data"),
-    "absolute": ("absolute (C10)", "exponential in B, for comparison with the literature only"),
-}
 
 
 def verdict_text(verdict: Verdict | None) -> str:
@@ -105,7 +98,7 @@ def _landscape(report: Report) -> Table:
         largest = f"λ_max = {number(point.value)}"
         table.add_row(name, verdict_text(verdict), largest, _point(point))
     for name, pl in (("J_γ is plain PL", report.plain), ("J_γ is prox-PL", report.prox)):
-        at = "—" if pl.constant is None else _vector(pl.theta)
+        at = "—" if pl.constant is None else vector(pl.theta)
         table.add_row(name, verdict_text(pl.verdict), f"μ ≤ {number(pl.constant)}", at)
     return table
 
@@ -113,7 +106,7 @@ def _landscape(report: Report) -> Table:
 def _thresholds(report: Report) -> Table:
     table = Table("threshold", "γ", "when to use it", title="How large must γ be?",
                   title_justify="left")  # fmt: skip
-    for key, (name, use) in _USE.items():
+    for key, (name, use) in THRESHOLD_USES.items():
         table.add_row(name, number(getattr(report.thresholds, key)), use)
     return table
 
@@ -121,19 +114,10 @@ def _thresholds(report: Report) -> Table:
 def _price(report: Report) -> Table:
     table = Table("γ", "win rate", "gain", "KL(π_ref‖π)", "maximiser",
                   title="What the guarantee costs", title_justify="left")  # fmt: skip
-    rows = {
-        "zero": ("0", report.price.get("zero")),
-        "instance": (f"γ* = {number(report.thresholds.instance)}", report.price.get("instance")),
-        "gamma": (f"γ = {number(report.gamma)}", report.maximiser),
-        "relative": (f"K_B = {number(report.thresholds.relative)}", report.price.get("relative")),
-        "closed_form": (f"closed form = {number(report.thresholds.closed_form)}",
-                        report.price.get("closed_form")),
-    }  # fmt: skip
-    for name, best in rows.values():
-        if best is not None:
-            place = "on the boundary" if best.on_boundary else "inside"
-            kl = number(best.kl_ref_policy)
-            table.add_row(name, f"{best.win_rate:.4f}", f"{best.gain:.4f}", kl, place)
+    for name, best in priced(report):
+        place = "on the boundary" if best.on_boundary else "inside"
+        kl = number(best.kl_ref_policy)
+        table.add_row(name, f"{best.win_rate:.4f}", f"{best.gain:.4f}", kl, place)
     return table
 
 
@@ -142,17 +126,12 @@ def _constants(report: Report) -> str:
     best = report.maximiser
     return (
         f"μ = {mu}, smoothness Λ = {number(report.smoothness)}, K⁻ = {number(report.k_minus)}; "
-        f"maximiser of J_γ at {_vector(best.theta)}, J_γ = {best.value:.6g}"
+        f"maximiser of J_γ at {vector(best.theta)}, J_γ = {best.value:.6g}"
     )
 
 
 def _point(point: Curvature) -> str:
-    return "—" if point.value is None else _vector(point.theta)
-
-
-def _vector(theta: np.ndarray) -> str:
-    shown = ", ".join(f"{x:.4g}" for x in theta[:4])
-    return f"({shown}{', …' if len(theta) > 4 else ''})"
+    return "—" if point.value is None else vector(point.theta)
 
 
 def print_frontier(console: Console, curve: Frontier) -> None:

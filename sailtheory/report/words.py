@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from sailtheory.check import Report
+from sailtheory.landscape.maximiser import Maximiser
+
+THRESHOLD_USES = {
+    "instance": ("γ* (this problem)", "the least γ that works here, found by search: to tune by"),
+    "relative": ("K_B (theorem)", "proved for every problem of this β and Z_max: to be sure"),
+    "closed_form": ("closed form", "the same from β, D, B alone: to set γ before seeing data"),
+    "absolute": ("absolute (C10)", "exponential in B, for comparison with the literature only"),
+}
 
 
 def number(value: float | None, digits: int = 3) -> str:
@@ -52,3 +62,25 @@ def _against_theorem(gamma: float, k_b: float) -> str:
         relation = "exactly" if gamma == k_b else "below"
         return f" and {relation} what the theorem asks (K_B = {number(k_b)})"
     return f" and {times(k_b / gamma)} below what the theorem asks (K_B = {number(k_b)})"
+
+
+def priced(report: Report) -> list[tuple[str, Maximiser]]:
+    """The maximisers of J_γ at the γ in use and at each threshold, with the name of γ."""
+    levels = report.thresholds
+    rows = {
+        "zero": ("0", report.price.get("zero")),
+        "instance": (f"γ* = {number(levels.instance)}", report.price.get("instance")),
+        "gamma": (f"γ = {number(report.gamma)}", report.maximiser),
+        "relative": (f"K_B = {number(levels.relative)}", report.price.get("relative")),
+        "closed_form": (
+            f"closed form = {number(levels.closed_form)}",
+            report.price.get("closed_form"),
+        ),
+    }
+    return [(name, best) for name, best in rows.values() if best is not None]
+
+
+def vector(theta: np.ndarray) -> str:
+    """A point as people write it; four coordinates at most."""
+    shown = ", ".join(f"{x:.4g}" for x in theta[:4])
+    return f"({shown}{', …' if len(theta) > 4 else ''})"

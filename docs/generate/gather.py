@@ -1,0 +1,82 @@
+"""Gather the sources of the site: pages as written, and pages made of ledger and docstrings."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from docs.generate import claims, reference
+
+ROOT = Path(__file__).parents[2]
+_GUIDE = {
+    "Check your own theorem": "your-own-theorem",
+    "What you have to trust": "trust",
+    "Verdicts": "verdicts",
+    "Theory": "theory",
+}
+_MEASURED = {
+    "Tightness": "tightness",
+    "Certificates": "certificates",
+    "Planted falsehoods": "falsehoods",
+}
+
+
+def gather(target: Path) -> None:
+    """Write every source of the site into an empty folder.
+
+    Raises:
+        ValueError: The committed ledger is not of the claims as they are, or a file at the
+            root links to a file that does not exist.
+    """
+    for page in sorted((ROOT / "docs").glob("*.md")):
+        shutil.copy(page, target / page.name)
+    made = [*claims.pages(), *reference.pages()]
+    groups = {
+        "Guide": _GUIDE,
+        "Claims": _entries(made, "claims/"),
+        "Measured": _MEASURED,
+        "Reference": _entries(made, "reference/") | {"Contributing": "contributing"},
+    }
+    for path, _, content in made:
+        (target / path).parent.mkdir(parents=True, exist_ok=True)
+        (target / path).write_text(content, encoding="utf-8")
+    readme, contributing = (
+        relink((ROOT / name).read_text(encoding="utf-8"))
+        for name in ("README.md", "CONTRIBUTING.md")
+    )
+    trees = "".join(_toctree(name, entries) for name, entries in groups.items())
+    (target / "index.md").write_text(f"{readme}\n{trees}", encoding="utf-8")
+    (target / "contributing.md").write_text(contributing, encoding="utf-8")
+    static = target / "_static"
+    static.mkdir()
+    shutil.copy(Path(__file__).with_name("style.css"), static)
+    shutil.copy(ROOT / "sailtheory" / "report" / "page.js", static)
+
+
+def _entries(made: Iterable[tuple[str, str, str]], folder: str) -> dict[str, str]:
+    return {title: path.removesuffix(".md") for path, title, _ in made if path.startswith(folder)}
+
+
+def _toctree(caption: str, entries: dict[str, str]) -> str:
+    lines = "".join(f"{title} <{path}>\n" for title, path in entries.items())
+    return f"\n```{{toctree}}\n:hidden:\n:caption: {caption}\n\n{lines}```\n"
+
+
+def relink(markdown: str) -> str:
+    """Links of a file at the root, for the site: pages to pages, other files to their names."""
+
+    def link(match: re.Match[str]) -> str:
+        words, target = match["words"], match["target"]
+        if target.startswith(("http", "#")):
+            return match[0]
+        if not (ROOT / target).exists():
+            raise ValueError(f"{target} does not exist")
+        if target.startswith("docs/") and target.endswith(".md"):
+            return f"[{words}]({target.removeprefix('docs/')})"
+        if target == "CONTRIBUTING.md":
+            return f"[{words}](contributing.md)"
+        return f"`{target}`" if words == target else f"{words} (`{target}`)"
+
+    return re.sub(r"\[(?P<words>[^\]]+)\]\((?P<target>[^)\s]+)\)", link, markdown)

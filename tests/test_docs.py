@@ -1,0 +1,102 @@
+"""The site's pages come from one source each, and its checks can fail."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from docs.generate import claims as generated
+from docs.generate import reference
+from docs.generate.gather import relink
+from docs.generate.links import complaints
+from docs.generate.typeset import typeset
+from sailtheory.claims import registered
+
+CLAIMS = {claim.id: claim for claim in registered()}
+PAGES = {path: text for path, _, text in generated.pages()}
+
+
+@pytest.mark.parametrize("name", CLAIMS)
+def test_one_page_a_claim(name):
+    claim, text = CLAIMS[name], PAGES[f"claims/{name}.md"]
+    (found,) = [
+        entry
+        for entry in json.loads((generated.DOCS / "evidence/ledger.json").read_text())["claims"]
+        if entry["id"] == name
+    ]
+    assert text.startswith(f"# {name} ")
+    assert "<math" in text
+    assert f"{found['verdict']}</span> ({found['strength']})" in text
+    assert f"All evidence ({len(found['evidence'])})" in text
+    assert text.count("Copy problem file") == sum("witness" in e for e in found["evidence"])
+    assert text.count("| refuted |") == len(claim.planted)
+    assert "In the theory" in text
+    assert f"**{name[:3]}" in text
+    told = {number for number in re.findall(r"\*\*(C\d\d)\b", text)}
+    assert told == {name[:3]}  # and no other claim's words
+
+
+def test_the_overview_has_them_all():
+    for name in CLAIMS:
+        assert f"[{name}]({name}.md)" in PAGES["claims/index.md"]
+
+
+def test_a_ledger_of_other_claims_is_refused(tmp_path, monkeypatch):
+    (tmp_path / "evidence").mkdir()
+    ledger = json.loads((generated.DOCS / "evidence/ledger.json").read_text())
+    ledger["claims"].pop()
+    (tmp_path / "evidence/ledger.json").write_text(json.dumps(ledger))
+    monkeypatch.setattr(generated, "DOCS", tmp_path)
+    with pytest.raises(ValueError, match="make evidence"):
+        generated.ledger()
+
+
+def test_falsehoods_of_other_claims_are_refused(tmp_path, monkeypatch):
+    (tmp_path / "falsehoods.md").write_text("| C01 | one | refuted | | | |\n")
+    monkeypatch.setattr(generated, "DOCS", tmp_path)
+    with pytest.raises(ValueError, match="C01"):
+        generated._planted(CLAIMS["C01"])
+
+
+def test_every_room_has_a_reference_page():
+    text = "".join(page for _, _, page in reference.pages())
+    for module in ("problem", "landscape.pl", "ascent.mirror", "curvature.operators", "verdict"):
+        assert f".. automodule:: sailtheory.{module}\n" in text
+    assert "sailtheory.cli" not in text
+
+
+def test_links_of_the_readme():
+    assert relink("[a](docs/theory.md) [b](https://x.org)") == "[a](theory.md) [b](https://x.org)"
+    assert relink("[LICENSE](LICENSE), [it](LICENSE)") == "`LICENSE`, it (`LICENSE`)"
+    with pytest.raises(ValueError, match="nowhere"):
+        relink("[a](nowhere.md)")
+
+
+def test_subscripts_outside_code():
+    assert typeset("<p>K_B <code>K_B</code> a &lt; b_1</p>") == (
+        "<p>K<sub>B</sub> <code>K_B</code> a &lt; b<sub>1</sub></p>"
+    )
+    assert typeset('<a href="x_y">π_θ</a>') == '<a href="x_y">π<sub>θ</sub></a>'
+
+
+SOUND = (
+    '<html><head><link href="s.css"></head><body id="top"><a href="b.html#x">b</a></body></html>'
+)
+BROKEN = {
+    "no file b2.html#x": SOUND.replace("b.html", "b2.html"),
+    "no anchor b.html#y": SOUND.replace("#x", "#y"),
+    "no anchor #z": SOUND.replace("b.html#x", "#z"),
+    "no file t.css": SOUND.replace("s.css", "t.css"),
+    "loads https://x.org/f.css": SOUND.replace("s.css", "https://x.org/f.css"),
+    "loads //x.org/f.js": SOUND.replace("</body>", '<script src="//x.org/f.js"></script></body>'),
+}
+
+
+@pytest.mark.parametrize("complaint", [None, *BROKEN])
+def test_links_of_the_site(complaint, tmp_path):
+    (tmp_path / "s.css").write_text("")
+    (tmp_path / "b.html").write_text('<p id="x">b <a href="https://x.org">away</a></p>')
+    (tmp_path / "a.html").write_text(SOUND if complaint is None else BROKEN[complaint])
+    assert complaints(tmp_path) == ([] if complaint is None else [f"a.html: {complaint}"])
