@@ -25,7 +25,7 @@ from sailtheory.problem import PreferenceProblem
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["KINDS", "check_kind", "compute", "draw", "save", "write_data"]
+__all__ = ["KINDS", "check_kind", "compute", "describe", "draw", "save", "write_data"]
 
 SCHEMA = "sailtheory.plot/1"
 
@@ -99,7 +99,7 @@ def compute(
         "schema": SCHEMA,
         "kind": kind,
         "version": __version__,
-        "problem": _describe(problem, name),
+        "problem": describe(problem, name),
         "seed": seed,
         **found,
     })  # fmt: skip
@@ -163,7 +163,8 @@ def _module(kind: str) -> Any:
     return import_module(f"sailtheory.plots.{check_kind(kind).module}")
 
 
-def _describe(problem: PreferenceProblem, name: str) -> dict[str, Any]:
+def describe(problem: PreferenceProblem, name: str) -> dict[str, Any]:
+    """Which problem: name, sizes, and the SHA-256 of its TOML text."""
     from sailtheory.problem_file import dumps
 
     return {

@@ -10,7 +10,7 @@ from sailtheory.landscape import Domain, Search
 from sailtheory.landscape.concavity import largest_curvature, largest_curvature_on
 from sailtheory.objectives import KLPolicyRef, KLRefPolicy, Objective
 from sailtheory.plots import style
-from sailtheory.plots.series import array, plane, polar, reach, unit
+from sailtheory.plots.series import array, margin_range, plane, polar, reach, unit
 from sailtheory.problem import PreferenceProblem
 
 _POINTS, _RINGS, _SPOKES = 161, 31, 96
@@ -37,7 +37,7 @@ def series(problem: PreferenceProblem, gamma: float | None, seed: int) -> dict[s
     for name, kind in kinds.items():
         found[f"{name}_value"] = kind.value(theta)
         found[f"{name}_curvature"] = _least(kind, domain, theta)
-    found["range"] = _range(problem, theta)
+    found["range"] = margin_range(problem, theta)
     least = f"λ_min(∇²KL(π_θ‖π_ref)) on C: {-worst.value:.3g}, found by search"
     maps = ""
     if domain.dimension > 1:
@@ -70,12 +70,6 @@ def series(problem: PreferenceProblem, gamma: float | None, seed: int) -> dict[s
 def _least(kind: Objective, domain: Domain, theta: np.ndarray) -> np.ndarray:
     """λ_min of the Hessian on S: (..., d) to (...)."""
     return -largest_curvature(-1.0 * kind, domain, theta)[0]
-
-
-def _range(problem: PreferenceProblem, theta: np.ndarray) -> np.ndarray:
-    """R = max_x range(δᵀφ) at θ (k, d): (k,)."""
-    found = [np.abs(at.z).max(axis=(-3, -2, -1)) for at in KLRefPolicy(problem).points(theta)]
-    return np.asarray(np.max(found, axis=0)) / float(problem.beta)
 
 
 def draw(data: dict[str, Any]) -> Any:

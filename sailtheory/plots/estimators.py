@@ -14,7 +14,7 @@ from sailtheory.landscape import Domain
 from sailtheory.numbers import FLOAT64
 from sailtheory.objectives import KLRefPolicy, SAILRevKL
 from sailtheory.plots import style
-from sailtheory.plots.series import array, positive, ray
+from sailtheory.plots.series import array, margin_range, positive, ray
 from sailtheory.problem import PreferenceProblem
 
 _POINTS = 41
@@ -41,9 +41,9 @@ def series(problem: PreferenceProblem, gamma: float | None, seed: int) -> dict[s
         name: moments(problem, theta, Estimator(name)).variance for name in BASELINES
     }
     beta, trace = float(problem.beta), np.trace(problem.fisher(theta), axis1=-2, axis2=-1)
-    reached = _range(problem, theta)
+    reached = margin_range(problem, theta)
     found["bound"] = {
-        name: bounds.second_moment_bound(FLOAT64, beta, reached, trace, centred=centred)
+        name: bounds.second_moment_bound(FLOAT64, beta, beta * reached, trace, centred=centred)
         for name, centred in (("none", False), ("mid-range", True))
     }
     true = SAILRevKL(problem, level).gradient(theta)
@@ -76,12 +76,6 @@ def series(problem: PreferenceProblem, gamma: float | None, seed: int) -> dict[s
         ),
         "series": found,
     }
-
-
-def _range(problem: PreferenceProblem, theta: np.ndarray) -> np.ndarray:
-    """max_x range of z at θ (k, d): (k,)."""
-    reached = [np.abs(at.z).max(axis=(-3, -2, -1)) for at in KLRefPolicy(problem).points(theta)]
-    return np.asarray(np.max(reached, axis=0))
 
 
 def _reference(problem: PreferenceProblem) -> list[tuple[list[float], list[float]]]:

@@ -11,7 +11,7 @@ from sailtheory.landscape import Domain, Search, maximise
 from sailtheory.numbers import FLOAT64
 from sailtheory.objectives import KLRefPolicy, SelfPreferenceSAIL
 from sailtheory.plots import style
-from sailtheory.plots.series import array, plane, polar, positive, reach, unit
+from sailtheory.plots.series import array, margin_range, plane, polar, positive, reach, unit
 from sailtheory.problem import PreferenceProblem
 
 _POINTS, _RINGS, _SPOKES, _LEVELS = 161, 31, 96, 25
@@ -50,7 +50,7 @@ def series(problem: PreferenceProblem, gamma: float | None, seed: int) -> dict[s
         each = maximise(reward - float(g) * kl, search, np.stack([start, problem.ref_params]))
         loss.append(best.value - float(reward.value(each.theta)))
         start = each.theta
-    span = float(_range(problem, best.theta))
+    span = margin_range(problem, best.theta)
     found |= {
         "gamma": levels, "loss": loss, "most": best.value - base,
         "loss_bound": levels * best.kl_ref_policy,
@@ -76,12 +76,6 @@ def series(problem: PreferenceProblem, gamma: float | None, seed: int) -> dict[s
     }
 
 
-def _range(problem: PreferenceProblem, theta: np.ndarray) -> float:
-    """R* = max_x range(δᵀφ) at one θ."""
-    found = [np.abs(at.z).max() for at in KLRefPolicy(problem).points(theta)]
-    return float(max(found)) / float(problem.beta)
-
-
 def draw(data: dict[str, Any]) -> Any:
     """Two panels and, where C has a plane slice, a map before them."""
     found = data["series"]
@@ -92,10 +86,9 @@ def draw(data: dict[str, Any]) -> Any:
         _map(figure, panels.pop(0), found)
     line, cost = panels
     t = array(found["position"])
-    names = ("0", r"$\beta^2\!/8$", r"$\beta^2\!/4$", r"$\beta^2\!/2$")
     factor, unit_ = style.power_of_ten(array(found["line"]))
-    for k, (row, name) in enumerate(zip(found["line"], names, strict=True)):
-        line.plot(t, array(row) / factor, label=rf"$\gamma =$ {name}", **style.LINES[k])
+    for k, (row, gamma) in enumerate(zip(found["line"], found["line_gamma"], strict=True)):
+        line.plot(t, array(row) / factor, label=rf"$\gamma =$ {gamma:.3g}", **style.LINES[k])
     line.axhline(0, **style.ZERO)
     line.set_xlim(t[0], t[-1])
     line.set_xlabel(r"position on the line, 0 at $\theta_{\mathrm{ref}}$")
@@ -117,7 +110,7 @@ def draw(data: dict[str, Any]) -> Any:
     style.log_axis(cost.yaxis, np.stack([loss, array(found["range_bound"])]))
     cost.set_xlabel(r"$\gamma$")
     cost.set_ylabel(r"loss in $J_{\mathrm{self}}$")
-    cost.legend(loc="lower right")
+    cost.legend(loc="best")
     style.letter(cost, count - 1, "what γ costs")
     return figure
 

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from sailtheory.landscape import Domain, Search, maximise
-from sailtheory.objectives import SAIL
+from sailtheory.objectives import SAIL, KLRefPolicy
+from sailtheory.problem import PreferenceProblem
 
 _DIGITS = 9  # the rest differs between machines, and no figure shows it
 
@@ -59,6 +60,13 @@ def ray(domain: Domain, seed: int, count: int) -> tuple[np.ndarray, np.ndarray, 
     if direction is None:
         direction, words = np.eye(domain.dimension)[0], "along the first axis of S"
     return direction, np.linspace(0.0, reach(domain, domain.ref, direction), count), words
+
+
+def margin_range(problem: PreferenceProblem, theta: np.ndarray) -> np.ndarray:
+    """R = max_x range(δᵀφ) at θ (..., d): (...)."""
+    points = KLRefPolicy(problem).points(theta)
+    found = [np.abs(at.z).max(axis=(-3, -2, -1)) for at in points]
+    return np.asarray(np.max(found, axis=0) / float(problem.beta))
 
 
 def unit(vector: np.ndarray, tolerance: float = 1e-9) -> np.ndarray | None:

@@ -89,7 +89,7 @@ def draw(data: dict[str, Any]) -> Any:
         last.axhline(found[name], label=label, **style.LINES[k])
     last.axhline(0, **style.ZERO)
     last.set_ylabel(r"$\lambda_{\max}(\nabla^2 J, \bar F)$")
-    last.legend(loc="center right")
+    last.legend(loc="best")
     style.letter(last, 5, "what γ must exceed")
     for ax in axes[1]:
         ax.set_xlabel(r"$\|\theta - \theta_{\mathrm{ref}}\|$")

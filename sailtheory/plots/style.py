@@ -142,14 +142,28 @@ def disc(axes: Any, radius: float) -> None:
 
 
 def check_target(path: str | Path) -> Path:
-    """A path whose suffix is known.
+    """A path whose suffix is known, in a folder that is there.
 
     Raises:
-        InputError: Another suffix.
+        InputError: Another suffix, or no such folder.
     """
-    path = Path(path)
+    path = check_folder("out", path)
     if path.suffix.lower() not in SUFFIXES:
         raise InputError("out", path, f"a name that ends in {', '.join(SUFFIXES)} is expected")
+    return path
+
+
+def check_folder(field: str, path: str | Path) -> Path:
+    """A path in a folder that is there, so that long computations do not end in vain.
+
+    Raises:
+        InputError: There is no such folder, or the path is one.
+    """
+    path = Path(path)
+    if not path.parent.is_dir():
+        raise InputError(field, path, f"there is no folder {path.parent}")
+    if path.is_dir():
+        raise InputError(field, path, "a file is expected, not a folder")
     return path
 
 
