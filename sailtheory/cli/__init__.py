@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from sailtheory.cli import certificates, curvature, problem, rates, theory
+from sailtheory.cli import certificates, curvature, plot, problem, rates, theory
 from sailtheory.errors import InputError
 
 app = typer.Typer(
@@ -28,6 +28,7 @@ for command in (
     certificates.replay,
     rates.rates,
     curvature.curvature,
+    plot.plot,
     problem.example,
 ):
     app.command()(command)

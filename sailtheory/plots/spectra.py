@@ -45,7 +45,7 @@ def series(problem: PreferenceProblem, gamma: float | None, seed: int) -> dict[s
     found["gamma_star"] = gamma_star(problem, "light", seed).value
     found["relative_bound"] = theorem_threshold(problem)
     few = domain.dimension <= _SHOWN
-    rows = "all eigenvalues" if few else "smallest, quartiles and largest of the eigenvalues"
+    rows = "all eigenvalues" if few else "extremes and quartiles of the eigenvalues"
     return {
         "settings": {
             "direction": domain.lift(direction),
@@ -54,7 +54,7 @@ def series(problem: PreferenceProblem, gamma: float | None, seed: int) -> dict[s
             "effort": "light",
         },
         "caption": (
-            f"Spectra on S along the ray from θ_ref {towards}, on {{problem}}: {rows} of the "
+            f"Spectra on S along the ray from θ_ref {towards}, on {{problem}}: {rows} (solid: the largest) of the "
             "score, cross and DPO terms of ∇²J (C02), of their sum and of F̄; last, the largest "
             "generalised eigenvalue of (∇²J, F̄), which γ must exceed, below γ*, its supremum "
             "over C (by search), and K_B, the theorem's bound of it (C11)."
