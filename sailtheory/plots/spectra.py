@@ -54,10 +54,10 @@ def series(problem: PreferenceProblem, gamma: float | None, seed: int) -> dict[s
             "effort": "light",
         },
         "caption": (
-            f"Spectra on S along the ray from θ_ref {towards}, on {{problem}}: {rows} (solid: the largest) of the "
-            "score, cross and DPO terms of ∇²J (C02), of their sum and of F̄; last, the largest "
-            "generalised eigenvalue of (∇²J, F̄), which γ must exceed, below γ*, its supremum "
-            "over C (by search), and K_B, the theorem's bound of it (C11)."
+            f"Spectra on S along the ray from θ_ref {towards}, on {{problem}}: {rows} (solid: the "
+            "largest) of the score, cross and DPO terms of ∇²J (C02), of their sum and of F̄; last, "
+            "the largest generalised eigenvalue of (∇²J, F̄), which γ must exceed, below γ*, its "
+            "supremum over C (by search), and K_B, the theorem's bound of it (C11)."
         ),
         "series": found,
     }
