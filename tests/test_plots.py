@@ -448,6 +448,39 @@ def test_committed_figure(path):
         assert path.with_suffix(suffix).is_file()
 
 
+def test_the_networks_landscape():
+    """The summary's means, intervals and drawing, on made-up runs."""
+    from figures.neural_landscape_plot import draw, summarise
+
+    rng, runs = np.random.default_rng(0), []
+    settings = [("none", 0.0), ("kl_ref_policy", 0.1), ("kl_policy_ref", 0.1)]
+    for (divergence, factor), depth, width, seed in itertools.product(
+        settings, (2, 3), (8, 9), range(3)
+    ):
+        path = [{"curvature_along_gradient": c, "pl_ratio": r} for c, r in
+                ((-1.0, 10.0 ** -rng.random()), (1.0, 5.0), (0.0, None))]  # fmt: skip
+        end = {"relative_of_J": rng.random(), "relative_damped_of_objective": rng.random(),
+               "K_B_at_range": 2.0}  # fmt: skip
+        runs.append({
+            "divergence": divergence, "factor": factor, "depth": depth, "width": width,
+            "seed": seed, "parameters": 99, "path": path, "moments": {"9": {}, "10": end},
+            "win_rate": 0.5 + rng.random() / 9, "test_win_rate": 0.5,
+        })  # fmt: skip
+    data = summarise({"runs": runs, "design": {"widths": [8, 9], "depths": [2, 3]}})
+    entry = data["series"]["entries"][0]
+    mine = [r for r in runs if (r["divergence"], r["depth"]) == (entry["divergence"], 2)]
+    close(entry["win_rate"]["mean"], np.mean([r["win_rate"] for r in mine]))
+    means = [np.mean([r["win_rate"] for r in mine if r["seed"] == s]) for s in range(3)]
+    assert min(means) - DIGITS <= entry["win_rate"]["low"] < entry["win_rate"]["mean"]
+    close(entry["convex_share"]["mean"], 1 / 3)
+    least = [r["path"][0]["pl_ratio"] for r in mine]
+    close(entry["log10_pl_ratio"]["mean"], np.mean(np.log10(least)))
+    figure = draw(json.loads(json.dumps(data)))
+    with style.context():
+        figure.canvas.draw()
+    assert collisions(figure) == []
+
+
 # --- bad input and odd problems --------------------------------------------------------------
 
 
@@ -459,6 +492,9 @@ def problem_file(tmp_path):
 
 
 def test_command(problem_file, tmp_path, capsys):
+    from sailtheory.cli.plot import _KINDS
+
+    assert _KINDS.replace(" or ", ", ").rstrip(".").split(", ") == list(plots.KINDS)
     image, data = tmp_path / "a.svg", tmp_path / "a.json"
     words = ["plot", "divergences", problem_file, "-o", str(image), "--data", str(data)]
     assert main(words) == 0

@@ -9,9 +9,14 @@ import typer
 
 from sailtheory.cli.common import Problem, Seed, integer, real
 
+_KINDS = (
+    "spectra, curvature-map, thresholds, pl, convergence, price, estimators, divergences "
+    "or self-preference."
+)
+
 
 def plot(
-    kind: Annotated[str, typer.Argument(help="A kind of figure; an unknown one lists them.")],
+    kind: Annotated[str, typer.Argument(help=_KINDS)],
     problem: Problem,
     out: Annotated[str, typer.Option("--out", "-o", help="FILE.png, FILE.svg or FILE.pdf.")],
     data: Annotated[
