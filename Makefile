@@ -17,7 +17,7 @@ export OMP_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 
-.PHONY: help verify test lint bench evidence clean
+.PHONY: help verify test lint bench evidence figures clean
 
 help:
 	@echo "make verify   check every claim (installs into $(VENV) when needed)"
@@ -25,6 +25,7 @@ help:
 	@echo "make lint     ruff check, ruff format --check, mypy"
 	@echo "make bench    run the benchmarks"
 	@echo "make evidence the full lists: ledger, planted falsehoods, disguised truths"
+	@echo "make figures  the figures and their data, under figures/"
 	@echo "make clean    remove $(VENV), caches and build output"
 
 verify: $(STAMP)
@@ -40,6 +41,12 @@ lint: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks
+
+FIGURES := spectra curvature_map thresholds pl convergence price estimators divergences \
+  self_preference neural_landscape_plot
+
+figures: $(STAMP)
+	set -e; for name in $(FIGURES); do $(BIN)/python -m figures.$$name; done
 
 evidence: $(STAMP)
 	$(BIN)/sailtheory verify --effort full --json docs/evidence/ledger.json
