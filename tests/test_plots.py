@@ -341,6 +341,9 @@ def test_convergence(name):
         assert (np.array(gap) <= np.array(bound)).all()
     floors = [bound[-1] for bound in found["stochastic_bound"]]
     noise = found["variance_bound"] / settings["modulus"]
+    beta, z, m = float(problem.beta), problem.z_max, max(problem.responses)
+    spread = problem.feature_diameter**2 * (1 - 1 / m)
+    close(found["variance_bound"], spread * (z / 2 + beta / (1 + math.exp(-z))) ** 2)
     close(floors[0] - floors[1], noise * (1 - 1 / 64), noise)
 
 
@@ -394,6 +397,12 @@ def test_estimators(name):
     close(found["bias"]["chosen"][k], gamma * np.linalg.norm(chosen))
     close(found["gradient"][k], np.linalg.norm(mean - gamma * kl))
     assert found["unbiased"] < 1e-14
+    ratios = [vector(exact._log_ratio(x, theta)) for x in exact.prompts]
+    z = beta * max(row.max() - row.min() for row in ratios)
+    step = beta / (1 + math.exp(-z))
+    trace = np.trace(matrix(exact.kl_ref_policy(theta)[2]))
+    close(found["bound"]["none"][k], 2 * trace * (math.log1p(math.exp(z)) + step) ** 2)
+    close(found["bound"]["mid-range"][k], 2 * trace * (z / 2 + step) ** 2)
     for key, bound in found["bound"].items():
         assert (np.array(found["variance"][key]) <= np.array(bound)).all()
 
@@ -550,6 +559,11 @@ def test_indifferent_preferences_on_a_line_within_the_plane(kind):
     )  # fmt: skip
     data = plots.compute(kind, problem)
     assert collisions(drawn(data)) == []
+
+
+def test_too_many_pairs_to_enumerate():
+    with pytest.raises(InputError, match="8704 pairs of responses: at most 2000"):
+        plots.compute("estimators", examples.load("large"))
 
 
 def test_not_the_data_of_a_figure():

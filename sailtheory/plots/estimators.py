@@ -10,6 +10,7 @@ from sailtheory import bounds
 from sailtheory.ascent import BiasedEstimator, Estimator, moments
 from sailtheory.ascent.estimators import BASELINES
 from sailtheory.ascent.pairs import Draws, Layout, contract
+from sailtheory.errors import InputError
 from sailtheory.landscape import Domain
 from sailtheory.numbers import FLOAT64
 from sailtheory.objectives import KLRefPolicy, SAILRevKL
@@ -18,6 +19,7 @@ from sailtheory.plots.series import array, margin_range, positive, ray
 from sailtheory.problem import PreferenceProblem
 
 _POINTS = 41
+_MOST_OUTCOMES = 2000  # each is evaluated on its own, at every point
 _NAMES = {
     "none": "$b = 0$", "-log 2": r"$b = -\log 2$", "mid-range": "$b$ mid-range",
     "optimal": "$b^*$ (optimal)",
@@ -31,8 +33,16 @@ _BIASED = {
 
 
 def series(problem: PreferenceProblem, gamma: float | None, seed: int) -> dict[str, Any]:
-    """Settings, caption and series; γ = β unless given."""
+    """Settings, caption and series; γ = β unless given.
+
+    Raises:
+        InputError: More pairs of responses than can be enumerated.
+    """
     level = float(problem.beta) if gamma is None else gamma
+    outcomes = sum(m * (m + 1) // 2 for m in problem.responses)
+    if outcomes > _MOST_OUTCOMES:
+        size = f"{outcomes} pairs of responses"
+        raise InputError("prompts", size, f"at most {_MOST_OUTCOMES} are enumerated")
     domain = Domain(problem)
     direction, t, towards = ray(domain, seed, _POINTS)
     theta = domain.embed(domain.ref + t[:, None] * direction)
