@@ -17,7 +17,7 @@ export OMP_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 
-.PHONY: help verify test lint bench evidence docs clean
+.PHONY: help verify test lint bench evidence figures docs clean
 
 help:
 	@echo "make verify   check every claim (installs into $(VENV) when needed)"
@@ -26,6 +26,7 @@ help:
 	@echo "make bench    run the benchmarks"
 	@echo "make evidence the full lists: ledger, planted falsehoods, disguised truths"
 	@echo "make docs     the documentation, into site/; a warning or a broken link fails"
+	@echo "make figures  the figures and their data, under figures/"
 	@echo "make clean    remove $(VENV), caches and build output"
 
 verify: $(STAMP)
@@ -41,6 +42,12 @@ lint: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks
+
+FIGURES := spectra curvature_map thresholds pl convergence price estimators divergences \
+  self_preference neural_landscape_plot
+
+figures: $(STAMP)
+	set -e; for name in $(FIGURES); do $(BIN)/python -m figures.$$name; done
 
 evidence: $(STAMP)
 	$(BIN)/sailtheory verify --effort full --json docs/evidence/ledger.json

@@ -14,10 +14,19 @@ def write_text(text: str, path: str | Path, field: str = "file") -> None:
     Raises:
         InputError: The file cannot be written.
     """
+    write_bytes(text.encode("utf-8"), path, field)
+
+
+def write_bytes(content: bytes, path: str | Path, field: str = "file") -> None:
+    """Write a file atomically.
+
+    Raises:
+        InputError: The file cannot be written.
+    """
     path = Path(path)
     partial = path.with_name(path.name + ".tmp")
     try:
-        partial.write_text(text, encoding="utf-8")
+        partial.write_bytes(content)
         os.replace(partial, path)
     except OSError as error:
         raise InputError(field, path, error.strerror or "it cannot be written") from None

@@ -11,7 +11,15 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from sailtheory.cli import certificates, curvature, problem, rates, theory, training
+from sailtheory.cli import (
+    certificates,
+    curvature,
+    plot,
+    problem,
+    rates,
+    theory,
+    training,
+)
 from sailtheory.errors import InputError
 
 app = typer.Typer(
@@ -29,6 +37,7 @@ for command in (
     rates.rates,
     curvature.curvature,
     training.compare,
+    plot.plot,
     problem.example,
 ):
     app.command()(command)

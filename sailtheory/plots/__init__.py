@@ -1,0 +1,189 @@
+"""Figures of a problem: data first, then a drawing made from the data alone.
+
+    data = compute("price", problem, name="bradley-terry")
+    save(draw(data), "price.svg")
+
+Each kind is a module with ``series(problem, gamma, seed)``, which returns settings, caption
+and series, and ``draw(data)``, which sees nothing else. Importing this package does not
+import matplotlib.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from hashlib import sha256
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sailtheory.errors import InputError
+from sailtheory.problem import PreferenceProblem
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["KINDS", "check_kind", "compute", "describe", "draw", "save", "write_data"]
+
+SCHEMA = "sailtheory.plot/1"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of figure.
+
+    Attributes:
+        module: Under ``sailtheory.plots``.
+        shows: What it shows, in one line.
+        gamma: Whether it takes a γ.
+    """
+
+    module: str
+    shows: str
+    gamma: bool = False
+
+
+KINDS: dict[str, Kind] = {
+    "spectra": Kind("spectra", "eigenvalues of the terms of ∇²J and of F̄ along a ray (C02)"),
+    "curvature-map": Kind("curvature_map", "λ_max(∇²J_γ) over a plane slice of C, γ rising (C11)"),
+    "thresholds": Kind("thresholds", "γ*, K_B, the closed form and γ_abs against B (C10, C11)"),
+    "pl": Kind("pl", "PL ratios near a boundary maximiser, spurious stops (C13, C14)", True),
+    "convergence": Kind("convergence", "three ascents with their bounds (C15–C17)", True),
+    "price": Kind("price", "gain and KL against γ, thresholds marked (C20)"),
+    "estimators": Kind("estimators", "variance and bias of gradient estimators (C18, C22)", True),
+    "divergences": Kind("divergences", "the two KLs and their curvatures (C07, C08)"),
+    "self-preference": Kind("self_preference", "the landscape of self-preference (C06, C19)"),
+}
+
+
+def compute(
+    kind: str,
+    problem: PreferenceProblem,
+    *,
+    name: str = "a problem",
+    gamma: float | None = None,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """The data of a figure, as JSON can hold it; equal arguments give equal data.
+
+    Args:
+        kind: One of :data:`KINDS`.
+        problem: The problem.
+        name: What the caption calls it.
+        gamma: γ ≥ 0, for the kinds that take one.
+        seed: Seed of searches and samples.
+
+    Raises:
+        InputError: Unknown kind, γ where none is taken or out of range, a seed that is no
+            natural number, or a problem on which nothing varies.
+    """
+    known = check_kind(kind)
+    if gamma is not None and not known.gamma:
+        takers = ", ".join(name for name, each in KINDS.items() if each.gamma)
+        raise InputError("gamma", gamma, f"{kind} takes none; these do: {takers}")
+    if gamma is not None and not (np.isfinite(gamma) and gamma >= 0):
+        raise InputError("gamma", gamma, "a finite γ ≥ 0 is required")
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise InputError("seed", seed, "an integer ≥ 0 is expected")
+    if problem.span.dimension == 0:
+        raise InputError("features", "equal", "S = {0}: no policy depends on θ, nothing to draw")
+    if float(problem.radius) == 0.0:
+        raise InputError("radius", 0, "C is one point: a radius > 0 is needed to draw it")
+    from sailtheory import __version__
+    from sailtheory.plots.series import plain
+
+    found = _module(kind).series(problem, gamma, seed)
+    data: dict[str, Any] = plain({
+        "schema": SCHEMA,
+        "kind": kind,
+        "version": __version__,
+        "problem": describe(problem, name),
+        "seed": seed,
+        **found,
+    })  # fmt: skip
+    data["caption"] = found["caption"].format(problem=f"{name} ({_sizes(problem)})")
+    return data
+
+
+def draw(data: dict[str, Any]) -> Figure:
+    """A figure from its data, which may have gone through JSON.
+
+    Raises:
+        InputError: Not the data of a figure.
+    """
+    if not isinstance(data, dict) or data.get("schema") != SCHEMA:
+        found = data.get("schema") if isinstance(data, dict) else data
+        raise InputError("schema", found, f"{SCHEMA} is expected")
+    module = _module(data["kind"])
+    from sailtheory.plots import style
+
+    with style.context():
+        figure: Figure = module.draw(data)
+    return figure
+
+
+def save(figure: Figure, path: str | Path) -> None:
+    """Write PNG, SVG or PDF by suffix; see :func:`sailtheory.plots.style.save`."""
+    from sailtheory.plots import style
+
+    style.save(figure, path)
+
+
+def write_data(data: dict[str, Any], path: str | Path) -> None:
+    """Write the data as JSON, one line for each series.
+
+    Raises:
+        InputError: The file cannot be written.
+    """
+    from sailtheory.files import write_text
+
+    def line(value: Any) -> str:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+    body = {key: line(value) for key, value in data.items() if key != "series"}
+    rows = ",\n".join(f"  {line(key)}: {line(value)}" for key, value in data["series"].items())
+    head = ",\n".join(f" {line(key)}: {text}" for key, text in body.items())
+    write_text(f'{{\n{head},\n "series": {{\n{rows}\n }}\n}}\n', path, "data")
+
+
+def check_kind(kind: str) -> Kind:
+    """The kind of that name.
+
+    Raises:
+        InputError: There is none.
+    """
+    if kind not in KINDS:
+        raise InputError("kind", kind, f"one of {', '.join(KINDS)} is expected")
+    return KINDS[kind]
+
+
+def _module(kind: str) -> Any:
+    return import_module(f"sailtheory.plots.{check_kind(kind).module}")
+
+
+def describe(problem: PreferenceProblem, name: str) -> dict[str, Any]:
+    """Which problem: name, sizes, and the SHA-256 of its TOML text."""
+    from sailtheory.problem_file import dumps
+
+    return {
+        "name": name,
+        "sha256": sha256(dumps(problem).encode()).hexdigest(),
+        "prompts": problem.prompts,
+        "responses": [min(problem.responses), max(problem.responses)],
+        "dimension": problem.dimension,
+        "span": problem.span.dimension,
+        "beta": float(problem.beta),
+        "radius": float(problem.radius),
+    }
+
+
+def _sizes(problem: PreferenceProblem) -> str:
+    low, high = min(problem.responses), max(problem.responses)
+    m = f"{low}" if low == high else f"{low} to {high}"
+    prompts = "1 prompt" if problem.prompts == 1 else f"{problem.prompts} prompts"
+    return (
+        f"{prompts}, {m} responses, d = {problem.dimension}, "
+        f"β = {float(problem.beta):g}, B = {float(problem.radius):g}"
+    )

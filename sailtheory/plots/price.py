@@ -1,0 +1,83 @@
+"""The price of the guarantee: win-rate gain and KL(π_ref‖π) against γ (C20)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from sailtheory import bounds
+from sailtheory.frontier import frontier
+from sailtheory.numbers import FLOAT64
+from sailtheory.plots import style
+from sailtheory.plots.series import array, positive
+from sailtheory.problem import PreferenceProblem
+
+_POINTS = 33
+_NAMES = {"instance": r"$\gamma^*$", "relative": "$K_B$", "closed_form": "closed form"}
+
+
+def series(problem: PreferenceProblem, gamma: float | None, seed: int) -> dict[str, Any]:
+    """Settings, caption and series."""
+    curve = frontier(problem, count=_POINTS, effort="light", seed=seed)
+    offset = float(np.linalg.norm(problem.ref_params - problem.center.astype(float)))
+    closed = bounds.closed_form_threshold(
+        float(problem.beta), problem.feature_diameter, float(problem.radius), offset
+    )
+    levels = np.array([point.gamma for point in curve.points])
+    first, rest = curve.points[0], curve.points[1:]
+    marks = {"instance": curve.instance, "relative": curve.relative, "closed_form": float(closed)}
+    found = {
+        "gamma": levels[1:],
+        "gain": [point.gain for point in rest],
+        "kl": [point.kl_ref_policy for point in rest],
+        "kl_ceiling": bounds.kl_ceiling(FLOAT64, levels[1:]),
+        "gain_at_zero": first.gain,
+        "kl_at_zero": first.kl_ref_policy,
+        "marks": {name: mark for name, mark in marks.items() if mark is not None and mark > 0},
+    }
+    at = {point.gamma: point.gain for point in curve.points}
+    return {
+        "settings": {"points": _POINTS, "effort": "light"},
+        "caption": (
+            "What γ costs: the maximiser of J_γ on C, found by search, on {problem}. (a) Its gain "
+            "in win rate over π_ref and (b) its KL(π_ref‖π_θ), with the ceiling log 2/γ of C20; "
+            f"dashed: at γ = 0, where the gain is {first.gain:.3g}. Verticals: γ* (what this "
+            "problem needs), K_B (the theorem, C11), where the gain is "
+            f"{at[curve.relative]:.2g}, and its closed form."
+        ),
+        "series": found,
+    }
+
+
+def draw(data: dict[str, Any]) -> Any:
+    """Two panels at the width of two columns, γ on a logarithmic axis."""
+    found = data["series"]
+    levels = array(found["gamma"])
+    figure, axes = style.panels(style.DOUBLE, 68, 1, 2, sharex=True)
+    left, right = axes[0]
+    left.plot(levels, array(found["gain"]), marker="o", markersize=2.5, **style.LINES[0])
+    left.axhline(found["gain_at_zero"], **style.BOUND)
+    left.axhline(0, **style.ZERO)
+    left.set_ylabel("win rate of the maximiser − ½")
+    right.plot(levels, positive(found["kl"]), marker="o", markersize=2.5, **style.LINES[0])
+    right.plot(levels, positive(found["kl_ceiling"]), label=r"ceiling $\log 2\,/\,\gamma$ (C20)",
+               **style.LINES[5])  # fmt: skip
+    kl = [array(found["kl"]), array(found["kl_ceiling"])]
+    if found["kl_at_zero"] > 0:
+        right.axhline(found["kl_at_zero"], **style.BOUND)
+    style.log_axis(right.yaxis, np.stack(kl))
+    right.set_ylabel(r"$\mathrm{KL}(\pi_{\mathrm{ref}}\,\|\,\pi_\theta)$")
+    right.legend(loc="lower left")
+    styles = ((0, (5, 1.5)), (0, (1, 1)), (0, (5, 1.2, 1, 1.2)))
+    colors = {"instance": style.VERMILLION, "relative": style.GREEN, "closed_form": style.PURPLE}
+    for i, ax in enumerate((left, right)):
+        for dash, (name, mark) in zip(styles, found["marks"].items(), strict=False):
+            label = f"{_NAMES[name]} = {mark:.3g}" if i == 0 else None
+            ax.axvline(mark, color=colors[name], linestyle=dash, linewidth=1.0, label=label)
+        style.log_axis(ax.xaxis, levels)
+        ax.set_xlabel(r"$\gamma$")
+    left.legend(loc="lower left")
+    style.letter(left, 0, "gain in win rate")
+    style.letter(right, 1, "distance from the reference")
+    return figure
