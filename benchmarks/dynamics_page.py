@@ -39,7 +39,7 @@ which the theorem promises 1e-6 of the first gap, over the steps taken, where a 
 _MIRROR = """
 ## Mirror against projected ascent
 
-Features with one direction ten times shorter, γ = 1.1 K_B, one start, steps to 1e-6 of the
+Features with one direction about three times shorter, γ = 1.1 K_B, one start, steps to 1e-6 of the
 first gap; at most 20,000. The theorems' step sizes; the line search has none. Median (largest).
 """
 
