@@ -110,6 +110,8 @@ def test_no_text_overlaps_and_the_image_is_not_blank(kind, problem):
         y0, y1 = (int(len(image) - y) for y in ax.get_window_extent().intervaly)
         inside = image[y1 + 3 : y0 - 3, x0 + 3 : x1 - 3]
         assert inside.std() > 3, "an empty panel"
+        curves = [line for line in ax.lines if np.isfinite(line.get_xydata()).all(1).sum() > 2]
+        assert curves or ax.collections, "a panel without data"
     sizes = [text.get_fontsize() for text in figure.findobj(Text) if text.get_text().strip()]
     assert min(sizes) >= 7
 
@@ -537,6 +539,13 @@ def test_bad_input(words, named, problem_file, tmp_path, monkeypatch, capsys):
     assert not Path("a.png").exists()
 
 
+@pytest.mark.parametrize("words", [["missing/a.png"], ["a.png", "--data", "missing/a.json"]])
+def test_targets_are_checked_before_the_computation(words, problem_file, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(plots, "compute", lambda *_, **__: pytest.fail("computed in vain"))
+    assert main(["plot", "price", problem_file, "-o", *words]) == 2
+
+
 def null_problem(**changes):
     return examples.load("c08-kl-policy-ref").replace(**changes)
 
@@ -559,6 +568,18 @@ def test_indifferent_preferences_on_a_line_within_the_plane(kind):
     )  # fmt: skip
     data = plots.compute(kind, problem)
     assert collisions(drawn(data)) == []
+
+
+@pytest.mark.parametrize(
+    ("ref", "towards"), [(0.0, "along the first axis of S"), (1.0, "towards the centre of C")]
+)
+def test_where_rays_go_when_nothing_is_better_than_the_reference(ref, towards):
+    problem = PreferenceProblem(
+        features=[[[1.0], [0.0], [0.5]]], preferences=[np.full((3, 3), 0.5)],
+        beta=1.0, radius=1.0, ref_params=[ref],
+    )  # fmt: skip
+    data = plots.compute("spectra", problem)
+    assert towards in data["caption"] and len(set(data["series"]["distance"])) == 81
 
 
 def test_too_many_pairs_to_enumerate():
