@@ -43,7 +43,7 @@ lint: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks
 
-FIGURES := spectra curvature_map thresholds pl convergence price estimators divergences \
+FIGURES := spectra curvature_map thresholds pl convergence samples price estimators divergences \
   self_preference neural_landscape_plot sample_complexity_plot
 
 figures: $(STAMP)

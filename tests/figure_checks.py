@@ -11,6 +11,7 @@ from matplotlib.transforms import Bbox
 
 from sailtheory import examples, plots
 from sailtheory.plots import style
+from sailtheory.rates.complexity import Effort
 
 FIGURES = Path(__file__).parent.parent / "figures"
 PROBLEMS = ("c08-kl-policy-ref", "ragged")
@@ -32,6 +33,7 @@ def fewer_points(monkeypatch) -> None:
         },
         "pl": {"_STARTS": 40, "_STEPS": 300},
         "thresholds": {"_POINTS": 3},
+        "samples": {"_EFFORT": Effort(runs=3, decades=0.5, points=4, growth=30, penalties=(1,))},
         "price": {"_POINTS": 9},
         "self_preference": {"_LEVELS": 8},
     }.items():

@@ -10,7 +10,7 @@ import typer
 from sailtheory.cli.common import Problem, Seed, integer, real
 
 _KINDS = (
-    "spectra, curvature-map, thresholds, pl, convergence, price, estimators, divergences "
+    "spectra, curvature-map, thresholds, pl, convergence, samples, price, estimators, divergences "
     "or self-preference."
 )
 

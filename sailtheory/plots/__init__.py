@@ -51,6 +51,7 @@ KINDS: dict[str, Kind] = {
     "thresholds": Kind("thresholds", "γ*, K_B, the closed form and γ_abs against B (C10, C11)"),
     "pl": Kind("pl", "PL ratios near a boundary maximiser, spurious stops (C13, C14)", True),
     "convergence": Kind("convergence", "three ascents with their bounds (C15–C17)", True),
+    "samples": Kind("samples", "N(ε) of SAIL-RevKL and of two-level methods (C16)", True),
     "price": Kind("price", "gain and KL against γ, thresholds marked (C20)"),
     "estimators": Kind("estimators", "variance and bias of gradient estimators (C18, C22)", True),
     "divergences": Kind("divergences", "the two KLs and their curvatures (C07, C08)"),
