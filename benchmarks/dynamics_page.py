@@ -61,8 +61,9 @@ Means over problems with 95 % bootstrap intervals; n, d ≤ 3, m ≤ 6, ‖φ‖
 _SAMPLES = """
 ## Sample complexity N(ε)
 
-Pairs drawn until the mean gap has come below ε for good, ε from 0.1 to 0.001 of the first gap:
-the best of batches 1, √2, 2, … (two-level methods: 1, 2, 4, …, and their own settings). Steps
+Pairs drawn until the mean gap has come below ε for good, ε from 0.1 to 0.001 of the first gap
+(penalty: 0.32 to 0.01), for the best of batches 1, √2, 2, … (nested: 1, 2, 4, …; penalty:
+1, 4, 16, … and λ = 1 to 16). Steps
 1/Λ from θ_ref; γ = 1.05 K_B (theorem) or 1.05 γ* (instance). *a*: the exponent in N ~ C ε^−a,
 and in N ~ C ε^−a log(1/ε), with 95 % intervals by resampling the runs.
 """

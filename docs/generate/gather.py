@@ -20,6 +20,8 @@ _MEASURED = {
     "Tightness": "tightness",
     "Certificates": "certificates",
     "Planted falsehoods": "falsehoods",
+    "Rates and samples": "dynamics",
+    "Networks": "networks",
 }
 
 
@@ -31,7 +33,11 @@ def gather(target: Path) -> None:
             root links to a file that does not exist.
     """
     for page in sorted((ROOT / "docs").glob("*.md")):
-        shutil.copy(page, target / page.name)
+        text = relink(page.read_text(encoding="utf-8"), ROOT / "docs")
+        (target / page.name).write_text(text, encoding="utf-8")
+    shutil.copytree(
+        ROOT / "figures", target / "figures", ignore=lambda _, names: _all_but_images(names)
+    )
     made = [*claims.pages(), *reference.pages()]
     groups = {
         "Guide": _GUIDE,
@@ -64,19 +70,27 @@ def _toctree(caption: str, entries: dict[str, str]) -> str:
     return f"\n```{{toctree}}\n:hidden:\n:caption: {caption}\n\n{lines}```\n"
 
 
-def relink(markdown: str) -> str:
-    """Links of a file at the root, for the site: pages to pages, other files to their names."""
+def _all_but_images(names: Iterable[str]) -> set[str]:
+    return {name for name in names if not name.endswith(".png")}
+
+
+def relink(markdown: str, base: Path = ROOT) -> str:
+    """Links of a file in ``base``, for the site: images and pages, other files to their names."""
 
     def link(match: re.Match[str]) -> str:
         words, target = match["words"], match["target"]
         if target.startswith(("http", "#")):
             return match[0]
-        if not (ROOT / target).exists():
+        path, _, anchor = target.partition("#")
+        if not (base / path).exists():
             raise ValueError(f"{target} does not exist")
-        if target.startswith("docs/") and target.endswith(".md"):
-            return f"[{words}]({target.removeprefix('docs/')})"
-        if target == "CONTRIBUTING.md":
+        name = (base / path).resolve().relative_to(ROOT).as_posix()
+        if match["image"]:
+            return f"![{words}]({name})"
+        if name.startswith("docs/") and name.endswith(".md"):
+            return f"[{words}]({name.removeprefix('docs/')}{'#' if anchor else ''}{anchor})"
+        if name == "CONTRIBUTING.md":
             return f"[{words}](contributing.md)"
-        return f"`{target}`" if words == target else f"{words} (`{target}`)"
+        return f"`{name}`" if words in (target, name) else f"{words} (`{name}`)"
 
-    return re.sub(r"\[(?P<words>[^\]]+)\]\((?P<target>[^)\s]+)\)", link, markdown)
+    return re.sub(r"(?P<image>!?)\[(?P<words>[^\]]+)\]\((?P<target>[^)\s]+)\)", link, markdown)
