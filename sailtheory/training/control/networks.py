@@ -1,0 +1,181 @@
+"""Networks of many runs in one tensor, each as if it were alone.
+
+A stack holds L networks of one shape, its lanes, on a leading axis. On the CPU a lane's
+numbers must not depend, to the last bit, on how many lanes lie beside it. Elementwise
+operations do not; matrix products do: ``torch.bmm`` takes another kernel for one lane
+than for several, and even ``torch.mm`` sums in another order when a row of another lane
+length shifts its memory off a cache line. So each lane is a product of its own, on
+memory that begins on a cache line. That costs nothing measurable against ``torch.bmm``
+(benchmarks/control.py). On a GPU ``torch.bmm`` is used, and equality is not promised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim.adam import adam
+
+Tree = dict[str, Any]
+
+_LINE = 64  # bytes
+
+
+def lane_products(a: Tensor, b: Tensor) -> Tensor:
+    """a[l] @ b[l] of each lane: (L, n, k), (L, k, m) to (L, n, m), differentiable twice."""
+    product: Tensor = _LaneProducts.apply(a, b)  # type: ignore[no-untyped-call]
+    return product
+
+
+class _LaneProducts(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, a: Tensor, b: Tensor) -> Tensor:
+        ctx.save_for_backward(a, b)
+        if a.is_cuda:
+            return torch.bmm(a, b)
+        out = a.new_empty(a.shape[0], a.shape[1], b.shape[2])
+        for x, y, z in zip(a, b, out, strict=True):
+            if z.data_ptr() % _LINE:
+                z.copy_(torch.mm(_on_line(x), _on_line(y)))
+            else:
+                torch.mm(_on_line(x), _on_line(y), out=z)
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        a, b = ctx.saved_tensors
+        (grad,) = grads
+        first, second = ctx.needs_input_grad
+        return (
+            lane_products(grad, b.mT) if first else None,
+            lane_products(a.mT, grad) if second else None,
+        )
+
+
+def _on_line(x: Tensor) -> Tensor:
+    """The same matrix on memory that begins on a cache line, with the same strides' order."""
+    if x.data_ptr() % _LINE == 0:
+        return x
+    return x.mT.contiguous().mT if x.stride(0) == 1 and x.shape[1] > 1 else x.clone()
+
+
+class StackedMLP(torch.nn.Module):
+    """L multilayer perceptrons: (L, n, widths[0]) to (L, n, widths[-1]).
+
+    All parameters are views of one tensor ``flat`` of shape (L, size), so that an
+    optimiser, an average or a copy is one operation. Drawn as ``torch.nn.Linear`` draws:
+    uniform within ±1/√fan-in, lane by lane from the lane's generator.
+
+    Args:
+        widths: Input, hidden and output widths.
+        generators: One a lane; a generator that occurs twice draws both in order.
+        slope: Of the activation below zero: 0 is ReLU.
+        bound: Whether the output is squashed by tanh.
+        device: Where the parameters live.
+        dtype: Of the parameters.
+    """
+
+    def __init__(
+        self,
+        widths: Sequence[int],
+        generators: Sequence[torch.Generator],
+        *,
+        slope: float = 0.0,
+        bound: bool = False,
+        device: str | torch.device = "cpu",
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        super().__init__()
+        self.widths, self.slope, self.bound = tuple(widths), slope, bound
+        shapes = []
+        for n, m in zip(widths, widths[1:], strict=False):
+            shapes += [(n, m), (1, m)]
+        line = _LINE // 4
+        sizes = [-(-n * m // line) * line for n, m in shapes]
+        self.flat = torch.zeros(len(generators), sum(sizes), device=device, dtype=dtype)
+        parameters, place = [], 0
+        for (n, m), size in zip(shapes, sizes, strict=True):
+            view = self.flat[:, place : place + n * m].unflatten(1, (n, m))
+            parameters.append(torch.nn.Parameter(view))
+            place += size
+        self.layers = torch.nn.ParameterList(parameters)
+        for lane, generator in enumerate(generators):
+            self.draw(lane, generator)
+
+    @torch.no_grad()
+    def draw(self, lane: int, generator: torch.Generator) -> None:
+        """Draw the parameters of one lane anew."""
+        for place, fan_in in enumerate(self.widths[:-1]):
+            for parameter in self.layers[2 * place : 2 * place + 2]:
+                drawn = torch.rand(
+                    parameter.shape[1:], generator=generator, dtype=self.flat.dtype,
+                    device=generator.device,
+                )  # fmt: skip
+                parameter[lane].copy_((2 * drawn - 1) / fan_in**0.5)
+
+    def forward(self, x: Tensor, *, frozen: bool = False) -> Tensor:
+        """Outputs; ``frozen`` leaves the parameters out of the graph, at a third less work."""
+        parameters = [p.detach() if frozen else p for p in self.layers]
+        for place in range(0, len(parameters), 2):
+            x = lane_products(x, parameters[place]).add_(parameters[place + 1])
+            if place + 2 < len(parameters):
+                x = torch.nn.functional.leaky_relu_(x, self.slope) if self.slope else x.relu_()
+        return torch.tanh(x) if self.bound else x
+
+
+class StackedAdam:
+    """Adam over the rows of a stack: each run has its own moments and step count.
+
+    Uses torch's fused kernel row by row, several times faster than the same formula over
+    (R, size) tensors that no longer fit the cache.
+
+    Args:
+        network: Its ``flat`` is what is optimised.
+        rows: Runs R; lanes L must be a multiple, and a run's lanes lie together.
+        rate: Learning rate > 0.
+    """
+
+    def __init__(self, network: StackedMLP, rows: int, rate: float) -> None:
+        self.network, self.rate = network, rate
+        self.gradient = torch.zeros_like(network.flat)
+        self.first = torch.zeros(rows, network.flat.numel() // rows).to(network.flat)
+        self.second = torch.zeros_like(self.first)
+        self.steps = [torch.zeros((), device=network.flat.device) for _ in range(rows)]
+
+    def step(self, loss: Tensor) -> None:
+        """One step down a loss: (R,), of which each entry depends on its own run alone."""
+        parameters = list(self.network.layers)
+        gradients = torch.autograd.grad(loss.sum(), parameters)
+        with torch.no_grad():
+            for parameter, gradient in zip(parameters, gradients, strict=True):
+                place = parameter.storage_offset()
+                size = parameter[0].numel()
+                self.gradient[:, place : place + size].copy_(gradient.flatten(1))
+            rows = self.first.shape
+            adam(
+                list(self.network.flat.view(rows)), list(self.gradient.view(rows)),
+                list(self.first), list(self.second), [], self.steps,
+                fused=True, amsgrad=False, beta1=0.9, beta2=0.999, lr=self.rate,
+                weight_decay=0.0, eps=1e-8, maximize=False,
+            )  # fmt: skip
+
+    def reset(self, row: int) -> None:
+        """Forget the moments of one run."""
+        for part in (self.first[row], self.second[row], self.steps[row]):
+            part.zero_()
+
+    def state(self, row: int) -> Tree:
+        """Moments and step count of one run."""
+        return {
+            "first": self.first[row].clone(),
+            "second": self.second[row].clone(),
+            "steps": int(self.steps[row]),
+        }
+
+    def restore(self, row: int, tree: Tree) -> None:
+        """Go back to a state."""
+        self.first[row].copy_(tree["first"])
+        self.second[row].copy_(tree["second"])
+        self.steps[row].fill_(tree["steps"])
