@@ -132,30 +132,33 @@ class StackedAdam:
     (R, size) tensors that no longer fit the cache.
 
     Args:
-        network: Its ``flat`` is what is optimised.
-        rows: Runs R; lanes L must be a multiple, and a run's lanes lie together.
+        flat: (L, size), or with another leading axis that is a multiple of the runs, a
+            run's rows lying together.
+        parameters: The leaves of the graph; each is a view of ``flat``.
         rate: Learning rate > 0.
+        rows: Runs R.
     """
 
-    def __init__(self, network: StackedMLP, rows: int, rate: float) -> None:
-        self.network, self.rate = network, rate
-        self.gradient = torch.zeros_like(network.flat)
-        self.first = torch.zeros(rows, network.flat.numel() // rows).to(network.flat)
+    def __init__(
+        self, flat: Tensor, parameters: Sequence[torch.nn.Parameter], rate: float, rows: int
+    ) -> None:
+        self.flat, self.parameters, self.rate = flat, list(parameters), rate
+        self.gradient = torch.zeros_like(flat)
+        self.first = torch.zeros_like(flat.view(rows, -1))
         self.second = torch.zeros_like(self.first)
-        self.steps = [torch.zeros((), device=network.flat.device) for _ in range(rows)]
+        self.steps = [torch.zeros((), device=flat.device) for _ in range(rows)]
 
     def step(self, loss: Tensor) -> None:
         """One step down a loss: (R,), of which each entry depends on its own run alone."""
-        parameters = list(self.network.layers)
-        gradients = torch.autograd.grad(loss.sum(), parameters)
+        gradients = torch.autograd.grad(loss.sum(), self.parameters)
         with torch.no_grad():
-            for parameter, gradient in zip(parameters, gradients, strict=True):
+            for parameter, gradient in zip(self.parameters, gradients, strict=True):
                 place = parameter.storage_offset()
                 size = parameter[0].numel()
                 self.gradient[:, place : place + size].copy_(gradient.flatten(1))
             rows = self.first.shape
             adam(
-                list(self.network.flat.view(rows)), list(self.gradient.view(rows)),
+                list(self.flat.view(rows)), list(self.gradient.view(rows)),
                 list(self.first), list(self.second), [], self.steps,
                 fused=True, amsgrad=False, beta1=0.9, beta2=0.999, lr=self.rate,
                 weight_decay=0.0, eps=1e-8, maximize=False,
