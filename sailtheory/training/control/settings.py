@@ -126,6 +126,7 @@ class Settings:
         evaluation_episodes: Deterministic episodes in one.
         checkpoint_every: Steps between checkpoints.
         log_every: Steps between rows of losses.
+        device: Of torch; numbers are the same to the last bit on the CPU only.
         sac: Actor, critic, temperature.
         reward: Reward networks (pebble).
         feedback: Queries (pebble).
@@ -145,6 +146,7 @@ class Settings:
     evaluation_episodes: int = setting(10, at_least=1)
     checkpoint_every: int = setting(10_000, at_least=1)
     log_every: int = setting(1000, at_least=1)
+    device: str = "cpu"
     sac: SACSettings = field(default_factory=SACSettings)
     reward: RewardSettings = field(default_factory=RewardSettings)
     feedback: FeedbackSettings = field(default_factory=FeedbackSettings)

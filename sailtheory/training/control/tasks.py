@@ -94,7 +94,7 @@ class Episodes:
     def __init__(
         self, env: gymnasium.Env[np.ndarray, np.ndarray], generator: np.random.Generator
     ) -> None:
-        self.env, self._generator = env, generator
+        self.env, self.generator = env, generator
         self._seed: int | None = None
         self._actions: list[np.ndarray] = []
 
@@ -107,7 +107,7 @@ class Episodes:
 
     def reset(self) -> np.ndarray:
         """Begin an episode: its first observation, (o,)."""
-        self._seed = int(self._generator.integers(2**31))
+        self._seed = int(self.generator.integers(2**31))
         self._actions = []
         observation, _ = self.env.reset(seed=self._seed)
         return np.asarray(observation, np.float32)
@@ -133,7 +133,7 @@ class Episodes:
         """Where the episode stands, and the source of the next ones."""
         width = self.sizes[1]
         return {
-            "generator": self._generator.bit_generator.state,
+            "generator": self.generator.bit_generator.state,
             "seed": self._seed,
             "actions": np.array(self._actions, np.float32).reshape(-1, width),
             "physics": integration_state(self.env),
@@ -146,7 +146,7 @@ class Episodes:
             InputError: The replay ends elsewhere: another version of the simulator, or an
                 environment whose resets depend on more than their seed.
         """
-        self._generator.bit_generator.state = tree["generator"]
+        self.generator.bit_generator.state = tree["generator"]
         self._seed, self._actions = tree["seed"], list(tree["actions"])
         if self._seed is None:
             return None
