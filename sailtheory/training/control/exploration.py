@@ -41,7 +41,7 @@ class StateEntropy:
         values = np.log1p(distance.astype(np.float64))
         self._take_in(values)
         std = (self._squares / self._count) ** 0.5
-        return values / max(std, 1e-8)
+        return np.asarray(values / max(std, 1e-8))
 
     def _take_in(self, values: np.ndarray) -> None:
         """Update mean and sum of squared deviations by those of a batch (Chan et al.)."""

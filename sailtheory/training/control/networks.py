@@ -11,6 +11,7 @@ memory that begins on a cache line. That costs nothing measurable against ``torc
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -55,10 +56,14 @@ class _LaneProducts(torch.autograd.Function):
 
 
 def _on_line(x: Tensor) -> Tensor:
-    """The same matrix on memory that begins on a cache line, with the same strides' order."""
-    if x.data_ptr() % _LINE == 0:
+    """The same matrix on dense memory that begins on a cache line, its order of axes kept."""
+    dense = x.is_contiguous()
+    turned = not dense and x.mT.is_contiguous()
+    if x.data_ptr() % _LINE == 0 and (dense or turned):
         return x
-    return x.mT.contiguous().mT if x.stride(0) == 1 and x.shape[1] > 1 else x.clone()
+    if turned:
+        return x.mT.clone(memory_format=torch.contiguous_format).mT
+    return x.clone(memory_format=torch.contiguous_format)
 
 
 class StackedMLP(torch.nn.Module):
@@ -90,14 +95,14 @@ class StackedMLP(torch.nn.Module):
         super().__init__()
         self.widths, self.slope, self.bound = tuple(widths), slope, bound
         shapes = []
-        for n, m in zip(widths, widths[1:], strict=False):
+        for n, m in itertools.pairwise(widths):
             shapes += [(n, m), (1, m)]
         line = _LINE // 4
         sizes = [-(-n * m // line) * line for n, m in shapes]
         self.flat = torch.zeros(len(generators), sum(sizes), device=device, dtype=dtype)
         parameters, place = [], 0
         for (n, m), size in zip(shapes, sizes, strict=True):
-            view = self.flat[:, place : place + n * m].unflatten(1, (n, m))
+            view = self.flat[:, place : place + n * m].view(-1, n, m)
             parameters.append(torch.nn.Parameter(view))
             place += size
         self.layers = torch.nn.ParameterList(parameters)

@@ -53,13 +53,13 @@ class RewardModel:
     def rewards(self, pairs: np.ndarray) -> np.ndarray:
         """The members' mean reward: (n, o + a) to (n,)."""
         x = torch.tensor(pairs, device=self.device).expand(self.settings.members, -1, -1)
-        return self.network(x)[..., 0].mean(0).cpu().numpy()  # type: ignore[no-any-return]
+        return np.asarray(self.network(x)[..., 0].mean(0).cpu())
 
     def logits(self, first_second: Tensor) -> Tensor:
         """Σ r(second) − Σ r(first): (members, n, 2, L, o + a) to (members, n)."""
         members, n, two, length, width = first_second.shape
         rewards = self.network(first_second.reshape(members, -1, width))
-        sums = rewards.view(members, n, two, length).sum(-1)
+        sums: Tensor = rewards.view(members, n, two, length).sum(-1)
         return sums[..., 1] - sums[..., 0]
 
     @torch.no_grad()
@@ -67,7 +67,7 @@ class RewardModel:
         """P(second ≻ first) = σ(logit) by each member: segments (n, L, o + a) to (members, n)."""
         both = torch.tensor(np.stack([first, second], 1), device=self.device)
         logits = self.logits(both.expand(self.settings.members, -1, -1, -1, -1))
-        return torch.sigmoid(logits).cpu().numpy()  # type: ignore[no-any-return]
+        return np.asarray(torch.sigmoid(logits).cpu())
 
     def loss(self, first_second: Tensor, targets: Tensor) -> Tensor:
         """Cross-entropy of the targets under Bradley–Terry, each member's mean: (members,)."""

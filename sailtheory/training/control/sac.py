@@ -6,6 +6,7 @@ alone, so one backward pass serves all. Noise comes from each run's own generato
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -32,8 +33,11 @@ class Batch(NamedTuple):
     @classmethod
     def of_rows(cls, rows: Tensor, observations: int, actions: int) -> Batch:
         """From rows (K, B, 2o + a + 2) as the replay buffer gives them."""
-        parts = rows.split([observations, actions, observations, 1, 1], -1)
-        return cls(*parts[:3], parts[3][..., 0], parts[4][..., 0])
+        pairs = observations + actions
+        return cls(
+            rows[..., :observations], rows[..., observations:pairs], rows[..., pairs:-2],
+            rows[..., -2], rows[..., -1],
+        )  # fmt: skip
 
 
 class SAC:
@@ -71,7 +75,9 @@ class SAC:
         self.target.flat.copy_(self.critic.flat)
         start = torch.tensor(settings.temperature, dtype=dtype, device=device).log()
         self.log_temperature = torch.nn.Parameter(start.repeat(self.runs, 1))
-        self.actor_adam = StackedAdam(actor.flat, list(actor.layers), settings.actor_rate, self.runs)
+        self.actor_adam = StackedAdam(
+            actor.flat, list(actor.layers), settings.actor_rate, self.runs
+        )
         self.critic_adam = StackedAdam(
             self.critic.flat, list(self.critic.layers), settings.critic_rate, self.runs
         )
@@ -106,7 +112,8 @@ class SAC:
         """Q₁ and Q₂ of each pair: (K, 2, B)."""
         pairs = torch.cat([observations, actions], -1)
         pairs = pairs.repeat_interleave(2, 0)
-        return critic(pairs, frozen=frozen).view(self.runs, 2, -1)
+        values: Tensor = critic(pairs, frozen=frozen)
+        return values.view(self.runs, 2, -1)
 
     @torch.no_grad()
     def critic_target(self, batch: Batch, noise: Tensor) -> Tensor:
@@ -184,7 +191,7 @@ class SAC:
         """A copy of a run's actor as a policy over states (n, o), for KL and curvature."""
         network = self.actor_network
         modules: list[torch.nn.Module] = []
-        for place, (n, m) in enumerate(zip(network.widths, network.widths[1:], strict=False)):
+        for place, (n, m) in enumerate(itertools.pairwise(network.widths)):
             linear = torch.nn.Linear(n, m, dtype=network.flat.dtype, device=network.flat.device)
             with torch.no_grad():
                 linear.weight.copy_(network.layers[2 * place][run].T)

@@ -93,6 +93,8 @@ class FeedbackSettings:
 class TeacherSettings:
     """Who answers (B-Pref, arXiv 2111.03026); the default is the oracle.
 
+    The thresholds are meant for rewards ≥ 0, as the paper's tasks have them.
+
     Attributes:
         rationality: β of Bradley–Terry labels; none is the oracle.
         myopia: Weight of a step against the next one, ≤ 1; 1 weighs all alike.

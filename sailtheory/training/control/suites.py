@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import gymnasium
@@ -21,6 +22,8 @@ class DmControl(gymnasium.Env[np.ndarray, np.ndarray]):
     def __init__(self, domain: str, task: str) -> None:
         from dm_control import suite
 
+        # The suite's own models use an attribute that MuJoCo calls deprecated.
+        logging.getLogger("absl").setLevel(logging.ERROR)
         self._env = suite.load(domain, task, task_kwargs={"random": 0})
         self.model, self.data = self._env.physics.model.ptr, self._env.physics.data.ptr
         width = sum(int(np.prod(s.shape)) for s in self._env.observation_spec().values())
@@ -63,7 +66,7 @@ class DoorOpen(gymnasium.Env[np.ndarray, np.ndarray]):
         self._env._set_task_called, self._env._partially_observable = True, False
         self.model, self.data = self._env.model, self._env.data
         self._pristine = self.model.body_pos.copy(), self.model.site_pos.copy()
-        width = int(np.prod(self._env.observation_space.shape))
+        width = int(np.prod(self._env.observation_space.shape or ()))
         self.observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (width,), np.float32)
         self.action_space = gymnasium.spaces.Box(-1, 1, (4,), np.float32)
 

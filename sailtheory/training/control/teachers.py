@@ -56,9 +56,9 @@ def answers(probabilities: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     # A draw just under 1 may lie above the rounded last sum; it belongs to the last answer
     # that is possible.
     last = probabilities.shape[1] - 1 - (probabilities[:, ::-1] > 0).argmax(1)
-    return np.minimum(below.sum(1), last)
+    return np.asarray(np.minimum(below.sum(1), last))
 
 
 def targets(answers: np.ndarray) -> np.ndarray:
     """What is learned from answers other than SKIP: the share of the second, 0, 1 or ½."""
-    return np.array([0.0, 1.0, 0.5])[answers]
+    return np.asarray(np.array([0.0, 1.0, 0.5])[answers])

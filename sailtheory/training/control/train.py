@@ -102,7 +102,7 @@ class Trainer:
             drawn = [lane.rng.uniform(-1, 1, width) for lane in self.lanes]
             return np.stack(drawn).astype(np.float32)
         x = torch.tensor(states[:, None], device=self.settings.device)
-        return self.agent.act(x)[:, 0].cpu().numpy()  # type: ignore[no-any-return]
+        return self.agent.act(x)[:, 0].cpu().numpy()
 
     def _learn_reward(self, since: int, found: list[dict[str, float]]) -> None:
         """Ask the teacher when it is time: first when exploring ends, then every so often."""
@@ -124,8 +124,8 @@ class Trainer:
             if entropy:
                 states = np.ascontiguousarray(rows[:, : self.agent.widths[0]])
                 rows[:, -2] = lane.entropy.rewards(states, lane.buffer.states())
-        rows = torch.from_numpy(self._rows).to(self.settings.device)
-        self._terms = self.agent.update(Batch.of_rows(rows, *self.agent.widths))
+        batch = torch.tensor(self._rows, device=self.settings.device)
+        self._terms = self.agent.update(Batch.of_rows(batch, *self.agent.widths))
 
     def examine(self) -> list[dict[str, float]]:
         """Evaluate each run; what is drawn depends on seed and step alone."""
@@ -230,13 +230,15 @@ def _go_back(trainer: Trainer, runs: Mapping[int, Run]) -> None:
     """To the last step of which all runs have a state; to the start when none has any."""
     steps = [set(run.steps()) for run in runs.values()]
     common = set.intersection(*steps)
-    if any(steps) and not common:
+    if any(held - {0} for held in steps) and not common:
         held = {seed: max(s, default=None) for seed, s in zip(runs, steps, strict=True)}
         raise InputError("seeds", held, "runs at one step; resume the others on their own")
     if not common:
+        # None has gone beyond its first step. From now on all have a state in common, even
+        # when they are killed between the checkpoints of one and of the next.
         for run in runs.values():
             run.load()
-        _save(trainer, runs)  # so that runs killed at their first checkpoint have one in common
+        _save(trainer, runs)
         return
     step = max(common)
     loaded = [run.load(step) for run in runs.values()]
@@ -262,4 +264,3 @@ def _check(settings: Settings, seeds: Sequence[int], learns_reward: bool) -> Non
             torch.zeros(1, device=settings.device)
         except (RuntimeError, AssertionError) as error:
             raise InputError("device", settings.device, f"a device of torch: {error}") from None
-
