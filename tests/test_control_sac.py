@@ -11,7 +11,8 @@ from torch.distributions import Independent, Normal
 from torch.distributions.transforms import TanhTransform
 
 from sailtheory import InputError
-from sailtheory.training.control.networks import StackedMLP, lane_products
+from sailtheory.training.control.least import least_value
+from sailtheory.training.control.networks import lane_products
 from sailtheory.training.control.sac import SAC, Batch
 from sailtheory.training.control.settings import SACSettings
 
@@ -256,12 +257,29 @@ def test_lane_products_differentiate_twice():
     assert torch.autograd.gradgradcheck(lane_products, (a, b))
 
 
-def test_frozen_critics_give_the_same_values_and_gradients():
-    network = StackedMLP([4, 6, 1], [generator(0), generator(1)], dtype=F64)
-    x = torch.randn(2, 5, 4, generator=generator(2), dtype=F64, requires_grad=True)
-    free, frozen = network(x), network(x, frozen=True)
-    assert torch.equal(free, frozen)
-    assert torch.equal(*(torch.autograd.grad(y.sum(), x)[0] for y in (free, frozen)))
+@pytest.mark.parametrize("depth", [1, 2, 3])
+def test_the_smaller_critic_has_the_value_and_gradient_of_autograd(depth):
+    agent = tiny(depth=depth)
+    states = torch.randn(2, 40, S, generator=generator(2), dtype=F64)
+    actions = torch.rand(2, 40, A, generator=generator(3), dtype=F64, requires_grad=True)
+    weights = torch.randn(2, 40, generator=generator(4), dtype=F64)
+    with torch.no_grad():  # so that each critic is the smaller one somewhere
+        apart = (lambda q: q[:, 1] - q[:, 0])(agent.values(agent.critic, states, actions))
+        agent.critic.layers[-1][::2, 0, 0] += apart.mean(1)
+    both = agent.values(agent.critic, states, actions)
+    chosen = both.argmin(1)
+    assert 0.3 < chosen.double().mean() < 0.7
+    found = least_value(agent.critic, states, actions)
+    assert torch.equal(found, both.amin(1))
+    wanted, mine = (
+        torch.autograd.grad((weights * y).sum(), actions)[0] for y in (both.amin(1), found)
+    )
+    assert (wanted - mine).abs().max() < 1e-15 and wanted.abs().max() > 1e-3
+    with torch.no_grad():  # one critic is the smaller everywhere
+        agent.critic.layers[-1][0] += 100
+    found = least_value(agent.critic, states, actions)
+    wanted = agent.values(agent.critic, states, actions)[0, 1]
+    assert torch.equal(found[0], wanted)
 
 
 def test_the_exported_policy_is_the_actor():

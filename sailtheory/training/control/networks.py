@@ -26,6 +26,8 @@ _LINE = 64  # bytes
 
 def lane_products(a: Tensor, b: Tensor) -> Tensor:
     """a[l] @ b[l] of each lane: (L, n, k), (L, k, m) to (L, n, m), differentiable twice."""
+    if not torch.is_grad_enabled():
+        return _products(a, b)
     product: Tensor = _LaneProducts.apply(a, b)  # type: ignore[no-untyped-call]
     return product
 
@@ -34,20 +36,11 @@ class _LaneProducts(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, a: Tensor, b: Tensor) -> Tensor:
         ctx.save_for_backward(a, b)
-        if a.is_cuda:
-            return torch.bmm(a, b)
-        out = a.new_empty(a.shape[0], a.shape[1], b.shape[2])
-        for x, y, z in zip(a, b, out, strict=True):
-            if z.data_ptr() % _LINE:
-                z.copy_(torch.mm(_on_line(x), _on_line(y)))
-            else:
-                torch.mm(_on_line(x), _on_line(y), out=z)
-        return out
+        return _products(a, b)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None]:
         a, b = ctx.saved_tensors
-        (grad,) = grads
         first, second = ctx.needs_input_grad
         return (
             lane_products(grad, b.mT) if first else None,
@@ -55,15 +48,35 @@ class _LaneProducts(torch.autograd.Function):
         )
 
 
-def _on_line(x: Tensor) -> Tensor:
-    """The same matrix on dense memory that begins on a cache line, its order of axes kept."""
-    dense = x.is_contiguous()
-    turned = not dense and x.mT.is_contiguous()
-    if x.data_ptr() % _LINE == 0 and (dense or turned):
+def _products(a: Tensor, b: Tensor) -> Tensor:
+    if a.is_cuda:
+        return torch.bmm(a, b)
+    a, b = _on_lines(a), _on_lines(b)
+    out = a.new_empty(a.shape[0], a.shape[1], b.shape[2])
+    if _lines(out):
+        for lane in range(len(out)):
+            torch.mm(a[lane], b[lane], out=out[lane])
+    else:
+        for lane in range(len(out)):
+            out[lane] = torch.mm(a[lane], b[lane])
+    return out
+
+
+def _lines(x: Tensor) -> bool:
+    """Whether every lane begins on a cache line."""
+    return (x.data_ptr() | x.stride(0) * x.itemsize) % _LINE == 0
+
+
+def _on_lines(x: Tensor) -> Tensor:
+    """The same matrices, each dense, its axes in their order, from a cache line on."""
+    turned = x.stride(1) == 1 and x.stride(2) == x.shape[1]
+    if (turned or (x.stride(2) == 1 and x.stride(1) == x.shape[2])) and _lines(x):
         return x
-    if turned:
-        return x.mT.clone(memory_format=torch.contiguous_format).mT
-    return x.clone(memory_format=torch.contiguous_format)
+    lanes, n, m = x.shape
+    size = -(-n * m * x.itemsize // _LINE) * _LINE // x.itemsize
+    room = x.new_empty(lanes, size)[:, : n * m]
+    out = room.view(lanes, m, n).mT if turned else room.view(lanes, n, m)
+    return out.copy_(x)
 
 
 class StackedMLP(torch.nn.Module):
@@ -120,14 +133,21 @@ class StackedMLP(torch.nn.Module):
                 )  # fmt: skip
                 parameter[lane].copy_((2 * drawn - 1) / fan_in**0.5)
 
-    def forward(self, x: Tensor, *, frozen: bool = False) -> Tensor:
-        """Outputs; ``frozen`` leaves the parameters out of the graph, at a third less work."""
-        parameters = [p.detach() if frozen else p for p in self.layers]
-        for place in range(0, len(parameters), 2):
-            x = lane_products(x, parameters[place]).add_(parameters[place + 1])
-            if place + 2 < len(parameters):
+    def forward(self, x: Tensor) -> Tensor:
+        """The outputs."""
+        return self.hidden(x)[-1]
+
+    def hidden(self, x: Tensor) -> list[Tensor]:
+        """The values of every layer, the outputs last."""
+        layers, found = list(self.layers), []
+        for place in range(0, len(layers), 2):
+            x = lane_products(x, layers[place]).add_(layers[place + 1])
+            if place + 2 < len(layers):
                 x = torch.nn.functional.leaky_relu_(x, self.slope) if self.slope else x.relu_()
-        return torch.tanh(x) if self.bound else x
+            elif self.bound:
+                x = torch.tanh(x)
+            found.append(x)
+        return found
 
 
 class StackedAdam:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from sailtheory.policies.gaussian import TanhGaussianPolicy
 from sailtheory.policies.protocol import finite
+from sailtheory.training.control.least import least_value
 from sailtheory.training.control.networks import StackedAdam, StackedMLP
 from sailtheory.training.control.settings import SACSettings
 
@@ -106,13 +107,10 @@ class SAC:
             row.normal_(generator=generator)
         return out
 
-    def values(
-        self, critic: StackedMLP, observations: Tensor, actions: Tensor, *, frozen: bool = False
-    ) -> Tensor:
+    def values(self, critic: StackedMLP, observations: Tensor, actions: Tensor) -> Tensor:
         """Q₁ and Q₂ of each pair: (K, 2, B)."""
         pairs = torch.cat([observations, actions], -1)
-        pairs = pairs.repeat_interleave(2, 0)
-        values: Tensor = critic(pairs, frozen=frozen)
+        values: Tensor = critic(pairs.repeat_interleave(2, 0))
         return values.view(self.runs, 2, -1)
 
     @torch.no_grad()
@@ -136,7 +134,7 @@ class SAC:
         that adds to the actor's loss extends this.
         """
         actions, log_prob = self.actor.draw(batch.observations, noise)
-        least = self.values(self.critic, batch.observations, actions, frozen=True).amin(1)
+        least = least_value(self.critic, batch.observations, actions)
         terms = {
             "actor/entropy": self.temperature * log_prob.mean(-1),
             "actor/value": -least.mean(-1),
