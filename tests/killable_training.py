@@ -31,7 +31,7 @@ def train(folder: Path, steps: int) -> None:
         weights = weights + rng.normal(size=50)
         run.log(step, {"loss": float(weights.sum())})
         if step % 7 == 0:
-            run.log(step, {"eval_return": float(weights.max()), "note": f'"{step}", so'})
+            run.log(step, {"eval/return": float(weights.max()), "note": f'"{step}", so'})
         if step % 5 == 0:
             run.save(step, {"rng": rng.bit_generator.state, "weights": weights})
     run.finish()

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from sailtheory import InputError
+from sailtheory.training.checkpoint import save_state
 from sailtheory.training.config import Watch, plain
 from sailtheory.training.record import read_record
 from sailtheory.training.runs import Run
@@ -106,15 +107,15 @@ def test_what_is_recorded(tmp_path):
     assert record["config"] == CONFIG and record["declared"] == ["sac.rate"]
     assert record["libraries"]["numpy"] == np.__version__ and "sailtheory" in record["libraries"]
     assert record["hardware"]["cores"] == os.cpu_count()
-    run.log(3, {"eval_return": np.float32(0.1), "n": np.int64(4), "why": 'a,"b"\nc'})
+    run.log(3, {"eval/return": np.float32(0.1), "n": np.int64(4), "why": 'a,"b"\nc'})
     run.finish()
     found = read_record(tmp_path)
     assert found.finished and found.method == "pebble" and found.seed == 3
-    assert found.names() == ["loss", "eval_return", "n", "why"]
+    assert found.names() == ["loss", "eval/return", "n", "why"]
     assert found.rows[-1] == (3, "why", 'a,"b"\nc')
     steps, values = found.series("loss")
     assert steps.tolist() == [1, 2] and values.tolist() == [1 / 3, 2 / 3]
-    assert found.series("eval_return")[1].tolist() == [float(np.float32(0.1))]
+    assert found.series("eval/return")[1].tolist() == [float(np.float32(0.1))]
 
 
 @pytest.mark.parametrize(
@@ -135,9 +136,10 @@ def test_a_folder_of_another_run_is_refused(tmp_path, change, words):
 
 
 def test_other_refusals(tmp_path):
-    for declared in ("sac.rat", "sac", "steps"):
+    config = CONFIG | {"feedback": {"maximum": 3}}
+    for declared in ("sac.rat", "sac", "steps", "feedback.maximum"):
         with pytest.raises(InputError, match=f"declared = {declared}: a key .* no budget"):
-            Run.create(tmp_path / "a", CONFIG, declared=[declared])
+            Run.create(tmp_path / "a", config, declared=[declared])
     for bad in ({"seed": float("nan")}, {"seed": {1, 2}}):
         with pytest.raises(InputError, match="plain JSON"):
             Run.create(tmp_path / "a", bad)
@@ -165,6 +167,10 @@ def cut_checkpoint(folder):
     os.truncate(next(folder.glob("checkpoint-*2.npz")), 300)
 
 
+def foreign_checkpoint(folder):
+    save_state(next(folder.glob("checkpoint-*2.npz")), {"weights": 1})
+
+
 def damage_header(folder):
     (folder / "run.json").write_text("{")
 
@@ -179,6 +185,7 @@ def another_schema(folder):
         (damage_metrics, "not the rows that the checkpoint knows"),
         (cut_metrics, "not the rows that the checkpoint knows"),
         (cut_checkpoint, "damaged or not a checkpoint"),
+        (foreign_checkpoint, "the state of a run is expected"),
         (damage_header, "not valid JSON"),
         (another_schema, "schema sailtheory.run/1"),
     ],
@@ -248,3 +255,25 @@ def test_keys_never_read_are_recorded(tmp_path):
     run.finish()
     unread = read_record(tmp_path).unread
     assert set(unread) == {"method", "note", "limit", "resume", "inner.rate", "inner.widths"}
+
+
+def test_tensorboard_shows_what_counts(tmp_path):
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    run = begun(tmp_path, tensorboard=True)
+    run.log(3, {"loss": 99, "note": "text"})
+    run.save(3, {})
+    run = Run.create(tmp_path, CONFIG, resume=True, tensorboard=True)
+    run.load(2)
+    run.log(3, {"loss": 1})
+    run.finish()
+    shown = EventAccumulator(str(tmp_path / "tensorboard")).Reload().Scalars("loss")
+    found = [(event.step, event.value) for event in shown]
+    assert found == [(1, pytest.approx(1 / 3)), (2, pytest.approx(2 / 3)), (3, 1)]
+
+
+def test_without_tensorboard_the_command_is_named(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with pytest.raises(InputError, match=r"pip install 'sailtheory\[rl\]'"):
+        Run.create(tmp_path, CONFIG, tensorboard=True)

@@ -34,11 +34,11 @@ def write_run(
     """A finished run whose final return is about ``level``; returns its record."""
     config = BASE | (change or {})
     run = Run.create(folder, config, declared=declared, read=None if read is None else set(read))
-    rng = np.random.default_rng(config["seed"])
+    rng = np.random.default_rng([config["seed"], round(level)])
     shift = noise * rng.normal()
     for step in evaluations:
         value = (level + shift) * step / evaluations[-1] + noise / 10 * rng.normal()
-        run.log(step, {"eval_return": value, "spent/feedback": spent * step // evaluations[-1]})
+        run.log(step, {"eval/return": value, "spent/feedback": spent * step // evaluations[-1]})
     run.save(evaluations[-1], {})
     if finish:
         run.finish()

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from sailtheory.cli import certificates, curvature, problem, rates, theory
+from sailtheory.cli import certificates, curvature, problem, rates, theory, training
 from sailtheory.errors import InputError
 
 app = typer.Typer(
@@ -28,9 +28,11 @@ for command in (
     certificates.replay,
     rates.rates,
     curvature.curvature,
+    training.compare,
     problem.example,
 ):
     app.command()(command)
+app.add_typer(training.train, name="train")
 
 
 def _version(value: bool) -> None:

@@ -6,6 +6,9 @@ from typing import Annotated
 
 import typer
 
+from sailtheory.cli.common import Json, Seed, integer, real
+from sailtheory.errors import InputError
+
 train = typer.Typer(no_args_is_help=True, help="Train, and hold runs against one another.")
 
 Runs = Annotated[list[str], typer.Argument(help="Folders of runs.")]
@@ -21,3 +24,34 @@ def diff(runs: Runs) -> None:
     found = run_diff([read_record(folder) for folder in runs])
     typer.echo(describe_diff(found))
     raise typer.Exit(1 if found.refused else 0)
+
+
+def compare(
+    runs: Runs,
+    metric: Annotated[str, typer.Option(help="A metric that is better when larger.")] = (
+        "eval/return"
+    ),
+    effect: Annotated[
+        str, typer.Option(help="Cohen's d; says how many runs would be needed to see it.")
+    ] = "0.872",
+    html: Annotated[str | None, typer.Option(help="Write a page to this file.")] = None,
+    json: Json = None,
+    seed: Seed = "0",
+) -> None:
+    """Hold finished runs against one another; the first one named is of the baseline."""
+    from sailtheory.files import write_text
+    from sailtheory.report.comparison import describe
+    from sailtheory.report.comparison_html import page
+    from sailtheory.report.json_file import write
+    from sailtheory.training.compare import compare as run_compare
+    from sailtheory.training.record import read_record
+
+    wanted, number = real("effect", effect), integer("seed", seed)
+    if number < 0:
+        raise InputError("seed", number, "an integer ≥ 0 is expected")
+    found = run_compare([read_record(run) for run in runs], metric, effect=wanted, seed=number)
+    if html is not None:
+        write_text(page(found), html, "html")
+    if json is not None:
+        write(found.as_dict(), json)
+    typer.echo(describe(found), err=json == "-")

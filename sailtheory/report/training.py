@@ -7,9 +7,7 @@ from sailtheory.training.arms import ArmDiff
 
 def describe_diff(found: ArmDiff) -> str:
     """A few lines: the arms, how they differ, and whether they may be compared."""
-    arms = (
-        f"{name}: seeds {', '.join(str(r.seed) for r in runs)}" for name, runs in found.arms.items()
-    )
+    seeds = {arm: ", ".join(str(run.seed) for run in runs) for arm, runs in found.arms.items()}
     sections = (
         ("arms", [f"{arm}: seeds {numbers}" for arm, numbers in seeds.items()]),
         ("declared differences", found.allowed),

@@ -24,7 +24,7 @@ class Difference:
 
     Attributes:
         key: Dotted key of the configuration, or ``spent/...`` for what was used.
-        values: Value by name of the run.
+        values: Value by folder of the run; by arm where the difference is declared.
     """
 
     key: str
@@ -78,16 +78,22 @@ def diff(records: Sequence[Record]) -> ArmDiff:
         raise InputError("runs", len(records), "at least two are expected")
     names = _names(records)
     keys = dict.fromkeys(key for record in records for key in record.config)
-    allowed: list[Difference] = []
+    declared: list[str] = []
     refused: list[Difference] = []
     for key in keys:
         values = [record.config.get(key, ABSENT) for record in records]
         if key in _ALWAYS or len(_distinct(values)) == 1:
             continue
         bound = [v for v, r in zip(values, records, strict=True) if key not in r.declared]
-        found = Difference(key, dict(zip(names, values, strict=True)))
-        (allowed if len(_distinct(bound)) <= 1 else refused).append(found)
-    arms = _arms(records, [difference.key for difference in allowed])
+        if len(_distinct(bound)) <= 1:
+            declared.append(key)
+        else:
+            refused.append(Difference(key, dict(zip(names, values, strict=True))))
+    arms = _arms(records, declared)
+    allowed = [
+        Difference(key, {arm: runs[0].config.get(key, ABSENT) for arm, runs in arms.items()})
+        for key in declared
+    ]
     refused += _spent(records, names) + _repeated(arms)
     return ArmDiff(
         arms, tuple(allowed), tuple(refused), tuple(_same(arms)), tuple(_unread(records)),
@@ -110,17 +116,17 @@ def _few(runs: list[str]) -> str:
 
 def _distinct(values: Iterable[Any]) -> list[str]:
     """Distinct values; 1, 1.0 and true are three."""
-    return list(dict.fromkeys(f"{type(value).__name__} {value!r}" for value in values))
+    return list(dict.fromkeys(map(repr, values)))
 
 
-def _arms(records: Sequence[Record], allowed: list[str]) -> dict[str, tuple[Record, ...]]:
+def _arms(records: Sequence[Record], declared: list[str]) -> dict[str, tuple[Record, ...]]:
     """Runs by method, and by declared keys where runs of one method differ in them."""
     methods: dict[str, list[Record]] = {}
     for record in records:
         methods.setdefault(record.method, []).append(record)
     arms: dict[str, list[Record]] = {}
     for method, runs in methods.items():
-        varying = [k for k in allowed if len(_distinct(r.config.get(k, ABSENT) for r in runs)) > 1]
+        varying = [k for k in declared if len(_distinct(r.config.get(k, ABSENT) for r in runs)) > 1]
         for run in runs:
             settings = ", ".join(f"{k}={run.config.get(k, ABSENT)}" for k in varying)
             arms.setdefault(f"{method} ({settings})" if settings else method, []).append(run)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -88,17 +89,22 @@ def read_record(folder: str | Path) -> Record:
     if not isinstance(config.get("method"), str):
         raise InputError("run", folder, "a configuration with a method is expected")
     done = _read_json(folder / FINISHED) if (folder / FINISHED).exists() else None
-    unread = None if done is None or done.get("unread") is None else tuple(done["unread"])
+    unread = None if done is None else done.get("unread")
+    if not isinstance(unread, list | None):
+        raise InputError("run", folder / FINISHED, "a list of unread keys is expected")
+    rows = _rows(folder / METRICS, done)
     return Record(
-        folder, config, tuple(header["declared"]), unread, done is not None,
-        dict(header.get("libraries", {})), _rows(folder / METRICS),
+        folder, config, tuple(header["declared"]),
+        None if unread is None else tuple(unread), done is not None,
+        header["libraries"], rows,
     )  # fmt: skip
 
 
 def read_header(folder: Path) -> dict[str, Any]:
     """The content of ``run.json``, checked for its shape."""
     header = _read_json(folder / RUN)
-    shape = isinstance(header.get("config"), dict) and isinstance(header.get("declared"), list)
+    kinds = {"config": dict, "declared": list, "libraries": dict}
+    shape = all(isinstance(header.get(key), kind) for key, kind in kinds.items())
     if header.get("schema") != SCHEMA or not shape:
         raise InputError("run", folder / RUN, f"a record of schema {SCHEMA} is expected")
     return header
@@ -116,11 +122,16 @@ def _read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def _rows(path: Path) -> list[tuple[int, str, str]]:
+def _rows(path: Path, done: dict[str, Any] | None) -> list[tuple[int, str, str]]:
     try:
         content = path.read_bytes()
     except OSError as error:
         raise InputError("metrics", path, error.strerror or "it cannot be read") from None
+    if done is not None and (len(content), zlib.crc32(content)) != (
+        done.get("bytes"),
+        done.get("crc"),
+    ):
+        raise InputError("metrics", path, "not the rows with which the run finished")
     if not content.startswith(HEADER):
         raise InputError("metrics", path, "a first line step,name,value is expected")
     if not content.endswith(b"\n"):

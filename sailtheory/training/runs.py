@@ -6,6 +6,7 @@ A run is a folder::
     metrics.csv            step,name,value; one row a value, in the order logged
     checkpoint-STEP.npz    the last two states (layout: sailtheory.training.checkpoint)
     finished.json          present when the run is done
+    tensorboard/           the same numbers for TensorBoard, when asked for
 
 Rows reach the disk with a checkpoint, which remembers how long ``metrics.csv`` then was.
 Going on cuts the file back to that length, so a run killed at any moment and resumed ends
@@ -23,7 +24,7 @@ import re
 import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -31,13 +32,16 @@ from sailtheory.errors import InputError
 from sailtheory.training.checkpoint import Tree, load_state, save_state, sync_folder
 from sailtheory.training.machine import hardware, libraries
 
+if TYPE_CHECKING:  # TensorBoard brings torch
+    from sailtheory.training.tensorboard import Mirror
+
 SCHEMA = "sailtheory.run/1"
 HEADER = b"step,name,value\n"
 RUN, METRICS, FINISHED = "run.json", "metrics.csv", "finished.json"
 BUDGETS = frozenset(
     ("steps", "feedback", "max_feedback", "updates", "tokens", "epochs", "episodes", "prompts")
 )
-"""Last parts of keys in which no method may differ from another, declared or not."""
+"""Parts of dotted keys in which no method may differ from another, declared or not."""
 
 _CHECKPOINT = re.compile(r"checkpoint-(\d+)\.npz")
 _KEPT = 2
@@ -51,12 +55,15 @@ class Run:
         config: The resolved configuration.
     """
 
-    def __init__(self, folder: Path, config: dict[str, Any], read: set[str] | None) -> None:
+    def __init__(
+        self, folder: Path, config: dict[str, Any], read: set[str] | None, tensorboard: bool
+    ) -> None:
         self.folder = folder
         self.config = config
         self._read = read
-        self._rows = io.StringIO()
-        self._writer = csv.writer(self._rows, lineterminator="\n")
+        self._rows: list[tuple[int, str, float | int | str]] = []
+        self._mirror: Mirror | None = None
+        self._tensorboard = tensorboard
         self._end: int | None = None  # bytes of metrics.csv that count; None before load()
         self._crc = 0  # and their checksum
 
@@ -68,6 +75,7 @@ class Run:
         *,
         declared: Iterable[str] = (),
         read: set[str] | None = None,
+        tensorboard: bool = False,
         resume: bool = False,
     ) -> Run:
         """Begin a run, or go on with one.
@@ -80,6 +88,7 @@ class Run:
                 others; never a budget.
             read: The live set of keys that the training has read, such as ``Watch.read``;
                 it is remembered, and :meth:`finish` records the keys never read.
+            tensorboard: Show the metrics to TensorBoard as well, at each checkpoint.
             resume: Go on with what the folder holds; then call :meth:`load`.
 
         Raises:
@@ -91,9 +100,9 @@ class Run:
         plain, keys = _plain(config), sorted(set(declared))
         known = flatten(plain)
         for key in keys:
-            if key not in known or key.rpartition(".")[2] in BUDGETS:
+            if key not in known or not BUDGETS.isdisjoint(key.split(".")):
                 raise InputError("declared", key, "a key of the configuration, no budget")
-        run = cls(folder, plain, read)
+        run = cls(folder, plain, read, tensorboard)
         if (folder / RUN).exists():
             _same(folder, plain, keys)
             if not resume:
@@ -107,7 +116,7 @@ class Run:
         except OSError as error:
             raise InputError("out", folder, error.strerror or "it cannot be made") from None
         _write_json(folder / RUN, record | {"libraries": libraries(), "hardware": hardware()})
-        run._cut(0, 0)
+        run._cut(0, 0, None)
         return run
 
     @property
@@ -137,7 +146,7 @@ class Run:
                 value = value.item()
             if type(value) not in (int, float, str):
                 raise InputError(name, value, "an integer, a float or text is expected")
-            self._writer.writerow((int(step), name, value))
+            self._rows.append((int(step), name, value))
 
     def save(self, step: int, state: Tree) -> None:
         """Write the rows logged so far, then the state. Older states but one go.
@@ -167,12 +176,14 @@ class Run:
         if step is not None and step not in steps:
             raise InputError("step", step, f"one of {steps} is expected, in {self.folder}")
         if not steps:
-            self._cut(0, 0)
+            self._cut(0, 0, -1)
             return None
         step = steps[-1] if step is None else step
         content = load_state(self._checkpoint(step))
+        if not (isinstance(content, dict) and set(content) == {"record", "state"}):
+            raise InputError("checkpoint", self._checkpoint(step), "the state of a run is expected")
         record = content["record"]
-        self._cut(record["bytes"], record["crc"])
+        self._cut(record["bytes"], record["crc"], step)
         for later in steps:
             if later > step:
                 self._checkpoint(later).unlink()
@@ -196,8 +207,11 @@ class Run:
         for old in self.steps()[:-_KEPT]:
             self._checkpoint(old).unlink(missing_ok=True)
 
-    def _cut(self, end: int, crc: int) -> None:
-        """Keep the first ``end`` bytes of the metrics, whose checksum must be ``crc``."""
+    def _cut(self, end: int, crc: int, step: int | None) -> None:
+        """Keep the first ``end`` bytes of the metrics, whose checksum must be ``crc``.
+
+        ``step`` is theirs; None for a new run.
+        """
         path = self.folder / METRICS
         try:
             if end:
@@ -214,15 +228,19 @@ class Run:
                 rest.unlink()
         except OSError as error:
             raise InputError("metrics", path, error.strerror or "it cannot be written") from None
-        self._end, self._crc = end, crc
-        self._rows.seek(0)
-        self._rows.truncate()
+        self._end, self._crc, self._rows = end, crc, []
+        if self._tensorboard:
+            from sailtheory.training.tensorboard import Mirror
+
+            self._mirror = Mirror(self.folder, step)
 
     def _flush(self) -> None:
         """Append the rows in memory, over whatever a failed attempt may have left."""
         if self._end is None:
             raise RuntimeError("load() comes before save() when a run is resumed")
-        content = self._rows.getvalue().encode("utf-8", "backslashreplace")
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows(self._rows)
+        content = text.getvalue().encode("utf-8", "backslashreplace")
         path = self.folder / METRICS
         try:
             with open(path, "r+b") as file:
@@ -234,8 +252,9 @@ class Run:
         except OSError as error:
             raise InputError("metrics", path, error.strerror or "it cannot be written") from None
         self._end, self._crc = self._end + len(content), zlib.crc32(content, self._crc)
-        self._rows.seek(0)
-        self._rows.truncate()
+        if self._mirror is not None:
+            self._mirror.write(self._rows)
+        self._rows = []
 
 
 def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
