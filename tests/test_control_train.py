@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import signal
@@ -48,8 +49,7 @@ def small(task="cheetah-run", method="pebble", **more):
 
 def files(folder):
     """Metrics and members of the last checkpoint, as bytes."""
-    last = Run(folder, {}, None).steps()[-1]
-    with zipfile.ZipFile(folder / f"checkpoint-{last:012d}.npz") as archive:
+    with zipfile.ZipFile(max(folder.glob("checkpoint-*.npz"))) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
     return {"metrics": (folder / "metrics.csv").read_bytes()} | members
 
@@ -85,6 +85,11 @@ def test_both_methods_train(tmp_path, task, method):
     losses = {"loss/critic", "loss/actor/entropy", "loss/actor/value", "loss/temperature"}
     asked = {"spent/queries", "reward/labels", "reward/loss", "reward/fit", "reward/accuracy"}
     assert losses <= names and (asked <= names) == (method == "pebble")
+    unread = set(json.loads((folders[0] / "finished.json").read_text())["unread"])
+    asking = {key for key in record.config if key.partition(".")[0] in ("feedback", "teacher")}
+    assert unread == (set() if method == "pebble" else unread) and len(asking) == 12
+    assert (asking | {"reward.rate", "entropy_steps"} <= unread) == (method == "sac")
+    assert not {"sac.discount", "steps", "device", "log_every"} & unread
     if method == "pebble":
         steps, queries = record.series("spent/queries")
         assert steps.tolist() == [100, 150, 200, 250] and queries.tolist() == [5, 10, 15, 18]

@@ -29,6 +29,9 @@ def control(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with what is there.")] = False,
     device: Annotated[str, typer.Option(help="Where the networks live: cpu or cuda.")] = "cpu",
     threads: Annotated[str, typer.Option(help="Environments stepped at once.")] = "1",
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Show the metrics to TensorBoard as well.")
+    ] = False,
 ) -> None:
     """Train SAC or PEBBLE on a control task, several seeds together.
 
@@ -52,7 +55,10 @@ def control(
     if count < 1:
         raise InputError("threads", count, "an integer ≥ 1 is expected")
     with Live(settings.steps, len(numbers), sys.stdout) as live:
-        folders = train(settings, numbers, out, resume=resume, threads=count, progress=live)
+        folders = train(
+            settings, numbers, out, resume=resume, threads=count, tensorboard=tensorboard,
+            progress=live,
+        )  # fmt: skip
     typer.echo(f"done: {', '.join(map(str, folders))}")
 
 

@@ -30,7 +30,8 @@ class Lane:
     """One run, but for its actor and critic, which lie in a stack with the others'.
 
     Args:
-        settings: Of the run.
+        settings: Of the run, but for its seed.
+        seed: Of everything random in it.
         learns_reward: Whether it asks a teacher.
         device: Where its reward networks live.
 
@@ -39,8 +40,8 @@ class Lane:
         torch_generator: Of its networks and their noise; the agent keeps its state.
     """
 
-    def __init__(self, settings: Settings, learns_reward: bool, device: str) -> None:
-        self.settings, seed = settings, settings.seed
+    def __init__(self, settings: Settings, seed: int, learns_reward: bool, device: str) -> None:
+        self.settings, self.seed = settings, seed
         self.episodes = Episodes(make_task(settings.task), generator_of(seed, 0))
         self.rng = generator_of(seed, 1)
         draws = np.random.SeedSequence([seed, 2]).generate_state(1, np.uint64)
@@ -48,9 +49,10 @@ class Lane:
         observations, actions = self.episodes.sizes
         capacity = settings.capacity or settings.steps
         self.buffer = ReplayBuffer(observations, actions, min(capacity, settings.steps))
-        self.entropy = StateEntropy(settings.entropy_neighbours)
         self.model: RewardModel | None = None
+        self.entropy: StateEntropy | None = None
         if learns_reward:
+            self.entropy = StateEntropy(settings.entropy_neighbours)
             self.model = RewardModel(
                 self.buffer.pairs, settings.reward, self.torch_generator, self.rng, device
             )
@@ -123,10 +125,10 @@ class Lane:
 
         The pairs are drawn from a generator of their own, so measuring changes nothing.
         """
-        asked = self.settings.feedback
         if self.model is None or not self.model.labels:
             return {}
-        rng = generator_of(self.settings.seed, 3, step)
+        asked = self.settings.feedback
+        rng = generator_of(self.seed, 3, step)
         draw = (rng, _PAIRS, asked.segment, asked.recent)
         first, second = self.buffer.segments(*draw), self.buffer.segments(*draw)
         chance = self.model.probabilities(first.pairs, second.pairs).mean(0)
@@ -142,7 +144,7 @@ class Lane:
             "episodes": self.episodes.state(),
             "rng": self.rng.bit_generator.state,
             "buffer": self.buffer.state(),
-            "entropy": self.entropy.state(),
+            "entropy": None if self.entropy is None else self.entropy.state(),
             "model": None if self.model is None else self.model.state(),
             "counts": [self.asked, self._length],
             "episode": [self._return, self._success],
@@ -153,7 +155,8 @@ class Lane:
         """Go back to a state; the environment is restored by the vector that steps it."""
         self.rng.bit_generator.state = tree["rng"]
         self.buffer.restore(tree["buffer"])
-        self.entropy.restore(tree["entropy"])
+        if self.entropy is not None:
+            self.entropy.restore(tree["entropy"])
         if self.model is not None:
             self.model.restore(tree["model"])
         self.asked, self._length = tree["counts"]

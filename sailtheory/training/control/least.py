@@ -42,7 +42,7 @@ class _LeastValue(torch.autograd.Function):
         return least
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[None, None, Tensor]:
         which, *hidden = ctx.saved_tensors
         weights = [w.detach() for w in ctx.critic.layers[::2]]

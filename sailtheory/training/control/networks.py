@@ -5,7 +5,7 @@ numbers must not depend, to the last bit, on how many lanes lie beside it. Eleme
 operations do not; matrix products do: ``torch.bmm`` takes another kernel for one lane
 than for several, and even ``torch.mm`` sums in another order when a row of another lane
 length shifts its memory off a cache line. So each lane is a product of its own, on
-memory that begins on a cache line. That costs nothing measurable against ``torch.bmm``
+memory that begins on a cache line: a few percent slower than ``torch.bmm`` over 16 lanes
 (benchmarks/control.py). On a GPU ``torch.bmm`` is used, and equality is not promised.
 """
 

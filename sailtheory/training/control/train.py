@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from sailtheory.errors import InputError
-from sailtheory.training.config import plain
+from sailtheory.training.config import Watch, plain
 from sailtheory.training.control.evaluate import evaluate
 from sailtheory.training.control.lane import Lane, generator_of
 from sailtheory.training.control.methods import method_named
@@ -31,7 +31,7 @@ class Trainer:
     """K runs in lockstep. Everything random in a run comes from its own seed.
 
     Args:
-        settings: Of all runs; its seed is replaced.
+        settings: Of all runs, but for the seed.
         seeds: One a run, all different.
         threads: How many environments step at once; changes no number.
 
@@ -42,11 +42,8 @@ class Trainer:
     def __init__(self, settings: Settings, seeds: Sequence[int], threads: int = 1) -> None:
         self.settings, self.seeds, self.step = settings, list(seeds), 0
         self.method = method_named(settings.method)
-        _check(settings, self.seeds, self.method.learns_reward)
         device = settings.device
-        self.lanes = [
-            Lane(replace(settings, seed=seed), self.method.learns_reward, device) for seed in seeds
-        ]
+        self.lanes = [Lane(settings, seed, self.method.learns_reward, device) for seed in seeds]
         observations, actions = self.lanes[0].episodes.sizes
         self.agent = self.method.agent(
             observations, actions, settings.sac,
@@ -122,6 +119,7 @@ class Trainer:
         for lane, rows in zip(self.lanes, self._rows, strict=True):
             lane.buffer.sample(lane.rng, rows)
             if entropy:
+                assert lane.entropy is not None
                 states = np.ascontiguousarray(rows[:, : self.agent.widths[0]])
                 rows[:, -2] = lane.entropy.rewards(states, lane.buffer.states())
         batch = torch.tensor(self._rows, device=self.settings.device)
@@ -167,16 +165,18 @@ def train(
     *,
     resume: bool = False,
     threads: int = 1,
+    tensorboard: bool = False,
     progress: Progress | None = None,
 ) -> list[Path]:
     """Train runs together, each with its record in ``out/seed-SEED``.
 
     Args:
-        settings: Of all runs; its seed is replaced.
+        settings: Of all runs, but for the seed.
         seeds: One a run.
         out: Folder of the folders.
         resume: Go on with the runs that are there; those that are done stay as they are.
         threads: How many environments step at once; changes no number.
+        tensorboard: Show the metrics to TensorBoard as well.
         progress: Told what is measured.
 
     Returns:
@@ -190,15 +190,22 @@ def train(
     _check(settings, seeds, method.learns_reward)
     make_task(settings.task).close()  # so that a bad task leaves no folder behind
     folders = [Path(out) / f"seed-{seed}" for seed in seeds]
+    watch = Watch(settings)  # so that the record tells which keys the training never read
+    watch.read.add("seed")
     runs = {
         seed: Run.create(
-            folder, plain(replace(settings, seed=seed)), declared=method.declared, resume=resume
+            folder,
+            plain(replace(settings, seed=seed)),
+            declared=method.declared,
+            read=watch.read,
+            tensorboard=tensorboard,
+            resume=resume,
         )
         for seed, folder in zip(seeds, folders, strict=True)
     }
     runs = {seed: run for seed, run in runs.items() if not run.finished}
     if runs:
-        _run(Trainer(settings, list(runs), threads), runs, progress)
+        _run(Trainer(watch.view, list(runs), threads), runs, progress)
     return folders
 
 
