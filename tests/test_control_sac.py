@@ -162,7 +162,7 @@ def test_losses_by_hand_for_constant_networks():
     y = batch.rewards[0].numpy() + 0.5 * going * (2.0 - alpha * log_prob(noise[0, 0].numpy()))
     assert np.allclose(agent.critic_target(batch, noise[0])[0], y, rtol=1e-12, atol=0)
     wanted = 0.5 * ((1 - y) ** 2 + (3 - y) ** 2).mean()
-    assert abs(float(found["critic"]) - wanted) < 1e-12 * wanted
+    assert abs(found["critic"].item() - wanted) < 1e-12 * wanted
     entropy = -log_prob(noise[1, 0].numpy()).mean()
     assert abs(float(found["actor/entropy"]) + alpha * entropy) < 1e-13
     assert abs(float(found["actor/value"]) + 1.0) < 1e-15  # the smaller of 1 and 3
@@ -247,6 +247,20 @@ def test_a_drawn_critic_is_new_and_forgets_its_moments():
     assert torch.equal(agent.critic.flat[2:], agent.target.flat[2:])
     assert agent.critic_adam.state(1)["steps"] == 0 and agent.critic_adam.state(0)["steps"] == 1
     assert not agent.critic_adam.state(1)["first"].any()
+
+
+def test_a_lane_is_bitwise_the_product_of_its_own():
+    """Sizes of which lanes do not begin on cache lines; torch.mm differs there by itself."""
+    for n, k, m in [(10, 17, 1), (7, 30, 1), (2, 43, 1), (1, 17, 5), (7, 17, 23), (256, 30, 1)]:
+        a = torch.randn(5, n, k, generator=generator(n))
+        b = torch.randn(5, k, m, generator=generator(m))
+        turned = torch.randn(5, m, k, generator=generator(k)).mT
+        wide = torch.randn(5, n, k + 3, generator=generator(9))[..., 1 : k + 1]
+        for x, y in [(a, b), (a, turned), (wide, b), (turned.mT, a.mT)]:
+            together = lane_products(x, y)
+            for lane in range(5):
+                alone = lane_products(x[lane : lane + 1].clone(), y[lane : lane + 1].clone())
+                assert torch.equal(together[lane], alone[0]), (n, k, m, lane)
 
 
 def test_lane_products_differentiate_twice():
