@@ -28,7 +28,7 @@ pytest.importorskip("metaworld", reason="the extra rl is not installed")
 
 SMALL = assignments(
     "steps=220 random_steps=60 entropy_steps=40 reset_updates=5 evaluate_every=110"
-    " evaluation_episodes=1 checkpoint_every=100 log_every=50 sac.width=16 sac.batch=16"
+    " evaluation_episodes=1 checkpoint_every=80 log_every=50 sac.width=16 sac.batch=16"
     " reward.width=16 reward.epochs=3 feedback.every=50 feedback.segment=10"
     " feedback.queries=5 feedback.maximum=18".split()
 )
@@ -129,11 +129,11 @@ def test_runs_killed_anywhere_end_as_if_left_alone(tmp_path, left_alone):
     for owner, name, times in [
         (training, "_save", 1),  # before there is any state
         (Run, "save", 2),  # the first run has a state, the second has none
-        (Trainer, "advance", 83),  # mid-episode, while exploring
+        (Trainer, "advance", 83),  # mid-episode, while exploring by entropy
         (lane.RewardModel, "fit", 2),  # in a session with the teacher, asked but not fitted
         (training, "evaluate", 1),  # an evaluation is due
-        (Trainer, "advance", 42),  # after the first state past exploring
-        (training.Vector, "step", 200),  # within an evaluation: 50 steps, then its own
+        (Trainer, "advance", 42),  # again, past the first session
+        (training.Vector, "step", 200),  # within an evaluation: 30 steps, then its own
         (os, "replace", 2),  # a state is written but not yet in its place
         (lane.ReplayBuffer, "relabel", 3),  # the rewards are fitted, the buffer is old
         (Run, "save", 4),  # the last state of one run but not of the other

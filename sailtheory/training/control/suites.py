@@ -65,7 +65,6 @@ class DoorOpen(gymnasium.Env[np.ndarray, np.ndarray]):
         self._env._freeze_rand_vec, self._env.seeded_rand_vec = False, True
         self._env._set_task_called, self._env._partially_observable = True, False
         self.model, self.data = self._env.model, self._env.data
-        self._pristine = self.model.body_pos.copy(), self.model.site_pos.copy()
         width = int(np.prod(self._env.observation_space.shape or ()))
         self.observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (width,), np.float32)
         self.action_space = gymnasium.spaces.Box(-1, 1, (4,), np.float32)
@@ -74,15 +73,9 @@ class DoorOpen(gymnasium.Env[np.ndarray, np.ndarray]):
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
         """Begin an episode; with a seed, it depends on nothing else."""
-        import mujoco
-
         super().reset(seed=seed)
         if seed is not None:
             self._env.seed(seed)
-        # Meta-World moves the hand while the last episode's door still stands there.
-        self.model.body_pos[:], self.model.site_pos[:] = self._pristine
-        mujoco.mj_resetData(self.model, self.data)
-        self._env._did_see_sim_exception = False
         observation, info = self._env.reset()
         return observation.astype(np.float32), info
 
