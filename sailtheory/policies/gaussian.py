@@ -84,10 +84,31 @@ class TanhGaussianPolicy(GaussianPolicy):
             raise InputError("responses", float(responses.abs().max()), "actions in (−1, 1)")
         edge = 1 - max(_INSIDE, float(torch.finfo(responses.dtype).eps))
         u = torch.atanh(responses.clamp(-edge, edge))
-        size = u.abs()
-        shrink = 2 * (math.log(2) - size - torch.log1p(torch.exp(-2 * size)))
-        return super().log_prob(prompts, u) - shrink.sum(-1)
+        return super().log_prob(prompts, u) - _log_slope(u).sum(-1)
+
+    def draw(self, prompts: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """Actions tanh(μ + σ noise), differentiable in θ, and their log-densities.
+
+        The density is taken at u = μ + σ noise, so saturated actions lose nothing.
+
+        Args:
+            prompts: (..., n, k).
+            noise: Standard normal, (..., n, a).
+
+        Returns:
+            Actions (..., n, a) and log π (..., n).
+        """
+        mean, log_std = self(prompts)
+        u = mean + log_std.exp() * noise
+        each: Tensor = -0.5 * (noise * noise + math.log(2 * math.pi)) - log_std - _log_slope(u)
+        return torch.tanh(u), each.sum(-1)
 
     def sample(self, prompts: Tensor, generator: torch.Generator) -> Tensor:
         """Actions, (n, a)."""
         return torch.tanh(super().sample(prompts, generator))
+
+
+def _log_slope(u: Tensor) -> Tensor:
+    """log(1 − tanh²u), each entry."""
+    size = u.abs()
+    return 2 * (math.log(2) - size - torch.log1p(torch.exp(-2 * size)))

@@ -1,0 +1,155 @@
+"""A replay buffer whose rewards can be recomputed, and whose segments can be compared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from sailtheory.errors import InputError
+
+Tree = dict[str, Any]
+
+
+class Segments(NamedTuple):
+    """Parts of trajectories: pairs (n, L, o + a) of state and action, true rewards (n, L)."""
+
+    pairs: np.ndarray
+    rewards: np.ndarray
+
+
+class ReplayBuffer:
+    """The last ``capacity`` transitions of one environment, in the order they happened.
+
+    A transition is one row: state, action, successor, reward, and 1 − terminated, so a
+    minibatch is one gather.
+
+    Args:
+        observations: Width o.
+        actions: Width a.
+        capacity: Number of transitions kept.
+
+    Attributes:
+        size: Transitions held.
+    """
+
+    def __init__(self, observations: int, actions: int, capacity: int) -> None:
+        self.widths = (observations, actions)
+        self._rows = np.zeros((capacity, 2 * observations + actions + 2), np.float32)
+        self._true = np.zeros(capacity, np.float64)
+        self._ends = np.zeros(capacity, bool)  # the last step of an episode
+        self._count = 0  # transitions ever added
+
+    @property
+    def size(self) -> int:
+        """Transitions held."""
+        return min(self._count, len(self._rows))
+
+    @property
+    def pairs(self) -> int:
+        """Width o + a of a state and its action."""
+        return sum(self.widths)
+
+    def add(
+        self, observation: np.ndarray, action: np.ndarray, following: np.ndarray,
+        reward: float, true_reward: float, terminated: bool, truncated: bool,
+    ) -> None:  # fmt: skip
+        """Take in one transition.
+
+        Args:
+            observation: State, (o,).
+            action: (a,).
+            following: Its successor, (o,).
+            reward: What is learned from.
+            true_reward: What teachers judge by.
+            terminated: Whether the successor has no future.
+            truncated: Whether the episode ended all the same.
+
+        Raises:
+            InputError: A reward that is not finite.
+        """
+        if not (np.isfinite(reward) and np.isfinite(true_reward)):
+            raise InputError("reward", (reward, true_reward), "finite numbers are expected")
+        place = self._count % len(self._rows)
+        o, pairs = self.widths[0], self.pairs
+        row = self._rows[place]
+        row[:o], row[o:pairs], row[pairs : pairs + o] = observation, action, following
+        row[-2], row[-1] = reward, not terminated
+        self._true[place], self._ends[place] = true_reward, terminated or truncated
+        self._count += 1
+
+    def sample(self, rng: np.random.Generator, out: np.ndarray) -> None:
+        """Fill ``out`` (B, 2o + a + 2) with transitions drawn uniformly, with repetition."""
+        places = rng.integers(self.size, size=len(out))
+        np.take(self._rows, places, axis=0, out=out, mode="clip")
+
+    def states(self) -> np.ndarray:
+        """All states held, (size, o)."""
+        return self._rows[: self.size, : self.widths[0]]
+
+    def relabel(self, reward: Callable[[np.ndarray], np.ndarray], chunk: int = 4096) -> None:
+        """Recompute every reward in place from state and action.
+
+        Args:
+            reward: (n, o + a) to (n,).
+            chunk: Rows at a time.
+
+        Raises:
+            InputError: A reward that is not finite; the earlier ones are replaced by then.
+        """
+        for start in range(0, self.size, chunk):
+            rows = self._rows[start : min(start + chunk, self.size)]
+            values = reward(rows[:, : self.pairs])
+            if not np.isfinite(values).all():
+                raise InputError("reward", "not finite", "a reward model of finite values")
+            rows[:, -2] = values
+
+    def rewards(self) -> tuple[np.ndarray, np.ndarray]:
+        """Rewards learned from and true ones, oldest first, each (size,)."""
+        order = self._order()
+        return self._rows[order, -2], self._true[order]
+
+    def segments(self, rng: np.random.Generator, count: int, length: int, recent: int) -> Segments:
+        """Segments within one episode each, drawn uniformly, with repetition.
+
+        Args:
+            rng: Source of the draws.
+            count: Number of segments n.
+            length: Steps L of each.
+            recent: They come from the last so many transitions.
+
+        Raises:
+            InputError: No segment of this length lies there.
+        """
+        order = self._order()[-recent:]
+        # Ends before each position: a segment may end an episode but not reach over it.
+        before = np.concatenate([[0], np.cumsum(self._ends[order])])
+        starts = np.arange(max(len(order) - length + 1, 0))
+        starts = starts[before[starts + length - 1] == before[starts]]
+        if not len(starts):
+            raise InputError("segment", length, f"a segment within the {len(order)} steps held")
+        chosen = rng.choice(starts, size=count)
+        places = order[chosen[:, None] + np.arange(length)]
+        return Segments(self._rows[places][..., : self.pairs], self._true[places])
+
+    def _order(self) -> np.ndarray:
+        """Places of the transitions, oldest first."""
+        first = self._count if self._count > len(self._rows) else 0
+        return (first + np.arange(self.size)) % len(self._rows)
+
+    def state(self) -> Tree:
+        """Everything held."""
+        held = slice(self.size)
+        return {
+            "rows": self._rows[held].copy(),
+            "true": self._true[held].copy(),
+            "ends": self._ends[held].copy(),
+            "count": self._count,
+        }
+
+    def restore(self, tree: Tree) -> None:
+        """Go back to a state."""
+        size = len(tree["rows"])
+        self._rows[:size], self._true[:size] = tree["rows"], tree["true"]
+        self._ends[:size], self._count = tree["ends"], tree["count"]

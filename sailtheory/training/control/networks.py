@@ -1,0 +1,209 @@
+"""Networks of many runs in one tensor, each as if it were alone.
+
+A stack holds L networks of one shape, its lanes, on a leading axis. On the CPU a lane's
+numbers must not depend, to the last bit, on how many lanes lie beside it. Elementwise
+operations do not; matrix products do: ``torch.bmm`` takes another kernel for one lane
+than for several, and even ``torch.mm`` sums in another order when a row of another lane
+length shifts its memory off a cache line. So each lane is a product of its own, on
+memory that begins on a cache line: a few percent slower than ``torch.bmm`` over 16 lanes
+(benchmarks/control.py). On a GPU ``torch.bmm`` is used, and equality is not promised.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim.adam import adam
+
+Tree = dict[str, Any]
+
+_LINE = 64  # bytes
+
+
+def lane_products(a: Tensor, b: Tensor) -> Tensor:
+    """a[l] @ b[l] of each lane: (L, n, k), (L, k, m) to (L, n, m), differentiable twice."""
+    if not torch.is_grad_enabled():
+        return _products(a, b)
+    product: Tensor = _LaneProducts.apply(a, b)  # type: ignore[no-untyped-call]
+    return product
+
+
+class _LaneProducts(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, a: Tensor, b: Tensor) -> Tensor:
+        ctx.save_for_backward(a, b)
+        return _products(a, b)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        a, b = ctx.saved_tensors
+        first, second = ctx.needs_input_grad
+        return (
+            lane_products(grad, b.mT) if first else None,
+            lane_products(a.mT, grad) if second else None,
+        )
+
+
+def _products(a: Tensor, b: Tensor) -> Tensor:
+    if a.is_cuda:
+        return torch.bmm(a, b)
+    a, b = _on_lines(a), _on_lines(b)
+    out = a.new_empty(a.shape[0], a.shape[1], b.shape[2])
+    if _lines(out):
+        for lane in range(len(out)):
+            torch.mm(a[lane], b[lane], out=out[lane])
+    else:
+        for lane in range(len(out)):
+            out[lane] = torch.mm(a[lane], b[lane])
+    return out
+
+
+def _lines(x: Tensor) -> bool:
+    """Whether every lane begins on a cache line."""
+    return (x.data_ptr() | x.stride(0) * x.itemsize) % _LINE == 0
+
+
+def _on_lines(x: Tensor) -> Tensor:
+    """The same matrices, each dense, its axes in their order, from a cache line on."""
+    turned = x.stride(1) == 1 and x.stride(2) == x.shape[1]
+    if (turned or (x.stride(2) == 1 and x.stride(1) == x.shape[2])) and _lines(x):
+        return x
+    lanes, n, m = x.shape
+    size = -(-n * m * x.itemsize // _LINE) * _LINE // x.itemsize
+    room = x.new_empty(lanes, size)[:, : n * m]
+    out = room.view(lanes, m, n).mT if turned else room.view(lanes, n, m)
+    return out.copy_(x)
+
+
+class StackedMLP(torch.nn.Module):
+    """L multilayer perceptrons: (L, n, widths[0]) to (L, n, widths[-1]).
+
+    All parameters are views of one tensor ``flat`` of shape (L, size), so that an
+    optimiser, an average or a copy is one operation. Drawn as ``torch.nn.Linear`` draws:
+    uniform within ±1/√fan-in, lane by lane from the lane's generator.
+
+    Args:
+        widths: Input, hidden and output widths.
+        generators: One a lane; a generator that occurs twice draws both in order.
+        slope: Of the activation below zero: 0 is ReLU.
+        bound: Whether the output is squashed by tanh.
+        device: Where the parameters live.
+        dtype: Of the parameters.
+    """
+
+    def __init__(
+        self,
+        widths: Sequence[int],
+        generators: Sequence[torch.Generator],
+        *,
+        slope: float = 0.0,
+        bound: bool = False,
+        device: str | torch.device = "cpu",
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        super().__init__()
+        self.widths, self.slope, self.bound = tuple(widths), slope, bound
+        shapes = []
+        for n, m in itertools.pairwise(widths):
+            shapes += [(n, m), (1, m)]
+        line = _LINE // 4
+        sizes = [-(-n * m // line) * line for n, m in shapes]
+        self.flat = torch.zeros(len(generators), sum(sizes), device=device, dtype=dtype)
+        parameters, place = [], 0
+        for (n, m), size in zip(shapes, sizes, strict=True):
+            view = self.flat[:, place : place + n * m].view(-1, n, m)
+            parameters.append(torch.nn.Parameter(view))
+            place += size
+        self.layers = torch.nn.ParameterList(parameters)
+        for lane, generator in enumerate(generators):
+            self.draw(lane, generator)
+
+    @torch.no_grad()
+    def draw(self, lane: int, generator: torch.Generator) -> None:
+        """Draw the parameters of one lane anew."""
+        for place, fan_in in enumerate(self.widths[:-1]):
+            for parameter in self.layers[2 * place : 2 * place + 2]:
+                drawn = torch.rand(
+                    parameter.shape[1:], generator=generator, dtype=self.flat.dtype,
+                    device=generator.device,
+                )  # fmt: skip
+                parameter[lane].copy_((2 * drawn - 1) / fan_in**0.5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The outputs."""
+        return self.hidden(x)[-1]
+
+    def hidden(self, x: Tensor) -> list[Tensor]:
+        """The values of every layer, the outputs last."""
+        layers, found = list(self.layers), []
+        for place in range(0, len(layers), 2):
+            x = lane_products(x, layers[place]).add_(layers[place + 1])
+            if place + 2 < len(layers):
+                x = torch.nn.functional.leaky_relu_(x, self.slope) if self.slope else x.relu_()
+            elif self.bound:
+                x = torch.tanh(x)
+            found.append(x)
+        return found
+
+
+class StackedAdam:
+    """Adam over the rows of a stack: each run has its own moments and step count.
+
+    Uses torch's fused kernel row by row, several times faster than the same formula over
+    (R, size) tensors that no longer fit the cache.
+
+    Args:
+        flat: (L, size), or with another leading axis that is a multiple of the runs, a
+            run's rows lying together.
+        parameters: The leaves of the graph; each is a view of ``flat``.
+        rate: Learning rate > 0.
+        rows: Runs R.
+    """
+
+    def __init__(
+        self, flat: Tensor, parameters: Sequence[torch.nn.Parameter], rate: float, rows: int
+    ) -> None:
+        self.flat, self.parameters, self.rate = flat, list(parameters), rate
+        self.gradient = torch.zeros_like(flat)
+        self.first = torch.zeros_like(flat.view(rows, -1))
+        self.second = torch.zeros_like(self.first)
+        self.steps = [torch.zeros((), device=flat.device) for _ in range(rows)]
+
+    def step(self, loss: Tensor) -> None:
+        """One step down a loss: (R,), of which each entry depends on its own run alone."""
+        gradients = torch.autograd.grad(loss.sum(), self.parameters)
+        with torch.no_grad():
+            for parameter, gradient in zip(self.parameters, gradients, strict=True):
+                place = parameter.storage_offset()
+                size = parameter[0].numel()
+                self.gradient[:, place : place + size].copy_(gradient.flatten(1))
+            rows = self.first.shape
+            adam(
+                list(self.flat.view(rows)), list(self.gradient.view(rows)),
+                list(self.first), list(self.second), [], self.steps,
+                fused=True, amsgrad=False, beta1=0.9, beta2=0.999, lr=self.rate,
+                weight_decay=0.0, eps=1e-8, maximize=False,
+            )  # fmt: skip
+
+    def reset(self, row: int) -> None:
+        """Forget the moments of one run."""
+        for part in (self.first[row], self.second[row], self.steps[row]):
+            part.zero_()
+
+    def state(self, row: int) -> Tree:
+        """Moments and step count of one run."""
+        return {
+            "first": self.first[row].clone(),
+            "second": self.second[row].clone(),
+            "steps": int(self.steps[row]),
+        }
+
+    def restore(self, row: int, tree: Tree) -> None:
+        """Go back to a state."""
+        self.first[row].copy_(tree["first"])
+        self.second[row].copy_(tree["second"])
+        self.steps[row].fill_(tree["steps"])
