@@ -13,6 +13,7 @@ pytest.importorskip("transformers")
 
 import llm_enumeration as tiny
 from llm_enumeration import BETA, gradient, relative_error
+
 from sailtheory import InputError
 from sailtheory.training.llm import divergence, losses
 from sailtheory.training.llm.generate import Completions, sample
