@@ -33,7 +33,7 @@ class Settings(TrainingArguments):
 
     learning_rate: float = 1e-6
     logging_steps: float = 10
-    remove_unused_columns: bool | None = False
+    remove_unused_columns: bool = False
     method: str = "sail-dpr"
     beta: float = 0.1
     r: float | None = None
@@ -126,7 +126,7 @@ class SAILConfig(Settings):
             if not isinstance(value, int | float) or not 0 < value < math.inf:
                 raise InputError(name, value, "a finite number > 0 is expected")
         self._fill_shares()
-        super().__post_init__()
+        super().__post_init__()  # type: ignore[no-untyped-call]
 
     def _fill_shares(self) -> None:
         own = OWN_SHARE.get(self.method)

@@ -23,7 +23,7 @@ DECLARED = (
 """Keys in which methods may differ; budgets, model, data and optimiser are not among them."""
 
 
-class Recorder(TrainerCallback):  # type: ignore[misc]
+class Recorder(TrainerCallback):
     """Writes ``output_dir/record``, a folder that ``read_record`` and ``compare`` understand.
 
     Rows are means over the prompts of one update; they reach the disk with a checkpoint and
@@ -49,7 +49,10 @@ class Recorder(TrainerCallback):  # type: ignore[misc]
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """One row a metric."""
-        means = {name: sum(v) / len(v) for name, v in self._trainer.means.items()}
+        means = {}
+        for name, parts in self._trainer.means.items():
+            totals, counts = zip(*parts, strict=True)
+            means[name] = sum(totals) / sum(counts)
         self._trainer.means.clear()
         means = self._over_processes(means)
         for name, value in means.items():

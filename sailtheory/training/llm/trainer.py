@@ -48,6 +48,12 @@ class SAILTrainer(Trainer):
     """
 
     args: SAILConfig
+    train_dataset: list[Item]
+    model: Any
+    processing_class: Any
+    # The loss is a mean over all prompts of an update, whatever batches they come in, so
+    # that 1 × 8 is 8 × 1 and an incomplete last batch counts for what it holds.
+    loss_is_scaled_for_ga = True
 
     def __init__(
         self,
@@ -77,16 +83,16 @@ class SAILTrainer(Trainer):
                 AutoModelForCausalLM, "model", model, **(args.model_init_kwargs or {})
             )
         tokenizer = processing_class or models.load_tokenizer(model.config._name_or_path)
-        self.end = models.end_ids(model, tokenizer)
+        self.end_ids = models.end_ids(model, tokenizer)
         # Padding is masked wherever it stands, so a tokenizer without a pad token will do.
-        self.pad = self.end[0] if tokenizer.pad_token_id is None else tokenizer.pad_token_id
+        self.pad = self.end_ids[0] if tokenizer.pad_token_id is None else tokenizer.pad_token_id
         self.weights = args.weights
         self.rewards = _rewards(reward_funcs, reward_processing_classes, self.weights.g > 0)
         self.reward_weights = args.reward_weights or [1.0] * len(self.rewards)
         if len(self.reward_weights) != len(self.rewards):
             raise InputError("reward_weights", len(self.reward_weights), f"{len(self.rewards)}")
         limits = Limits(_context(model, args), args.max_new_tokens, args.long_prompts)
-        rows = prepare(train_dataset, tokenizer, self.end, limits)
+        rows = prepare(train_dataset, tokenizer, self.end_ids, limits)
         if ref_model is None and args.tune != "lora":
             ref_model = models.reference_of(model)
         elif ref_model is not None:
@@ -94,7 +100,7 @@ class SAILTrainer(Trainer):
         model = models.tune(model, args.tune, peft_config)
         if args.disable_dropout:
             models.without_dropout(model)
-        self.means: dict[str, list[float]] = defaultdict(list)
+        self.means: dict[str, list[tuple[float, int]]] = defaultdict(list)
         self.tokens_drawn = 0
         self.offline = _offline(args.method, self.weights)
         for name in self.offline:
@@ -106,9 +112,6 @@ class SAILTrainer(Trainer):
             model=model, args=args, data_collator=collate, train_dataset=rows,
             processing_class=tokenizer, callbacks=callbacks, optimizers=optimizers,
         )  # fmt: skip
-        # The loss is a mean over prompts, not over tokens: transformers then divides it by
-        # the number of accumulated batches, so that 1 × 8 is 8 × 1.
-        self.model_accepts_loss_kwargs = False
         self.ref_model = None if ref_model is None else ref_model.to(args.device)
         self.recorder = Recorder(self)
         self.add_callback(self.recorder)
@@ -119,7 +122,10 @@ class SAILTrainer(Trainer):
         self, model: Any, inputs: Any, return_outputs: bool = False,
         num_items_in_batch: Any = None,
     ) -> Any:  # fmt: skip
-        """The loss of a batch. Anything not finite stops the run, with the batch on disk."""
+        """The loss of a batch: its share of the mean over the update's prompts.
+
+        Anything not finite stops the run, with the batch on disk.
+        """
         drawn = Drawn(inputs["items"])
         try:
             drawn = self.draw(model, drawn.items)
@@ -133,7 +139,18 @@ class SAILTrainer(Trainer):
             raise
         for name, term in terms.items():
             self._note(f"loss/{name}", term)
+        if num_items_in_batch is not None:  # processes average their gradients afterwards
+            share = len(drawn.items) * self.accelerator.num_processes / int(num_items_in_batch)
+            loss = loss * share
         return (loss, None) if return_outputs else loss
+
+    def get_batch_samples(self, *args: Any, **kwargs: Any) -> tuple[list[Any], Any]:
+        """The batches of one update, and how many prompts they hold on all processes."""
+        batches, _ = super().get_batch_samples(*args, **kwargs)
+        prompts = torch.tensor(sum(len(batch["items"]) for batch in batches))
+        if self.accelerator.num_processes > 1:
+            prompts = self.accelerator.reduce(prompts.to(self.args.device), reduction="sum")
+        return batches, prompts
 
     def draw(self, model: Any, items: list[Item]) -> Drawn:
         """The batch with completions from π_θ and π_ref, and the reward's preferences."""
@@ -173,12 +190,13 @@ class SAILTrainer(Trainer):
         if args.method == "sft":
             terms = {"sft": losses.sft_loss(_there(log.chosen))}
             return terms if kl is None else terms | {"kl": args.kl_coef * kl}
+        q = drawn.preference
         paired = None if importance is None else importance[0] * importance[1]
         return losses.mixture(
             self.weights,
             offline=_pairs(log.chosen, log.rejected, ref.chosen, ref.rejected),
             on_policy=_pairs(log.first, log.second, ref.first, ref.second, paired),
-            preference=None if drawn.preference is None else drawn.preference.to(_any(log)),
+            preference=None if q is None else q.to(_there(log.first)),
             kl=kl,
         )
 
@@ -199,7 +217,7 @@ class SAILTrainer(Trainer):
         found = sample(
             model, [item["prompt_ids"] for item in items],
             [(self.args.seed, *key) for key in keys],
-            max_new_tokens=self.args.max_new_tokens, end=self.end, pad=self.pad,
+            max_new_tokens=self.args.max_new_tokens, end=self.end_ids, pad=self.pad,
             temperature=self.args.temperature, version=int(self.state.global_step),
         )  # fmt: skip
         self.tokens_drawn += sum(map(len, found.tokens))
@@ -208,7 +226,7 @@ class SAILTrainer(Trainer):
     def _judge(self, items: list[Item], pairs: Completions, step: int) -> Tensor:
         prompts = [item["text"] for item in items] * 2
         texts: list[Any] = [
-            self.processing_class.decode(ids, skip_special_tokens=True) for ids in pairs.tokens
+            self.processing_class.decode(list(ids), skip_special_tokens=True) for ids in pairs.tokens
         ]
         if isinstance(prompts[0], list):
             texts = [[{"role": "assistant", "content": text}] for text in texts]
@@ -217,7 +235,7 @@ class SAILTrainer(Trainer):
             self.rewards, self.reward_weights, prompts, texts,
             completion_ids=[list(ids) for ids in pairs.tokens], **columns,
         )  # fmt: skip
-        cut = torch.tensor([ids[-1] not in self.end for ids in pairs.tokens])
+        cut = torch.tensor([ids[-1] not in self.end_ids for ids in pairs.tokens])
         if self.args.missing_eos_penalty is not None:
             rewards = rewards - self.args.missing_eos_penalty * cut
         first, second = rewards.chunk(2)
@@ -279,7 +297,7 @@ class SAILTrainer(Trainer):
     # --- records -----------------------------------------------------------------------
 
     def _note(self, name: str, values: Tensor) -> None:
-        self.means[name].append(float(values.detach().double().mean()))
+        self.means[name].append((float(values.detach().double().sum()), values.numel()))
 
     def _save_batch(self, drawn: Drawn, error: InputError) -> None:
         pairs = drawn.pairs
@@ -289,7 +307,7 @@ class SAILTrainer(Trainer):
             "items": drawn.items,
             "completions": None if pairs is None else [list(ids) for ids in pairs.tokens],
         }
-        folder = Path(self.args.output_dir)
+        folder = Path(str(self.args.output_dir))
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"failed-batch-{content['step']}.json"
         path.write_text(json.dumps(content, indent=2, default=str) + "\n", encoding="utf-8")
@@ -343,7 +361,3 @@ def _pairs(
 def _there(values: Tensor | None) -> Tensor:
     assert values is not None
     return values
-
-
-def _any(log: LogProbs) -> Tensor:
-    return next(v for v in vars(log).values() if v is not None)
