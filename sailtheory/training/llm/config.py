@@ -1,0 +1,169 @@
+"""Settings of :class:`SAILTrainer`: those of ``transformers.TrainingArguments``, and these."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from transformers import TrainingArguments
+
+from sailtheory.errors import InputError
+from sailtheory.training.llm.divergence import ESTIMATORS
+from sailtheory.training.llm.losses import METHODS, OWN_SHARE, Weights
+from sailtheory.training.llm.models import TUNE
+
+_DEFAULT_SHARE = {"r": 0.4, "p": 0.3, "g": 1.0}
+_CHOICES = {
+    "method": METHODS,
+    "preference": ("expectation", "sampled"),
+    "kl_estimator": ESTIMATORS,
+    "stale": ("refuse", "weight"),
+    "tune": TUNE,
+    "long_prompts": ("refuse", "drop"),
+}
+_TRUNCATED_SAMPLING = ("top_p", "top_k", "min_p", "repetition_penalty")
+
+
+@dataclass
+class Settings(TrainingArguments):
+    """The fields of :class:`SAILConfig`, with their defaults."""
+
+    learning_rate: float = 1e-6
+    logging_steps: float = 10
+    remove_unused_columns: bool = False
+    method: str = "sail-dpr"
+    beta: float = 0.1
+    r: float | None = None
+    rho: float = 1.0
+    p: float | None = None
+    pi: float = 1.0
+    g: float | None = None
+    score_weight: float = 1.0
+    kl_coef: float = 0.0
+    kl_estimator: str = "ref-samples"
+    ref_samples: int = 1
+    log_kl_steps: int = 10
+    preference: str = "expectation"
+    reward_scale: float = 1.0
+    reward_weights: list[float] | None = None
+    missing_eos_penalty: float | None = None
+    temperature: float = 1.0
+    max_new_tokens: int = 64
+    max_length: int | None = None
+    long_prompts: str = "refuse"
+    stale: str = "refuse"
+    tune: str = "full"
+    disable_dropout: bool = True
+    model_init_kwargs: dict[str, Any] | None = None
+
+
+class SAILConfig(Settings):
+    """Settings of a run; named as in TRL where TRL has them, as in SAIL where SAIL has.
+
+    A method is a preset of the mixture (1−r−p−g)·DPO + r·DDP + p·DPP + g·DPR: ``sail-ddp``
+    has r = .4, ``sail-dpp`` p = .3, ``sail-dpr`` g = 1, which is J and needs prompts only.
+    SAIL's published recipe for the last is g = .3, score_weight = .3.
+
+    Attributes:
+        method: ``sft``, ``dpo``, ``sail-ddp``, ``sail-dpp`` or ``sail-dpr``.
+        beta: β > 0.
+        r: Share of the DDP part; ``p`` and ``g`` are those of DPP and DPR.
+        rho: Weight of the gradient through the policy's own preference in DDP; ``pi`` the
+            same in DPP. 1 is unbiased.
+        score_weight: Weight of the score terms; 1 is unbiased.
+        kl_coef: γ ≥ 0, the weight of KL(π_ref‖π_θ).
+        kl_estimator: ``ref-samples`` or ``importance``, unbiased; ``token-proxy``, as
+            published, biased.
+        ref_samples: Draws y ~ π_ref a prompt, the same whenever the prompt comes back.
+        log_kl_steps: Both KLs are estimated every so many updates; 0 is never.
+        preference: ``expectation``, Bradley-Terry chances; ``sampled``, labels drawn from them.
+        reward_scale: Rewards are multiplied by it: r in p₁₂ = σ(r₁ − r₂).
+        reward_weights: One for each reward function; default 1 each.
+        missing_eos_penalty: Subtracted from the reward of completions that were cut.
+        temperature: Of the policy: for sampling and for log-probabilities, of π_ref too.
+        max_new_tokens: Longest completion.
+        max_length: Longest prompt and completion together; default the model's context.
+        long_prompts: ``refuse`` or ``drop`` prompts that leave no room for a completion.
+        stale: What happens to samples of an older policy: ``refuse`` or ``weight``.
+        tune: ``full``, ``last-block`` or ``lora``.
+        disable_dropout: With dropout the policy that is trained is not the one that sampled.
+        model_init_kwargs: For ``from_pretrained``, where the model is a name.
+
+    Raises:
+        InputError: An unknown field, or a value outside its domain.
+    """
+
+    def __init__(self, output_dir: str | None = None, **settings: Any) -> None:
+        known = [field.name for field in dataclasses.fields(Settings) if field.init]
+        for name in settings:
+            if name in _TRUNCATED_SAMPLING:
+                reason = "not offered: its draws are not from π_θ, for which the gradient holds"
+                raise InputError(name, settings[name], reason)
+            if name not in known:
+                close = difflib.get_close_matches(name, known, n=3) or ["method", "beta", "kl_coef"]
+                raise InputError(name, "unknown field", f"did you mean {', '.join(close)}?")
+        super().__init__(output_dir=output_dir, **settings)
+
+    def __post_init__(self) -> None:
+        """Check every field, and fill in the method's share."""
+        for name, choices in _CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise InputError(name, getattr(self, name), f"one of {', '.join(choices)}")
+        if isinstance(self.beta, list) and len(self.beta) == 1:  # as TRL allows
+            self.beta = self.beta[0]
+        for name, least in (
+            ("ref_samples", 1), ("log_kl_steps", 0), ("max_new_tokens", 1), ("max_length", 2),
+        ):  # fmt: skip
+            value = getattr(self, name)
+            optional = name == "max_length" and value is None
+            if not optional and (type(value) is not int or value < least):
+                raise InputError(name, value, f"an integer ≥ {least} is expected")
+        for name in ("temperature", "reward_scale"):
+            value = getattr(self, name)
+            if not isinstance(value, int | float) or not 0 < value < math.inf:
+                raise InputError(name, value, "a finite number > 0 is expected")
+        self._fill_shares()
+        super().__post_init__()  # type: ignore[no-untyped-call]
+
+    def _fill_shares(self) -> None:
+        own = OWN_SHARE.get(self.method)
+        for share in ("r", "p", "g"):
+            value = getattr(self, share)
+            if value is None:
+                setattr(self, share, _DEFAULT_SHARE[share] if share == own else 0.0)
+            elif own is None and value != 0:
+                raise InputError(share, value, f"0 is expected with method {self.method}")
+        for name in ("beta", "r", "rho", "p", "pi", "g", "score_weight", "kl_coef"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                raise InputError(name, value, "a finite number is expected")
+        if own is not None and getattr(self, own) == 0:
+            raise InputError(own, 0, f"a share > 0 is expected with method {self.method}")
+        weights = self.weights
+        if weights.r > 0 and weights.rho == 0:
+            raise InputError("rho", 0, "a weight > 0: without it the DDP term has no gradient")
+
+    @property
+    def weights(self) -> Weights:
+        """The mixture as the loss takes it."""
+        names = [field.name for field in dataclasses.fields(Weights)]
+        return Weights(**{name: float(getattr(self, name)) for name in names})
+
+    def record(self) -> dict[str, Any]:
+        """What decides a run's numbers, as plain JSON: for its run record."""
+        own = [f.name for f in dataclasses.fields(Settings)]
+        inherited = {f.name for f in dataclasses.fields(TrainingArguments)}
+        names = [n for n in own if n not in inherited] + list(_NUMERICAL)
+        found = {name: getattr(self, name) for name in names}
+        return {k: v if isinstance(v, int | float | str | list | None) else str(v)
+                for k, v in found.items()}  # fmt: skip
+
+
+_NUMERICAL = (
+    "seed", "data_seed", "learning_rate", "lr_scheduler_type", "warmup_steps", "weight_decay",
+    "max_grad_norm", "optim", "adam_beta1", "adam_beta2", "adam_epsilon", "num_train_epochs",
+    "max_steps", "per_device_train_batch_size", "gradient_accumulation_steps", "bf16", "fp16",
+)  # fmt: skip

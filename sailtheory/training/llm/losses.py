@@ -1,0 +1,208 @@
+"""The terms of SFT, DPO, SAIL and SAIL-RevKL losses, on log-probabilities of whole sequences.
+
+Every term is to be minimised and returned one value a sequence or pair, (n,), so that the
+loss is the mean; a sum over all sequences with their probabilities is its expectation, which
+is how the tests check it. With y₁, y₂ ~ π_θ iid and b = −log 2, the mean gradient of
+``pair_loss`` and ``score_loss`` is −(C18)::
+
+    ĝ = (g − b)(∇log π(y₁) + ∇log π(y₂)) + β u ∇(log π(y₁) − log π(y₂))
+
+A score term has value 0: it carries a gradient and leaves the value of the loss an unbiased
+estimate of the objective.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+from sailtheory import formulas
+from sailtheory.errors import InputError, require
+from sailtheory.numbers import numbers_of
+
+T = TypeVar("T")
+
+METHODS = ("sft", "dpo", "sail-ddp", "sail-dpp", "sail-dpr")
+"""SAIL's designs are named prompt|response|preference: d(ata), p(olicy), r(eward)."""
+
+OWN_SHARE = {"sail-ddp": "r", "sail-dpp": "p", "sail-dpr": "g"}
+
+
+@dataclass(frozen=True)
+class Weights:
+    """The mixture: (1−r−p−g)·DPO + r·DDP + p·DPP + g·DPR + kl_coef·KL(π_ref‖π_θ).
+
+    With rho = pi = score_weight = 1 its gradient is that of this sum of objectives;
+    SAIL's published recipes have .2 and .3 there, and are biased by that choice.
+
+    Attributes:
+        beta: β > 0.
+        r: Share of dataset pairs whose preference is the policy's own.
+        rho: Weight of the gradient through that preference. At 0 the DDP term has no
+            gradient at all: u = σ(z) − σ(z).
+        p: Share of the policy's own pairs under the policy's own preference.
+        pi: As ``rho``, for these.
+        g: Share of the policy's own pairs under the reward's preference; 1 is J.
+        score_weight: Weight of the score terms of DPP and DPR.
+        kl_coef: γ ≥ 0.
+
+    Raises:
+        InputError: A number outside its domain, or shares that sum to more than 1.
+    """
+
+    beta: float = 0.1
+    r: float = 0.0
+    rho: float = 1.0
+    p: float = 0.0
+    pi: float = 1.0
+    g: float = 0.0
+    score_weight: float = 1.0
+    kl_coef: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Check the domains."""
+        require(">", beta=self.beta)
+        others = ("r", "rho", "p", "pi", "g", "score_weight", "kl_coef")
+        require(">=", **{name: getattr(self, name) for name in others})
+        if self.offline < -1e-12:
+            raise InputError("r + p + g", self.r + self.p + self.g, "at most 1 is expected")
+
+    @property
+    def offline(self) -> float:
+        """Share of plain DPO on dataset pairs."""
+        rest = 1 - self.r - self.p - self.g
+        return 0.0 if abs(rest) < 1e-12 else rest  # .4 + .3 + .3 is not 1 in floats
+
+    @property
+    def on_policy(self) -> bool:
+        """Whether pairs of the policy's own are needed."""
+        return self.p > 0 or self.g > 0
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """log π(y|x) of two responses to each of n prompts.
+
+    Attributes:
+        first: Under π_θ, with gradient: (n,).
+        second: The same of y₂.
+        ref_first: Under π_ref: (n,).
+        ref_second: The same of y₂.
+        importance: π_θ(y₁)π_θ(y₂)/q(y₁)q(y₂) where the pair was drawn from q: (n,), without
+            gradient; None where it was drawn from π_θ itself or comes from a dataset.
+    """
+
+    first: Tensor
+    second: Tensor
+    ref_first: Tensor
+    ref_second: Tensor
+    importance: Tensor | None = None
+
+    def margin(self, beta: float) -> Tensor:
+        """z = β(log π_θ/π_ref (y₁) − log π_θ/π_ref (y₂)): (n,)."""
+        ratio = self.first - self.second - (self.ref_first - self.ref_second).detach()
+        return beta * ratio
+
+    def weighted(self, values: Tensor) -> Tensor:
+        """The values times the importance of their pairs."""
+        return values if self.importance is None else self.importance * values
+
+
+def sft_loss(log_probs: Tensor) -> Tensor:
+    """−log π_θ(y): (n,)."""
+    return -log_probs
+
+
+def pair_loss(pairs: Pairs, preference: Tensor, beta: float) -> Tensor:
+    """−g = −p₁₂ log σ(z) − p₂₁ log σ(−z): (n,). DPO where p₁₂ = 1.
+
+    Args:
+        pairs: n pairs.
+        preference: q = p₁₂ − ½, (n,); its gradient, if any, is followed.
+        beta: β.
+    """
+    xp = numbers_of(pairs.first)
+    payoff = formulas.log_likelihood_payoff(xp, preference, pairs.margin(beta))
+    return pairs.weighted(xp.log_2() - payoff.value)
+
+
+def score_loss(pairs: Pairs, preference: Tensor, beta: float) -> Tensor:
+    """Value 0, gradient −(g + log 2)(∇log π(y₁) + ∇log π(y₂)): (n,).
+
+    The coefficient is detached: what it multiplies are log-probabilities, and no hook
+    stands between them and the parameters.
+    """
+    with torch.no_grad():
+        xp = numbers_of(pairs.first)
+        payoff = formulas.log_likelihood_payoff(xp, preference, pairs.margin(beta))
+    both = pairs.first + pairs.second
+    return pairs.weighted(-payoff.value * (both - both.detach()))
+
+
+def policy_preference(pairs: Pairs, beta: float, flow: float) -> Tensor:
+    """q = σ(z) − ½, the policy's own, with ``flow`` times its gradient: (n,) (C06).
+
+    ``flow`` = 1 is the gradient of the self-preferring objective, 0 its stop-gradient
+    variant, which vanishes at π_ref and is no gradient field.
+    """
+    q = torch.tanh(pairs.margin(beta) / 2) / 2
+    return q.detach() + flow * (q - q.detach())
+
+
+def mixture(
+    weights: Weights,
+    *,
+    offline: Pairs | None = None,
+    on_policy: Pairs | None = None,
+    preference: Tensor | None = None,
+    kl: Tensor | None = None,
+) -> dict[str, Tensor]:
+    """The weighted terms of the loss by name; the loss is the sum of their means.
+
+    Args:
+        weights: The mixture.
+        offline: Dataset pairs, the chosen response first.
+        on_policy: Pairs drawn from the policy.
+        preference: q of the reward for the on-policy pairs: (n,).
+        kl: A term of ``sailtheory.training.llm.divergence``.
+
+    Raises:
+        InputError: Something that a positive weight needs is missing.
+    """
+    found: dict[str, Tensor] = {}
+    beta, w = weights.beta, weights
+    if w.offline > 0:
+        pairs = _given("chosen and rejected", offline, "1 − r − p − g")
+        found["dpo"] = w.offline * pair_loss(pairs, torch.full_like(pairs.ref_first, 0.5), beta)
+    if w.r > 0:
+        pairs = _given("chosen and rejected", offline, "r")
+        found["ddp"] = w.r * pair_loss(pairs, policy_preference(pairs, beta, w.rho), beta)
+    for name, share in (("dpp", w.p), ("dpr", w.g)):
+        if share == 0:
+            continue
+        pairs = _given("on-policy pairs", on_policy, "p or g")
+        if name == "dpp":
+            q = policy_preference(pairs, beta, w.pi)
+        else:
+            q = _given("rewards", preference, "g").detach()
+        found[name] = share * pair_loss(pairs, q, beta)
+        if w.score_weight > 0:
+            found[f"{name}_score"] = share * w.score_weight * score_loss(pairs, q.detach(), beta)
+    if w.kl_coef > 0:
+        found["kl"] = w.kl_coef * _given("a KL term", kl, "kl_coef")
+    return found
+
+
+def total(terms: Mapping[str, Tensor]) -> Tensor:
+    """The loss: the sum over terms of their means."""
+    return torch.stack([term.mean() for term in terms.values()]).sum()
+
+
+def _given(what: str, value: T | None, weight: str) -> T:
+    if value is None:
+        raise InputError(what, "missing", f"they are expected where {weight} > 0")
+    return value

@@ -1,0 +1,182 @@
+"""p₁₂ of two completions, from rewards; and rewards to begin with.
+
+A reward is a function of TRL's form: called with ``prompts``, ``completions`` and the other
+columns of the batch by keyword, it returns one number a completion. Preferences are centred,
+q = p₁₂ − ½; the policy's own is ``losses.policy_preference``.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sailtheory.errors import InputError
+
+Reward = Callable[..., Sequence[float]]
+Text = str | list[dict[str, str]]
+"""Plain text, or messages with role and content."""
+
+
+def bradley_terry(first: Tensor, second: Tensor) -> Tensor:
+    """q = σ(r₁ − r₂) − ½, its expectation: (n,)."""
+    return torch.tanh((first - second) / 2) / 2
+
+
+def sampled(preference: Tensor, uniforms: Tensor) -> Tensor:
+    """A label ±½ that is +½ with probability p₁₂ = q + ½: (n,), unbiased as g is linear in it."""
+    return torch.where(uniforms.to(preference) < preference + 0.5, 0.5, -0.5).to(preference)
+
+
+def rewards_of(
+    rewards: Sequence[Reward], weights: Sequence[float], prompts: list[Any],
+    completions: list[Any], **columns: Any,
+) -> Tensor:  # fmt: skip
+    """The weighted sum of all rewards: (n,) in float64.
+
+    Raises:
+        InputError: A reward of another length, or one that is not a finite number; it is
+            never made zero.
+    """
+    total = torch.zeros(len(completions), dtype=torch.float64)
+    for reward, weight in zip(rewards, weights, strict=True):
+        name = getattr(reward, "__name__", type(reward).__name__)
+        values = list(reward(prompts=prompts, completions=completions, **columns))
+        if len(values) != len(completions):
+            raise InputError(name, len(values), f"{len(completions)} rewards, one a completion")
+        for place, value in enumerate(values):
+            if value is None or not math.isfinite(float(value)):
+                raise InputError(f"{name}[{place}]", value, "a finite reward is expected")
+        total += weight * torch.tensor([float(value) for value in values], dtype=torch.float64)
+    return total
+
+
+def text_of(completion: Text) -> str:
+    """The text of a completion, whether plain or messages."""
+    if isinstance(completion, str):
+        return completion
+    return "\n".join(message["content"] for message in completion)
+
+
+def length(target: int, scale: float = 10.0) -> Reward:
+    """−|words − target| / scale: 0 at the target."""
+    if target < 0 or not scale > 0:
+        raise InputError("length", (target, scale), "a target ≥ 0 and a scale > 0 are expected")
+
+    def reward_length(completions: list[Text], **_: Any) -> list[float]:
+        return [-abs(len(text_of(c).split()) - target) / scale for c in completions]
+
+    return reward_length
+
+
+def keywords(words: Sequence[str]) -> Reward:
+    """The share of these words that occur, whole and whatever their case."""
+    if not words:
+        raise InputError("keywords", "none", "one word or more is expected")
+    wanted = [re.compile(rf"(?<!\w){re.escape(word)}(?!\w)", re.IGNORECASE) for word in words]
+
+    def reward_keywords(completions: list[Text], **_: Any) -> list[float]:
+        return [sum(bool(w.search(text_of(c))) for w in wanted) / len(wanted) for c in completions]
+
+    return reward_keywords
+
+
+def matches(pattern: str) -> Reward:
+    """1 where the whole completion matches a regular expression, else 0.
+
+    Raises:
+        InputError: Not a regular expression.
+    """
+    try:
+        compiled = re.compile(pattern, re.DOTALL)
+    except re.error as error:
+        raise InputError("pattern", pattern, f"a regular expression is expected: {error}") from None
+
+    def reward_format(completions: list[Text], **_: Any) -> list[float]:
+        return [float(compiled.fullmatch(text_of(c).strip()) is not None) for c in completions]
+
+    return reward_format
+
+
+def vader(scale: float = 1.0) -> Reward:
+    """VADER's compound sentiment in [−1, 1], times a scale; many ties on neutral text.
+
+    Raises:
+        InputError: vaderSentiment is not installed.
+    """
+    try:
+        from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
+    except ImportError:
+        raise InputError("reward", "vader", "pip install vaderSentiment") from None
+    analyzer = SentimentIntensityAnalyzer()
+
+    def reward_vader(completions: list[Text], **_: Any) -> list[float]:
+        return [scale * analyzer.polarity_scores(text_of(c))["compound"] for c in completions]
+
+    return reward_vader
+
+
+def classifier(model: Any, tokenizer: Any, batch: int = 16, max_length: int = 2048) -> Reward:
+    """The single logit of a sequence classifier, of the prompt with its completion.
+
+    Args:
+        model: An ``AutoModelForSequenceClassification`` with one label.
+        tokenizer: Its own; with a chat template where prompts are messages.
+        batch: Texts a forward pass.
+        max_length: Longer texts are refused, not cut: a cut answer would be judged wrongly.
+
+    Raises:
+        InputError: A model with several labels.
+    """
+    if model.config.num_labels != 1:
+        raise InputError("reward model", f"{model.config.num_labels} labels", "one is expected")
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    model.config.pad_token_id = tokenizer.pad_token_id
+    model.eval()
+
+    def reward_model(prompts: list[Text], completions: list[Text], **_: Any) -> list[float]:
+        texts = [_whole(p, c, tokenizer) for p, c in zip(prompts, completions, strict=True)]
+        found: list[float] = []
+        for start in range(0, len(texts), batch):
+            rows = tokenizer(texts[start : start + batch], padding=True, return_tensors="pt")
+            if rows["input_ids"].shape[1] > max_length:
+                raise InputError(
+                    "reward model", rows["input_ids"].shape[1], f"at most {max_length} tokens"
+                )
+            rows = {k: rows[k].to(model.device) for k in ("input_ids", "attention_mask")}
+            with torch.no_grad():
+                found += model(**rows).logits[:, 0].double().tolist()
+        return found
+
+    return reward_model
+
+
+def _whole(prompt: Text, completion: Text, tokenizer: Any) -> str:
+    if isinstance(prompt, str) or isinstance(completion, str):
+        return text_of(prompt) + text_of(completion)
+    text: str = tokenizer.apply_chat_template(prompt + completion, tokenize=False)
+    return text
+
+
+def as_reward(source: Any, tokenizer: Any = None) -> Reward:
+    """A reward from what TRL accepts: a function, a classifier, or the name of one.
+
+    Raises:
+        InputError: None of these, or a classifier that cannot be found.
+    """
+    from transformers import AutoModelForSequenceClassification, PreTrainedModel
+
+    from sailtheory.training.llm.models import load, load_tokenizer
+
+    if isinstance(source, str):
+        source = load(AutoModelForSequenceClassification, "reward model", source, num_labels=1)
+    if isinstance(source, PreTrainedModel):
+        return classifier(source, tokenizer or load_tokenizer(source.config._name_or_path))
+    if not callable(source):
+        raise InputError("reward_funcs", source, "functions, classifiers or their names")
+    return source  # type: ignore[no-any-return]

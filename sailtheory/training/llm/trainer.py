@@ -1,0 +1,363 @@
+"""SFT, DPO, SAIL and SAIL-RevKL on causal language models, as a ``transformers.Trainer``.
+
+A step: draw pairs for the batch's own prompts from the policy as it is, let the reward judge
+them, run policy and reference once over all rows, and take the terms of ``losses``.
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import AutoModelForCausalLM, Trainer
+
+from sailtheory.errors import InputError
+from sailtheory.training.audit import Audit, Term, audit
+from sailtheory.training.llm import divergence, losses, models, preferences
+from sailtheory.training.llm.batch import Drawn, Item, LogProbs, log_probs_of, rows_of
+from sailtheory.training.llm.config import SAILConfig
+from sailtheory.training.llm.generate import Completions, sample, uniform
+from sailtheory.training.llm.logprobs import forward, join
+from sailtheory.training.llm.prepare import Limits, collate, prepare
+from sailtheory.training.llm.recorder import Recorder
+
+
+class SAILTrainer(Trainer):
+    """Trains a causal language model by one of ``losses.METHODS``.
+
+    Args:
+        model: A model, or its folder or name.
+        ref_model: π_ref; default a frozen copy of the model, or the model without its
+            adapter.
+        reward_funcs: For ``g`` > 0: functions, classifiers or their names.
+        args: Settings.
+        train_dataset: Rows in TRL's formats; see ``prepare``.
+        processing_class: The tokenizer; default the model's own.
+        reward_processing_classes: Tokenizers of classifiers among the rewards.
+        peft_config: An adapter; with it ``tune`` is ``lora``.
+        callbacks: As in transformers.
+        optimizers: As in transformers.
+
+    Raises:
+        InputError: Anything that cannot be used, in one line.
+    """
+
+    args: SAILConfig
+    train_dataset: list[Item]
+    model: Any
+    processing_class: Any
+    # The loss is a mean over all prompts of an update, whatever batches they come in, so
+    # that 1 × 8 is 8 × 1 and an incomplete last batch counts for what it holds.
+    loss_is_scaled_for_ga = True
+
+    def __init__(
+        self,
+        model: Any,
+        ref_model: Any = None,
+        reward_funcs: Any = None,
+        args: SAILConfig | None = None,
+        *,
+        train_dataset: Any = None,
+        processing_class: Any = None,
+        reward_processing_classes: Any = None,
+        peft_config: Any = None,
+        callbacks: Any = None,
+        optimizers: Any = (None, None),
+    ) -> None:
+        args = SAILConfig() if args is None else args
+        if not isinstance(args, SAILConfig):
+            raise InputError("args", type(args).__name__, "a SAILConfig is expected")
+        if train_dataset is None:
+            raise InputError("train_dataset", None, "rows with a prompt are expected")
+        if ref_model is not None and ref_model is model:
+            raise InputError("ref_model", "the model itself", "another one, or None for a copy")
+        if peft_config is not None:
+            args.tune = "lora"
+        if isinstance(model, str):
+            model = models.load(
+                AutoModelForCausalLM, "model", model, **(args.model_init_kwargs or {})
+            )
+        tokenizer = processing_class or models.load_tokenizer(model.config._name_or_path)
+        self.end_ids = models.end_ids(model, tokenizer)
+        # Padding is masked wherever it stands, so a tokenizer without a pad token will do.
+        self.pad = self.end_ids[0] if tokenizer.pad_token_id is None else tokenizer.pad_token_id
+        self.weights = args.weights
+        self.rewards = _rewards(reward_funcs, reward_processing_classes, self.weights.g > 0)
+        self.reward_weights = args.reward_weights or [1.0] * len(self.rewards)
+        if len(self.reward_weights) != len(self.rewards):
+            raise InputError("reward_weights", len(self.reward_weights), f"{len(self.rewards)}")
+        limits = Limits(_context(model, args), args.max_new_tokens, args.long_prompts)
+        rows = prepare(train_dataset, tokenizer, self.end_ids, limits)
+        if ref_model is None and args.tune != "lora":
+            ref_model = models.reference_of(model)
+        elif ref_model is not None:
+            ref_model = ref_model.requires_grad_(False).eval()
+        model = models.tune(model, args.tune, peft_config)
+        if args.disable_dropout:
+            models.without_dropout(model)
+        self.means: dict[str, list[tuple[float, int]]] = defaultdict(list)
+        self.tokens_drawn = 0
+        self.offline = _offline(args.method, self.weights)
+        for name in self.offline:
+            lacking = next((row["index"] for row in rows if f"{name}_ids" not in row), None)
+            if lacking is not None:
+                accepted = f"method {args.method} with these shares needs it"
+                raise InputError(f"{name}[{lacking}]", "missing", accepted)
+        super().__init__(
+            model=model, args=args, data_collator=collate, train_dataset=rows,
+            processing_class=tokenizer, callbacks=callbacks, optimizers=optimizers,
+        )  # fmt: skip
+        self.ref_model = None if ref_model is None else ref_model.to(args.device)
+        self.recorder = Recorder(self)
+        self.add_callback(self.recorder)
+
+    # --- one step ----------------------------------------------------------------------
+
+    def compute_loss(
+        self, model: Any, inputs: Any, return_outputs: bool = False,
+        num_items_in_batch: Any = None,
+    ) -> Any:  # fmt: skip
+        """The loss of a batch: its share of the mean over the update's prompts.
+
+        Anything not finite stops the run, with the batch on disk.
+        """
+        drawn = Drawn(inputs["items"])
+        try:
+            drawn = self.draw(model, drawn.items)
+            terms = self.loss_terms(model, drawn)
+            loss = losses.total(terms)
+            if not bool(torch.isfinite(loss)):
+                found = {name: float(term.mean()) for name, term in terms.items()}
+                raise InputError("loss", found, "finite terms are expected")
+        except InputError as error:
+            self._save_batch(drawn, error)
+            raise
+        for name, term in terms.items():
+            self._note(f"loss/{name}", term)
+        if num_items_in_batch is not None:  # processes average their gradients afterwards
+            share = len(drawn.items) * self.accelerator.num_processes / int(num_items_in_batch)
+            loss = loss * share
+        return (loss, None) if return_outputs else loss
+
+    def get_batch_samples(self, *args: Any, **kwargs: Any) -> tuple[list[Any], Any]:
+        """The batches of one update, and how many prompts they hold on all processes."""
+        batches, _ = super().get_batch_samples(*args, **kwargs)
+        prompts = torch.tensor(sum(len(batch["items"]) for batch in batches))
+        if self.accelerator.num_processes > 1:
+            prompts = self.accelerator.reduce(prompts.to(self.args.device), reduction="sum")
+        return batches, prompts
+
+    def draw(self, model: Any, items: list[Item]) -> Drawn:
+        """The batch with completions from π_θ and π_ref, and the reward's preferences."""
+        args, step = self.args, int(self.state.global_step)
+        logs_kl = args.log_kl_steps > 0 and step % args.log_kl_steps == 0
+        importance = args.kl_coef > 0 and args.kl_estimator == "importance"
+        pairs = preference = ref = None
+        if self.weights.on_policy or logs_kl or importance:
+            keys = [("policy", step, item["index"], d) for d in (1, 2) for item in items]
+            pairs = self._sample(self.accelerator.unwrap_model(model), items * 2, keys)
+        if pairs is not None and self.weights.g > 0:
+            preference = self._judge(items, pairs, step)
+        if logs_kl or (args.kl_coef > 0 and args.kl_estimator == "ref-samples"):
+            # A function of the prompt alone: the cache of π_ref samples is their keys.
+            keys = [("ref", 0, item["index"], d) for item in items for d in range(args.ref_samples)]
+            repeated = [item for item in items for _ in range(args.ref_samples)]
+            with models.as_reference(model, self.ref_model) as reference:
+                ref = self._sample(self.accelerator.unwrap_model(reference), repeated, keys)
+        return Drawn(items, pairs, preference, ref)
+
+    def loss_terms(self, model: Any, drawn: Drawn) -> dict[str, Tensor]:
+        """The weighted terms of the loss, by name: each (n,) or longer.
+
+        Raises:
+            InputError: Completions that are not of this batch's prompts, at another
+                temperature, or from an older policy where that is refused.
+        """
+        args = self.args
+        drawn.check(args.temperature)
+        names, sizes, rows = rows_of(drawn, self.offline)
+        log = log_probs_of(model, names, sizes, rows, args.temperature)
+        with torch.no_grad(), models.as_reference(model, self.ref_model) as reference:
+            ref = log_probs_of(reference, names, sizes, rows, args.temperature)
+        importance = self._importance(drawn, log)
+        self._note_kl(log, ref, importance)
+        kl = self._kl(model, drawn, log, ref, importance) if args.kl_coef > 0 else None
+        if args.method == "sft":
+            terms = {"sft": losses.sft_loss(_there(log.chosen))}
+            return terms if kl is None else terms | {"kl": args.kl_coef * kl}
+        q = drawn.preference
+        paired = None if importance is None else importance[0] * importance[1]
+        return losses.mixture(
+            self.weights,
+            offline=_pairs(log.chosen, log.rejected, ref.chosen, ref.rejected),
+            on_policy=_pairs(log.first, log.second, ref.first, ref.second, paired),
+            preference=None if q is None else q.to(_there(log.first)),
+            kl=kl,
+        )
+
+    def audit(self, items: list[Item] | None = None) -> Audit:
+        """Does every term of the loss move the trained parameters? On the first batch by default.
+
+        At π_θ = π_ref the DDP term is stationary; audit after a few updates.
+        """
+        items = items or self.train_dataset[: self.args.per_device_train_batch_size]
+        terms = self.loss_terms(self.model, self.draw(self.model, items))
+        trained = {n: p for n, p in self.model.named_parameters() if p.requires_grad}
+        named = [Term(name, term.mean(), ("policy",)) for name, term in terms.items()]
+        return audit(named, {"policy": trained})
+
+    # --- its parts ---------------------------------------------------------------------
+
+    def _sample(self, model: Any, items: list[Item], keys: list[Any]) -> Completions:
+        found = sample(
+            model, [item["prompt_ids"] for item in items],
+            [(self.args.seed, *key) for key in keys],
+            max_new_tokens=self.args.max_new_tokens, end=self.end_ids, pad=self.pad,
+            temperature=self.args.temperature, version=int(self.state.global_step),
+        )  # fmt: skip
+        self.tokens_drawn += sum(map(len, found.tokens))
+        return found
+
+    def _judge(self, items: list[Item], pairs: Completions, step: int) -> Tensor:
+        prompts = [item["text"] for item in items] * 2
+        texts: list[Any] = [
+            self.processing_class.decode(list(ids), skip_special_tokens=True) for ids in pairs.tokens
+        ]
+        if isinstance(prompts[0], list):
+            texts = [[{"role": "assistant", "content": text}] for text in texts]
+        columns = {k: [i["columns"].get(k) for i in items] * 2 for k in items[0]["columns"]}
+        rewards = preferences.rewards_of(
+            self.rewards, self.reward_weights, prompts, texts,
+            completion_ids=[list(ids) for ids in pairs.tokens], **columns,
+        )  # fmt: skip
+        cut = torch.tensor([ids[-1] not in self.end_ids for ids in pairs.tokens])
+        if self.args.missing_eos_penalty is not None:
+            rewards = rewards - self.args.missing_eos_penalty * cut
+        first, second = rewards.chunk(2)
+        tied = (first == second).double()
+        if bool(tied.all()):
+            warnings.warn("all pairs of a batch are tied: p = 1/2 throughout", stacklevel=2)
+        self._note("rewards/mean", rewards)
+        self._note("rewards/ties", tied)
+        self._note("completions/length", torch.tensor([float(len(ids)) for ids in pairs.tokens]))
+        self._note("completions/cut", cut.double())
+        scale = self.args.reward_scale
+        q = preferences.bradley_terry(scale * first, scale * second)
+        if self.args.preference == "expectation":
+            return q
+        keys = [(self.args.seed, "label", step, item["index"]) for item in items]
+        return preferences.sampled(q, torch.cat([uniform(key, 1) for key in keys]))
+
+    def _importance(self, drawn: Drawn, log: LogProbs) -> tuple[Tensor, Tensor] | None:
+        """π_θ/q of y₁ and of y₂ where they are stale; None where they are fresh."""
+        if drawn.pairs is None:
+            return None
+        both = torch.cat([_there(log.first), _there(log.second)])
+        gap = (both.detach() - drawn.pairs.log_probs.to(both)).abs()
+        self._note("on_policy/gap", gap.max())
+        ratio = drawn.pairs.importance(both, int(self.state.global_step), self.args.stale)
+        if ratio is None:
+            return None
+        first, second = ratio.chunk(2)
+        return first, second
+
+    def _kl(
+        self, model: Any, drawn: Drawn, log: LogProbs, ref: LogProbs,
+        importance: tuple[Tensor, Tensor] | None,
+    ) -> Tensor:  # fmt: skip
+        if self.args.kl_estimator == "ref-samples":
+            return divergence.kl_ref_samples(_there(log.ref), _there(ref.ref))
+        if self.args.kl_estimator == "importance":
+            both = [torch.cat([_there(x.first), _there(x.second)]) for x in (log, ref)]
+            found = divergence.kl_importance(both[0], both[1])
+            return found if importance is None else torch.cat(importance) * found
+        texts = drawn.pairs.tokens if drawn.pairs is not None else [
+            item["chosen_ids"] for item in drawn.items
+        ]  # fmt: skip
+        prompts = drawn.prompts * (len(texts) // len(drawn.items))
+        rows = join(prompts, texts, self.pad, "right").to(self.args.device)
+        with torch.no_grad(), models.as_reference(model, self.ref_model) as reference:
+            ref_logits = forward(reference, rows)
+        logits = forward(model, rows)
+        return divergence.kl_token_proxy(logits, ref_logits, rows.tokens, rows.attention)
+
+    def _note_kl(self, log: LogProbs, ref: LogProbs, importance: Any) -> None:
+        """Both divergences of the policy before this update, by unbiased estimators."""
+        if log.ref is not None and ref.ref is not None:
+            self._note("kl_ref_policy", divergence.kl_ref_samples(log.ref.detach(), ref.ref))
+        for mine, theirs in ((log.first, ref.first), (log.second, ref.second)):
+            if mine is not None and theirs is not None and importance is None:
+                self._note("kl_policy_ref", divergence.kl_policy_samples(mine, theirs))
+
+    # --- records -----------------------------------------------------------------------
+
+    def _note(self, name: str, values: Tensor) -> None:
+        self.means[name].append((float(values.detach().double().sum()), values.numel()))
+
+    def _save_batch(self, drawn: Drawn, error: InputError) -> None:
+        pairs = drawn.pairs
+        content = {
+            "error": str(error),
+            "step": int(self.state.global_step),
+            "items": drawn.items,
+            "completions": None if pairs is None else [list(ids) for ids in pairs.tokens],
+        }
+        folder = Path(str(self.args.output_dir))
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"failed-batch-{content['step']}.json"
+        path.write_text(json.dumps(content, indent=2, default=str) + "\n", encoding="utf-8")
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Adds the means since the last log."""
+        super().log(logs | self.recorder.window_means(), start_time)
+
+    def _save_checkpoint(self, *args: Any, **kwargs: Any) -> Any:
+        self.recorder.save()  # first, so that every checkpoint found later has its rows
+        return super()._save_checkpoint(*args, **kwargs)
+
+    def floating_point_ops(self, inputs: Any) -> int:
+        """Not counted: the inputs do not say how long the draws will be."""
+        return 0
+
+
+def _rewards(given: Any, tokenizers: Any, needed: bool) -> list[preferences.Reward]:
+    sources = [] if given is None else given if isinstance(given, list) else [given]
+    if needed and not sources:
+        raise InputError("reward_funcs", "none", "one or more, where g > 0")
+    own = tokenizers if isinstance(tokenizers, list) else [tokenizers] * len(sources)
+    if len(own) != len(sources):
+        raise InputError("reward_processing_classes", len(own), f"{len(sources)}, one a reward")
+    return [preferences.as_reward(s, t) for s, t in zip(sources, own, strict=True)]
+
+
+def _context(model: Any, args: SAILConfig) -> int:
+    """Longest prompt and completion together."""
+    limit = getattr(model.config, "max_position_embeddings", None)
+    known = [n for n in (limit, args.max_length) if n is not None]
+    return min(known) if known else 1 << 30
+
+
+def _offline(method: str, weights: losses.Weights) -> list[str]:
+    """Dataset completions that the loss needs."""
+    if method == "sft":
+        return ["chosen"]
+    return ["chosen", "rejected"] if weights.offline > 0 or weights.r > 0 else []
+
+
+def _pairs(
+    first: Tensor | None, second: Tensor | None, ref_first: Tensor | None,
+    ref_second: Tensor | None, importance: Tensor | None = None,
+) -> losses.Pairs | None:  # fmt: skip
+    if first is None:
+        return None
+    return losses.Pairs(first, _there(second), _there(ref_first), _there(ref_second), importance)
+
+
+def _there(values: Tensor | None) -> Tensor:
+    assert values is not None
+    return values
