@@ -55,6 +55,8 @@ evidence: $(STAMP)
 	$(BIN)/python -m proofs_check --disguised --effort full | tee docs/evidence/disguised.txt
 	$(BIN)/python -m benchmarks.certificates --table docs/certificates.md
 	$(BIN)/python -m benchmarks.rates_validation --out docs/evidence/rates_validation.json
+	$(BIN)/python -m benchmarks.sample_complexity
+	$(BIN)/python -m benchmarks.dynamics --table docs/dynamics.md
 
 docs: $(STAMP)
 	$(PIP) install -c constraints.txt -e '.[docs]'
