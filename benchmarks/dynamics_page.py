@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from statistics import fmean, median
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -187,14 +188,29 @@ def _conclusion(rows: list[Record]) -> str:
     lines = []
     for method in sorted({r["method"] for r in rows}):
         chosen = [r for r in rows if r["method"] == method and r["slopes"]]
-        inside = sum(r["slopes"]["power-log"][1] <= 1 <= r["slopes"]["power"][2] for r in chosen)
-        width = max(
-            (r["slopes"][k][2] - r["slopes"][k][1] for r in chosen for k in r["slopes"]), default=0
-        )
-        mid = median(r["slopes"]["power"][0] for r in chosen) if chosen else float("nan")
+        if not chosen:
+            continue
+
+        def holding_one(model: str, chosen: list[Record] = chosen) -> int:
+            return sum(r["slopes"][model][1] <= 1 <= r["slopes"][model][2] for r in chosen)
+
+        between = sum(r["slopes"]["power-log"][1] <= 1 <= r["slopes"]["power"][2] for r in chosen)
+        width = max(r["slopes"][k][2] - r["slopes"][k][1] for r in chosen for k in r["slopes"])
+        plain, logged = (median(r["slopes"][k][0] for r in chosen) for k in ("power", "power-log"))
         lines.append(
-            f"- {method}: 1 lies between the lower limit with the log factor and the upper limit "
-            f"without in {inside} of {len(chosen)}; median a without it {mid:.2f}; "
-            f"widest interval {width:.2f}."
+            f"- {method}, {len(chosen)} fits: median a {plain:.2f}, with the log {logged:.2f}. The "
+            f"interval holds 1 in {holding_one('power')}, with the log in "
+            f"{holding_one('power-log')}; 1 lies between the two models in {between}. Widest "
+            f"interval {width:.2f}."
         )
-    return "\n".join(lines)
+    return "\n".join(fill(line, 98, subsequent_indent="  ") for line in lines) + "\n" + _READ
+
+
+_READ = """
+So Õ(1/ε) is what SAIL-RevKL shows: a pure power would need an exponent a little above 1, a full
+factor log(1/ε) one a little below, and the data seldom tell the two apart. Nested loops with the
+implicit hypergradient show the same exponent with about ten times the pairs (of which a quarter
+or a tenth carry a preference): on log-linear policies, whose lower level is solved by θ = ω and
+sampled without noise at its solution, the generic bilevel rate Õ(ε⁻³) is not seen. The penalty
+method needs a λ that grows as ε falls; its exponents are larger and, over a decade and a half and
+with a coarse grid of λ, uncertain."""
