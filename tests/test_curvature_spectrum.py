@@ -222,3 +222,24 @@ def test_the_command_prints_json(tmp_path, capsys):
     assert json.loads(capsys.readouterr().out)["parameters"] == 37
     assert main(["curvature", str(tmp_path / "none.toml")]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_the_command_draws_what_it_reports(tmp_path, capsys):
+    from sailtheory.cli import main
+    from sailtheory.plots.curvature import draw
+    from tests.figure_checks import collisions
+
+    _, config = saved(tmp_path)
+    assert main(["curvature", str(config), "--plot", str(tmp_path / "c.svg")]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert "<svg" in (tmp_path / "c.svg").read_text(encoding="utf-8")
+    figure = draw(found)
+    figure.draw_without_rendering()
+    assert collisions(figure) == []
+    left, right = figure.axes
+    assert any(f"{found['eigenvalues']['highest']['value']:.3g}" in text.get_text()
+               for text in left.get_legend().get_texts())  # fmt: skip
+    damped = next(line for line in right.lines if line.get_label() == "damped")
+    assert sorted(damped.get_ydata()) == sorted(found["relative"]["damped"].values())
+    assert main(["curvature", str(config), "--plot", str(tmp_path / "c.gif")]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1

@@ -11,13 +11,13 @@ import torch
 
 pytest.importorskip("transformers")
 
-import llm_enumeration as tiny
 from llm_enumeration import BETA, gradient, relative_error
 
 from sailtheory import InputError
 from sailtheory.training.llm import divergence, losses
 from sailtheory.training.llm.generate import Completions, sample
 from sailtheory.training.llm.logprobs import forward, join, sequence_log_probs, token_log_probs
+from tests import llm_enumeration as tiny
 
 EXACT = 1e-11  # a few thousand float64 operations of condition ~10 each
 PROMPT = (1, 2, 1)

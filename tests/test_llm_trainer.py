@@ -9,10 +9,10 @@ import math
 import pytest
 import torch
 
-for library in ("transformers", "accelerate", "tokenizers", "datasets"):
-    pytest.importorskip(library)
+pytest.importorskip("transformers", reason="the extra llm is not installed")
+pytest.importorskip("accelerate", reason="the extra llm is not installed")
+pytest.importorskip("datasets", reason="the extra llm is not installed")
 
-import llm_enumeration as tiny
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
@@ -22,6 +22,7 @@ from sailtheory.training.llm import preferences as rewards
 from sailtheory.training.llm.batch import Drawn
 from sailtheory.training.llm.generate import Completions
 from sailtheory.training.record import read_record
+from tests import llm_enumeration as tiny
 
 PAIRS = [
     {"prompt": f"Say something about the {thing}.", "chosen": f" The {thing} is good and kind.",
@@ -133,7 +134,7 @@ def test_the_audit_sees_a_term_that_moves_nothing(tmp_path, tokenizer):
 
 
 def test_dpr_learns_the_reward(tmp_path, tokenizer):
-    trainer, _ = train(
+    train(
         tmp_path, tokenizer, max_steps=40, beta=0.1, reward_scale=4.0, log_kl_steps=0,
         per_device_train_batch_size=8, learning_rate=2e-3,
     )  # fmt: skip
@@ -148,7 +149,7 @@ def test_other_estimators_and_labels(tmp_path, tokenizer):
         {"g": 0.4, "p": 0.3, "r": 0.2}, {"ref_samples": 3},
     )):  # fmt: skip
         options = {"kl_coef": 0.1, "max_steps": 2} | options
-        trainer, moved = train(tmp_path / str(i), tokenizer, **options)
+        _, moved = train(tmp_path / str(i), tokenizer, **options)
         assert moved
         assert all(math.isfinite(float(v)) for _, _, v in read_record(
             tmp_path / str(i) / "record").rows)  # fmt: skip
