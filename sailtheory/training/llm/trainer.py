@@ -226,7 +226,8 @@ class SAILTrainer(Trainer):
     def _judge(self, items: list[Item], pairs: Completions, step: int) -> Tensor:
         prompts = [item["text"] for item in items] * 2
         texts: list[Any] = [
-            self.processing_class.decode(list(ids), skip_special_tokens=True) for ids in pairs.tokens
+            self.processing_class.decode(list(ids), skip_special_tokens=True)
+            for ids in pairs.tokens
         ]
         if isinstance(prompts[0], list):
             texts = [[{"role": "assistant", "content": text}] for text in texts]
