@@ -229,7 +229,7 @@ def after_one_update(folder, tokenizer, batch, accumulated, model=None, **option
 
 @pytest.mark.parametrize("method", ["sail-dpr", "sail-dpp", "dpo"])
 def test_accumulation_is_batch_size(tmp_path, tokenizer, method):
-    """1 × 8, 2 × 4 and 8 × 1 draw the same completions and take the same step.
+    """1 × 8, 3 + 3 + 2 and 8 × 1 draw the same completions and take the same step.
 
     To 1e-6: Llama's norms are computed in float32.
     """
@@ -237,15 +237,11 @@ def test_accumulation_is_batch_size(tmp_path, tokenizer, method):
     options = {"method": method, "kl_coef": 0.1}
     whole, _ = after_one_update(tmp_path / "8x1", tokenizer, 8, 1, **options)
     assert (whole - start).norm() > 1e-3
-    for batch, accumulated in ((1, 8), (2, 4)):
+    for batch, accumulated in ((1, 8), (3, 3)):
         parts, _ = after_one_update(
             tmp_path / f"{batch}x{accumulated}", tokenizer, batch, accumulated, **options
         )
         assert (parts - whole).norm() < 1e-5 * (whole - start).norm()
-    # one that is not divided by the accumulated batches, as transformers does with losses
-    # that it believes to be scaled by tokens, is seen
-    wrong = start + 8 * (whole - start)
-    assert (wrong - whole).norm() > (whole - start).norm()
 
 
 def test_a_tokenizer_without_pad_token_changes_nothing(tmp_path, tokenizer):
@@ -455,7 +451,7 @@ def test_ties_are_half_and_reported(tmp_path, tokenizer):
 
 
 def test_a_model_that_is_not_here(tmp_path, monkeypatch, tokenizer):
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     for name in ("nobody/no-such-model", str(tmp_path / "nowhere")):
         with pytest.raises(InputError, match="not found here") as caught:
             SAILTrainer(name, args=config(tmp_path), train_dataset=PAIRS,
