@@ -182,7 +182,8 @@ def find_counterexample(
         effort: Of each search; by default ``quick`` on one problem and ``light`` on
             each problem of a strategy.
         seed: Seed of the searches and of the drawn problems.
-        max_examples: How many problems to draw.
+        max_examples: How many problems to draw. Which they are depends on Hypothesis too:
+            it mixes in constants of the modules that are loaded.
 
     Returns:
         A witness that replays, or None when nothing was found, which proves nothing.

@@ -218,7 +218,9 @@ def test_time_is_looked_at_between_proofs(undisturbed):
     """Not only between batches of hundreds of pieces."""
     statement = Statement(undisturbed.region, undisturbed.gamma)
     boxes = [box for _, box in leaves(undisturbed.cover, root(3))]
-    grown = grow(statement, boxes, 10**6, 0.2)
+    began = time.monotonic()
+    assert OPEN not in grow(statement, boxes, 10**6, 600).words
+    grown = grow(statement, boxes, 10**6, (time.monotonic() - began) / 4)
     assert 1 <= grown.words.count(LEAF) < len(boxes) / 2
     assert set(grown.words) == {LEAF, OPEN}
 

@@ -109,7 +109,7 @@ def test_a_false_bound_is_found_and_shrunk():
     # β(3LB + 1) is too small near B = 0, where K reaches 2β − β²/2 (theory, section 4)
     bound = constant(lambda p: closed_form(p, slack=1.0))
     problems = preference_problems(beta=0.1, radius=0.01, kind="deterministic")
-    witness = find_counterexample(curvature, bound, problems, max_examples=300)
+    witness = find_counterexample(curvature, bound, problems, max_examples=1000)
     assert witness is not None
     assert witness.replay()
     assert witness.data["lhs"] > witness.data["rhs"]
