@@ -9,6 +9,7 @@ and rewards with few digits, β = 1 and B = 1, so that a failing example ends sm
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Callable, Iterator
 from typing import Literal
@@ -171,7 +172,7 @@ def find_counterexample(
 
     On one problem the worst-point search maximises lhs − rhs over C. Over a
     strategy, Hypothesis draws problems, each is searched, and the first failing
-    one is shrunk, then stripped of prompts, responses and base measure that it does
+    one is shrunk, then stripped of prompts, dimensions, responses and base measure it does
     not need.
 
     Args:
@@ -236,6 +237,8 @@ def _smaller(problem: PreferenceProblem) -> Iterator[PreferenceProblem]:
     if problem.prompts > 1:
         for x in range(problem.prompts):
             yield _part(problem, [rows if i != x else [] for i, rows in enumerate(everything)])
+    for axes in _fewer_axes(problem.dimension):
+        yield _along(problem, axes)
     if any(nu is not None for nu in problem.base):
         yield problem.replace(base=None)
     for x, m in enumerate(problem.responses):
@@ -243,6 +246,22 @@ def _smaller(problem: PreferenceProblem) -> Iterator[PreferenceProblem]:
             kept = [rows if i != x else [j for j in rows if j != k]
                     for i, rows in enumerate(everything)]  # fmt: skip
             yield _part(problem, kept)
+
+
+def _fewer_axes(d: int) -> Iterator[np.ndarray]:
+    """Matrices that merge two coordinates by sum or difference, or leave one out: (d, d − 1)."""
+    for i, j in itertools.permutations(range(d), 2):
+        for sign in (0, 1, -1):
+            axes = np.delete(np.eye(d, dtype=int), i, axis=1)
+            axes[i, j - (j > i)] = sign
+            yield axes
+
+
+def _along(problem: PreferenceProblem, axes: np.ndarray) -> PreferenceProblem:
+    """The problem with features φ·axes, its reference at the centre."""
+    zero = np.zeros(axes.shape[1])
+    features = [phi @ axes for phi in problem.features]
+    return problem.replace(features=features, center=zero, ref_params=zero)
 
 
 def _part(problem: PreferenceProblem, kept: list[list[int]]) -> PreferenceProblem:
