@@ -23,7 +23,7 @@ def preferences(rng: Generator, m: int) -> Any:
 
 def arguments(rng: Generator, d: int, most: int, prompts: tuple[int, int]) -> dict[str, Any]:
     """A random problem, as keywords; features of norm about 1 that span R^d."""
-    n = int(rng.integers(prompts[0], prompts[1] + 1))
+    n = max(int(rng.integers(prompts[0], prompts[1] + 1)), -(-d // (most - 1)))
     sizes = np.zeros(n, dtype=int)
     while (sizes - 1).sum() < d:
         sizes = rng.integers(2, most + 1, n)
