@@ -21,6 +21,7 @@ import numpy as np
 
 import sailtheory
 from benchmarks.ascent import stochastic_runs
+from benchmarks.results import save
 from sailtheory import SAIL, BradleyTerry, PreferenceProblem
 
 SEED = 0
@@ -137,10 +138,7 @@ def main() -> None:
     ):
         results[benchmark.__name__] = benchmark()
         print(benchmark.__name__, json.dumps(results[benchmark.__name__]), flush=True)
-    if arguments.out:
-        with open(arguments.out, "w", encoding="utf-8") as file:
-            json.dump(results, file, indent=2)
-            file.write("\n")
+    save(results, arguments.out)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ import torch
 from stable_baselines3 import SAC as Peer
 
 import sailtheory
+from benchmarks.results import save
 from sailtheory.training.control.buffer import ReplayBuffer
 from sailtheory.training.control.networks import lane_products
 from sailtheory.training.control.sac import SAC, Batch
@@ -193,10 +194,7 @@ def main() -> None:
             results[key] = environment_steps(arguments.rounds, task, threads)
             print(key, json.dumps(results[key]), flush=True)
     results["load_after"] = os.getloadavg()[0]
-    if arguments.out:
-        with open(arguments.out, "w", encoding="utf-8") as file:
-            json.dump(results, file, indent=2)
-            file.write("\n")
+    save(results, arguments.out)
 
 
 if __name__ == "__main__":

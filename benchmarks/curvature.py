@@ -20,6 +20,7 @@ import torch
 
 import sailtheory
 from benchmarks.__main__ import median_seconds
+from benchmarks.results import save
 from sailtheory.curvature import HessianOperator, extremal, random_vector
 from sailtheory.policies import CandidateData, CandidateObjective, MLPPolicy, TokenPolicy
 
@@ -188,10 +189,7 @@ def main() -> None:
         except ModuleNotFoundError as error:
             results[kind] = f"left out: {error}"
         print(kind, json.dumps(results[kind], indent=1), flush=True)
-    if arguments.out:
-        with open(arguments.out, "w", encoding="utf-8") as file:
-            json.dump(results, file, indent=2)
-            file.write("\n")
+    save(results, arguments.out)
 
 
 if __name__ == "__main__":

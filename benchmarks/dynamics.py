@@ -33,6 +33,7 @@ from sailtheory import SAIL, BradleyTerry, PreferenceProblem, SAILRevKL, bounds
 from sailtheory.ascent import (
     Estimator,
     FixedBatch,
+    bregman_divergence,
     constants,
     mirror_ascent,
     moments,
@@ -46,7 +47,6 @@ from sailtheory.examples import load
 from sailtheory.files import write_text
 from sailtheory.landscape import Domain, Search, maximise, relative_curvature_on
 from sailtheory.numbers import FLOAT64
-from sailtheory.objectives import KLRefPolicy
 
 SEED = 20263
 OUT = "docs/evidence/dynamics.json"
@@ -117,9 +117,7 @@ def exact(
         initial = run.gap[0]
     else:
         run = mirror_ascent(objective, start, steps=min(steps, 400), best=best.value)
-        kl = KLRefPolicy(objective.problem)
-        slope = (kl.gradient(start) * (best.theta - start)).sum(-1)
-        initial = smooth * (kl.value(best.theta) - kl.value(start) - slope)
+        initial = smooth * bregman_divergence(objective.problem, best.theta, start)
     floor = _FLOOR * (1 + abs(best.value))
     initial = np.maximum(initial, 1e-300)  # a start may be the maximiser
     bound = bounds.linear_gap(mu, smooth, run.steps[:, None], initial)

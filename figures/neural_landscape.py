@@ -21,7 +21,6 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-import os
 import time
 from pathlib import Path
 from typing import Any
@@ -40,6 +39,7 @@ from sailtheory.curvature import (
     relative_curvature,
     witness,
 )
+from sailtheory.files import write_text
 from sailtheory.numbers import FLOAT64
 from sailtheory.policies import CandidateData, CandidateObjective, MLPPolicy
 
@@ -185,9 +185,7 @@ def with_pl_ratios(result: dict[str, Any]) -> dict[str, Any]:
 
 def save(data: dict[str, Any]) -> None:
     """Write the file in one move."""
-    partial = OUT.with_name(OUT.name + ".tmp")
-    partial.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
-    os.replace(partial, OUT)
+    write_text(json.dumps(data, indent=1) + "\n", OUT)
 
 
 def main() -> None:

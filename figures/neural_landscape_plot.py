@@ -8,7 +8,6 @@ summary is a divergence, a factor of K_∞ and a depth: means over seeds and wid
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -16,8 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from figures.write import SUFFIXES
-from sailtheory import plots
+from figures.write import write_summary
 from sailtheory.plots import style
 from sailtheory.plots.series import array, plain
 
@@ -191,15 +189,7 @@ def legend(entries: list[dict[str, Any]], depths: list[int]) -> list[Any]:
 
 def main(source: Path = RUNS, out: Path = OUT) -> None:
     """Summary, image and caption."""
-    if not source.is_file():
-        print(f"neural_landscape_plot: no {source.name}; run python -m figures.neural_landscape")
-        return
-    data = summarise(json.loads(source.read_text(encoding="utf-8")))
-    plots.write_data(data, out)
-    figure = draw(json.loads(out.read_text(encoding="utf-8")))
-    for suffix in SUFFIXES:
-        plots.save(figure, out.with_suffix(suffix))
-    print(f"neural_landscape_plot: {data['caption']}")
+    write_summary(source, out, summarise, draw)
 
 
 if __name__ == "__main__":

@@ -7,15 +7,13 @@ their intervals. The records hold every number that is drawn.
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from figures.write import FOLDER, SUFFIXES
-from sailtheory import plots
+from figures.write import FOLDER, write_summary
 from sailtheory.plots import style
 from sailtheory.plots.series import array, plain, positive
 
@@ -100,15 +98,7 @@ def _slopes(ax: Any, records: list[dict[str, Any]], found: list[tuple[str, str]]
 
 def main(source: Path = RECORDS, out: Path = OUT) -> None:
     """Summary, image and caption."""
-    if not source.is_file():
-        print(f"sample_complexity_plot: no {source.name}; see benchmarks.sample_complexity")
-        return
-    data = summarise(json.loads(source.read_text(encoding="utf-8")))
-    plots.write_data(data, out)
-    figure = draw(json.loads(out.read_text(encoding="utf-8")))
-    for suffix in SUFFIXES:
-        plots.save(figure, out.with_suffix(suffix))
-    print(f"sample_complexity_plot: {data['caption']}")
+    write_summary(source, out, summarise, draw)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,28 @@ FOLDER = Path(__file__).parent
 SUFFIXES = (".png", ".svg")
 
 
+def write_summary(
+    source: Path,
+    out: Path,
+    summarise: Callable[[dict[str, Any]], dict[str, Any]],
+    draw: Callable[[dict[str, Any]], Any],
+) -> None:
+    """Data, image and caption of an experiment, from its records; nothing where there are none."""
+    if not source.is_file():
+        print(f"{out.stem}: no {source}; run the experiment first")
+        return
+    _finish(summarise(json.loads(source.read_text(encoding="utf-8"))), out, draw)
+
+
 def write(name: str, kind: str, example: str, **settings: Any) -> None:
     """figures/NAME.json, .png and .svg of one kind on one built-in problem."""
     data = plots.compute(kind, examples.load(example), name=example, **settings)
-    target = FOLDER / f"{name}.json"
+    _finish(data, FOLDER / f"{name}.json", plots.draw)
+
+
+def _finish(data: dict[str, Any], target: Path, draw: Callable[[dict[str, Any]], Any]) -> None:
     plots.write_data(data, target)
-    figure = plots.draw(json.loads(target.read_text(encoding="utf-8")))
+    figure = draw(json.loads(target.read_text(encoding="utf-8")))
     for suffix in SUFFIXES:
         plots.save(figure, target.with_suffix(suffix))
-    print(f"{name}: {data['caption']}")
+    print(f"{target.stem}: {data['caption']}")

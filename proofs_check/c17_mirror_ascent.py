@@ -21,7 +21,7 @@ from proofs_check.c16_stochastic_ascent import displacement
 from proofs_check.expected import claim
 from proofs_check.first_order import inward, moduli
 from sailtheory import KLRefPolicy, Objective, PreferenceProblem, SAILRevKL, bounds, formulas
-from sailtheory.ascent import Constants, constants, mirror_ascent
+from sailtheory.ascent import Constants, bregman_divergence, constants, mirror_ascent
 from sailtheory.claims import Claim, Context, Falsehood
 from sailtheory.landscape import Domain, Search, maximise
 from sailtheory.numbers import Array, arb_numbers
@@ -116,12 +116,6 @@ def bound(relative: Any, smooth: Any, steps: int, start: Any) -> Any:
     return bounds.linear_gap(relative, smooth, steps, smooth * start)
 
 
-def divergence(problem: PreferenceProblem, x: Array, y: Array) -> Any:
-    """D_A(x, y) for x (d,) and y (..., d)."""
-    kl = KLRefPolicy(problem)
-    return bregman(kl.value(x), kl.value(y), kl.gradient(y), x - y)
-
-
 def enclosed(objective: Objective, path: np.ndarray, smooth: float, modulus: Ball) -> Array:
     """Balls around the last exact iterate, from approximate ones.
 
@@ -186,7 +180,7 @@ def _check(context: Context) -> Iterator[Evidence]:
         path = mirror_ascent(objective, start, steps=STEPS_RUN).path
         best = maximise(objective, Search(Domain(problem), "quick", context.seed), path[-1])
         gap = best.value - objective.value(path)
-        first = np.maximum(divergence(problem, best.theta, path[0]), 1e-300)
+        first = np.maximum(bregman_divergence(problem, best.theta, path[0]), 1e-300)
         for k in (1, 2, 3, STEPS_RUN):
             right = bound(at.relative_modulus, at.relative_smooth, k, first)
             right = np.where(right > ROUNDING * (1 + abs(best.value)), right, np.nan)
@@ -196,7 +190,7 @@ def _check(context: Context) -> Iterator[Evidence]:
 
             run = partial(
                 gap_above, objective, best=best.theta, at=at, smooth=at.relative_smooth,
-                limit=bound, distance=divergence, says="C17",
+                limit=bound, distance=bregman_divergence, says="C17",
             )  # fmt: skip
             tally.add(gap[k], right, partial(confirm, run=run, path=path[: k + 1]))
     yield tally.evidence()
@@ -222,7 +216,7 @@ class Case:
 
 
 def _wrong(
-    name: str, says: str, case: Case, limit: Bound = bound, distance: Distance = divergence
+    name: str, says: str, case: Case, limit: Bound = bound, distance: Distance = bregman_divergence
 ) -> Falsehood:
     """A smaller bound, or a step of another size."""
 

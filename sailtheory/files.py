@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from sailtheory.errors import InputError
@@ -18,7 +19,7 @@ def write_text(text: str, path: str | Path, field: str = "file") -> None:
 
 
 def write_bytes(content: bytes, path: str | Path, field: str = "file") -> None:
-    """Write a file atomically.
+    """Write a file atomically, so that it survives a power cut too.
 
     Raises:
         InputError: The file cannot be written.
@@ -26,10 +27,28 @@ def write_bytes(content: bytes, path: str | Path, field: str = "file") -> None:
     path = Path(path)
     partial = path.with_name(path.name + ".tmp")
     try:
-        partial.write_bytes(content)
+        with open(partial, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
         os.replace(partial, path)
+        sync_folder(path.parent)
     except OSError as error:
+        with suppress(OSError):
+            partial.unlink()
         raise InputError(field, path, error.strerror or "it cannot be written") from None
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames inside a folder survive a power cut, where the system can."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError:  # Windows does not open folders
+        return
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def require_writable(path: str | Path, field: str = "file") -> None:

@@ -25,7 +25,6 @@ from __future__ import annotations
 
 import io
 import itertools
-import os
 import re
 import tomllib
 from collections.abc import Iterable
@@ -38,6 +37,7 @@ import numpy as np
 
 from sailtheory.errors import InputError
 from sailtheory.exact import TYPED_DIGITS
+from sailtheory.files import write_bytes
 from sailtheory.numbers import FLOAT64
 from sailtheory.preferences import BradleyTerry, PreferenceMatrix
 from sailtheory.problem import PreferenceProblem
@@ -86,13 +86,7 @@ def save(problem: PreferenceProblem, path: str | Path) -> None:
         content = _to_npz(problem)
     else:
         raise InputError("file", path, "a .toml or .npz file is expected")
-    partial = path.with_name(path.name + ".tmp")
-    try:
-        partial.write_bytes(content)
-        os.replace(partial, path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise InputError("file", path, _reason(error)) from None
+    write_bytes(content, path)
 
 
 def loads(text: str, source: str = "problem") -> PreferenceProblem:

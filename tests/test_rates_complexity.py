@@ -79,3 +79,13 @@ def test_what_is_refused():
 
 def test_nothing_is_measured_where_the_start_is_the_maximiser():
     assert sample_complexity(small(preferences=[np.full((4, 4), 0.5)] * 2), 0.1) == ()
+
+
+def test_no_slope_where_no_resample_reaches_the_accuracy():
+    """Only the mean of exactly these runs does: a JSON file could not hold its nan."""
+    gap = np.array([[1.0, 1.0], [1e-9, 1e-3], [1e-9, 1e-3]])
+    curve = _Curve({}, 1.0, np.array([0.0, 10, 20]), gap)
+    draws = iter([[1, 1]] * 400)
+    rng = type("Twice", (), {"integers": lambda self, *a, **k: next(draws)})()
+    gaps = np.array([6e-4, 5.5e-4, 5.2e-4])
+    assert complexity._slopes([curve], gaps, gaps, rng) == {}

@@ -4,7 +4,12 @@ from sailtheory.ascent.bilevel import Nested, Penalty, TwoLevel, bilevel_ascent
 from sailtheory.ascent.constants import Constants, constants, regularisation
 from sailtheory.ascent.estimators import Estimator, Moments, moments
 from sailtheory.ascent.gradient import projected_ascent
-from sailtheory.ascent.mirror import MirrorMap, mirror_ascent, natural_gradient_ascent
+from sailtheory.ascent.mirror import (
+    MirrorMap,
+    bregman_divergence,
+    mirror_ascent,
+    natural_gradient_ascent,
+)
 from sailtheory.ascent.pairs import spawn
 from sailtheory.ascent.published import BiasedEstimator
 from sailtheory.ascent.stochastic import Decaying, FixedBatch, Schedule, stochastic_ascent
@@ -24,6 +29,7 @@ __all__ = [
     "Trajectory",
     "TwoLevel",
     "bilevel_ascent",
+    "bregman_divergence",
     "constants",
     "mirror_ascent",
     "moments",

@@ -6,6 +6,8 @@ one in ∇KL(π_ref‖·), with Hessian F̄: the production formulas serve.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from sailtheory.ascent.constants import constants
@@ -13,11 +15,29 @@ from sailtheory.ascent.gradient import Rule, follow
 from sailtheory.ascent.trajectory import Callback, Trajectory, read_real, read_starts
 from sailtheory.errors import InputError
 from sailtheory.landscape.domain import Domain
+from sailtheory.numbers import Array
 from sailtheory.objectives import KLRefPolicy, Objective
+from sailtheory.problem import PreferenceProblem
 
 _NEWTON = 60
 _SECULAR = 60
 _ROUNDING = 1e-13
+
+
+def bregman_divergence(problem: PreferenceProblem, best: Array, theta: Array) -> Any:
+    """D_A(best, θ) = k(best) − k(θ) − ∇k(θ)ᵀ(best − θ), k = KL(π_ref‖π_θ) (section 1, C17).
+
+    Args:
+        problem: The problem.
+        best: (d,), in float64 or balls.
+        theta: (..., d), likewise.
+
+    Returns:
+        (...), ≥ 0.
+    """
+    kl = KLRefPolicy(problem)
+    slope = (kl.gradient(theta) * (best - theta)).sum(-1)
+    return kl.value(best) - kl.value(theta) - slope
 
 
 class MirrorMap:

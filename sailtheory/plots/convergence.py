@@ -13,6 +13,7 @@ from sailtheory.ascent import (
     Estimator,
     FixedBatch,
     Trajectory,
+    bregman_divergence,
     constants,
     mirror_ascent,
     projected_ascent,
@@ -23,7 +24,7 @@ from sailtheory.check import theorem_threshold
 from sailtheory.errors import InputError
 from sailtheory.landscape import Domain, Search, maximise
 from sailtheory.numbers import FLOAT64
-from sailtheory.objectives import KLRefPolicy, Objective, SAILRevKL
+from sailtheory.objectives import Objective, SAILRevKL
 from sailtheory.plots import style
 from sailtheory.plots.series import array, positive
 from sailtheory.problem import PreferenceProblem
@@ -119,9 +120,7 @@ def _exact(
     found: dict[str, Any] = {}
     assert known.modulus is not None
     # D_A(θ*, θ_0) = KL(π_θ0‖π_θ*): the divergence of the problem whose reference is θ_0.
-    divergence = max(
-        float(KLRefPolicy(problem.replace(ref_params=theta)).value(best)) for theta in start
-    )
+    divergence = float(bregman_divergence(problem, best, start).max())
     initial = (top - float(projected[1][0].min()), known.relative_smooth * divergence)
     moduli = ((known.modulus, known.smooth), (known.relative_modulus, known.relative_smooth))
     for name, (steps, value), size, pair in zip(

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -30,10 +30,9 @@ from sailtheory.errors import InputError
 from sailtheory.landscape import Domain, Search, maximise
 from sailtheory.objectives import Objective, SAILRevKL
 from sailtheory.problem import PreferenceProblem
-from sailtheory.rates.exponent import ExponentFit, fit_exponent
+from sailtheory.rates.exponent import LEVEL, ExponentFit, fit_exponent
 
 METHODS = ("SAIL-RevKL", "nested", "penalty")
-LEVEL = 0.95
 Generators = list[np.random.Generator]
 _NOISELESS = 10**12  # multinomial counts cost the same
 _LARGEST = 10**9
@@ -41,6 +40,7 @@ _RECORDS = 200
 _MOST_STEPS = 20_000
 _RESOLVED = 1e-9
 _RESAMPLES = 400
+_FEWEST = 3  # values of ε, as fit_exponent asks
 
 
 @dataclass(frozen=True)
@@ -102,6 +102,24 @@ class Complexity:
         }
 
 
+class _Task(NamedTuple):
+    """What every method starts from.
+
+    Attributes:
+        objective: J_γ.
+        start: θ_ref, (d,).
+        best: J_γ*.
+        eps: Gaps to reach, decreasing, (k,).
+        seed: Of the draws.
+    """
+
+    objective: Objective
+    start: np.ndarray
+    best: float
+    eps: np.ndarray
+    seed: int
+
+
 @dataclass(frozen=True)
 class _Setting:
     """One way to run a method: everything but the batch."""
@@ -120,7 +138,7 @@ class _Curve:
     samples: np.ndarray
     gap: np.ndarray
 
-    def needed(self, eps: np.ndarray, runs: np.ndarray | None = None) -> np.ndarray:
+    def needed(self, eps: Any, runs: np.ndarray | None = None) -> np.ndarray:
         """Pairs after which the mean gap stays below each ε; inf if it does not."""
         mean = (self.gap if runs is None else self.gap[:, runs]).mean(axis=1)
         # The largest gap still to come: decreasing, so that ε is met once and kept.
@@ -166,46 +184,35 @@ def sample_complexity(
     first = best - float(objective.value(start))
     if not first > _RESOLVED * (1 + abs(best)):
         return ()
-    eps = 10.0 ** -np.linspace(effort.above, effort.above + effort.decades, effort.points)
-    return tuple(
-        _measure(name, objective, start, best, first, eps, effort, seed, progress)
-        for name in methods
-    )
+    shares = 10.0 ** -np.linspace(effort.above, effort.above + effort.decades, effort.points)
+    task = _Task(objective, start, best, first * shares, seed)
+    return tuple(_measure(name, task, shares, effort, progress) for name in methods)
 
 
 def _measure(
-    name: str,
-    objective: Objective,
-    start: np.ndarray,
-    best: float,
-    first: float,
-    eps: np.ndarray,
-    effort: Effort,
-    seed: int,
-    progress: Callable[[str], None],
+    name: str, task: _Task, shares: np.ndarray, effort: Effort, progress: Callable[[str], None]
 ) -> Complexity:
     curves: list[_Curve] = []
-    for setting in _settings(name, objective, start, best, effort):
-        before = _least(curves, first * eps)
-        curves += _curves(name, setting, first * eps, effort, seed, progress)
+    for setting in _settings(name, task, effort):
+        before = _least(curves, task.eps)
+        curves += _curves(name, setting, task, effort, progress)
         if name == "penalty" and np.isfinite(before).all():
             # A larger λ only costs more once a smaller one is exact enough for every ε.
-            if (_least(curves, first * eps) == before).all():
+            if (_least(curves, task.eps) == before).all():
                 break
-    least = _least(curves, first * eps)
+    least = _least(curves, task.eps)
     reached = np.isfinite(least)
-    kept = eps[reached]
-    chosen = [
-        min(curves, key=lambda curve: curve.needed(first * each)) for each in np.atleast_1d(kept)
-    ]
+    kept, gaps = shares[reached], task.eps[reached]
+    chosen = [min(curves, key=lambda curve: float(curve.needed(gap))) for gap in gaps]
+    few = len(kept) < _FEWEST
     return Complexity(
         name,
         tuple(map(float, kept)),
         tuple(map(float, least[reached])),
         tuple(curve.details for curve in chosen),
         tuple(curve.labelled for curve in chosen),
-        fit_exponent(kept, least[reached]) if len(kept) >= 3 else None,
-        _slopes(curves, first, kept, np.random.default_rng(seed)) if len(kept) >= 3 else {},
+        None if few else fit_exponent(kept, least[reached]),
+        {} if few else _slopes(curves, kept, gaps, np.random.default_rng(task.seed)),
     )
 
 
@@ -215,16 +222,17 @@ def _least(curves: list[_Curve], eps: np.ndarray) -> np.ndarray:
     return np.asarray(np.min(rows, axis=0))
 
 
-def _settings(
-    name: str, objective: Objective, start: np.ndarray, best: float, effort: Effort
-) -> Iterator[_Setting]:
+def _settings(name: str, task: _Task, effort: Effort) -> Iterator[_Setting]:
     """What a method is tried with, besides batches."""
+    objective = task.objective
     if name == "SAIL-RevKL":
         size = 1 / smoothness(objective)[0]
 
         def direct(batch: int, steps: int, record: int, rngs: Generators) -> Trajectory:
             plan = FixedBatch(size, batch, steps)
-            return stochastic_ascent(objective, start, plan, rngs, best=best, record=record)
+            return stochastic_ascent(
+                objective, task.start, plan, rngs, best=task.best, record=record
+            )
 
         yield _Setting({}, 1.0, direct)
     methods: list[tuple[dict[str, float], Callable[..., TwoLevel]]] = []
@@ -237,19 +245,13 @@ def _settings(
             made = partial(Penalty.from_constants, objective, inner=1, penalty=penalty)
             methods.append(({"inner": 1, "penalty": penalty}, made))
     for details, method in methods:
-        yield _two_level(objective, start, best, details, method)
+        yield _two_level(task, details, method)
 
 
-def _two_level(
-    objective: Objective,
-    start: np.ndarray,
-    best: float,
-    details: dict[str, float],
-    method: Callable[..., TwoLevel],
-) -> _Setting:
+def _two_level(task: _Task, details: dict[str, float], method: Callable[..., TwoLevel]) -> _Setting:
     def run(batch: int, steps: int, record: int, rngs: Generators) -> Trajectory:
         plan = method(batch=batch, steps=steps)
-        return bilevel_ascent(objective, start, plan, rngs, best=best, record=record)
+        return bilevel_ascent(task.objective, task.start, plan, rngs, best=task.best, record=record)
 
     shape = method(batch=1, steps=1)
     return _Setting(details, shape.labelled / shape.batches, run)
@@ -258,16 +260,16 @@ def _two_level(
 def _curves(
     name: str,
     setting: _Setting,
-    eps: np.ndarray,
+    task: _Task,
     effort: Effort,
-    seed: int,
     progress: Callable[[str], None],
 ) -> Iterator[_Curve]:
     """Batches from 1 up, until larger ones need more pairs for every ε."""
+    eps = task.eps
 
     def run(batch: int, steps: int, runs: int) -> _Curve:
         record = max(1, steps // _RECORDS)
-        key = int(np.random.SeedSequence([seed, batch, steps]).generate_state(1)[0])
+        key = int(np.random.SeedSequence([task.seed, batch, steps]).generate_state(1)[0])
         made = setting.run(batch, steps, record, spawn(key, runs))
         details = setting.details | {"batch": batch}
         return _Curve(details, setting.labelled, made.samples[:, 0], made.gap)
@@ -303,24 +305,28 @@ def _ended(gap: np.ndarray) -> bool:
 
 
 def _slopes(
-    curves: list[_Curve], first: float, eps: np.ndarray, rng: np.random.Generator
+    curves: list[_Curve], shares: np.ndarray, gaps: np.ndarray, rng: np.random.Generator
 ) -> dict[str, tuple[float, float, float]]:
-    """a in N ~ C ε^−a and in N ~ C ε^−a log(1/ε): least squares, runs resampled."""
-    x = -np.log(eps)
+    """a in N ~ C ε^−a and in N ~ C ε^−a log(1/ε): least squares, runs resampled.
+
+    A resample whose mean gap does not come below every ε has no slope and is left out;
+    nothing is returned where that happens to all.
+    """
+    x = -np.log(shares)
     offsets = {"power": np.zeros_like(x), "power-log": np.log(x)}
 
     def fitted(least: np.ndarray) -> list[float]:
         return [float(np.polyfit(x, np.log(least) - o, 1)[0]) for o in offsets.values()]
 
-    whole = fitted(_least(curves, first * eps))
     samples = []
     for _ in range(_RESAMPLES):
-        rows = [c.needed(first * eps, _resample(c.gap.shape[1], rng)) for c in curves]
-        least = np.array(rows).min(axis=0)
+        least = np.min([c.needed(gaps, _resample(c.gap.shape[1], rng)) for c in curves], axis=0)
         if np.isfinite(least).all():
             samples.append(fitted(least))
-    tails = [(1 - LEVEL) / 2, (1 + LEVEL) / 2]
-    low, high = np.quantile(samples, tails, axis=0) if samples else np.full((2, 2), np.nan)
+    if not samples:
+        return {}
+    whole = fitted(_least(curves, gaps))
+    low, high = np.quantile(samples, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
     return {name: (whole[i], float(low[i]), float(high[i])) for i, name in enumerate(offsets)}
 
 

@@ -9,7 +9,13 @@ from typing import Any
 import numpy as np
 
 from sailtheory import bounds
-from sailtheory.ascent import Trajectory, constants, mirror_ascent, projected_ascent
+from sailtheory.ascent import (
+    Trajectory,
+    bregman_divergence,
+    constants,
+    mirror_ascent,
+    projected_ascent,
+)
 from sailtheory.errors import InputError
 from sailtheory.landscape import Domain, Search, largest_curvature_on, maximise
 from sailtheory.objectives import Objective, SAILRevKL
@@ -176,18 +182,9 @@ def _method(
         return Method(name, None, measured, fit, to_accuracy, None, None)
     initial = gap[0]
     if name.startswith("mirror"):
-        initial = smooth * _divergence(objective, maximiser, trajectory.path[0])
+        initial = smooth * bregman_divergence(objective.problem, maximiser, trajectory.path[0])
     factor = float(bounds.contraction(modulus, smooth))
     bound = factor ** trajectory.steps[:, None] * initial
     ratio = np.where(bound > 10 * floor, gap / np.maximum(bound, floor), 0)[1:]
     steps = np.log(1 / ACCURACY) / -np.log1p(-modulus / smooth) if factor > 0 else 1.0
     return Method(name, factor, measured, fit, to_accuracy, float(steps), float(ratio.max()))
-
-
-def _divergence(objective: Objective, best: np.ndarray, theta: np.ndarray) -> np.ndarray:
-    """D_A(θ*, θ) = k(θ*) − k(θ) − ∇k(θ)ᵀ(θ* − θ) with k = KL(π_ref‖π_θ): (runs,)."""
-    from sailtheory.objectives import KLRefPolicy
-
-    kl = KLRefPolicy(objective.problem)
-    slope = (kl.gradient(theta) * (best - theta)).sum(-1)
-    return np.asarray(kl.value(best) - kl.value(theta) - slope)

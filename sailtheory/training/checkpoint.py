@@ -24,6 +24,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 from sailtheory.errors import InputError
+from sailtheory.files import sync_folder
 
 FORMAT = "sailtheory.state/1"
 Tree: TypeAlias = Any
@@ -86,18 +87,6 @@ def load_state(path: str | Path) -> Tree:
     except Exception as error:  # zipfile, json and numpy raise a dozen kinds on damaged files
         reason = f"damaged or not a checkpoint ({type(error).__name__}: {error})"
         raise InputError("checkpoint", path, reason) from None
-
-
-def sync_folder(folder: Path) -> None:
-    """Make renames inside a folder survive a power cut, where the system can."""
-    try:
-        descriptor = os.open(folder, os.O_RDONLY)
-    except OSError:  # Windows does not open folders
-        return
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 # --- writing ------------------------------------------------------------------

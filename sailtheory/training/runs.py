@@ -29,7 +29,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sailtheory.errors import InputError
-from sailtheory.training.checkpoint import Tree, load_state, save_state, sync_folder
+from sailtheory.files import write_text
+from sailtheory.training.checkpoint import Tree, load_state, save_state
 from sailtheory.training.machine import hardware, libraries
 
 if TYPE_CHECKING:  # TensorBoard brings torch
@@ -292,15 +293,4 @@ def _same(folder: Path, config: dict[str, Any], declared: list[str]) -> None:
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:
-    partial = path.with_name(path.name + ".tmp")
-    try:
-        with open(partial, "w", encoding="utf-8") as file:
-            file.write(json.dumps(content, indent=2) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-        sync_folder(path.parent)
-    except OSError as error:
-        raise InputError("out", path, error.strerror or "it cannot be written") from None
-    finally:
-        partial.unlink(missing_ok=True)
+    write_text(json.dumps(content, indent=2) + "\n", path, "out")
