@@ -32,6 +32,7 @@ Side = Callable[[PreferenceProblem, np.ndarray], np.ndarray]
 
 _MODERATE = (0.05, 5.0)
 _EXTREME = (1e-4, 1e3)
+_DIGITS = 9  # of merged features, so that 0.01 · 0.1 reads 0.001
 
 
 def _decimals(low: float, high: float, digits: int = 2) -> st.SearchStrategy[float]:
@@ -224,9 +225,9 @@ def find_counterexample(
 def _reduced(
     problem: PreferenceProblem, fails: Callable[[PreferenceProblem], bool]
 ) -> PreferenceProblem:
-    """Leave out prompts, responses and the base measure as long as the problem still fails."""
+    """Leave out what is not needed as long as the problem still fails and S ≠ {0}."""
     for smaller in _smaller(problem):
-        if fails(smaller):
+        if smaller.span.dimension and fails(smaller):
             return _reduced(smaller, fails)
     return problem
 
@@ -249,18 +250,18 @@ def _smaller(problem: PreferenceProblem) -> Iterator[PreferenceProblem]:
 
 
 def _fewer_axes(d: int) -> Iterator[np.ndarray]:
-    """Matrices that merge two coordinates by sum or difference, or leave one out: (d, d − 1)."""
+    """Matrices that leave out one coordinate, or add a multiple of it to another: (d, d − 1)."""
     for i, j in itertools.permutations(range(d), 2):
-        for sign in (0, 1, -1):
-            axes = np.delete(np.eye(d, dtype=int), i, axis=1)
-            axes[i, j - (j > i)] = sign
+        for multiple in (0.0, 1.0, -1.0, 0.1, -0.1):
+            axes = np.delete(np.eye(d), i, axis=1)
+            axes[i, j - (j > i)] = multiple
             yield axes
 
 
 def _along(problem: PreferenceProblem, axes: np.ndarray) -> PreferenceProblem:
     """The problem with features φ·axes, its reference at the centre."""
     zero = np.zeros(axes.shape[1])
-    features = [phi @ axes for phi in problem.features]
+    features = [np.round(phi @ axes, _DIGITS) for phi in problem.features]
     return problem.replace(features=features, center=zero, ref_params=zero)
 
 

@@ -114,7 +114,7 @@ def test_a_false_bound_is_found_and_shrunk():
     assert witness.replay()
     assert witness.data["lhs"] > witness.data["rhs"]
     assert witness.problem.prompts == 1
-    assert witness.problem.dimension <= 2
+    assert witness.problem.dimension == 1
     assert max(witness.problem.responses) <= 4
 
 
