@@ -12,6 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sailtheory.errors import InputError
 
@@ -119,11 +120,12 @@ def _pip(requirement: str, folder: Path) -> None:
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        lines = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
+        said = done.stderr.splitlines() or ["no reason given"]
+        reason = ([line for line in said if line.startswith("ERROR")] or said)[-1]
         raise InputError(
             "fetch", requirement,
             "pip cannot install it: run this where there is a network, or copy the cache of a "
-            f"machine that has it to {cache()} ({(lines or done.stderr.splitlines() or ['?'])[-1]})",
+            f"machine that has it to {cache()} ({reason})",
         )  # fmt: skip
 
 
@@ -146,7 +148,7 @@ def _convert(weights: Path, folder: Path) -> None:
 
     where, options = str(weights.parent), {"gguf_file": weights.name}
     tokenizer = AutoTokenizer.from_pretrained(where, **options)
-    model = AutoModelForCausalLM.from_pretrained(where, dtype=torch.float32, **options)
+    model: Any = AutoModelForCausalLM.from_pretrained(where, dtype=torch.float32, **options)
     # Its weights are plain numbers now, which the model must be told before it is saved.
     model.hf_quantizer, model.is_quantized = None, False
     if hasattr(model.config, "quantization_config"):
