@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+import os
+import socket
+import warnings
 from importlib.util import find_spec
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import typer
 
@@ -53,9 +58,21 @@ def llm(
     for library in ("transformers", "accelerate", "peft"):
         if find_spec(library) is None:
             raise InputError(library, "not installed", "pip install sailtheory[llm]")
+    _quietly()
     from sailtheory.training.llm.train import choices, train
 
     typed = {key: Text(value) for key, value in named.items()}
     if steps is not None:
         typed["steps"] = Text(steps)
     typer.echo(f"done: {train(choices(*given, typed), out, resume=resume)}")
+
+
+def _quietly() -> None:
+    """Without a network, ask no hub again and again; without warnings meant for programmers."""
+    hub = urlsplit(os.environ.get("HF_ENDPOINT") or "https://huggingface.co").hostname
+    try:
+        socket.getaddrinfo(hub, None)
+    except OSError:
+        os.environ |= {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
+    warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)

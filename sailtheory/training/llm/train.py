@@ -116,6 +116,8 @@ def train(given: Choices, out: str | Path, *, resume: bool = False) -> Path:
         InputError: Anything that cannot be used, before any training; or batches that
             cannot be trained on, which are then on disk.
     """
+    import torch
+
     from sailtheory.training.llm.config import SAILConfig
     from sailtheory.training.llm.oracles import oracle
     from sailtheory.training.llm.recorder import FOLDER
@@ -127,9 +129,11 @@ def train(given: Choices, out: str | Path, *, resume: bool = False) -> Path:
     if finished and (out / MODEL).is_dir():
         return out / MODEL
     settings = {k: v for k, v in dataclasses.asdict(given).items() if k not in _OWN}
+    settings = {_RENAMED.get(k, k): v for k, v in settings.items()}
     args = SAILConfig(
-        str(out), report_to=[], save_strategy="steps", save_total_limit=2, logging_steps=1,
-        use_cpu=given.device == "cpu", **{_RENAMED.get(k, k): v for k, v in settings.items()},
+        str(out), report_to=[], save_strategy="steps", save_total_limit=2, logging_steps=10,
+        use_cpu=given.device == "cpu", dataloader_pin_memory=torch.cuda.is_available(),
+        **settings,
     )  # fmt: skip
     rewards = oracle(given.reward) if args.weights.g > 0 else None
     rows = load_rows(given.data, given.split, given.label)
