@@ -8,11 +8,13 @@ import typer
 
 from sailtheory.cli.common import Json, Seed, integer, real
 from sailtheory.cli.control import control
+from sailtheory.cli.llm import llm
 from sailtheory.errors import InputError
 
 train = typer.Typer(no_args_is_help=True, help="Train, and hold runs against one another.")
 
 train.command()(control)
+train.command()(llm)
 
 Runs = Annotated[list[str], typer.Argument(help="Folders of runs.")]
 
