@@ -210,9 +210,10 @@ class Run:
 
     def restart(self) -> None:
         """Drop all rows and checkpoints of a resumed run: it begins again."""
+        lock.acquire(self.folder)
         for step in self.steps():
             self._checkpoint(step).unlink()
-        self._cut(0, 0, -1)
+        self._cut(None, -1)
 
     def finish(self) -> None:
         """Write the remaining rows and mark the run as done."""
