@@ -161,11 +161,19 @@ class Episodes:
         return np.asarray(observation, np.float32)
 
 
-def integration_state(env: Any) -> np.ndarray | None:
-    """MuJoCo's full integration state (time, qpos, qvel, act, warm start, ...), or None."""
+def mujoco_of(env: Any) -> tuple[Any, Any]:
+    """MuJoCo's model and data of an environment; None twice where another engine drives it."""
     inner = env.unwrapped
     model, data = getattr(inner, "model", None), getattr(inner, "data", None)
     if type(model).__name__ != "MjModel" or type(data).__name__ != "MjData":
+        return None, None
+    return model, data
+
+
+def integration_state(env: Any) -> np.ndarray | None:
+    """MuJoCo's full integration state (time, qpos, qvel, act, warm start, ...), or None."""
+    model, data = mujoco_of(env)
+    if model is None:
         return None
     import mujoco
 

@@ -269,7 +269,9 @@ def _check(settings: Settings, seeds: Sequence[int], learns_reward: bool) -> Non
     if settings.capacity is not None and settings.capacity < settings.feedback.segment:
         raise InputError("capacity", settings.capacity, "a segment at least")
     if settings.device != "cpu":
-        try:
-            torch.zeros(1, device=settings.device)
-        except (RuntimeError, AssertionError) as error:
-            raise InputError("device", settings.device, f"a device of torch: {error}") from None
+        try:  # "meta" holds tensors, but draws nothing
+            zero = torch.zeros(1, device=settings.device)
+            zero.normal_(generator=torch.Generator(settings.device)).item()
+        except (RuntimeError, AssertionError, NotImplementedError) as error:
+            reason = f"a device that torch can use: {str(error).partition('. ')[0]}"
+            raise InputError("device", settings.device, reason) from None
