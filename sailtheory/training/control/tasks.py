@@ -18,6 +18,13 @@ Tree = dict[str, Any]
 TASKS = ("walker-walk", "walker-stand", "cheetah-run", "door-open")
 """The tasks of the paper: three of dm_control's suite and one of Meta-World v3."""
 
+SCALES = {name: ("eval/return", 1000.0) for name in TASKS} | {"door-open": ("eval/success", 1.0)}
+"""By which metric tasks are pooled, and its largest value; the least is 0.
+
+dm_control's rewards lie in [0, 1] and its episodes have 1,000 steps. Meta-World's rewards are
+shaped and their sum means little, so there it is the share of successful episodes.
+"""
+
 
 class Step(NamedTuple):
     """What one environment answers to one action."""
