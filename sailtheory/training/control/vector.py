@@ -32,7 +32,7 @@ class Vector:
 
     One thread is slower than a bare loop over ``env.step``, by 10 to 20 µs a step: the price
     of checking that all is finite and of keeping what a return to this state needs. An
-    update takes a thousand times as long.
+    update takes hundreds of times as long.
 
     Args:
         environments: The environments, each with its own generator.
@@ -59,8 +59,8 @@ class Vector:
         """Take actions (K, a)."""
         runs, width = self.observations.shape
         found = Steps(
-            np.empty((runs, width), np.float32), np.empty(runs),
-            *(np.empty(runs, bool) for _ in range(2)), np.empty(runs),
+            np.empty((runs, width), np.float32), np.empty(runs), np.empty(runs, bool),
+            np.empty(runs, bool), np.empty(runs),
         )  # fmt: skip
 
         def work(share: range) -> None:
