@@ -7,6 +7,7 @@ import time
 from fractions import Fraction
 from pathlib import Path
 
+import joblib
 import numpy as np
 import pytest
 
@@ -298,9 +299,24 @@ def test_too_many_dimensions_are_refused():
         certify_gamma(wide)
 
 
-def test_processes_agree(problem, enclosure):
+def test_processes_agree(problem, enclosure, monkeypatch):
     statement = Statement(region(problem), enclosure.gamma)
-    assert refine(statement, Effort(jobs=2)).word == refine(statement, Effort()).word
+    alone = refine(statement, Effort()).word
+    pools = []
+
+    def counted(**settings):
+        pools.append(settings["n_jobs"])
+        return parallel(**settings)
+
+    parallel = joblib.Parallel
+    monkeypatch.setattr(joblib, "Parallel", counted)
+    assert refine(statement, Effort(jobs=2)).word == alone
+    assert not pools  # what is done in a moment starts no process
+    monkeypatch.setattr("sailtheory.certify.refine._ALONE", 0.0)
+    monkeypatch.setattr("sailtheory.certify.refine._FIRST", 16)
+    monkeypatch.setattr("sailtheory.certify.refine._TASK_BOXES", 2)
+    assert refine(statement, Effort(jobs=2)).word == alone
+    assert set(pools) == {2}
 
 
 def test_time_runs_out():
