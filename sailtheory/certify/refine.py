@@ -133,7 +133,7 @@ def _run(
         delayed(_grow_sent)(sent, boxes, most, seconds(), os.getpid()) for boxes in reversed(rest)
     )
     try:
-        for growth in found:
+        for growth in found:  # noqa: UP028 - delegating would close it before the warnings are off
             yield growth
     finally:
         with warnings.catch_warnings():  # of tasks cut off, when time runs out
