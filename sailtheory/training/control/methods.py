@@ -6,6 +6,7 @@ import difflib
 from dataclasses import dataclass
 
 from sailtheory.errors import InputError
+from sailtheory.training.control.reference import RevKL
 from sailtheory.training.control.sac import SAC
 
 
@@ -27,11 +28,18 @@ class Method:
     declared: tuple[str, ...] = ()
 
 
+_REFERENCE = ("reference.since", "reference.every", "reference.radius")
+
 METHODS = {
     method.name: method
-    for method in (Method("sac", learns_reward=False), Method("pebble", learns_reward=True))
+    for method in (
+        Method("sac", learns_reward=False),
+        Method("pebble", learns_reward=True),
+        Method("pebble-revkl", True, RevKL, ("kl_coef", *_REFERENCE)),
+    )
 }
-"""``sac`` sees the true reward, an upper line; ``pebble`` is arXiv 2106.05091."""
+"""``sac`` sees the true reward, an upper line; ``pebble`` is arXiv 2106.05091;
+``pebble-revkl`` is what the published SAIL-RevKL code does."""
 
 
 def method_named(name: str) -> Method:

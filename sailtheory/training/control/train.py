@@ -44,11 +44,9 @@ class Trainer:
         self.method = method_named(settings.method)
         device = settings.device
         self.lanes = [Lane(settings, seed, self.method.learns_reward, device) for seed in seeds]
-        observations, actions = self.lanes[0].episodes.sizes
-        self.agent = self.method.agent(
-            observations, actions, settings.sac,
-            [lane.torch_generator for lane in self.lanes], device=device,
-        )  # fmt: skip
+        observations, actions = sizes = self.lanes[0].episodes.sizes
+        generators = [lane.torch_generator for lane in self.lanes]
+        self.agent = self.method.agent.of(settings, sizes, generators)
         self.vector = Vector([lane.episodes for lane in self.lanes], threads)
         self._examiner = Vector(
             [Episodes(make_task(settings.task), generator_of(seed, 4)) for seed in seeds], threads
@@ -68,6 +66,7 @@ class Trainer:
         actions = self._actions(states)
         steps = self.vector.step(actions)
         self.step += 1
+        self.agent.begin(self.step)
         found = [
             lane.take_in(
                 states[k], actions[k], steps.following[k], float(steps.rewards[k]),
@@ -85,9 +84,10 @@ class Trainer:
         elif since > 0:
             self._update()
         if self.step % settings.log_every == 0:
+            logged = {f"loss/{name}": term for name, term in self._terms.items()}
+            logged |= self.agent.observed()
             for k, metrics in enumerate(found):
-                metrics |= {f"loss/{name}": float(t[k]) for name, t in self._terms.items()}
-                metrics["temperature"] = float(self.agent.temperature[k])
+                metrics |= {name: float(values[k]) for name, values in logged.items()}
         if self.step % settings.evaluate_every == 0 or self.step == settings.steps:
             for metrics, measured in zip(found, self.examine(), strict=True):
                 metrics |= measured
