@@ -52,9 +52,7 @@ class Referenced(SAC):
         cls, settings: Settings, sizes: tuple[int, int], generators: Sequence[torch.Generator]
     ) -> Self:
         """For runs of these settings, observations and actions being of these widths."""
-        return cls(
-            *sizes, settings.sac, generators, device=settings.device, **cls.extras(settings)
-        )
+        return cls(*sizes, settings.sac, generators, device=settings.device, **cls.extras(settings))
 
     @classmethod
     def extras(cls, settings: Settings) -> dict[str, Any]:
@@ -72,7 +70,8 @@ class Referenced(SAC):
 
     def distance(self) -> Tensor:
         """‖θ − c‖, (K,)."""
-        return (self.actor_network.flat - self._centre).norm(dim=1)
+        apart: Tensor = self.actor_network.flat - self._centre
+        return apart.norm(dim=1)
 
     def constrain(self) -> None:
         """Project the actor onto ‖θ − c‖ ≤ B, once there is a c."""

@@ -22,14 +22,29 @@ from sailtheory.training.control.settings import SACSettings, Settings
 Tree = dict[str, Any]
 
 
+class SegmentPairs(NamedTuple):
+    """Pairs of the actors' segments: (K, n, 2, L, o) states, (K, n, 2, L, a) actions.
+
+    ``preference`` is q = p₁₂ − ½ of each pair, (K, n).
+    """
+
+    states: Tensor
+    actions: Tensor
+    preference: Tensor
+
+
 class Batch(NamedTuple):
-    """K minibatches: states (K, B, o), actions (K, B, a), (K, B) rewards and 1 − terminated."""
+    """K minibatches: states (K, B, o), actions (K, B, a), (K, B) rewards and 1 − terminated.
+
+    A method that compares segments finds its pairs here as well.
+    """
 
     observations: Tensor
     actions: Tensor
     following: Tensor
     rewards: Tensor
     goes_on: Tensor
+    segments: SegmentPairs | None = None
 
     @classmethod
     def of_rows(cls, rows: Tensor, observations: int, actions: int) -> Batch:
@@ -96,6 +111,11 @@ class SAC:
 
     def begin(self, step: int) -> None:
         """Told the step in the environments before the updates that follow it."""
+
+    @property
+    def wants_segments(self) -> bool:
+        """Whether minibatches should come with pairs of the actor's segments."""
+        return False
 
     def observed(self) -> dict[str, Tensor]:
         """What to log besides the loss terms, (K,) each."""
