@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import pytest
 import scipy.linalg
@@ -17,7 +15,6 @@ from sailtheory.curvature import (
     FisherRange,
     GaussNewtonOperator,
     HessianOperator,
-    Subset,
     curvature_split,
     extremal,
     pointwise_bound,
@@ -25,85 +22,18 @@ from sailtheory.curvature import (
     relative_curvature,
     witness,
 )
-from sailtheory.policies import CandidateData, CandidateObjective, CandidatePolicy, MLPPolicy
-
-F64 = torch.float64
-OPERATOR, EIGENVALUE, GENERALISED = 1e-9, 1e-6, 1e-5  # relative; the issue's tolerances
-BETA = 0.4
-
-
-def generator(seed=0):
-    return torch.Generator().manual_seed(seed)
-
-
-class Case:
-    """A small net, its data, and J_γ as a plain function of the flat parameters."""
-
-    def __init__(self, seed=0, gamma=0.0, divergence="kl_ref_policy", activation="tanh", chunk=4):
-        g = generator(seed)
-        n, m, k = 6, 4, 3
-        self.inputs = torch.randn(n, m, k, generator=g, dtype=F64)
-        self.ref = torch.log_softmax(torch.randn(n, m, generator=g, dtype=F64), -1)
-        self.rewards = torch.randn(n, m, generator=g, dtype=F64)
-        self.weights = torch.rand(n, generator=g, dtype=F64) + 0.2
-        self.policy = MLPPolicy(k, [6, 5], generator=g, activation=activation)
-        with torch.no_grad():
-            for p in self.policy.parameters():
-                p += 0.3 * torch.randn(p.shape, generator=g, dtype=F64)
-        self.gamma, self.divergence = gamma, divergence
-        data = CandidateData(self.inputs, self.ref, rewards=self.rewards, weights=self.weights)
-        self.objective = CandidateObjective(
-            self.policy, data, beta=BETA, gamma=gamma, divergence=divergence, chunk=chunk
-        )
-        self.flat = torch.cat([p.detach().reshape(-1) for p in self.policy.parameters()])
-        self.size = len(self.flat)
-
-    def log_policy(self, flat):
-        return torch.log_softmax(self.logits(flat), -1)
-
-    def logits(self, flat):
-        parts, start = {}, 0
-        for name, p in self.policy.named_parameters():
-            parts[name] = flat[start : start + p.numel()].reshape(p.shape)
-            start += p.numel()
-        return torch.func.functional_call(self.policy, parts, (self.inputs,))
-
-    def value(self, flat):
-        """J_γ by its definition."""
-        log_p = self.log_policy(flat)
-        p, r = log_p.exp(), self.ref.exp()
-        total = 0
-        for a in range(4):
-            for b in range(4):
-                ratio = log_p - self.ref
-                z = BETA * (ratio[:, a] - ratio[:, b])
-                win = torch.sigmoid(self.rewards[:, a] - self.rewards[:, b])
-                g = win * torch.log(torch.sigmoid(z)) + (1 - win) * torch.log(torch.sigmoid(-z))
-                total = total + p[:, a] * p[:, b] * g
-        if self.divergence == "kl_ref_policy":
-            kl = (r * (self.ref - log_p)).sum(-1)
-        else:
-            kl = (p * (log_p - self.ref)).sum(-1)
-        w = self.weights / self.weights.sum()
-        return (w * (total - self.gamma * kl)).sum()
-
-    def hessian(self):
-        return torch.func.hessian(self.value)(self.flat)
-
-    def fisher(self):
-        """E_x Σ_y π(y|x) s sᵀ."""
-        s = torch.func.jacrev(self.log_policy)(self.flat)
-        w = self.weights / self.weights.sum()
-        return torch.einsum("nm,nmi,nmj->ij", w[:, None] * self.log_policy(self.flat).exp(), s, s)
-
-
-def dense(operator):
-    return torch.stack([operator(row) for row in torch.eye(operator.subset.size, dtype=F64)])
-
-
-def close(found, wanted, tolerance):
-    return float((found - wanted).abs().max()) <= tolerance * float(wanted.abs().max())
-
+from sailtheory.policies import CandidateData, CandidateObjective, MLPPolicy
+from tests.small_network import (
+    BETA,
+    EIGENVALUE,
+    F64,
+    GENERALISED,
+    OPERATOR,
+    Case,
+    close,
+    dense,
+    generator,
+)
 
 CASES = [
     {"seed": 0}, {"seed": 1, "gamma": 0.7, "chunk": None}, {"seed": 2, "activation": "gelu"},
@@ -270,158 +200,14 @@ def test_float32_and_chunks_give_the_same_products():
     assert error < 200 * torch.finfo(torch.float32).eps
 
 
-# --- bad models ---------------------------------------------------------------------------
-
-
-def objective_of(network, case=None):
-    case = case or Case(0)
-    return CandidateObjective(CandidatePolicy(network), case.objective.data, beta=BETA)
-
-
-class Once(torch.autograd.Function):
-    """Tanh whose backward pass cannot be differentiated."""
-
-    @staticmethod
-    def forward(ctx, x):
-        ctx.save_for_backward(x)
-        return torch.tanh(x)
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx, g):
-        (x,) = ctx.saved_tensors
-        return g * (1 - torch.tanh(x) ** 2)
-
-
-class Silent(Once):
-    """Tanh whose backward pass leaves the graph without saying so."""
-
-    @staticmethod
-    def backward(ctx, g):
-        (x,) = ctx.saved_tensors
-        return g * (1 - torch.tanh(x.detach()) ** 2)
-
-
-class Layer(torch.nn.Module):
-    def __init__(self, function):
-        super().__init__()
-        self.function = function
-
-    def forward(self, x):
-        return self.function.apply(x)
-
-
-def linear(a, b, seed=0):
-    layer = torch.nn.Linear(a, b, dtype=F64)
-    with torch.no_grad():
-        for p in layer.parameters():
-            p.copy_(torch.randn(p.shape, generator=generator(seed + a), dtype=F64))
-    return layer
-
-
-def test_models_that_cannot_be_measured_are_named():
-    dropout = torch.nn.Sequential(
-        linear(3, 5), torch.nn.Tanh(), torch.nn.Dropout(0.5), linear(5, 1)
-    )
-    with pytest.raises(InputError, match="deterministic"):
-        HessianOperator(objective_of(dropout))
-    dropout.eval()
-    HessianOperator(objective_of(dropout))
-    for function in (Once, Silent):
-        network = torch.nn.Sequential(linear(3, 5), Layer(function), linear(5, 1))
-        with pytest.raises(InputError, match="double backward"):
-            HessianOperator(objective_of(network))
-    good = torch.nn.Sequential(linear(3, 5), torch.nn.Tanh(), linear(5, 1))
-    HessianOperator(objective_of(good))
-    with torch.no_grad():
-        good[0].weight[0, 0] = math.nan
-    with pytest.raises(InputError, match="parameters"):
-        HessianOperator(objective_of(good))
-    with pytest.raises(InputError, match="logits"):
-        HessianOperator(objective_of(torch.nn.Sequential(linear(3, 1), Bad())))
-    root = torch.nn.Sequential(linear(3, 5), Root(), linear(5, 1))
-    with pytest.raises(InputError, match="product"):
-        HessianOperator(objective_of(root))
-
-
-class Bad(torch.nn.Module):
-    def forward(self, x):
-        return x + math.nan
-
-
-class Root(torch.nn.Module):
-    """Finite values, infinite slopes."""
-
-    def forward(self, x):
-        return torch.sqrt((x - x.detach()).abs()) + x
-
-
-def test_bad_arguments_are_named():
-    case = Case(0)
-    operator = HessianOperator(case.objective)
-    start = random_vector(case.flat, generator())
-    cases = [
-        (lambda: operator(start[:3]), "vector"),
-        (lambda: extremal(operator, 0 * start), "start"),
-        (lambda: extremal(operator, start, tolerance=0.0), "tolerance"),
-        (lambda: extremal(operator, start, products=0), "products"),
-        (lambda: EmpiricalFisherOperator(case.objective, torch.arange(6)), "responses"),
-        (lambda: curvature_split(case.objective, generator(), probes=1), "probes"),
-        (lambda: relative_curvature(operator, FisherRange(case.objective), generator(),
-                                    dampings=(0.0,)), "dampings"),
-        (lambda: relative_curvature(
-            operator, FisherRange(case.objective, select=lambda n: "0" in n), generator()),
-         "fisher"),
-        (lambda: pointwise_bound(Case(0, gamma=1.0, divergence="kl_policy_ref").objective),
-         "divergence"),
-    ]  # fmt: skip
-    for action, field in cases:
-        with pytest.raises(InputError, match=field):
-            action()
-    assert Subset(case.policy).size == case.size
-
-
-# --- peers ----------------------------------------------------------------------------------
-
-
-class Loss(torch.nn.Module):
-    """The objective as a loss of (logits, target) in one batch, for the peers."""
-
-    reduction = "sum"
-
-    def __init__(self, case):
-        super().__init__()
-        self.objective = case.objective
-        (self.batch,) = case.objective.batches()
-
-    def forward(self, logits, target=None):
-        return self.objective.of_logits(logits, self.batch)
-
-
-def test_same_numbers_as_curvlinops():
-    curvlinops = pytest.importorskip("curvlinops", reason="curvlinops is not installed")
-    case = Case(1, gamma=0.5, chunk=None)
-    target = torch.zeros(6, dtype=torch.long)
-    parameters = [p for p in case.policy.parameters() if p.requires_grad]
-    peer = curvlinops.HessianLinearOperator(
-        case.policy, Loss(case), parameters, [(case.inputs, target)], num_data=6,
-        check_deterministic=False,
-    )  # fmt: skip
-    v = torch.randn(case.size, generator=generator(3), dtype=F64)
-    assert close(HessianOperator(case.objective)(v), peer @ v, OPERATOR)
-
-
-def test_same_numbers_as_hessian_eigenthings():
-    peer = pytest.importorskip("hessian_eigenthings", reason="hessian-eigenthings is not installed")
-    case = Case(2, gamma=0.5, chunk=None)
-    loss = Loss(case)
-    other = peer.HessianOperator(
-        case.policy, [case.inputs], lambda model, batch: loss(model(batch))
-    )
-    found = peer.lanczos(
-        other, k=1, which="LA", tol=1e-10, max_iter=60, seed=0, reorthogonalize=True
-    )
-    _, high = extremal(
-        HessianOperator(case.objective), random_vector(case.flat, generator()), tolerance=1e-10
-    )
-    assert abs(float(found.eigenvalues[0]) - high.value) <= EIGENVALUE * abs(high.value)
+@pytest.mark.parametrize("kind", [HessianOperator, GaussNewtonOperator, FisherOperator])
+def test_a_kept_graph_gives_every_product_again(kind):
+    whole, pieces = (Case(4, gamma=0.5, chunk=chunk) for chunk in (None, 2))
+    v, w = torch.randn(2, whole.size, generator=generator(1), dtype=F64)
+    operator, calls = kind(whole.objective), []
+    whole.policy.register_forward_hook(lambda *_: calls.append(1))
+    first, other, again = operator(v), operator(w), operator(v)
+    assert torch.equal(first, again) and not torch.equal(first, other)
+    assert not calls  # the network is not run again
+    in_pieces = kind(pieces.objective)
+    assert close(first, in_pieces(v), OPERATOR) and close(other, in_pieces(w), OPERATOR)

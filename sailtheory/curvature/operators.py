@@ -8,10 +8,16 @@ The first term is the Gauss–Newton part. In the logits the policy is log-linea
 (features one-hot), so C11 applies prompt by prompt and pulls back to
 𝒥ᵀ(∇²_ℓ J)𝒥 ⪯ max_x K_x F̄; to the second term, the network's own, it does not.
 F̄ = 𝒥ᵀ E_x(diag π − ππᵀ)𝒥 is the Gauss–Newton part of KL(π_ref‖π_θ) (C07).
+
+A product differentiates a gradient again: three times a gradient's time and, since that
+gradient's graph is in memory meanwhile, a multiple of its memory. If the data is one chunk
+the graph is kept, so that further products cost two gradients' time. Smaller chunks bound
+the memory.
 """
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Sequence
 
@@ -80,7 +86,8 @@ class CurvatureOperator(LinearOperator):  # type: ignore[misc]
     """A symmetric matrix of curvature, known by its products.
 
     Call it on a torch vector, or use it as a SciPy ``LinearOperator``; both evaluate
-    the same sum over chunks of data.
+    the same sum over chunks of data. What all products have in common is kept from the
+    first one on if there is one chunk, and made anew each time if there are several.
 
     Args:
         objective: What is curved.
@@ -107,6 +114,8 @@ class CurvatureOperator(LinearOperator):  # type: ignore[misc]
         self.objective = objective
         self.subset = Subset(objective.policy, select)
         self.products = 0
+        self._batches = objective.batches()
+        self._kept: tuple[Tensor, ...] | None = None
         size = self.subset.size
         kind = str(self.subset.leaves[0].dtype).removeprefix("torch.")
         super().__init__(np.dtype("float32" if kind == "float32" else "float64"), (size, size))
@@ -114,8 +123,23 @@ class CurvatureOperator(LinearOperator):  # type: ignore[misc]
             self._check()
 
     @abstractmethod
-    def _batch_product(self, index: int, batch: Batch, vector: list[Tensor]) -> tuple[Tensor, ...]:
+    def _graph(self, batch: Batch) -> tuple[Tensor, ...]:
+        """What every product with the batch's share of the matrix differentiates again."""
+
+    @abstractmethod
+    def _batch_product(
+        self, index: int, graph: tuple[Tensor, ...], vector: list[Tensor]
+    ) -> tuple[Tensor, ...]:
         """The index-th batch's share of the product, in the shapes of the parameters."""
+
+    @property
+    def _keep(self) -> bool:
+        return len(self._batches) == 1
+
+    def _share(self, index: int, vector: list[Tensor]) -> Tensor:
+        graph = self._kept or self._graph(self._batches[index])
+        self._kept = graph if self._keep else None
+        return flatten(self._batch_product(index, graph, vector))
 
     def __call__(self, vector: Tensor) -> Tensor:
         """The product with a torch vector (d,).
@@ -127,10 +151,10 @@ class CurvatureOperator(LinearOperator):  # type: ignore[misc]
             raise InputError("vector", tuple(vector.shape), f"({self.subset.size},)")
         self.products += 1
         parts = self.subset.split(vector.detach().to(self.subset.leaves[0]))
-        total = torch.zeros_like(self.subset.flat())
-        for index, batch in enumerate(self.objective.batches()):
-            total += flatten(self._batch_product(index, batch, parts))
-        if not bool(torch.isfinite(total).all()):
+        total = self._share(0, parts)
+        for index in range(1, len(self._batches)):
+            total += self._share(index, parts)
+        if not math.isfinite(torch.linalg.vector_norm(total, torch.inf)):
             raise InputError("product", "NaN or infinite", "finite curvature at these parameters")
         return total
 
@@ -142,7 +166,7 @@ class CurvatureOperator(LinearOperator):  # type: ignore[misc]
 
     def _check(self) -> None:
         """Two evaluations of the logits and of one product must agree."""
-        batch = self.objective.batches()[0]
+        batch = self._batches[0]
         with torch.no_grad():
             twice = [self.objective.logits(self.subset.all, batch) for _ in range(2)]
         tolerance = _DETERMINISM * torch.finfo(twice[0].dtype).eps ** 0.5
@@ -152,7 +176,9 @@ class CurvatureOperator(LinearOperator):  # type: ignore[misc]
                 "policy", f"logits that differ by {gap:.3g} between two calls",
                 "a deterministic model: call policy.eval() (dropout, noise)",
             )  # fmt: skip
-        first, second = self(self._probe()), self(self._probe())
+        first = self(self._probe())
+        self._kept = None  # the first derivative too is taken twice
+        second = self(self._probe())
         self.products = 0
         if float((first - second).norm()) > tolerance * (float(first.norm()) + tolerance):
             raise InputError("product", "two that differ", "a deterministic backward pass")
@@ -165,7 +191,7 @@ class CurvatureOperator(LinearOperator):  # type: ignore[misc]
             everything = self.subset.moved(step)
             free = [everything[name].requires_grad_(True) for name in self.subset.free]
         total = torch.zeros_like(self.subset.flat())
-        for batch in self.objective.batches():
+        for batch in self._batches:
             value = self.objective.of_logits(self.objective.logits(everything, batch), batch)
             total += flatten(derivative(value, free))
         return total
@@ -181,11 +207,14 @@ class CurvatureOperator(LinearOperator):  # type: ignore[misc]
 class HessianOperator(CurvatureOperator):
     """∇²J, by differentiating the gradient again."""
 
-    def _batch_product(self, index: int, batch: Batch, vector: list[Tensor]) -> tuple[Tensor, ...]:
-        leaves = self.subset.leaves
+    def _graph(self, batch: Batch) -> tuple[Tensor, ...]:
         value = self.objective.of_logits(self.objective.logits(self.subset.all, batch), batch)
-        slope = derivative(value, leaves, again=True)
-        return derivative(slope, leaves, vector)
+        return derivative(value, self.subset.leaves, again=True)
+
+    def _batch_product(
+        self, index: int, graph: tuple[Tensor, ...], vector: list[Tensor]
+    ) -> tuple[Tensor, ...]:
+        return derivative(graph, self.subset.leaves, vector, keep=self._keep)
 
     def _check(self) -> None:
         """Besides, a product must agree with a difference of gradients.
@@ -214,14 +243,19 @@ class OutputOperator(CurvatureOperator):
     def _logit_product(self, index: int, batch: Batch, logits: Tensor, moved: Tensor) -> Tensor:
         """M·moved at detached logits, both (n, m)."""
 
-    def _batch_product(self, index: int, batch: Batch, vector: list[Tensor]) -> tuple[Tensor, ...]:
-        leaves = self.subset.leaves
+    def _graph(self, batch: Batch) -> tuple[Tensor, ...]:
+        """The logits ℓ, a u, and 𝒥ᵀu: 𝒥v is then the derivative of u ↦ vᵀ𝒥ᵀu."""
         logits = self.objective.logits(self.subset.all, batch)
-        # 𝒥v as the derivative of u ↦ vᵀ𝒥ᵀu, which needs reverse mode only.
         dual = torch.zeros_like(logits, requires_grad=True)
-        pulled = derivative(logits, leaves, dual, again=True)
+        return logits, dual, *derivative(logits, self.subset.leaves, dual, again=True)
+
+    def _batch_product(
+        self, index: int, graph: tuple[Tensor, ...], vector: list[Tensor]
+    ) -> tuple[Tensor, ...]:
+        logits, dual, *pulled = graph
         (moved,) = derivative(pulled, [dual], vector, keep=True)
-        return derivative(logits, leaves, self._logit_product(index, batch, logits.detach(), moved))
+        bent = self._logit_product(index, self._batches[index], logits.detach(), moved)
+        return derivative(logits, self.subset.leaves, bent, keep=self._keep)
 
 
 class GaussNewtonOperator(OutputOperator):

@@ -193,6 +193,12 @@ class Run:
             self._read.update(record["read"] or ())
         return step, content["state"]
 
+    def restart(self) -> None:
+        """Drop all rows and checkpoints of a resumed run: it begins again."""
+        for step in self.steps():
+            self._checkpoint(step).unlink()
+        self._cut(0, 0, -1)
+
     def finish(self) -> None:
         """Write the remaining rows and mark the run as done."""
         self._flush()
