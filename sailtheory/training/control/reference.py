@@ -70,8 +70,8 @@ class Referenced(SAC):
 
     def distance(self) -> Tensor:
         """‖θ − c‖, (K,)."""
-        apart: Tensor = self.actor_network.flat - self._centre
-        return apart.norm(dim=1)
+        apart: Tensor = (self.actor_network.flat - self._centre).norm(dim=1)
+        return apart
 
     def constrain(self) -> None:
         """Project the actor onto ‖θ − c‖ ≤ B, once there is a c."""
