@@ -87,7 +87,9 @@ def test_both_methods_train(tmp_path, task, method):
     assert losses <= names and (asked <= names) == (method == "pebble")
     unread = set(json.loads((folders[0] / "finished.json").read_text())["unread"])
     asking = {key for key in record.config if key.partition(".")[0] in ("feedback", "teacher")}
-    assert unread == (set() if method == "pebble" else unread) and len(asking) == 12
+    others = {key for key in record.config if key.partition(".")[0] in ("reference", "sail")}
+    others |= {"kl_coef"}
+    assert unread == (others if method == "pebble" else unread) and len(asking) == 12
     assert (asking | {"reward.rate", "entropy_steps"} <= unread) == (method == "sac")
     assert not {"sac.discount", "steps", "device", "log_every"} & unread
     if method == "pebble":

@@ -109,10 +109,9 @@ def test_the_oracle_is_its_formula_and_has_few_ties():
     tone = SentimentIntensityAnalyzer().polarity_scores(text)["compound"]
     expected = 2 * tone - 3 / 6 + 1 - abs(22 / 7 - 4) / 2
     assert kind_and_brief()(completions=[text]) == pytest.approx([expected])
-    texts = prompts("train")  # neutral, and of few lengths
+    texts = prompts("train")  # many are neutral, and they are of few lengths
 
     def tied(values):
         return np.mean([a == b for a, b in itertools.combinations(values, 2)])
 
-    assert tied(vader()(completions=texts)) > 0.3
-    assert tied(kind_and_brief()(completions=texts)) < 0.02
+    assert tied(kind_and_brief()(completions=texts)) < tied(vader()(completions=texts)) / 10

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import sys
 import warnings
 from importlib.util import find_spec
 from typing import Annotated
@@ -68,11 +69,15 @@ def llm(
 
 
 def _quietly() -> None:
-    """Without a network, ask no hub again and again; without warnings meant for programmers."""
+    """Ask no hub again and again without a network; no bars outside a terminal."""
     hub = urlsplit(os.environ.get("HF_ENDPOINT") or "https://huggingface.co").hostname
     try:
         socket.getaddrinfo(hub, None)
     except OSError:
         os.environ |= {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
+    from transformers.utils import logging as progress
+
+    if not sys.stderr.isatty():
+        progress.disable_progress_bar()  # type: ignore[no-untyped-call]
     warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)

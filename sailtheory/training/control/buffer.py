@@ -13,10 +13,14 @@ Tree = dict[str, Any]
 
 
 class Segments(NamedTuple):
-    """Parts of trajectories: pairs (n, L, o + a) of state and action, true rewards (n, L)."""
+    """Parts of trajectories, with (n, L) true rewards and the ones that are learned from.
+
+    ``pairs`` holds state and action side by side, (n, L, o + a).
+    """
 
     pairs: np.ndarray
     rewards: np.ndarray
+    learned: np.ndarray
 
 
 class ReplayBuffer:
@@ -122,7 +126,7 @@ class ReplayBuffer:
         Raises:
             InputError: No segment of this length lies there.
         """
-        order = self._order()[-recent:]
+        order = self._order(recent)
         # Ends before each position: a segment may end an episode but not reach over it.
         before = np.concatenate([[0], np.cumsum(self._ends[order])])
         starts = np.arange(max(len(order) - length + 1, 0))
@@ -131,12 +135,13 @@ class ReplayBuffer:
             raise InputError("segment", length, f"a segment within the {len(order)} steps held")
         chosen = rng.choice(starts, size=count)
         places = order[chosen[:, None] + np.arange(length)]
-        return Segments(self._rows[places][..., : self.pairs], self._true[places])
+        rows = self._rows[places]
+        return Segments(rows[..., : self.pairs], self._true[places], rows[..., -2])
 
-    def _order(self) -> np.ndarray:
-        """Places of the transitions, oldest first."""
-        first = self._count if self._count > len(self._rows) else 0
-        return (first + np.arange(self.size)) % len(self._rows)
+    def _order(self, recent: int | None = None) -> np.ndarray:
+        """Places of the last so many transitions, or of all, oldest first."""
+        count = self.size if recent is None else min(recent, self.size)
+        return np.arange(self._count - count, self._count) % len(self._rows)
 
     @property
     def _record(self) -> np.dtype[np.void]:

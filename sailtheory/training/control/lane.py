@@ -112,6 +112,24 @@ class Lane:
             self.buffer.relabel(self.model.rewards)
         return found
 
+    def own_pairs(self, step: int) -> tuple[np.ndarray, np.ndarray]:
+        """Pairs of the actor's last segments, and which of each the learned reward prefers.
+
+        Drawn from a generator of their own, so minibatches are those of a run without.
+
+        Args:
+            step: On which, with the seed, the draw depends.
+
+        Returns:
+            Segments (n, 2, L, o + a), and q = p₁₂ − ½, (n,), with p₁₂ = σ(Σ r̂₁ − Σ r̂₂) and
+            r̂ the members' mean reward.
+        """
+        rules, length = self.settings.sail, self.settings.feedback.segment
+        rng = generator_of(self.seed, 5, step)
+        found = self.buffer.segments(rng, 2 * rules.pairs, length, rules.recent)
+        first, second = found.learned.astype(np.float64).sum(1).reshape(-1, 2).T
+        return found.pairs.reshape(-1, 2, *found.pairs.shape[1:]), np.tanh((first - second) / 2) / 2
+
     def _average(self) -> float:
         """Mean true return of a segment, by the last episodes; by all steps before one ends."""
         if self._recent:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -133,7 +134,7 @@ def train(given: Choices, out: str | Path, *, resume: bool = False) -> Path:
     args = SAILConfig(
         str(out), report_to=[], save_strategy="steps", save_total_limit=2, logging_steps=10,
         use_cpu=given.device == "cpu", dataloader_pin_memory=torch.cuda.is_available(),
-        **settings,
+        disable_tqdm=not sys.stderr.isatty(), **settings,
     )  # fmt: skip
     rewards = oracle(given.reward) if args.weights.g > 0 else None
     rows = load_rows(given.data, given.split, given.label)
