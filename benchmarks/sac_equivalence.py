@@ -212,7 +212,7 @@ def main() -> None:
     parser.add_argument("--tasks", nargs="+", default=list(TASKS), choices=TASKS)
     for name in ("steps", "width", "batch", "seeds", "episodes"):
         parser.add_argument(f"--{name}", type=int, help="instead of the design's")
-    parser.add_argument("--out", help="JSON file to write, when all is done")
+    parser.add_argument("--out", help="JSON file to write, after each task")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     written = DESIGNS[arguments.design]
@@ -237,7 +237,7 @@ def main() -> None:
             "random_actions": floor, "curves": curves, "cpu_seconds_now": seconds
         }  # fmt: skip
         print(task, json.dumps(results[task]), flush=True)
-    save(results, arguments.out)
+        save(results, arguments.out)
 
 
 if __name__ == "__main__":
