@@ -82,7 +82,7 @@ def test_the_reward_orders_what_it_has_not_seen(trained):
         said = lane.model.probabilities(first, second).mean(0) > 0.5
         right.append(int((said == (r2 > r1)).sum()))
         low = stats.binomtest(right[-1], 200).proportion_ci(0.99).low
-        assert low > 0.6, right
+        assert low > 0.75, right  # halfway from chance to all of them
     assert [lane.asked for lane in trainer.lanes] == [80] * 4
 
 
