@@ -139,7 +139,7 @@ class SAILSettings:
     beta: float = setting(0.1, above=0)
     weight: float = setting(0.1, above=0)
     pairs: int = setting(2, at_least=1)
-    recent: int = setting(1000, at_least=2)
+    recent: int = setting(200, at_least=2)
 
 
 @dataclass(frozen=True)
