@@ -107,11 +107,7 @@ def _pairs(arms: dict[str, Runs], tested: bool) -> str:
             f"{arm} − {first}, {len(both)} pairs: mean difference {np.mean(x - y):+.1f}, "
             f"d of the differences {_interval(d, len(both), 2)}, probability of improvement "
             f"{_interval(st.improvement([x], [y], np.random.default_rng(0)), len(both), 2)}. "
-            + (
-                _conclusion(d, len(both))
-                if tested
-                else "These few runs describe, and test nothing."
-            )
+            + (_conclusion(d, len(both)) if tested else "Too few to test anything.")
         )
     if tested:
         lines.append(

@@ -57,7 +57,7 @@ def thresholds(probe: ActorProbe, radius: float) -> dict[str, Any]:
 def main() -> None:
     """Train, measure, write."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--steps", type=int, default=9000)
+    parser.add_argument("--steps", type=int, default=7000)
     parser.add_argument("--out", default=OUT)
     asked = parser.parse_args()
     torch.set_num_threads(1)

@@ -204,6 +204,12 @@ PAPER: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 """Where the paper's tasks differ from the defaults (its PEBBLE arm's feedback)."""
 
+PAPER_SEEDS = {
+    "walker-walk": (4, 5, 6), "walker-stand": (7, 8, 9), "cheetah-run": (4, 5, 6),
+    "door-open": (10, 11, 12),
+}  # fmt: skip
+"""The seeds of the paper's runs."""
+
 
 def settings_of(task: str, method: str, seed: int, *given: Mapping[str, Any]) -> Settings:
     """The paper's settings for a task, changed by what is given.
