@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from statistics import median
 from textwrap import fill
 from typing import Any
+
+from sailtheory.training.statistics import wilson
 
 Record = dict[str, Any]
 
@@ -102,15 +103,6 @@ def page(data: dict[str, Any]) -> str:
         _hostile(hostile, records),
     ]
     return "\n\n".join(part.strip("\n") for part in parts if part) + "\n"
-
-
-def wilson(hits: int, of: int) -> tuple[float, float]:
-    """95 % interval of a share (Wilson)."""
-    z, p = 1.959964, hits / of
-    middle = p + z * z / (2 * of)
-    spread = z * math.sqrt(p * (1 - p) / of + z * z / (4 * of * of))
-    scale = 1 + z * z / of
-    return (middle - spread) / scale, (middle + spread) / scale
 
 
 def _reached(lists: dict[str, Any], records: dict[str, list[Record]]) -> str:

@@ -2,24 +2,30 @@
 
 ``python -m benchmarks.curvature [--out FILE]``: a multilayer perceptron and, where
 transformers is installed, a Llama of about a million parameters, float32, one thread.
-Every ratio compares medians of one run on one device; it says which. curvlinops, where
-installed, multiplies the same Hessian beside it. Memory is the growth of a fresh
-process's peak over its peak before the call, on a larger batch so that it shows.
+Every ratio compares medians of one run on one device; it says which; what is compared
+takes turns. The first product of an operator differentiates twice, every further one
+only once more. curvlinops, where installed, multiplies the same Hessian beside it.
+Memory is the growth of a warm process's resident peak during the call, on a larger batch
+so that it shows; there a gradient takes all data at once, as a product does too ("whole")
+or it takes a quarter at a time ("pieces"), which keeps nothing between products.
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
 import json
+import statistics
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 
 import sailtheory
-from benchmarks.__main__ import median_seconds
 from benchmarks.results import save
 from sailtheory.curvature import HessianOperator, extremal, random_vector
 from sailtheory.policies import CandidateData, CandidateObjective, MLPPolicy, TokenPolicy
@@ -67,28 +73,42 @@ def product_against_gradient(kind: str, device: str) -> dict[str, Any]:
         torch.autograd.grad(target.value(), parameters)
         wait()
 
-    def product() -> None:
+    def first() -> None:
+        HessianOperator(target, check=False)(vector)
+        wait()
+
+    def further() -> None:
         operator(vector)
         wait()
 
-    slope, ours = median_seconds(gradient, 15), median_seconds(product, 15)
-    result = {
-        "parameters": operator.subset.size, "gradient_seconds": slope, "product_seconds": ours,
-        "ratio": ours / slope, "goal_ratio": 3,
-    }  # fmt: skip
+    actions = {"gradient": gradient, "first": first, "further": further}
+    result: dict[str, Any] = {"parameters": operator.subset.size, "goal_ratio": 3}
     try:
         peer = _curvlinops(target)
         difference = peer @ vector - operator(vector)
-        theirs = median_seconds(lambda: (peer @ vector, wait()), 7)
+        result["relative_difference"] = float(difference.norm() / operator(vector).norm())
+        actions["curvlinops"] = lambda: (peer @ vector, wait())
     except ImportError:
-        return result | {"curvlinops": "not installed"}
+        result["curvlinops"] = "not installed"
     except NotImplementedError as error:  # its forward mode lacks some backward formulas
-        return result | {"curvlinops": str(error)}
-    return result | {
-        "curvlinops_seconds": theirs,
-        "curvlinops_ratio": theirs / slope,
-        "relative_difference": float(difference.norm() / operator(vector).norm()),
-    }
+        result["curvlinops"] = str(error)
+    seconds = median_seconds_in_turn(actions, 15)
+    result["seconds"] = seconds
+    result["ratio"] = {k: t / seconds["gradient"] for k, t in seconds.items() if k != "gradient"}
+    return result
+
+
+def median_seconds_in_turn(
+    actions: dict[str, Callable[[], Any]], repetitions: int
+) -> dict[str, float]:
+    """Median wall time of each, one call of each after the other; the first round not counted."""
+    times: dict[str, list[float]] = {name: [] for name in actions}
+    for _ in range(repetitions + 1):
+        for name, action in actions.items():
+            began = time.perf_counter()
+            action()
+            times[name].append(time.perf_counter() - began)
+    return {name: statistics.median(spent[1:]) for name, spent in times.items()}
 
 
 class Loss(torch.nn.Module):
@@ -129,49 +149,64 @@ def products_to_the_largest(kind: str, device: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def memory(kind: str) -> dict[str, Any]:
-    """Peak growth of one gradient and of one product, each in a fresh process."""
+WAYS = ("gradient", "whole", "pieces")
+
+
+def large(kind: str) -> dict[str, Any]:
+    """Peak memory and time on a larger batch: gradient, product at once and in four pieces."""
     found = {}
-    for what in ("gradient", "product"):
-        command = [sys.executable, "-m", "benchmarks.curvature", "--memory", kind, what]
+    for way in WAYS:
+        command = [sys.executable, "-m", "benchmarks.curvature", "--large", kind, way]
         out = subprocess.run(command, capture_output=True, text=True, check=True)
-        found[what] = json.loads(out.stdout)
+        found[way] = json.loads(out.stdout)
+    seconds = median_seconds_in_turn({way: _action(kind, way) for way in WAYS}, 7)
     return {
-        "gradient_megabytes": found["gradient"], "product_megabytes": found["product"],
-        "ratio": found["product"] / found["gradient"], "goal_ratio": 3,
+        "megabytes": found, "goal_ratio": 3, "seconds": seconds,
+        "memory_ratio": {way: found[way] / found["gradient"] for way in WAYS[1:]},
+        "time_ratio": {way: seconds[way] / seconds["gradient"] for way in WAYS[1:]},
     }  # fmt: skip
 
 
-def peak(kind: str, what: str) -> float:
-    """Megabytes by which the peak grows during one call."""
-    target = objective(kind, "cpu", copies=16 if kind == "mlp" else 4)
-    operator = HessianOperator(target, check=False)
-    vector = torch.randn(operator.subset.size)
-    before = _high_water()
-    if what == "gradient":
-        torch.autograd.grad(target.value(), list(target.policy.parameters()))
-    else:
-        operator(vector)
-    return (_high_water() - before) / 1024
+def _action(kind: str, way: str, copies: int | None = None) -> Callable[[], Any]:
+    """One call on the CPU; an operator's first product, whose memory is the largest."""
+    target = objective(kind, "cpu", copies=copies or (64 if kind == "mlp" else 4))
+    if way == "gradient":
+        parameters = list(target.policy.parameters())
+        return lambda: torch.autograd.grad(target.value(), parameters)
+    if way == "pieces":
+        target.chunk = len(target.data.all.weights) // 4
+    vector = torch.randn(sum(p.numel() for p in target.policy.parameters()))
+    return lambda: HessianOperator(target, check=False)(vector)
 
 
-def _high_water() -> int:
-    """This program's peak in kB (Linux); getrusage would inherit that of the parent."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmHWM"):
+def peak(kind: str, way: str) -> float:
+    """Megabytes by which resident memory grows at most during one call, after a small one."""
+    _action(kind, way, copies=1)()
+    action = _action(kind, way)
+    gc.collect()
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the peak begins anew
+    before = _kilobytes("VmRSS")
+    action()
+    return (_kilobytes("VmHWM") - before) / 1024
+
+
+def _kilobytes(name: str) -> int:
+    """A field of this process's status (Linux)."""
+    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+        if line.startswith(name):
             return int(line.split()[1])
-    raise OSError("no VmHWM in /proc/self/status")
+    raise OSError(f"no {name} in /proc/self/status")
 
 
 def main() -> None:
     """Run everything and print, optionally save, the results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", help="JSON file to write")
-    parser.add_argument("--memory", nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("--large", nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    if arguments.memory:
-        print(json.dumps(peak(*arguments.memory)))
+    if arguments.large:
+        print(json.dumps(peak(*arguments.large)))
         return
     device = "cuda" if torch.cuda.is_available() else "cpu"
     results: dict[str, Any] = {
@@ -184,7 +219,7 @@ def main() -> None:
             results[kind] = {
                 "time": product_against_gradient(kind, device),
                 "largest": products_to_the_largest(kind, device),
-                "memory": memory(kind),
+                "large": large(kind),
             }
         except ModuleNotFoundError as error:
             results[kind] = f"left out: {error}"

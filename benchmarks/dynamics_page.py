@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.certificates_page import short, spread, table, wilson
+from benchmarks.certificates_page import short, spread, table
+from sailtheory.training.statistics import wilson
 
 Record = dict[str, Any]
 SAMPLES = Path("docs/evidence/sample_complexity.json")

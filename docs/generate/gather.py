@@ -23,6 +23,7 @@ _MEASURED = {
     "Rates and samples": "dynamics",
     "Networks": "networks",
     "Control": "control",
+    "Language models": "language_models",
 }
 
 

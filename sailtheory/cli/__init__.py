@@ -14,6 +14,7 @@ from typer.exceptions import TyperException
 from sailtheory.cli import (
     certificates,
     curvature,
+    models,
     plot,
     problem,
     rates,
@@ -38,6 +39,7 @@ for command in (
     curvature.curvature,
     training.compare,
     plot.plot,
+    models.fetch,
     problem.example,
 ):
     app.command()(command)

@@ -41,6 +41,12 @@ def control(
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Show the metrics to TensorBoard as well.")
     ] = False,
+    parquet: Annotated[
+        bool, typer.Option("--parquet", help="In the end, write metrics.parquet as well.")
+    ] = False,
+    video: Annotated[
+        bool, typer.Option("--video", help="In the end, film an evaluation episode (EGL).")
+    ] = False,
 ) -> None:
     """Train SAC, PEBBLE or an arm of SAIL on a control task, several seeds together.
 
@@ -49,9 +55,11 @@ def control(
     task of the paper (or the one named) trains with its seeds, budgets equal for all methods.
     """
     from sailtheory.training.config import Text, assignments, read_toml
+    from sailtheory.training.control.film import film, require_renderer
     from sailtheory.training.control.live import Live
     from sailtheory.training.control.settings import settings_of
     from sailtheory.training.control.train import train
+    from sailtheory.training.parquet import require_parquet, write_parquet
 
     plan = planned(task, seeds, paper)
     changes = {"--steps": steps, "--set": change, "--config": config}
@@ -67,6 +75,11 @@ def control(
     count = integer("threads", threads)
     if count < 1:
         raise InputError("threads", count, "an integer ≥ 1 is expected")
+    if parquet:
+        require_parquet()
+    if video:
+        for name in plan:
+            require_renderer(name)
     folders = []
     for name, numbers in plan.items():
         settings = settings_of(name, method, numbers[0], *given, chosen)
@@ -76,6 +89,11 @@ def control(
                 settings, numbers, folder, resume=resume, threads=count, tensorboard=tensorboard,
                 progress=live,
             )  # fmt: skip
+    for folder in folders:
+        if parquet:
+            write_parquet(folder)
+        if video:
+            typer.echo(f"film: {film(folder)}")
     typer.echo(f"done: {', '.join(map(str, folders))}")
 
 

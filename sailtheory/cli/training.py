@@ -8,11 +8,13 @@ import typer
 
 from sailtheory.cli.common import Json, Seed, integer, real
 from sailtheory.cli.control import control
+from sailtheory.cli.llm import llm
 from sailtheory.errors import InputError
 
 train = typer.Typer(no_args_is_help=True, help="Train, and hold runs against one another.")
 
 train.command()(control)
+train.command()(llm)
 
 Runs = Annotated[list[str], typer.Argument(help="Folders of runs.")]
 
@@ -27,6 +29,15 @@ def diff(runs: Runs) -> None:
     found = run_diff([read_record(folder) for folder in runs])
     typer.echo(describe_diff(found))
     raise typer.Exit(1 if found.refused else 0)
+
+
+@train.command()
+def export(runs: Runs) -> None:
+    """Write the metrics of runs, finished or not, as RUN/metrics.parquet."""
+    from sailtheory.training.parquet import write_parquet
+
+    for run in runs:
+        typer.echo(write_parquet(run))
 
 
 def compare(

@@ -7,6 +7,7 @@ KL(π_ref‖π_θ) is ``kl(ref, policy)`` and KL(π_θ‖π_ref) is ``kl(policy,
 
 from __future__ import annotations
 
+import math
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -101,8 +102,12 @@ def finite(name: str, values: Tensor) -> Tensor:
     Raises:
         InputError: Naming the first such entry.
     """
-    bad = ~torch.isfinite(values.detach())
-    if bool(bad.any()):
-        place = tuple(int(i) for i in bad.nonzero()[0])
-        raise InputError(f"{name}{list(place)}", float(values.detach()[place]), "a finite number")
+    # A finite sum has finite terms, and is quicker to come by than a look at each of them.
+    if not math.isfinite(values.detach().sum()):
+        bad = (~torch.isfinite(values.detach())).nonzero()
+        if len(bad):  # else the sum alone overflowed
+            place = tuple(int(i) for i in bad[0])
+            raise InputError(
+                f"{name}{list(place)}", float(values.detach()[place]), "a finite number"
+            )
     return values

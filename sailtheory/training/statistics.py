@@ -41,6 +41,15 @@ class Estimate:
         return self.low > 0 or self.high < 0
 
 
+def wilson(hits: float, of: int) -> tuple[float, float]:
+    """95 % interval of a share (Wilson); hits that count half make it too wide, not too narrow."""
+    z, p = float(stats.norm.ppf((1 + LEVEL) / 2)), hits / of
+    middle = p + z * z / (2 * of)
+    spread = z * np.sqrt(p * (1 - p) / of + z * z / (4 * of * of))
+    scale = 1 + z * z / of
+    return float((middle - spread) / scale), float((middle + spread) / scale)
+
+
 def iqm(scores: np.ndarray) -> np.ndarray:
     """Interquartile mean along the last axis: the mean without the outer quarters."""
     cut = scores.shape[-1] // 4

@@ -143,18 +143,40 @@ class ReplayBuffer:
         count = self.size if recent is None else min(recent, self.size)
         return np.arange(self._count - count, self._count) % len(self._rows)
 
-    def state(self) -> Tree:
-        """Everything held."""
-        held = slice(self.size)
-        return {
-            "rows": self._rows[held].copy(),
-            "true": self._true[held].copy(),
-            "ends": self._ends[held].copy(),
-            "count": self._count,
-        }
+    @property
+    def _record(self) -> np.dtype[np.void]:
+        """One transition as the file of a run holds it, the reward as it was at first."""
+        return np.dtype([("row", "<f4", self._rows.shape[1]), ("true", "<f8"), ("ends", "?")])
 
-    def restore(self, tree: Tree) -> None:
-        """Go back to a state."""
-        size = len(tree["rows"])
-        self._rows[:size], self._true[:size] = tree["rows"], tree["true"]
-        self._ends[:size], self._count = tree["ends"], tree["count"]
+    def added(self, end: int) -> bytes:
+        """The transitions that a file of the first ``end`` bytes lacks.
+
+        Those that have left the buffer since are zeros: nobody needs them any more.
+        """
+        first = end // self._record.itemsize
+        found = np.zeros(self._count - first, self._record)
+        places = self._order()[-len(found) :] if len(found) else np.arange(0)
+        held = found[len(found) - len(places) :]
+        held["row"], held["true"] = self._rows[places], self._true[places]
+        held["ends"] = self._ends[places]
+        return found.tobytes()
+
+    def state(self) -> Tree:
+        """What :meth:`added` does not tell: how many there were, and the rewards by place."""
+        return {"count": self._count, "rewards": self._rows[: self.size, -2].copy()}
+
+    def restore(self, tree: Tree, content: bytes) -> None:
+        """Go back to a state, given every transition ever added.
+
+        Raises:
+            InputError: There are not as many.
+        """
+        found = np.frombuffer(content, self._record)
+        if len(found) != tree["count"]:
+            raise InputError("data", f"{len(found)} transitions", f"{tree['count']} are expected")
+        self._count = len(found)
+        places = self._order()
+        held = found[len(found) - len(places) :]
+        self._rows[places], self._true[places] = held["row"], held["true"]
+        self._ends[places] = held["ends"]
+        self._rows[: self.size, -2] = tree["rewards"]

@@ -157,7 +157,7 @@ class Lane:
         return {"reward/accuracy": float(((chance > 0.5) == (gap > 0))[clear].mean())}
 
     def state(self) -> Tree:
-        """Everything but actor, critic and the torch generator."""
+        """Everything but actor, critic, the torch generator and the transitions."""
         return {
             "episodes": self.episodes.state(),
             "rng": self.rng.bit_generator.state,
@@ -169,10 +169,10 @@ class Lane:
             "recent": self._recent,
         }
 
-    def restore(self, tree: Tree) -> None:
+    def restore(self, tree: Tree, transitions: bytes) -> None:
         """Go back to a state; the environment is restored by the vector that steps it."""
         self.rng.bit_generator.state = tree["rng"]
-        self.buffer.restore(tree["buffer"])
+        self.buffer.restore(tree["buffer"], transitions)
         if self.entropy is not None:
             self.entropy.restore(tree["entropy"])
         if self.model is not None:

@@ -53,12 +53,13 @@ def _products(a: Tensor, b: Tensor) -> Tensor:
         return torch.bmm(a, b)
     a, b = _on_lines(a), _on_lines(b)
     out = a.new_empty(a.shape[0], a.shape[1], b.shape[2])
+    lanes = zip(a.unbind(), b.unbind(), out.unbind(), strict=True)
     if _lines(out):
-        for lane in range(len(out)):
-            torch.mm(a[lane], b[lane], out=out[lane])
+        for left, right, place in lanes:
+            torch.mm(left, right, out=place)
     else:
-        for lane in range(len(out)):
-            out[lane] = torch.mm(a[lane], b[lane])
+        for left, right, place in lanes:
+            place.copy_(torch.mm(left, right))
     return out
 
 
@@ -69,10 +70,11 @@ def _lines(x: Tensor) -> bool:
 
 def _on_lines(x: Tensor) -> Tensor:
     """The same matrices, each dense, its axes in their order, from a cache line on."""
-    turned = x.stride(1) == 1 and x.stride(2) == x.shape[1]
-    if (turned or (x.stride(2) == 1 and x.stride(1) == x.shape[2])) and _lines(x):
-        return x
     lanes, n, m = x.shape
+    _, down, across = x.stride()
+    turned = down == 1 and across == n
+    if (turned or (across == 1 and down == m)) and _lines(x):
+        return x
     size = -(-n * m * x.itemsize // _LINE) * _LINE // x.itemsize
     room = x.new_empty(lanes, size)[:, : n * m]
     out = room.view(lanes, m, n).mT if turned else room.view(lanes, n, m)
@@ -119,6 +121,7 @@ class StackedMLP(torch.nn.Module):
             parameters.append(torch.nn.Parameter(view))
             place += size
         self.layers = torch.nn.ParameterList(parameters)
+        self._layers = parameters  # the same, without the detour by name that each access costs
         for lane, generator in enumerate(generators):
             self.draw(lane, generator)
 
@@ -139,7 +142,7 @@ class StackedMLP(torch.nn.Module):
 
     def hidden(self, x: Tensor) -> list[Tensor]:
         """The values of every layer, the outputs last."""
-        layers, found = list(self.layers), []
+        layers, found = self._layers, []
         for place in range(0, len(layers), 2):
             x = lane_products(x, layers[place]).add_(layers[place + 1])
             if place + 2 < len(layers):
@@ -172,19 +175,22 @@ class StackedAdam:
         self.first = torch.zeros_like(flat.view(rows, -1))
         self.second = torch.zeros_like(self.first)
         self.steps = [torch.zeros((), device=flat.device) for _ in range(rows)]
+        # Views that every step uses: of the gradient by parameter, of all by run.
+        self._parts = [
+            self.gradient[:, p.storage_offset() : p.storage_offset() + p[0].numel()].view(p.shape)
+            for p in parameters
+        ]
+        shape = self.first.shape
+        self._rows = [list(x.view(shape)) for x in (flat, self.gradient, self.first, self.second)]
 
     def step(self, loss: Tensor) -> None:
         """One step down a loss: (R,), of which each entry depends on its own run alone."""
         gradients = torch.autograd.grad(loss.sum(), self.parameters)
         with torch.no_grad():
-            for parameter, gradient in zip(self.parameters, gradients, strict=True):
-                place = parameter.storage_offset()
-                size = parameter[0].numel()
-                self.gradient[:, place : place + size].copy_(gradient.flatten(1))
-            rows = self.first.shape
+            torch._foreach_copy_(self._parts, gradients)
+            flat, gradient, first, second = self._rows
             adam(
-                list(self.flat.view(rows)), list(self.gradient.view(rows)),
-                list(self.first), list(self.second), [], self.steps,
+                flat, gradient, first, second, [], self.steps,
                 fused=True, amsgrad=False, beta1=0.9, beta2=0.999, lr=self.rate,
                 weight_decay=0.0, eps=1e-8, maximize=False,
             )  # fmt: skip

@@ -74,7 +74,7 @@ class Referenced(SAC):
 
     def distance(self) -> Tensor:
         """‖θ − c‖, (K,)."""
-        apart: Tensor = torch.linalg.vector_norm(self.actor_network.flat - self._centre, dim=1)
+        apart: Tensor = (self.actor_network.flat - self._centre).norm(dim=1)
         return apart
 
     def constrain(self) -> None:

@@ -149,16 +149,16 @@ class Trainer:
         ]
 
     def state(self, k: int) -> Tree:
-        """Everything of one run."""
+        """Everything of one run but its transitions, which ``lanes[k].buffer`` appends."""
         return {"agent": self.agent.state(k), "lane": self.lanes[k].state(), "terms": {
             name: float(term[k]) for name, term in self._terms.items()}}  # fmt: skip
 
-    def restore(self, step: int, trees: Sequence[Tree]) -> None:
+    def restore(self, step: int, trees: Sequence[Tree], transitions: Sequence[bytes]) -> None:
         """Go back to the states of all runs at one step."""
         self.step = step
         for k, (lane, tree) in enumerate(zip(self.lanes, trees, strict=True)):
             self.agent.restore(k, tree["agent"])
-            lane.restore(tree["lane"])
+            lane.restore(tree["lane"], transitions[k])
             self.vector.restore(k, tree["lane"]["episodes"])
         names = trees[0]["terms"]
         self._terms = {n: torch.tensor([t["terms"][n] for t in trees]) for n in names}
@@ -241,7 +241,8 @@ def _run(trainer: Trainer, runs: Mapping[int, Run], progress: Progress | None) -
 
 def _save(trainer: Trainer, runs: Mapping[int, Run]) -> None:
     for k, run in enumerate(runs.values()):
-        run.save(trainer.step, trainer.state(k))
+        added = trainer.lanes[k].buffer.added(run.data.end or 0)
+        run.save(trainer.step, trainer.state(k), added)
 
 
 def _go_back(trainer: Trainer, runs: Mapping[int, Run]) -> None:
@@ -260,7 +261,8 @@ def _go_back(trainer: Trainer, runs: Mapping[int, Run]) -> None:
         return
     step = max(common)
     loaded = [run.load(step) for run in runs.values()]
-    trainer.restore(step, [state for _, state in (one for one in loaded if one is not None)])
+    trees = [state for _, state in (one for one in loaded if one is not None)]
+    trainer.restore(step, trees, [run.data.content() for run in runs.values()])
 
 
 def _check(settings: Settings, seeds: Sequence[int], method: Method) -> None:
@@ -286,7 +288,9 @@ def _check(settings: Settings, seeds: Sequence[int], method: Method) -> None:
             accepted = f"at least {earliest}, so that all segments are the learning actor's own"
             raise InputError("reference.since", settings.reference.since, accepted)
     if settings.device != "cpu":
-        try:
-            torch.zeros(1, device=settings.device)
-        except (RuntimeError, AssertionError) as error:
-            raise InputError("device", settings.device, f"a device of torch: {error}") from None
+        try:  # "meta" holds tensors, but draws nothing
+            zero = torch.zeros(1, device=settings.device)
+            zero.normal_(generator=torch.Generator(settings.device)).item()
+        except (RuntimeError, AssertionError, NotImplementedError) as error:
+            reason = f"a device that torch can use: {str(error).partition('. ')[0]}"
+            raise InputError("device", settings.device, reason) from None

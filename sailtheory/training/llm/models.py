@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from sailtheory.errors import InputError
+from sailtheory.training.llm.fetch import resolve
 
 TUNE = ("full", "last-block", "lora")
 
@@ -21,12 +22,13 @@ def load(kind: Any, field: str, name: str, **options: Any) -> Any:
     Args:
         kind: An ``AutoModel...`` class.
         field: Its name in error messages.
-        name: Folder or hub name.
+        name: Folder, hub name, or one of ``fetch.SOURCES``.
         options: For ``from_pretrained``.
 
     Raises:
         InputError: It cannot be found; the message says what to fetch.
     """
+    name = resolve(name)
     try:
         return kind.from_pretrained(name, **options)
     except (OSError, ValueError) as error:

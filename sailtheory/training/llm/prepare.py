@@ -6,7 +6,7 @@ Rows are in TRL's formats: ``prompt``, and ``chosen`` and ``rejected`` for pairs
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,11 +31,19 @@ class Limits:
 
 
 def prepare(
-    rows: Iterable[Mapping[str, Any]], tokenizer: Any, end: list[int], limits: Limits
-) -> list[dict[str, Any]]:
+    rows: Iterable[Mapping[str, Any]], tokenizer: Any, end: list[int], limits: Limits,
+    *, part: str = "",
+) -> list[dict[str, Any]]:  # fmt: skip
     """Tokenise rows; each gets its ``index``, by which it is known from then on.
 
     Dataset completions that are too long are cut, and then have no end token.
+
+    Args:
+        rows: The data.
+        tokenizer: As of transformers.
+        end: Ids that end a completion.
+        limits: How long texts may be.
+        part: Put before an index, so that rows of several data sets differ in it.
 
     Returns:
         One mapping a row: ``index``, ``prompt_ids``, ``chosen_ids`` and ``rejected_ids``
@@ -47,7 +55,8 @@ def prepare(
             leaves no room for a completion, or no row at all.
     """
     found = []
-    for index, raw in enumerate(rows):
+    for number, raw in enumerate(rows):
+        index = f"{part}{number}" if part else number
         row = _with_prompt(dict(raw), index)
         prompt = _prompt_ids(row["prompt"], tokenizer)
         if not prompt:
@@ -73,11 +82,13 @@ def prepare(
             item[f"{name}_ids"] = ids[:room]
         found.append(item)
     if not found:
-        raise InputError("train_dataset", "no rows", "one prompt or more is expected")
+        raise InputError(
+            f"{part[:-1] or 'train'}_dataset", "no rows", "one prompt or more is expected"
+        )
     return found
 
 
-def _with_prompt(row: dict[str, Any], index: int) -> dict[str, Any]:
+def _with_prompt(row: dict[str, Any], index: int | str) -> dict[str, Any]:
     """The row with its prompt, which pairs of conversations may leave implicit."""
     if row.get("prompt") is None and isinstance(row.get("chosen"), list) and row.get("rejected"):
         chosen, rejected = row["chosen"], row["rejected"]
@@ -124,3 +135,27 @@ def _template(tokenizer: Any, messages: Any, **options: Any) -> list[int]:
 def collate(items: list[dict[str, Any]]) -> dict[str, Any]:
     """A batch: the items by key, lists kept as they are, for their lengths differ."""
     return {"items": items}
+
+
+def collated_by(collator: Callable[[list[dict[str, Any]]], Any]) -> Callable[..., dict[str, Any]]:
+    """A user's collator, whose result is checked.
+
+    Raises:
+        InputError: On call: a result that is not rows as ``prepare`` makes them.
+    """
+
+    def collate_as_asked(items: list[dict[str, Any]]) -> dict[str, Any]:
+        found = collator(items)
+        rows: Any = found.get("items") if isinstance(found, Mapping) else found
+        if not (isinstance(rows, list) and rows and all(map(_prepared, rows))):
+            raise InputError(
+                "data_collator", f"a {type(found).__name__}",
+                "prepared rows, one or more, as a list or under the key items",
+            )  # fmt: skip
+        return collate(rows)
+
+    return collate_as_asked
+
+
+def _prepared(row: Any) -> bool:
+    return isinstance(row, Mapping) and {"index", "prompt_ids", "text", "columns"} <= set(row)

@@ -1,4 +1,4 @@
-"""The run record of a :class:`SAILTrainer`: every update's metrics, beside its checkpoints."""
+"""The run record of a ``SAILTrainer``: every update's metrics, beside its checkpoints."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from transformers import TrainerCallback
 from sailtheory.training.runs import Run
 
 if TYPE_CHECKING:
-    from sailtheory.training.llm.trainer import SAILTrainer
+    from sailtheory.training.llm.loop import RecordedTrainer
 
 FOLDER = "record"
 DECLARED = (
@@ -30,10 +30,11 @@ class Recorder(TrainerCallback):
     at the end, and going on from a checkpoint cuts what came after it.
     """
 
-    def __init__(self, trainer: SAILTrainer) -> None:
+    def __init__(self, trainer: RecordedTrainer) -> None:
         self._trainer = trainer
         self._run: Run | None = None
         self._window: dict[str, list[float]] = defaultdict(list)
+        self.goes_on = False  # with what the folder holds
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Begin the record, or go on with it at the step of the checkpoint."""
@@ -41,20 +42,23 @@ class Recorder(TrainerCallback):
         if not state.is_world_process_zero:
             return
         folder = Path(args.output_dir) / FOLDER
-        resumed = state.global_step > 0
+        resumed = self.goes_on or state.global_step > 0
         self._run = Run.create(folder, self._config(), declared=DECLARED, resume=resumed)
-        if resumed:
-            loaded = self._run.load(state.global_step)
-            self._trainer.tokens_drawn = 0 if loaded is None else loaded[1]["tokens"]
+        state = self._load(self._run, state.global_step) if resumed else None
+        self._trainer.tokens_drawn = state["tokens"] if state else 0
+        self._trainer.reference_draws.restore(state["reference_draws"] if state else None)
+
+    @staticmethod
+    def _load(run: Run, step: int) -> Any:
+        if step == 0:  # killed before the first checkpoint of transformers was complete
+            run.restart()
+            return None
+        loaded = run.load(step)
+        return None if loaded is None else loaded[1]
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """One row a metric."""
-        means = {}
-        for name, parts in self._trainer.means.items():
-            totals, counts = zip(*parts, strict=True)
-            means[name] = sum(totals) / sum(counts)
-        self._trainer.means.clear()
-        means = self._over_processes(means)
+        means = self.means()
         for name, value in means.items():
             self._window[name].append(value)
         if self._run is not None:
@@ -70,21 +74,28 @@ class Recorder(TrainerCallback):
         """Bring the rows to the disk, before transformers writes its checkpoint."""
         if self._run is not None:
             step = self._trainer.state.global_step
-            self._run.save(step, {"tokens": self._trainer.tokens_drawn})
+            trainer = self._trainer
+            kept = trainer.reference_draws.state()
+            self._run.save(step, {"tokens": trainer.tokens_drawn, "reference_draws": kept})
+
+    def means(self) -> dict[str, float]:
+        """Means over the prompts noted since the last call, on all processes."""
+        sums = {name: [sum(column) for column in zip(*parts, strict=True)]
+                for name, parts in self._trainer.means.items()}  # fmt: skip
+        self._trainer.means.clear()
+        accelerator = self._trainer.accelerator
+        if accelerator.num_processes > 1 and sums:
+            # float64, as on one process, where the device has it
+            kind = torch.float32 if accelerator.device.type == "mps" else torch.float64
+            values = torch.tensor(list(sums.values()), dtype=kind, device=accelerator.device)
+            sums = dict(zip(sums, accelerator.reduce(values, "sum").tolist(), strict=True))
+        return {name: total / count for name, (total, count) in sums.items()}
 
     def window_means(self) -> dict[str, float]:
         """Means since the last call, for the log of transformers."""
         found = {name: sum(values) / len(values) for name, values in self._window.items()}
         self._window.clear()
         return found
-
-    def _over_processes(self, means: dict[str, float]) -> dict[str, float]:
-        accelerator = self._trainer.accelerator
-        if accelerator.num_processes == 1 or not means:
-            return means
-        values = torch.tensor(list(means.values()), device=accelerator.device)
-        averaged = accelerator.reduce(values, reduction="mean").tolist()
-        return dict(zip(means, averaged, strict=True))
 
     def _config(self) -> dict[str, Any]:
         trainer = self._trainer

@@ -6,15 +6,12 @@ them, run policy and reference once over all rows, and take the terms of ``losse
 
 from __future__ import annotations
 
-import json
 import warnings
-from collections import defaultdict
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import AutoModelForCausalLM, Trainer
+from transformers import AutoModelForCausalLM
 
 from sailtheory.errors import InputError
 from sailtheory.training.audit import Audit, Term, audit
@@ -23,11 +20,11 @@ from sailtheory.training.llm.batch import Drawn, Item, LogProbs, log_probs_of, r
 from sailtheory.training.llm.config import SAILConfig
 from sailtheory.training.llm.generate import Completions, sample, uniform
 from sailtheory.training.llm.logprobs import forward, join
-from sailtheory.training.llm.prepare import Limits, collate, prepare
-from sailtheory.training.llm.recorder import Recorder
+from sailtheory.training.llm.loop import RecordedTrainer
+from sailtheory.training.llm.prepare import Limits, collate, collated_by, prepare
 
 
-class SAILTrainer(Trainer):
+class SAILTrainer(RecordedTrainer):
     """Trains a causal language model by one of ``losses.METHODS``.
 
     Args:
@@ -36,7 +33,10 @@ class SAILTrainer(Trainer):
             adapter.
         reward_funcs: For ``g`` > 0: functions, classifiers or their names.
         args: Settings.
+        data_collator: Called on a list of prepared rows (see ``prepare``); it may change or
+            drop rows and returns them, as a list or under ``items``.
         train_dataset: Rows in TRL's formats; see ``prepare``.
+        eval_dataset: The same, or several by name; metrics as of training, with ``eval_``.
         processing_class: The tokenizer; default the model's own.
         reward_processing_classes: Tokenizers of classifiers among the rewards.
         peft_config: An adapter; with it ``tune`` is ``lora``.
@@ -47,14 +47,6 @@ class SAILTrainer(Trainer):
         InputError: Anything that cannot be used, in one line.
     """
 
-    args: SAILConfig
-    train_dataset: list[Item]
-    model: Any
-    processing_class: Any
-    # The loss is a mean over all prompts of an update, whatever batches they come in, so
-    # that 1 × 8 is 8 × 1 and an incomplete last batch counts for what it holds.
-    loss_is_scaled_for_ga = True
-
     def __init__(
         self,
         model: Any,
@@ -62,7 +54,9 @@ class SAILTrainer(Trainer):
         reward_funcs: Any = None,
         args: SAILConfig | None = None,
         *,
+        data_collator: Any = None,
         train_dataset: Any = None,
+        eval_dataset: Any = None,
         processing_class: Any = None,
         reward_processing_classes: Any = None,
         peft_config: Any = None,
@@ -91,8 +85,20 @@ class SAILTrainer(Trainer):
         self.reward_weights = args.reward_weights or [1.0] * len(self.rewards)
         if len(self.reward_weights) != len(self.rewards):
             raise InputError("reward_weights", len(self.reward_weights), f"{len(self.rewards)}")
+        self.offline = _offline(args.method, self.weights)
         limits = Limits(_context(model, args), args.max_new_tokens, args.long_prompts)
-        rows = prepare(train_dataset, tokenizer, self.end_ids, limits)
+
+        def prepared(data: Any, part: str = "") -> list[Item]:
+            found = prepare(data, tokenizer, self.end_ids, limits, part=part)
+            _require(found, self.offline, args.method)
+            return found
+
+        rows = prepared(train_dataset)
+        held_out = eval_dataset
+        if isinstance(eval_dataset, dict):
+            held_out = {name: prepared(data, f"{name}/") for name, data in eval_dataset.items()}
+        elif eval_dataset is not None:
+            held_out = prepared(eval_dataset, "eval/")
         if ref_model is None and args.tune != "lora":
             ref_model = models.reference_of(model)
         elif ref_model is not None:
@@ -100,21 +106,13 @@ class SAILTrainer(Trainer):
         model = models.tune(model, args.tune, peft_config)
         if args.disable_dropout:
             models.without_dropout(model)
-        self.means: dict[str, list[tuple[float, int]]] = defaultdict(list)
-        self.tokens_drawn = 0
-        self.offline = _offline(args.method, self.weights)
-        for name in self.offline:
-            lacking = next((row["index"] for row in rows if f"{name}_ids" not in row), None)
-            if lacking is not None:
-                accepted = f"method {args.method} with these shares needs it"
-                raise InputError(f"{name}[{lacking}]", "missing", accepted)
+        collator = collate if data_collator is None else collated_by(data_collator)
         super().__init__(
-            model=model, args=args, data_collator=collate, train_dataset=rows,
-            processing_class=tokenizer, callbacks=callbacks, optimizers=optimizers,
+            model=model, args=args, data_collator=collator, train_dataset=rows,
+            eval_dataset=held_out, processing_class=tokenizer, callbacks=callbacks,
+            optimizers=optimizers,
         )  # fmt: skip
         self.ref_model = None if ref_model is None else ref_model.to(args.device)
-        self.recorder = Recorder(self)
-        self.add_callback(self.recorder)
 
     # --- one step ----------------------------------------------------------------------
 
@@ -144,18 +142,11 @@ class SAILTrainer(Trainer):
             loss = loss * share
         return (loss, None) if return_outputs else loss
 
-    def get_batch_samples(self, *args: Any, **kwargs: Any) -> tuple[list[Any], Any]:
-        """The batches of one update, and how many prompts they hold on all processes."""
-        batches, _ = super().get_batch_samples(*args, **kwargs)
-        prompts = torch.tensor(sum(len(batch["items"]) for batch in batches))
-        if self.accelerator.num_processes > 1:
-            prompts = self.accelerator.reduce(prompts.to(self.args.device), reduction="sum")
-        return batches, prompts
-
     def draw(self, model: Any, items: list[Item]) -> Drawn:
         """The batch with completions from π_θ and π_ref, and the reward's preferences."""
         args, step = self.args, int(self.state.global_step)
-        logs_kl = args.log_kl_steps > 0 and step % args.log_kl_steps == 0
+        due = not model.training or step % max(args.log_kl_steps, 1) == 0
+        logs_kl = args.log_kl_steps > 0 and due
         importance = args.kl_coef > 0 and args.kl_estimator == "importance"
         pairs = preference = ref = None
         if self.weights.on_policy or logs_kl or importance:
@@ -164,11 +155,12 @@ class SAILTrainer(Trainer):
         if pairs is not None and self.weights.g > 0:
             preference = self._judge(items, pairs, step)
         if logs_kl or (args.kl_coef > 0 and args.kl_estimator == "ref-samples"):
-            # A function of the prompt alone: the cache of π_ref samples is their keys.
-            keys = [("ref", 0, item["index"], d) for item in items for d in range(args.ref_samples)]
-            repeated = [item for item in items for _ in range(args.ref_samples)]
             with models.as_reference(model, self.ref_model) as reference:
-                ref = self._sample(self.accelerator.unwrap_model(reference), repeated, keys)
+                frozen = self.accelerator.unwrap_model(reference)
+                ref, kept = self.reference_draws.of(
+                    items, args.ref_samples, step, lambda i, keys: self._sample(frozen, i, keys)
+                )
+            self.tokens_drawn += kept  # so that a budget does not depend on what was kept
         return Drawn(items, pairs, preference, ref)
 
     def loss_terms(self, model: Any, drawn: Drawn) -> dict[str, Tensor]:
@@ -295,36 +287,6 @@ class SAILTrainer(Trainer):
             if mine is not None and theirs is not None and importance is None:
                 self._note("kl_policy_ref", divergence.kl_policy_samples(mine, theirs))
 
-    # --- records -----------------------------------------------------------------------
-
-    def _note(self, name: str, values: Tensor) -> None:
-        self.means[name].append((float(values.detach().double().sum()), values.numel()))
-
-    def _save_batch(self, drawn: Drawn, error: InputError) -> None:
-        pairs = drawn.pairs
-        content = {
-            "error": str(error),
-            "step": int(self.state.global_step),
-            "items": drawn.items,
-            "completions": None if pairs is None else [list(ids) for ids in pairs.tokens],
-        }
-        folder = Path(str(self.args.output_dir))
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"failed-batch-{content['step']}.json"
-        path.write_text(json.dumps(content, indent=2, default=str) + "\n", encoding="utf-8")
-
-    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        """Adds the means since the last log."""
-        super().log(logs | self.recorder.window_means(), start_time)
-
-    def _save_checkpoint(self, *args: Any, **kwargs: Any) -> Any:
-        self.recorder.save()  # first, so that every checkpoint found later has its rows
-        return super()._save_checkpoint(*args, **kwargs)
-
-    def floating_point_ops(self, inputs: Any) -> int:
-        """Not counted: the inputs do not say how long the draws will be."""
-        return 0
-
 
 def _rewards(given: Any, tokenizers: Any, needed: bool) -> list[preferences.Reward]:
     sources = [] if given is None else given if isinstance(given, list) else [given]
@@ -348,6 +310,14 @@ def _offline(method: str, weights: losses.Weights) -> list[str]:
     if method == "sft":
         return ["chosen"]
     return ["chosen", "rejected"] if weights.offline > 0 or weights.r > 0 else []
+
+
+def _require(rows: list[Item], columns: list[str], method: str) -> None:
+    for name in columns:
+        for row in rows:
+            if f"{name}_ids" not in row:
+                accepted = f"method {method} with these shares needs it"
+                raise InputError(f"{name}[{row['index']}]", "missing", accepted)
 
 
 def _pairs(

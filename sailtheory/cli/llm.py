@@ -1,0 +1,83 @@
+"""``sailtheory train llm``: language models."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import sys
+import warnings
+from importlib.util import find_spec
+from typing import Annotated
+from urllib.parse import urlsplit
+
+import typer
+
+from sailtheory.errors import InputError
+
+
+def llm(
+    model: Annotated[str, typer.Option(help="smollm2-135m, a folder, or a name of the hub.")],
+    data: Annotated[str, typer.Option(help="FILE.jsonl, a data set of the hub, or prompts.")],
+    out: Annotated[str, typer.Option(help="Folder of the run.")],
+    method: Annotated[
+        str, typer.Option(help="sft, dpo, sail-ddp, sail-dpp or sail-dpr.")
+    ] = "sail-dpr",
+    kl_coef: Annotated[str, typer.Option(help="γ ≥ 0, the weight of KL(π_ref‖π_θ).")] = "0",
+    tune: Annotated[str, typer.Option(help="lora, last-block or full.")] = "lora",
+    reward: Annotated[
+        str,
+        typer.Option(
+            help="kind-and-brief, vader, length:WORDS, keywords:A,B, format:REGEX or a classifier."
+        ),
+    ] = "kind-and-brief",
+    seed: Annotated[str, typer.Option(help="An integer ≥ 0.")] = "0",
+    steps: Annotated[str | None, typer.Option(help="Updates; default one epoch.")] = None,
+    split: Annotated[str, typer.Option(help="Of a data set of the hub.")] = "train",
+    change: Annotated[
+        list[str] | None, typer.Option("--set", help="key=value, such as learning_rate=5e-6.")
+    ] = None,
+    config: Annotated[str | None, typer.Option(help="A TOML file of settings.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with what is there.")] = False,
+) -> None:
+    """Train a language model by SFT, DPO, SAIL or SAIL-RevKL.
+
+    Files are JSONL in TRL's, UltraFeedback's or PKU-SafeRLHF's format; `prompts` is a shipped
+    list. The trained model lies in OUT/model, the record of the run in OUT/record.
+    """
+    from sailtheory.training.config import Text, assignments, read_toml
+
+    named = {
+        "model": model, "data": data, "method": method, "kl_coef": kl_coef, "tune": tune,
+        "reward": reward, "seed": seed, "split": split,
+    }  # fmt: skip
+    given = [read_toml(config)] if config is not None else []
+    given.append(assignments(change or []))
+    for key in named:
+        if any(key in source for source in given):
+            raise InputError(key, "set", f"the option --{key.replace('_', '-')}")
+    for library in ("transformers", "accelerate", "peft"):
+        if find_spec(library) is None:
+            raise InputError(library, "not installed", "pip install sailtheory[llm]")
+    _quietly()
+    from sailtheory.training.llm.train import choices, train
+
+    typed = {key: Text(value) for key, value in named.items()}
+    if steps is not None:
+        typed["steps"] = Text(steps)
+    typer.echo(f"done: {train(choices(*given, typed), out, resume=resume)}")
+
+
+def _quietly() -> None:
+    """Ask no hub again and again without a network; no bars outside a terminal."""
+    hub = urlsplit(os.environ.get("HF_ENDPOINT") or "https://huggingface.co").hostname
+    try:
+        socket.getaddrinfo(hub, None)
+    except OSError:
+        os.environ |= {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
+    from transformers.utils import logging as progress
+
+    if not sys.stderr.isatty():
+        progress.disable_progress_bar()  # type: ignore[no-untyped-call]
+    warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)

@@ -1,0 +1,30 @@
+"""``sailtheory fetch``: language models that pip can install."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import Annotated
+
+import typer
+
+from sailtheory.cli.common import Progress
+from sailtheory.errors import InputError
+
+
+def fetch(
+    model: Annotated[str, typer.Argument(help="smollm2-135m: SmolLM2-135M-Instruct, 98 MB.")],
+) -> None:
+    """Install a small language model into the cache, for `train llm --model NAME`.
+
+    The cache is $SAILTHEORY_CACHE, or the user's cache folder.
+    """
+    from sailtheory.training.llm.fetch import SOURCES
+    from sailtheory.training.llm.fetch import fetch as fetch_model
+
+    for library in ("transformers", "gguf"):
+        if find_spec(library) is None:
+            raise InputError(library, "not installed", "pip install sailtheory[llm]")
+    with Progress() as stage:
+        stage(f"fetching {SOURCES[model].note if model in SOURCES else model}")
+        folder = fetch_model(model)
+    typer.echo(f"{model}: {folder}")

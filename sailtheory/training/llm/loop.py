@@ -1,0 +1,145 @@
+"""What surrounds a step of :class:`SAILTrainer`: evaluation, records, going on after a kill."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import Trainer
+from transformers.trainer_utils import rotate_checkpoints
+
+from sailtheory.errors import InputError
+from sailtheory.files import write_text
+from sailtheory.training.llm import checkpoints
+from sailtheory.training.llm.batch import Drawn, Item
+from sailtheory.training.llm.config import SAILConfig
+from sailtheory.training.llm.kept import ReferenceDraws
+from sailtheory.training.llm.recorder import Recorder
+
+Means = defaultdict[str, list[tuple[float, int]]]
+
+
+class RecordedTrainer(Trainer):
+    """A ``transformers.Trainer`` with a run record, whose batches hold ``items``."""
+
+    args: SAILConfig
+    train_dataset: list[Item]
+    model: Any
+    processing_class: Any
+    # The loss is a mean over all prompts of an update, whatever batches they come in, so
+    # that 1 × 8 is 8 × 1 and an incomplete last batch counts for what it holds.
+    loss_is_scaled_for_ga = True
+
+    def __init__(self, args: SAILConfig, **given: Any) -> None:
+        self.means: Means = defaultdict(list)
+        self.tokens_drawn = 0
+        self.reference_draws = ReferenceDraws(args.temperature)
+        super().__init__(args=args, **given)
+        self.recorder = Recorder(self)
+        self.add_callback(self.recorder)
+
+    def train(self, resume_from_checkpoint: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """As in transformers, but for what a killed run leaves behind.
+
+        Args:
+            resume_from_checkpoint: True goes on from the newest complete checkpoint in
+                ``output_dir``, or from the beginning where there is none yet; a folder goes
+                on from that one.
+            args: As in transformers.
+            kwargs: As in transformers.
+
+        Raises:
+            InputError: A folder that is no complete checkpoint; a record of another run.
+        """
+        self.recorder.goes_on = bool(resume_from_checkpoint)
+        if resume_from_checkpoint is True:
+            resume_from_checkpoint = checkpoints.last(str(self.args.output_dir))
+        elif resume_from_checkpoint:
+            resume_from_checkpoint = checkpoints.chosen(resume_from_checkpoint)
+        start = str(resume_from_checkpoint) if resume_from_checkpoint else None
+        return super().train(start, *args, **kwargs)
+
+    def get_batch_samples(self, *args: Any, **kwargs: Any) -> tuple[list[Any], Any]:
+        """The batches of one update, and how many prompts they hold on all processes."""
+        batches, _ = super().get_batch_samples(*args, **kwargs)
+        prompts = torch.tensor(sum(len(batch["items"]) for batch in batches))
+        if self.accelerator.num_processes > 1:
+            prompts = self.accelerator.reduce(prompts.to(self.args.device), reduction="sum")
+        return batches, prompts
+
+    # --- evaluation --------------------------------------------------------------------
+
+    def prediction_step(
+        self, model: Any, inputs: Any, prediction_loss_only: bool, ignore_keys: Any = None
+    ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+        """The loss of a batch of the evaluation data, without a gradient."""
+        with torch.no_grad():
+            loss: Any = self.compute_loss(model, inputs)
+        self._note("loss", loss.expand(len(inputs["items"])))
+        return loss, None, None
+
+    def evaluation_loop(
+        self, dataloader: Any, description: str, prediction_loss_only: bool | None = None,
+        ignore_keys: Any = None, metric_key_prefix: str = "eval",
+    ) -> Any:  # fmt: skip
+        """Means over all prompts of the evaluation data; the training's own are kept apart.
+
+        Draws are new at every step of training, and are not counted as spent.
+        """
+        kept, spent = self.means, self.tokens_drawn
+        self.means = defaultdict(list)
+        try:
+            output: Any = super().evaluation_loop(
+                dataloader, description, prediction_loss_only, ignore_keys, metric_key_prefix
+            )
+            means = self.recorder.means()
+        finally:
+            self.means, self.tokens_drawn = kept, spent
+        output.metrics.update({f"{metric_key_prefix}_{k}": v for k, v in means.items()})
+        return output
+
+    # --- records -----------------------------------------------------------------------
+
+    def _note(self, name: str, values: Tensor) -> None:
+        self.means[name].append((float(values.detach().double().sum()), values.numel()))
+
+    def _save_batch(self, drawn: Drawn, error: InputError) -> None:
+        pairs = drawn.pairs
+        content = {
+            "error": str(error),
+            "step": int(self.state.global_step),
+            "items": drawn.items,
+            "completions": None if pairs is None else [list(ids) for ids in pairs.tokens],
+        }
+        folder = Path(str(self.args.output_dir))
+        folder.mkdir(parents=True, exist_ok=True)
+        rank = self.accelerator.process_index
+        name = f"failed-batch-{content['step']}{f'-process-{rank}' if rank else ''}.json"
+        text = json.dumps(content, indent=2, default=str) + "\n"
+        write_text(text, folder / name, "output_dir")
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Adds the means since the last log."""
+        super().log(logs | self.recorder.window_means(), start_time)
+
+    def _save_checkpoint(self, model: Any, trial: Any = None) -> None:
+        """The record first, then the checkpoint, then its mark; only then older ones go."""
+        self.recorder.save()
+        limit, self.args.save_total_limit = self.args.save_total_limit, None
+        try:
+            super()._save_checkpoint(model, trial)
+        finally:
+            self.args.save_total_limit = limit
+        self.accelerator.wait_for_everyone()
+        if self.args.should_save:
+            folder = Path(self._get_output_dir(trial=trial))
+            checkpoints.mark(folder / f"checkpoint-{self.state.global_step}")
+            rotate_checkpoints(str(folder), limit, self.state.best_model_checkpoint)
+
+    def floating_point_ops(self, inputs: Any) -> int:
+        """Not counted: the inputs do not say how long the draws will be."""
+        return 0

