@@ -51,6 +51,8 @@ class SegmentPolicy(torch.nn.Module):
 class ActorProbe:
     """A :class:`CurvatureMonitor` attached to a run's actor; call it after every step.
 
+    Actors are ReLU networks: the Hessian is the one that exists almost everywhere.
+
     Its candidates are the actor's last segments at construction, its π_ref the run's
     reference, its preferences Bradley–Terry with the reward learned by then.
 
@@ -96,7 +98,7 @@ class ActorProbe:
         self.rewards, self._reference = rewards, reference
         mine = SegmentPolicy(agent.reference_policy(run).double())  # the monitor's start
         self.objective = CandidateObjective(mine, data, beta=settings.sail.beta, gamma=gamma)
-        self.monitor = CurvatureMonitor(self.objective, share=share)
+        self.monitor = CurvatureMonitor(self.objective, share=share, check=False)
 
     def __call__(self, step: int) -> dict[str, Any] | None:
         """Measure at the actor as it is, if the share of time allows; see the monitor."""
