@@ -34,9 +34,9 @@ arm is `pebble` bit for bit, and has no row. Runs are added as they finish.
 
 _TITLES = {
     "published": "pebble against pebble-revkl, the published comparison",
-    "sail": "sail and sail-revkl",
-    "stand": "All arms on walker-stand",
-    "short": "All arms for 6,000 steps on walker-walk and door-open",
+    "sail": "All four arms",
+    "stand": "All four arms",
+    "short": "A short run, 3,000 steps",
 }
 
 _PAPER = """
@@ -57,7 +57,8 @@ def page(data: Data) -> str:
     """Markdown from the JSON data."""
     parts = [_INTRO]
     for name, title in _TITLES.items():
-        for task, arms in data.get(name, {}).items():
+        for task, own in data.get(name, {}).items():
+            arms = data.get("published", {}).get(task, {}) | own if name == "sail" else own
             parts += [f"## {title}: {task}", _arms(arms), _pairs(arms, name == "published")]
     if not data.get("published"):
         parts.append("No run of the published comparison has finished yet, so nothing is known.")
@@ -107,8 +108,10 @@ def _pairs(arms: dict[str, Runs], tested: bool) -> str:
             f"{arm} − {first}, {len(both)} pairs: mean difference {np.mean(x - y):+.1f}, "
             f"d of the differences {_interval(d, len(both), 2)}, probability of improvement "
             f"{_interval(st.improvement([x], [y], np.random.default_rng(0)), len(both), 2)}. "
-            + (_conclusion(d, len(both)) if tested else "Too few to test anything.")
+            + (_conclusion(d, len(both)) if tested else "Described, not tested.")
         )
+    if tested and not others:
+        lines.append(f"No pair of arms has finished, only {first}: nothing can be concluded.")
     if tested:
         lines.append(
             f"To see the paper's largest effect, d = {PAPER_EFFECT}, with probability 0.8 at level "
