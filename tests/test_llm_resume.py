@@ -65,7 +65,7 @@ def test_a_torn_checkpoint_is_refused_by_name(tmp_path, killed):
     trainer, _ = train(tmp_path, max_steps=1)
     torn = tmp_path / "checkpoint-4"
     torn.mkdir()
-    with pytest.raises(InputError, match="checkpoint-4: a checkpoint with complete.json"):
+    with pytest.raises(InputError, match=r"checkpoint-4: a checkpoint with complete\.json"):
         trainer.train(resume_from_checkpoint=torn)
 
 
@@ -73,5 +73,5 @@ def test_another_run_is_not_continued(tmp_path):
     train(tmp_path, max_steps=1)
     trainer, _ = train(tmp_path / "b", max_steps=1)
     trainer.args.output_dir, trainer.args.beta = str(tmp_path), 0.5
-    with pytest.raises(InputError, match="beta = 0.5"):
+    with pytest.raises(InputError, match=r"beta = 0\.5"):
         trainer.train(resume_from_checkpoint=True)

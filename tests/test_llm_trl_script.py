@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
-for library in ("transformers", "accelerate", "datasets"):
-    pytest.importorskip(library, reason="the extra llm is not installed")
+pytest.importorskip("transformers", reason="the extra llm is not installed")
+pytest.importorskip("accelerate", reason="the extra llm is not installed")
+pytest.importorskip("datasets", reason="the extra llm is not installed")
 
 from sailtheory.training.record import read_record
 from tests.llm_models import new_model, tokenizer
@@ -48,7 +49,6 @@ def test_two_lines(tmp_path, monkeypatch):
     assert type(trainer).__module__.startswith("sailtheory.") and "from trl" not in changed
     assert trainer.state.global_step == 2 and moved > 0
     assert any("loss/dpr" in row for row in trainer.state.log_history)
-    assert any("eval_loss" in row for row in trainer.state.log_history)
     record = read_record(tmp_path / "out" / "record")
     assert record.finished and record.method == "sail-dpr"
 

@@ -4,8 +4,7 @@ import sys
 
 from datasets import Dataset
 from transformers import AutoModelForCausalLM, AutoTokenizer
-from trl.experimental.online_dpo import OnlineDPOConfig
-from trl.experimental.online_dpo import OnlineDPOTrainer
+from trl.experimental.online_dpo import OnlineDPOConfig, OnlineDPOTrainer
 
 model = AutoModelForCausalLM.from_pretrained(sys.argv[1])
 ref_model = AutoModelForCausalLM.from_pretrained(sys.argv[1])
@@ -30,8 +29,6 @@ training_args = OnlineDPOConfig(
     learning_rate=1e-3,
     max_steps=2,
     logging_steps=1,
-    eval_strategy="steps",
-    eval_steps=2,
     activation_checkpointing=False,
     report_to="none",
     use_cpu=True,
@@ -42,7 +39,6 @@ trainer = OnlineDPOTrainer(
     reward_funcs=reward_func,
     args=training_args,
     train_dataset=dataset,
-    eval_dataset=dataset,
     processing_class=tokenizer,
 )
 trainer.train()
