@@ -168,7 +168,7 @@ def test_a_model_with_torn_weights(tmp_path):
     new_model(1).save_pretrained(folder)
     [path] = folder.glob("*.safetensors")
     os.truncate(path, 1000)
-    with pytest.raises(InputError, match="weights that are whole: fetch them again"):
+    with pytest.raises(InputError, match="whole weights: fetch them again"):
         SAILTrainer(str(folder), args=config(tmp_path), train_dataset=PAIRS,
                     processing_class=tokenizer())  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""A script written for TRL's OnlineDPOTrainer trains by SAIL when two of its lines are changed."""
+"""A script written for TRL's OnlineDPOTrainer trains by SAIL by two lines in the place of one."""
 
 from __future__ import annotations
 
@@ -17,12 +17,11 @@ from sailtheory.training.record import read_record
 from tests.llm_models import new_model, tokenizer
 
 SCRIPT = Path(__file__).with_name("trl_online_dpo.py").read_text(encoding="utf-8")
-CHANGED = {
-    "from trl.experimental.online_dpo import OnlineDPOConfig\n":
-        "from sailtheory.training.llm import SAILConfig as OnlineDPOConfig\n",
-    "from trl.experimental.online_dpo import OnlineDPOTrainer\n":
-        "from sailtheory.training.llm import SAILTrainer as OnlineDPOTrainer\n",
-}  # fmt: skip
+TRL = "from trl.experimental.online_dpo import OnlineDPOConfig, OnlineDPOTrainer\n"
+SAIL = (
+    "from sailtheory.training.llm import SAILConfig as OnlineDPOConfig\n"
+    "from sailtheory.training.llm import SAILTrainer as OnlineDPOTrainer\n"
+)
 
 
 def run(text, tmp_path, monkeypatch):
@@ -38,12 +37,10 @@ def run(text, tmp_path, monkeypatch):
 
 
 def test_two_lines(tmp_path, monkeypatch):
-    changed = SCRIPT
-    for old, new in CHANGED.items():
-        assert changed.count(old) == 1
-        changed = changed.replace(old, new)
+    assert SCRIPT.count(TRL) == 1
+    changed = SCRIPT.replace(TRL, SAIL)
     difference = list(difflib.ndiff(SCRIPT.splitlines(), changed.splitlines()))
-    assert [sum(line.startswith(sign) for line in difference) for sign in "-+"] == [2, 2]
+    assert [sum(line.startswith(sign) for line in difference) for sign in "-+"] == [1, 2]
     torch.manual_seed(0)
     trainer, moved = run(changed, tmp_path, monkeypatch)
     assert type(trainer).__module__.startswith("sailtheory.") and "from trl" not in changed

@@ -35,9 +35,7 @@ def load(kind: Any, field: str, name: str, **options: Any) -> Any:
     except (OSError, ValueError) as error:
         raise InputError(field, name, _advice(name, error)) from None
     except SafetensorError as error:
-        raise InputError(
-            field, name, f"weights that are whole: fetch them again ({error})"
-        ) from None
+        raise InputError(field, name, f"whole weights: fetch them again ({error})") from None
     except ImportError as error:
         lacking = str(error).strip().splitlines()[0]
         raise InputError(field, name, f"a library that it needs: {lacking}") from None
