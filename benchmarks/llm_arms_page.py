@@ -35,8 +35,9 @@ SmolLM2-135M-Instruct (4-bit weights that pip can install, computed in float32) 
 start of every arm; temperature {temperature}, completions of at most {tokens} tokens, β = {beta}.
 The oracle `kind_and_brief` is a formula (friendly, short, finished, in plain words), with one
 Bradley–Terry label a pair, P = σ({scale:g}(r₁ − r₂)). Each arm has the same {updates} updates of
-{batch} prompts, {drawn} drawn completions and {labels} labels; AdamW at a rate of {rate:g}. The KL term has
-{labels} more draws, from π_ref. Everything is measured on 72 prompts that no arm saw.
+{batch} prompts, {drawn} drawn completions and {labels} labels; AdamW at a rate of {rate:g}.
+The KL term has {labels} more draws, from π_ref. Everything is measured on
+72 prompts that no arm saw.
 
 {count} runs: {runs}.
 """

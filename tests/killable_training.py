@@ -33,7 +33,8 @@ def train(folder: Path, steps: int) -> None:
         if step % 7 == 0:
             run.log(step, {"eval/return": float(weights.max()), "note": f'"{step}", so'})
         if step % 5 == 0:
-            run.save(step, {"rng": rng.bit_generator.state, "weights": weights})
+            added = weights[:9].tobytes() * step  # longer than a buffer, later on
+            run.save(step, {"rng": rng.bit_generator.state, "weights": weights}, added)
     run.finish()
 
 
@@ -61,7 +62,8 @@ def die_at(call: int) -> None:
 
 def crash_everywhere(folder: Path, steps: int) -> int:
     train(folder / "alone", steps)
-    alone = (folder / "alone/metrics.csv").read_bytes()
+    files = ("metrics.csv", "data.bin")
+    alone = [(folder / "alone" / name).read_bytes() for name in files]
     for call in range(1, 10_000):
         killed = folder / f"killed-{call}"
         child = os.fork()
@@ -71,7 +73,7 @@ def crash_everywhere(folder: Path, steps: int) -> int:
             os._exit(0)
         _, status = os.waitpid(child, 0)
         train(killed, steps)
-        assert (killed / "metrics.csv").read_bytes() == alone, call
+        assert [(killed / name).read_bytes() for name in files] == alone, call
         names = [sorted(os.listdir(place)) for place in (killed, folder / "alone")]
         assert names[0] == names[1], (call, names)
         if not os.WIFSIGNALED(status):

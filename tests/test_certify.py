@@ -7,6 +7,7 @@ import time
 from fractions import Fraction
 from pathlib import Path
 
+import joblib
 import numpy as np
 import pytest
 
@@ -24,6 +25,7 @@ from sailtheory.certify.certificate import digest, parse
 from sailtheory.certify.cover import LEAF, OPEN, leaves, root
 from sailtheory.certify.refine import refine
 from sailtheory.certify.region import region
+from sailtheory.certify.saved import Cover
 from sailtheory.cli import main
 from sailtheory.landscape import Domain, Search, gamma_star, largest_curvature_on
 from sailtheory.numbers import FLOAT64
@@ -298,9 +300,40 @@ def test_too_many_dimensions_are_refused():
         certify_gamma(wide)
 
 
-def test_processes_agree(problem, enclosure):
+def test_processes_agree(problem, enclosure, monkeypatch):
     statement = Statement(region(problem), enclosure.gamma)
-    assert refine(statement, Effort(jobs=2)).word == refine(statement, Effort()).word
+    alone = refine(statement, Effort()).word
+    pools = []
+
+    def counted(**settings):
+        pools.append(settings["n_jobs"])
+        return parallel(**settings)
+
+    parallel = joblib.Parallel
+    monkeypatch.setattr(joblib, "Parallel", counted)
+    assert refine(statement, Effort(jobs=2)).word == alone
+    assert not pools  # what is done in a moment starts no process
+    monkeypatch.setattr("sailtheory.certify.refine._ALONE", 0.0)
+    monkeypatch.setattr("sailtheory.certify.refine._FIRST", 16)
+    monkeypatch.setattr("sailtheory.certify.refine._TASK_BOXES", 2)
+    assert refine(statement, Effort(jobs=2)).word == alone
+    assert set(pools) == {2}
+
+
+def test_wide_levels_are_tried_downwards_when_time_runs_out(problem, enclosure, monkeypatch):
+    tried = []
+
+    def limited(statement, effort):
+        tried.append(float(statement.gamma / enclosure.lower))
+        return refine(statement, Effort()) if tried[-1] > 3.5 else Cover(OPEN)
+
+    monkeypatch.setattr("sailtheory.certify.certify.refine", limited)
+    made = certify_gamma(problem, 1e-3)
+    assert tried == pytest.approx([1.001, 16, 8, 4, 2], rel=1e-6)
+    assert made.verdict == "undecided" and "wider" in made.note
+    assert made.lower <= enclosure.gamma < made.gamma
+    assert float(made.gamma / made.lower) == pytest.approx(4)
+    assert replay(made).valid
 
 
 def test_time_runs_out():

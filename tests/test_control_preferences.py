@@ -39,16 +39,22 @@ def filled(capacity=50, steps=37, episode=10, seed=0):
     return buffer
 
 
+def transitions(buffer, content=None):
+    """Rows of all transitions ever added, those no longer held as zeros."""
+    kind = [("row", "f4", 2 * S + A + 2), ("true", "f8"), ("ends", "?")]
+    return np.frombuffer(buffer.added(0) if content is None else content, kind)["row"]
+
+
 @pytest.mark.parametrize(("capacity", "steps"), [(50, 37), (23, 37), (10, 40)])
 def test_relabelling_recomputes_every_reward_and_nothing_else(capacity, steps):
     buffer = filled(capacity, steps)
-    before = buffer.state()
+    before = transitions(buffer)
     buffer.relabel(lambda pairs: pairs[:, 0] + 10 * pairs[:, S], chunk=4)
     learned, true = buffer.rewards()
     held = np.arange(max(0, steps - capacity), steps)
     assert np.array_equal(learned, held + 10 * held / 2)
-    after = buffer.state()
-    assert np.array_equal(np.delete(before["rows"], -2, 1), np.delete(after["rows"], -2, 1))
+    after = transitions(buffer)
+    assert np.array_equal(np.delete(before, -2, 1), np.delete(after, -2, 1))
     rng = np.random.default_rng(0)
     assert np.array_equal(true, [rng.normal() for _ in range(steps)][-len(held) :])
     rows = np.zeros((64, 2 * S + A + 2), np.float32)
@@ -83,13 +89,38 @@ def test_segments_lie_in_one_episode_and_reach_every_place(capacity, steps, rece
         buffer.segments(np.random.default_rng(0), 1, 11, recent)
 
 
-def test_a_buffer_is_restored():
-    one, other = filled(23, 37), ReplayBuffer(S, A, 23)
-    other.restore(one.state())
+@pytest.mark.parametrize("capacity", [23, 100])
+@pytest.mark.parametrize("every", [1, 7, 30])
+def test_a_buffer_is_restored_from_a_file_that_grows(capacity, every):
+    """Saved every so often, also more seldom than it is filled anew; relabelled in between."""
+    one, other, file = ReplayBuffer(S, A, capacity), ReplayBuffer(S, A, capacity), b""
+    whole = filled(100, 74)
+    for t, row in enumerate(transitions(whole)):
+        one.add(row[:S], row[S : S + A], row[S + A : -2], t, whole.rewards()[1][t], t % 5 == 3,
+                t % 10 == 9)  # fmt: skip
+        if t == 40:
+            one.relabel(lambda pairs: -pairs[:, 0])
+        if t % every == every - 1:
+            added = one.added(len(file))
+            file += added
+            assert len(added) == every * (4 * (2 * S + A + 2) + 8 + 1)  # never the whole again
+            tree = one.state()
+    file += one.added(len(file))
+    tree = one.state()
+    assert one.added(len(file)) == b""
+    other.restore(tree, file)
+    learned, true = one.rewards()
+    held = np.arange(max(0, 74 - capacity), 74)
+    assert np.array_equal(learned, np.where(held > 40, held, -held))
+    assert np.array_equal(true, whole.rewards()[1][held])
     for buffer in (one, other):
         buffer.add(np.ones(S), np.ones(A), np.ones(S), 1.0, 2.0, True, False)
-    for name, value in one.state().items():
-        assert np.array_equal(value, other.state()[name]), name
+    assert np.array_equal(transitions(one), transitions(other))
+    assert all(np.array_equal(x, y) for x, y in zip(one.rewards(), other.rewards(), strict=True))
+    drawn = [b.segments(np.random.default_rng(3), 50, L, 99) for b in (one, other)]
+    assert all(np.array_equal(x, y) for x, y in zip(*drawn, strict=True))
+    with pytest.raises(InputError, match="73 transitions"):
+        other.restore(tree, file[: 73 * len(file) // 74])
 
 
 TEACHERS = {

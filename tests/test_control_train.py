@@ -48,10 +48,10 @@ def small(task="cheetah-run", method="pebble", **more):
 
 
 def files(folder):
-    """Metrics and members of the last checkpoint, as bytes."""
+    """Metrics, transitions and members of the last checkpoint, as bytes."""
     with zipfile.ZipFile(max(folder.glob("checkpoint-*.npz"))) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
-    return {"metrics": (folder / "metrics.csv").read_bytes()} | members
+    return {name: (folder / name).read_bytes() for name in ("metrics.csv", "data.bin")} | members
 
 
 def assert_same(one, other):
@@ -87,7 +87,9 @@ def test_both_methods_train(tmp_path, task, method):
     assert losses <= names and (asked <= names) == (method == "pebble")
     unread = set(json.loads((folders[0] / "finished.json").read_text())["unread"])
     asking = {key for key in record.config if key.partition(".")[0] in ("feedback", "teacher")}
-    assert unread == (set() if method == "pebble" else unread) and len(asking) == 12
+    others = {key for key in record.config if key.partition(".")[0] in ("reference", "sail")}
+    others |= {"kl_coef"}
+    assert unread == (others if method == "pebble" else unread) and len(asking) == 12
     assert (asking | {"reward.rate", "entropy_steps"} <= unread) == (method == "sac")
     assert not {"sac.discount", "steps", "device", "log_every"} & unread
     if method == "pebble":
@@ -100,7 +102,7 @@ def test_a_run_is_the_same_beside_another_and_with_threads(tmp_path, left_alone)
     train(small(), [1], tmp_path)
     assert_same(files(tmp_path / "seed-1"), files(left_alone / "seed-1"))
     other = files(left_alone / "seed-0")
-    assert other["metrics"] != files(left_alone / "seed-1")["metrics"]
+    assert other["metrics.csv"] != files(left_alone / "seed-1")["metrics.csv"]
 
 
 def killed(out, owner, name, times):

@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from scipy import stats
 from training_instances import write_run
 
 from sailtheory import InputError
@@ -109,6 +110,39 @@ def test_several_tasks(tmp_path):
     assert found.overall["pebble-revkl"][1].value == pytest.approx((walker + cheetah) / 2)
     assert "over all tasks" in describe(found) and "Over all tasks" in page(found)
     assert "2 comparisons are made without correction" in describe(found)
+
+
+@pytest.mark.parametrize("other", ["door-open", "cheetah-run", "HalfCheetah-v5"])
+def test_scores_are_pooled_on_the_scales_of_their_tasks(tmp_path, other):
+    """As rliable does: normalised by task, then one IQM over runs and tasks."""
+    runs = arms(tmp_path, level=700)
+    for s in range(4):
+        for method, level in (({}, 3000), (REVKL, 4000)):
+            change = method | {"task": other, "seed": s}
+            runs.append(write_run(tmp_path / f"{other}{level}-{s}", change, level=level))
+    found = compare(runs)
+    for arm, name in enumerate(("pebble", "pebble-revkl")):
+        a, b = (
+            np.array([r.series(metric)[1][-1] for r in runs if (r.method, r.config["task"]) == key])
+            for metric, key in (
+                ("eval/return", (name, "walker-walk")),
+                ("eval/success" if other == "door-open" else "eval/return", (name, other)),
+            )
+        )
+        if other == "HalfCheetah-v5":
+            pooled = np.concatenate([a, b])
+        else:
+            pooled = np.concatenate([a / 1000, b / (1 if other == "door-open" else 1000)])
+        iqm = found.overall[name][0]
+        assert iqm.value == pytest.approx(stats.trim_mean(pooled, 0.25), rel=1e-14)
+        assert iqm.low <= iqm.value <= iqm.high
+        assert found.tasks[1].arms[arm].scores.tolist() != b.tolist() or other != "door-open"
+    known = other != "HalfCheetah-v5"
+    assert found.as_dict()["normalised"] is known
+    assert ("divided by 1,000" in describe(found)) is known
+    assert ("not all have a known scale" in page(found)) is not known
+    logged = compare(runs, "spent/feedback")  # another metric has no such scale
+    assert logged.normalised is False and logged.overall["pebble"][0].value == 250
 
 
 def last(**change):

@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -63,7 +64,7 @@ def begun(folder, **options):
     run = Run.create(folder, CONFIG, **options)
     for step in (1, 2):
         run.log(step, {"loss": step / 3})
-        run.save(step, {"w": np.full(4, step)})
+        run.save(step, {"w": np.full(4, step)}, bytes([step]) * 10)
     return run
 
 
@@ -73,10 +74,13 @@ def test_rows_after_the_checkpoint_are_dropped(tmp_path):
     run.log(3, {"loss": 1})
     run._flush()  # as a save does before it writes the state
     (tmp_path / "r/metrics.csv").open("ab").write(b"4,lo")
+    (tmp_path / "r/data.bin").open("ab").write(b"more")
     run = Run.create(tmp_path / "r", CONFIG, resume=True)
     step, state = run.load()
     assert (step, state["w"].tolist()) == (2, [2, 2, 2, 2])
     assert (tmp_path / "r/metrics.csv").read_bytes() == before
+    assert run.data.content() == bytes([1] * 10 + [2] * 10)
+    assert (tmp_path / "r/data.bin").read_bytes() == run.data.content()
 
 
 def test_runs_trained_together_go_back_to_a_common_step(tmp_path):
@@ -88,6 +92,7 @@ def test_runs_trained_together_go_back_to_a_common_step(tmp_path):
     common = max(set.intersection(*(set(run.steps()) for run in runs)))
     assert [run.load(common)[0] for run in runs] == [2, 2]
     assert [run.steps() for run in runs] == [[2], [1, 2]]
+    assert runs[0].data.content() == runs[1].data.content()
     assert read_record(tmp_path / "a").rows == read_record(tmp_path / "b").rows
     with pytest.raises(InputError, match=r"one of \[2\] is expected"):
         runs[0].load(3)
@@ -167,6 +172,23 @@ def cut_metrics(folder):
     os.truncate(folder / "metrics.csv", 20)
 
 
+def damage_data(folder):
+    (folder / "data.bin").write_bytes(bytes(20))
+
+
+def cut_data(folder):
+    os.truncate(folder / "data.bin", 19)
+
+
+def no_data(folder):
+    (folder / "data.bin").unlink()
+
+
+def earlier_checkpoint(folder):
+    record = {"record": {"step": 2, "bytes": 16, "crc": 0, "read": None}, "state": {}}
+    save_state(next(folder.glob("checkpoint-*2.npz")), record)
+
+
 def cut_checkpoint(folder):
     os.truncate(next(folder.glob("checkpoint-*2.npz")), 300)
 
@@ -186,8 +208,12 @@ def another_schema(folder):
 @pytest.mark.parametrize(
     "damage, words",
     [
-        (damage_metrics, "not the rows that the checkpoint knows"),
-        (cut_metrics, "not the rows that the checkpoint knows"),
+        (damage_metrics, "metrics = .* not what the checkpoint knows"),
+        (cut_metrics, "metrics = .* not what the checkpoint knows"),
+        (damage_data, "data = .* not what the checkpoint knows"),
+        (cut_data, "data = .* not what the checkpoint knows"),
+        (no_data, "data = .* No such file"),
+        (earlier_checkpoint, "an earlier version wrote it"),
         (cut_checkpoint, "damaged or not a checkpoint"),
         (foreign_checkpoint, "the state of a run is expected"),
         (damage_header, "not valid JSON"),
@@ -197,26 +223,37 @@ def another_schema(folder):
 def test_damage_is_one_line(tmp_path, damage, words):
     begun(tmp_path)
     damage(tmp_path)
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
     with pytest.raises(InputError, match=words) as caught:
         Run.create(tmp_path, CONFIG, resume=True).load()
     assert "\n" not in str(caught.value)
+    assert before == {path: path.read_bytes() for path in tmp_path.iterdir()}  # nothing is lost
 
 
 def test_a_full_disk_loses_nothing_that_was_saved(tmp_path, monkeypatch):
     run = begun(tmp_path)
     run.log(3, {"loss": 3})
+    synced = os.fsync
+    # Space for nothing, for the rows only, and, those being written, for the data only.
+    for attempt, room in enumerate((0, 1, 1)):
 
-    def full(_):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        def full(file, room=iter(range(room))):  # noqa: B008
+            if next(room, None) is None:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            synced(file)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "fsync", full)
-        with pytest.raises(InputError, match="No space left on device"):
-            run.save(3, {"w": np.ones(4)})
-    resumed = Run.create(tmp_path, CONFIG, resume=True)
-    assert resumed.load()[0] == 2
-    run.save(3, {})  # and the live run, once there is space again, misses no row
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fsync", full)
+            with pytest.raises(InputError, match="No space left on device"):
+                run.save(3, {"w": np.ones(4)}, b"third")
+        assert run.data.end == (25 if attempt == 2 else 20)
+        shutil.copytree(tmp_path, tmp_path.with_name(f"copy-{attempt}"))
+        resumed = Run.create(tmp_path.with_name(f"copy-{attempt}"), CONFIG, resume=True)
+        assert resumed.load()[0] == 2 and len(resumed.data.content()) == 20
+    run.save(3, {})  # and the live run, once there is space again, misses nothing
     assert [row[0] for row in read_record(tmp_path).rows] == [1, 2, 3]
+    assert Run.create(tmp_path, CONFIG, resume=True).load()[0] == 3
+    assert (tmp_path / "data.bin").read_bytes()[20:] == b"third"
 
 
 FULL = """

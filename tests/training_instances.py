@@ -39,6 +39,8 @@ def write_run(
     for step in evaluations:
         value = (level + shift) * step / evaluations[-1] + noise / 10 * rng.normal()
         run.log(step, {"eval/return": value, "spent/feedback": spent * step // evaluations[-1]})
+        if config["task"] == "door-open":
+            run.log(step, {"eval/success": config["seed"] / 8})
     run.save(evaluations[-1], {})
     if finish:
         run.finish()

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
+from typing import NamedTuple
 
 import numpy as np
 from flint import arb, ctx
@@ -35,7 +36,7 @@ BITS = 96
 _NO_POLICY_MOVES = "S = {0}: no policy depends on θ, so there is nothing to show and γ* is null"
 _ONE_POINT = "B = 0: C is one point, and the gap to its maximum is 0"
 _BEYOND = "the search met numbers that float64 cannot hold or tell apart"
-_COARSE = 0.3  # the width tried when time runs out before the one asked for is reached
+_WIDTHS = (15.0, 7.0, 3.0, 1.0, 0.3)  # tried when time runs out before the one asked for is met
 _FIRST_SHARE = 0.6  # of the time, for the width asked for
 _RAISES = 20
 _REFUTED = {
@@ -142,32 +143,51 @@ def _pl(made: _Certifier, level: Fraction, tolerance: float) -> Certificate:
 
 
 def _gamma(made: _Certifier, tolerance: float) -> Certificate:
-    problem = made.problem
-    worst = relative_curvature_on(SAIL(problem), made.search)
+    worst = relative_curvature_on(SAIL(made.problem), made.search)
     lower, spot = made.lower_bound(worst.theta)
     first = made.effort.part(_FIRST_SHARE)
-    fine: Cover | None = None
-    for budget, share in ((first, tolerance), (made.effort, _COARSE)):
-        for _ in range(_RAISES):
-            upper = Fraction(float(lower) + share * made.scale(lower))
-            cover = refine(Statement(made.region, upper, bits=BITS), budget)
-            if cover.against is None:
-                break
-            at = made.theta(cover.against)[None, :]
-            raised, higher = made.lower_bound(
-                relative_curvature_on(SAIL(problem), made.search, at).theta
-            )
-            if raised <= lower:
-                break
-            lower, spot = raised, higher
+    fine, lower, spot = _above(made, tolerance, first, lower, spot)
+    if fine.cover.complete:
         ends = {"lower": lower, "witness": spot}
-        fine = fine or cover
-        if cover.complete:
-            if share == tolerance:
-                return made.certificate("gamma", "certified", upper, cover, **ends)
-            note = "the enclosure is wider than asked: time ran out"
-            return made.certificate("gamma", "undecided", upper, cover, note=note, **ends)
-    return made.certificate("gamma", "undecided", None, fine, **ends)
+        return made.certificate("gamma", "certified", fine.gamma, fine.cover, **ends)
+    best: _Level | None = None
+    for width in _WIDTHS:
+        if width <= tolerance:
+            break
+        level, lower, spot = _above(made, width, made.effort, lower, spot)
+        if not level.cover.complete:
+            break
+        best = level
+    ends = {"lower": lower, "witness": spot}
+    if best is None:
+        return made.certificate("gamma", "undecided", None, fine.cover, **ends)
+    note = "the enclosure is wider than asked: time ran out"
+    return made.certificate("gamma", "undecided", best.gamma, best.cover, note=note, **ends)
+
+
+class _Level(NamedTuple):
+    """A γ, and how far a cover on which it makes J_γ concave came."""
+
+    gamma: Fraction
+    cover: Cover
+
+
+def _above(
+    made: _Certifier, width: float, effort: Effort, lower: Fraction, spot: Spot
+) -> tuple[_Level, Fraction, Spot]:
+    """Cover C at lower + width · scale; where that is refuted, lower rises and it tries again."""
+    for _ in range(_RAISES):
+        upper = Fraction(float(lower) + width * made.scale(lower))
+        cover = refine(Statement(made.region, upper, bits=BITS), effort)
+        if cover.against is None:
+            break
+        at = made.theta(cover.against)[None, :]
+        found = relative_curvature_on(SAIL(made.problem), made.search, at)
+        raised, higher = made.lower_bound(found.theta)
+        if raised <= lower:
+            break
+        lower, spot = raised, higher
+    return _Level(upper, cover), lower, spot
 
 
 class _Certifier:

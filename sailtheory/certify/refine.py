@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -19,7 +20,8 @@ from sailtheory.certify.region import Region
 from sailtheory.certify.saved import Cover, recall, remember
 from sailtheory.problem_file import dumps, loads
 
-_FIRST = 256  # boxes looked at here before work is handed to other processes
+_FIRST = 256  # boxes looked at before there are tasks to share out
+_ALONE = 3.0  # seconds of work done here before other processes are started
 _TASK_BOXES = 64
 _TASK_LOOKS = 2048
 _TASK_SECONDS = 5.0
@@ -67,21 +69,23 @@ def refine(statement: Statement, effort: Effort, word: str = OPEN) -> Cover:
     """
     key, r = _key(statement), statement.region.dimension
     cover = recall(effort.state, key, r) or Cover(word)
-    most = _FIRST
+    most, alone = _FIRST, time.monotonic() + _ALONE
     while cover.against is None and not cover.stuck and not cover.complete and effort.left > 0:
-        cover = _round(statement, effort, cover.word, most, key)
+        cover = _round(statement, effort, cover.word, most, key, alone)
         remember(effort.state, key, cover)
         most = _TASK_LOOKS
     return cover
 
 
-def _round(statement: Statement, effort: Effort, word: str, most: int, key: str) -> Cover:
+def _round(
+    statement: Statement, effort: Effort, word: str, most: int, key: str, alone: float
+) -> Cover:
     """Grow every open leaf once, saving what is done now and then."""
     places, boxes = _open(word, statement.region.dimension)
     tasks = [boxes[i : i + _TASK_BOXES] for i in range(0, len(boxes), _TASK_BOXES)]
     grown: list[str] = []
     saved = time.monotonic()
-    for growth in _run(statement, tasks, most, effort):
+    for growth in _run(statement, tasks, most, effort, alone):
         if growth.against is not None or growth.stuck:
             return Cover(word, growth.against, growth.stuck)
         grown += growth.words
@@ -109,23 +113,32 @@ def _replaced(word: str, places: Sequence[int], words: Iterable[str]) -> str:
 
 
 def _run(
-    statement: Statement, tasks: list[list[Box]], most: int, effort: Effort
+    statement: Statement, tasks: Sequence[list[Box]], most: int, effort: Effort, alone: float
 ) -> Iterator[Growth]:
-    """Grow each task, in order, here or in other processes; what time is left is seen anew."""
+    """Grow each task, in order: here, and with several jobs after a while in other processes."""
 
     def seconds() -> float:
         return min(_TASK_SECONDS, max(effort.left, 0.0))
 
-    if effort.jobs == 1 or len(tasks) == 1:
-        yield from (grow(statement, boxes, most, seconds()) for boxes in tasks)
+    rest = list(reversed(tasks))
+    while rest and (effort.jobs == 1 or len(tasks) == 1 or time.monotonic() < alone):
+        yield grow(statement, rest.pop(), most, seconds())
+    if not rest:
         return
     from joblib import Parallel, delayed
 
     sent = _sent(statement)
     pool = Parallel(n_jobs=effort.jobs, return_as="generator")
-    yield from pool(
-        delayed(_grow_sent)(sent, boxes, most, seconds(), os.getpid()) for boxes in tasks
+    found = pool(
+        delayed(_grow_sent)(sent, boxes, most, seconds(), os.getpid()) for boxes in reversed(rest)
     )
+    try:
+        for growth in found:  # noqa: UP028 - delegating would close it before the warnings are off
+            yield growth
+    finally:
+        with warnings.catch_warnings():  # of tasks cut off, when time runs out
+            warnings.simplefilter("ignore", UserWarning)
+            found.close()
 
 
 Sent = tuple[str, tuple[tuple[Fraction, ...], ...], float, Fraction, Fraction, int]

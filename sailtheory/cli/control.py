@@ -32,6 +32,12 @@ def control(
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Show the metrics to TensorBoard as well.")
     ] = False,
+    parquet: Annotated[
+        bool, typer.Option("--parquet", help="In the end, write metrics.parquet as well.")
+    ] = False,
+    video: Annotated[
+        bool, typer.Option("--video", help="In the end, film an evaluation episode (EGL).")
+    ] = False,
 ) -> None:
     """Train SAC or PEBBLE on a control task, several seeds together.
 
@@ -39,9 +45,11 @@ def control(
     and ends, on the CPU, with the numbers of one that was left alone.
     """
     from sailtheory.training.config import Text, assignments, read_toml
+    from sailtheory.training.control.film import film, require_renderer
     from sailtheory.training.control.live import Live
     from sailtheory.training.control.settings import settings_of
     from sailtheory.training.control.train import train
+    from sailtheory.training.parquet import require_parquet, write_parquet
 
     given = [read_toml(config)] if config is not None else []
     given.append(assignments(change or []))
@@ -54,11 +62,20 @@ def control(
     count = integer("threads", threads)
     if count < 1:
         raise InputError("threads", count, "an integer ≥ 1 is expected")
+    if parquet:
+        require_parquet()
+    if video:
+        require_renderer(settings.task)
     with Live(settings.steps, len(numbers), sys.stdout) as live:
         folders = train(
             settings, numbers, out, resume=resume, threads=count, tensorboard=tensorboard,
             progress=live,
         )  # fmt: skip
+    for folder in folders:
+        if parquet:
+            write_parquet(folder)
+        if video:
+            typer.echo(f"film: {film(folder)}")
     typer.echo(f"done: {', '.join(map(str, folders))}")
 
 

@@ -78,6 +78,6 @@ def _quietly() -> None:
     from transformers.utils import logging as progress
 
     if not sys.stderr.isatty():
-        progress.disable_progress_bar()
+        progress.disable_progress_bar()  # type: ignore[no-untyped-call]
     warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)

@@ -31,6 +31,15 @@ def diff(runs: Runs) -> None:
     raise typer.Exit(1 if found.refused else 0)
 
 
+@train.command()
+def export(runs: Runs) -> None:
+    """Write the metrics of runs, finished or not, as RUN/metrics.parquet."""
+    from sailtheory.training.parquet import write_parquet
+
+    for run in runs:
+        typer.echo(write_parquet(run))
+
+
 def compare(
     runs: Runs,
     metric: Annotated[str, typer.Option(help="A metric that is better when larger.")] = (

@@ -64,7 +64,12 @@ def caveats(comparison: Comparison) -> list[str]:
             "interval in twenty still excludes zero."
         )
     if comparison.overall:
-        found.append("Over all tasks, scores are pooled as logged, without normalisation.")
+        found.append(
+            "Over all tasks, the IQM is of scores between 0 and 1: returns of dm_control divided "
+            "by 1,000, success rates of Meta-World."
+            if comparison.normalised
+            else "Over all tasks, scores are pooled as logged: not all have a known scale."
+        )
     for task in comparison.tasks:
         found += [f"{task.name}: {statement}." for statement in task.diff.same]
         found += [f"{task.name}: declared but never read: {key}." for key in task.diff.unread]

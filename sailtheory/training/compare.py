@@ -11,6 +11,7 @@ import numpy as np
 from sailtheory.errors import InputError
 from sailtheory.training import statistics as st
 from sailtheory.training.arms import ArmDiff, diff
+from sailtheory.training.control.tasks import SCALES
 from sailtheory.training.record import Record
 from sailtheory.training.statistics import Estimate
 
@@ -30,6 +31,7 @@ class Arm:
         steps: Steps of the evaluations, (steps,).
         curve: IQM over runs with its pointwise interval: value, low, high, (3, steps).
         iqm: IQM of the scores.
+        normalised: The scores on the scale of the task, in [0, 1]; None where it is unknown.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Arm:
     steps: np.ndarray
     curve: np.ndarray
     iqm: Estimate
+    normalised: np.ndarray | None
 
 
 @dataclass(frozen=True)
@@ -90,19 +93,24 @@ class Comparison:
         metric: Name of the metric.
         tasks: By task.
         overall: IQM over all tasks by arm, and probability of improvement on the first
-            arm averaged over tasks (None for itself); empty with a single task. Scores
-            are as logged, so the IQM means something only where tasks share a scale.
+            arm averaged over tasks (None for itself); empty with a single task.
     """
 
     metric: str
     tasks: tuple[Task, ...]
     overall: dict[str, tuple[Estimate, Estimate | None]]
 
+    @property
+    def normalised(self) -> bool:
+        """Whether the IQM over all tasks is on their scales, or of scores as logged."""
+        return _normalised(self.tasks)
+
     def as_dict(self) -> dict[str, Any]:
         """JSON with stable names."""
         return {
             "schema": SCHEMA,
             "metric": self.metric,
+            "normalised": self.normalised,
             "tasks": [_task_dict(task) for task in self.tasks],
             "overall": {
                 name: {"iqm": asdict(iqm), "improvement": None if won is None else asdict(won)}
@@ -160,6 +168,7 @@ def _task(name: str, records: list[Record], metric: str, effect: float, seed: in
                 arm, tuple(run.seed for run in ordered), scores, steps,
                 st.iqm_curve(curves, np.random.default_rng(seed)),
                 st.iqm_interval([scores], np.random.default_rng(seed)),
+                _on_scale(name, ordered, metric),
             )
         )  # fmt: skip
     pairs = tuple(_pair(arm, arms[0], effect, seed) for arm in arms[1:])
@@ -173,6 +182,20 @@ def _curve(run: Record, metric: str, steps: np.ndarray, first: Record) -> np.nda
         other = f"{len(steps)} up to {steps[-1]}, as in {first.folder}"
         raise InputError(str(run.folder), shown, f"{other}, are expected")
     return values
+
+
+def _on_scale(task: str, runs: list[Record], metric: str) -> np.ndarray | None:
+    """Last scores in [0, 1], where returns are compared on a task of known scale."""
+    if metric != "eval/return" or task not in SCALES:
+        return None
+    counted, top = SCALES[task]
+    if not all(counted in run.names() for run in runs):
+        return None
+    return np.array([run.series(counted)[1][-1] for run in runs]) / top
+
+
+def _normalised(tasks: tuple[Task, ...]) -> bool:
+    return all(arm.normalised is not None for task in tasks for arm in task.arms)
 
 
 def _pair(arm: Arm, baseline: Arm, effect: float, seed: int) -> Pair:
@@ -200,6 +223,9 @@ def _overall(tasks: tuple[Task, ...], seed: int) -> dict[str, tuple[Estimate, Es
         base = [task[everywhere[0]] for task in scores]
         rng = np.random.default_rng(seed)
         won = None if name == everywhere[0] else st.improvement(own, base, rng)
+        if _normalised(tasks):
+            arms = [arm for task in tasks for arm in task.arms if arm.name == name]
+            own = [arm.normalised for arm in arms if arm.normalised is not None]
         found[name] = (st.iqm_interval(own, rng), won)
     return found
 
@@ -212,6 +238,7 @@ def _task_dict(task: Task) -> dict[str, Any]:
                 "name": arm.name,
                 "seeds": list(arm.seeds),
                 "scores": arm.scores.tolist(),
+                "normalised": None if arm.normalised is None else arm.normalised.tolist(),
                 "iqm": asdict(arm.iqm),
                 "steps": arm.steps.tolist(),
                 "curve": dict(zip(("iqm", "low", "high"), arm.curve.tolist(), strict=True)),

@@ -5,13 +5,15 @@ A run is a folder::
     run.json               configuration, version, libraries, hardware; written once
     metrics.csv            step,name,value; one row a value, in the order logged
     checkpoint-STEP.npz    the last two states (layout: sailtheory.training.checkpoint)
+    data.bin               what a state holds that only grows, such as transitions; optional
+    lock                   held by the process that trains the run
     finished.json          present when the run is done
     tensorboard/           the same numbers for TensorBoard, when asked for
 
-Rows reach the disk with a checkpoint, which remembers how long ``metrics.csv`` then was.
-Going on cuts the file back to that length, so a run killed at any moment and resumed ends
-with the rows of one that was left alone. Two states are kept so that runs saved one after
-another always have a step in common.
+Rows and data reach the disk with a checkpoint, which remembers how long their files then
+were (layout: sailtheory.training.appended). Going on cuts them back to that length, so a
+run killed at any moment and resumed ends with the rows of one that was left alone. Two
+states are kept so that runs saved one after another always have a step in common.
 """
 
 from __future__ import annotations
@@ -19,9 +21,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import re
-import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +30,8 @@ import numpy as np
 
 from sailtheory.errors import InputError
 from sailtheory.files import write_text
+from sailtheory.training import lock
+from sailtheory.training.appended import Appended
 from sailtheory.training.checkpoint import Tree, load_state, save_state
 from sailtheory.training.machine import hardware, libraries
 
@@ -38,7 +40,7 @@ if TYPE_CHECKING:  # TensorBoard brings torch
 
 SCHEMA = "sailtheory.run/1"
 HEADER = b"step,name,value\n"
-RUN, METRICS, FINISHED = "run.json", "metrics.csv", "finished.json"
+RUN, METRICS, DATA, FINISHED = "run.json", "metrics.csv", "data.bin", "finished.json"
 BUDGETS = frozenset(
     ("steps", "feedback", "max_feedback", "updates", "tokens", "epochs", "episodes", "prompts")
 )
@@ -54,6 +56,7 @@ class Run:
     Attributes:
         folder: Where the record lies.
         config: The resolved configuration.
+        data: Bytes that only grow, such as transitions; given to :meth:`save`.
     """
 
     def __init__(
@@ -65,8 +68,8 @@ class Run:
         self._rows: list[tuple[int, str, float | int | str]] = []
         self._mirror: Mirror | None = None
         self._tensorboard = tensorboard
-        self._end: int | None = None  # bytes of metrics.csv that count; None before load()
-        self._crc = 0  # and their checksum
+        self._metrics = Appended(folder / METRICS, "metrics", HEADER)
+        self.data = Appended(folder / DATA, "data")
 
     @classmethod
     def create(
@@ -95,7 +98,8 @@ class Run:
         Raises:
             InputError: The folder holds the run of another configuration (the key that
                 differs is named), or a run although ``resume`` is not given; a
-                configuration that is not plain JSON; a folder that cannot be written.
+                configuration that is not plain JSON; a folder that cannot be written,
+                or that another process trains.
         """
         folder = Path(folder)
         plain, keys = _plain(config), sorted(set(declared))
@@ -104,20 +108,24 @@ class Run:
             if key not in known or not BUDGETS.isdisjoint(key.split(".")):
                 raise InputError("declared", key, "a key of the configuration, no budget")
         run = cls(folder, plain, read, tensorboard)
-        if (folder / RUN).exists():
+        if not (folder / RUN).exists():
+            if (folder / METRICS).exists() or run.steps():
+                raise InputError("out", folder, f"it holds data without {RUN}: choose another")
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise InputError("out", folder, error.strerror or "it cannot be made") from None
+            lock.acquire(folder)
+        if (folder / RUN).exists():  # looked at again: another process may have begun it
             _same(folder, plain, keys)
             if not resume:
                 raise InputError("out", folder, "it holds a run: resume it or choose another")
+            if not run.finished:
+                lock.acquire(folder)
             return run
-        if (folder / METRICS).exists() or run.steps():
-            raise InputError("out", folder, f"it holds data without {RUN}: choose another")
         record = {"schema": SCHEMA, "config": plain, "declared": keys}
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError("out", folder, error.strerror or "it cannot be made") from None
         _write_json(folder / RUN, record | {"libraries": libraries(), "hardware": hardware()})
-        run._cut(0, 0, None)
+        run._cut(None, None)
         return run
 
     @property
@@ -149,16 +157,25 @@ class Run:
                 raise InputError(name, value, "an integer, a float or text is expected")
             self._rows.append((int(step), name, value))
 
-    def save(self, step: int, state: Tree) -> None:
+    def save(self, step: int, state: Tree, added: bytes = b"") -> None:
         """Write the rows logged so far, then the state. Older states but one go.
+
+        Args:
+            step: Steps taken.
+            state: Everything that is needed to go on, but for ``data``.
+            added: What has to be appended to ``data``.
 
         Raises:
             InputError: No space left, for example. The last good checkpoint stays.
         """
         self._flush()
-        record = {"step": int(step), "bytes": self._end, "crc": self._crc}
-        read = None if self._read is None else sorted(self._read)
-        save_state(self._checkpoint(step), {"record": record | {"read": read}, "state": state})
+        self.data.append(added)
+        record = {
+            "step": int(step), "bytes": self._metrics.end, "crc": self._metrics.crc,
+            "data": [self.data.end, self.data.crc],
+            "read": None if self._read is None else sorted(self._read),
+        }  # fmt: skip
+        save_state(self._checkpoint(step), {"record": record, "state": state})
         self._prune()
 
     def load(self, step: int | None = None) -> tuple[int, Tree] | None:
@@ -170,42 +187,41 @@ class Run:
             Its step and state; None (and no rows) when none was saved.
 
         Raises:
-            InputError: No such checkpoint, a damaged one, or metrics that do not begin
-                with the rows it remembers.
+            InputError: No such checkpoint, a damaged one, metrics or data that do not
+                begin with what it remembers, or another process that trains the run.
         """
+        lock.acquire(self.folder)
         steps = self.steps()
         if step is not None and step not in steps:
             raise InputError("step", step, f"one of {steps} is expected, in {self.folder}")
         if not steps:
-            self._cut(0, 0, -1)
+            self._cut(None, -1)
             return None
         step = steps[-1] if step is None else step
-        content = load_state(self._checkpoint(step))
-        if not (isinstance(content, dict) and set(content) == {"record", "state"}):
-            raise InputError("checkpoint", self._checkpoint(step), "the state of a run is expected")
-        record = content["record"]
-        self._cut(record["bytes"], record["crc"], step)
+        record, state = _content(self._checkpoint(step))
+        self._cut(record, step)
         for later in steps:
             if later > step:
                 self._checkpoint(later).unlink()
         self._prune()  # a save may have been killed before it did
         if self._read is not None:
             self._read.update(record["read"] or ())
-        return step, content["state"]
+        return step, state
 
     def restart(self) -> None:
         """Drop all rows and checkpoints of a resumed run: it begins again."""
+        lock.acquire(self.folder)
         for step in self.steps():
             self._checkpoint(step).unlink()
-        self._cut(0, 0, -1)
+        self._cut(None, -1)
 
     def finish(self) -> None:
         """Write the remaining rows and mark the run as done."""
         self._flush()
         unread = None if self._read is None else sorted(set(flatten(self.config)) - self._read)
-        _write_json(
-            self.folder / FINISHED, {"bytes": self._end, "crc": self._crc, "unread": unread}
-        )
+        end, crc = self._metrics.end, self._metrics.crc
+        _write_json(self.folder / FINISHED, {"bytes": end, "crc": crc, "unread": unread})
+        lock.release(self.folder)
 
     def _checkpoint(self, step: int) -> Path:
         return self.folder / f"checkpoint-{int(step):012d}.npz"
@@ -214,54 +230,64 @@ class Run:
         for old in self.steps()[:-_KEPT]:
             self._checkpoint(old).unlink(missing_ok=True)
 
-    def _cut(self, end: int, crc: int, step: int | None) -> None:
-        """Keep the first ``end`` bytes of the metrics, whose checksum must be ``crc``.
+    def _cut(self, record: Mapping[str, Any] | None, step: int | None) -> None:
+        """Go back to the rows and data that a checkpoint remembers; without one, to none.
 
         ``step`` is theirs; None for a new run.
         """
-        path = self.folder / METRICS
+        record = record or {"bytes": 0, "crc": 0, "data": [0, 0]}
+        # Both are checked before either is changed.
+        end, crc = record["data"]
+        self.data.check(end, crc)
+        self._metrics.check(record["bytes"], record["crc"])
         try:
-            if end:
-                with open(path, "rb") as file:
-                    if zlib.crc32(file.read(end)) != crc or file.tell() != end:
-                        raise InputError("metrics", path, "not the rows that the checkpoint knows")
             (self.folder / FINISHED).unlink(missing_ok=True)
-            if end:
-                os.truncate(path, end)
-            else:
-                path.write_bytes(HEADER)
-                end, crc = len(HEADER), zlib.crc32(HEADER)
             for rest in self.folder.glob("*.tmp"):  # of a write that was killed
                 rest.unlink()
         except OSError as error:
-            raise InputError("metrics", path, error.strerror or "it cannot be written") from None
-        self._end, self._crc, self._rows = end, crc, []
+            reason = error.strerror or "it cannot be written"
+            raise InputError("out", self.folder, reason) from None
+        self._metrics.cut(record["bytes"], record["crc"])
+        self.data.cut(end, crc)
+        self._rows = []
         if self._tensorboard:
             from sailtheory.training.tensorboard import Mirror
 
             self._mirror = Mirror(self.folder, step)
 
     def _flush(self) -> None:
-        """Append the rows in memory, over whatever a failed attempt may have left."""
-        if self._end is None:
+        """Append the rows in memory."""
+        if self._metrics.end is None:
             raise RuntimeError("load() comes before save() when a run is resumed")
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerows(self._rows)
-        content = text.getvalue().encode("utf-8", "backslashreplace")
-        path = self.folder / METRICS
-        try:
-            with open(path, "r+b") as file:
-                file.seek(self._end)
-                file.write(content)
-                file.truncate()
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError as error:
-            raise InputError("metrics", path, error.strerror or "it cannot be written") from None
-        self._end, self._crc = self._end + len(content), zlib.crc32(content, self._crc)
+        self._metrics.append(text.getvalue().encode("utf-8", "backslashreplace"))
         if self._mirror is not None:
             self._mirror.write(self._rows)
         self._rows = []
+
+
+def last_state(folder: Path) -> tuple[int, Tree]:
+    """Step and state of the last checkpoint, to look at: nothing in the folder changes.
+
+    Raises:
+        InputError: There is none, or it is damaged.
+    """
+    paths = sorted(folder.glob("checkpoint-*.npz"))
+    if not paths:
+        raise InputError("run", folder, "a run with a checkpoint is expected")
+    record, state = _content(paths[-1])
+    return record["step"], state
+
+
+def _content(path: Path) -> tuple[dict[str, Any], Tree]:
+    """Record and state of a checkpoint."""
+    content = load_state(path)
+    if not (isinstance(content, dict) and set(content) == {"record", "state"}):
+        raise InputError("checkpoint", path, "the state of a run is expected")
+    if "data" not in content["record"]:
+        raise InputError("checkpoint", path, "an earlier version wrote it: go on with that one")
+    return content["record"], content["state"]
 
 
 def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

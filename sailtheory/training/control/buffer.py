@@ -13,10 +13,14 @@ Tree = dict[str, Any]
 
 
 class Segments(NamedTuple):
-    """Parts of trajectories: pairs (n, L, o + a) of state and action, true rewards (n, L)."""
+    """Parts of trajectories, with (n, L) true rewards and the ones that are learned from.
+
+    ``pairs`` holds state and action side by side, (n, L, o + a).
+    """
 
     pairs: np.ndarray
     rewards: np.ndarray
+    learned: np.ndarray
 
 
 class ReplayBuffer:
@@ -122,7 +126,7 @@ class ReplayBuffer:
         Raises:
             InputError: No segment of this length lies there.
         """
-        order = self._order()[-recent:]
+        order = self._order(recent)
         # Ends before each position: a segment may end an episode but not reach over it.
         before = np.concatenate([[0], np.cumsum(self._ends[order])])
         starts = np.arange(max(len(order) - length + 1, 0))
@@ -131,25 +135,48 @@ class ReplayBuffer:
             raise InputError("segment", length, f"a segment within the {len(order)} steps held")
         chosen = rng.choice(starts, size=count)
         places = order[chosen[:, None] + np.arange(length)]
-        return Segments(self._rows[places][..., : self.pairs], self._true[places])
+        rows = self._rows[places]
+        return Segments(rows[..., : self.pairs], self._true[places], rows[..., -2])
 
-    def _order(self) -> np.ndarray:
-        """Places of the transitions, oldest first."""
-        first = self._count if self._count > len(self._rows) else 0
-        return (first + np.arange(self.size)) % len(self._rows)
+    def _order(self, recent: int | None = None) -> np.ndarray:
+        """Places of the last so many transitions, or of all, oldest first."""
+        count = self.size if recent is None else min(recent, self.size)
+        return np.arange(self._count - count, self._count) % len(self._rows)
+
+    @property
+    def _record(self) -> np.dtype[np.void]:
+        """One transition as the file of a run holds it, the reward as it was at first."""
+        return np.dtype([("row", "<f4", self._rows.shape[1]), ("true", "<f8"), ("ends", "?")])
+
+    def added(self, end: int) -> bytes:
+        """The transitions that a file of the first ``end`` bytes lacks.
+
+        Those that have left the buffer since are zeros: nobody needs them any more.
+        """
+        first = end // self._record.itemsize
+        found = np.zeros(self._count - first, self._record)
+        places = self._order()[-len(found) :] if len(found) else np.arange(0)
+        held = found[len(found) - len(places) :]
+        held["row"], held["true"] = self._rows[places], self._true[places]
+        held["ends"] = self._ends[places]
+        return found.tobytes()
 
     def state(self) -> Tree:
-        """Everything held."""
-        held = slice(self.size)
-        return {
-            "rows": self._rows[held].copy(),
-            "true": self._true[held].copy(),
-            "ends": self._ends[held].copy(),
-            "count": self._count,
-        }
+        """What :meth:`added` does not tell: how many there were, and the rewards by place."""
+        return {"count": self._count, "rewards": self._rows[: self.size, -2].copy()}
 
-    def restore(self, tree: Tree) -> None:
-        """Go back to a state."""
-        size = len(tree["rows"])
-        self._rows[:size], self._true[:size] = tree["rows"], tree["true"]
-        self._ends[:size], self._count = tree["ends"], tree["count"]
+    def restore(self, tree: Tree, content: bytes) -> None:
+        """Go back to a state, given every transition ever added.
+
+        Raises:
+            InputError: There are not as many.
+        """
+        found = np.frombuffer(content, self._record)
+        if len(found) != tree["count"]:
+            raise InputError("data", f"{len(found)} transitions", f"{tree['count']} are expected")
+        self._count = len(found)
+        places = self._order()
+        held = found[len(found) - len(places) :]
+        self._rows[places], self._true[places] = held["row"], held["true"]
+        self._ends[places] = held["ends"]
+        self._rows[: self.size, -2] = tree["rewards"]

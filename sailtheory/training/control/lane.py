@@ -112,6 +112,24 @@ class Lane:
             self.buffer.relabel(self.model.rewards)
         return found
 
+    def own_pairs(self, step: int) -> tuple[np.ndarray, np.ndarray]:
+        """Pairs of the actor's last segments, and which of each the learned reward prefers.
+
+        Drawn from a generator of their own, so minibatches are those of a run without.
+
+        Args:
+            step: On which, with the seed, the draw depends.
+
+        Returns:
+            Segments (n, 2, L, o + a), and q = p₁₂ − ½, (n,), with p₁₂ = σ(Σ r̂₁ − Σ r̂₂) and
+            r̂ the members' mean reward.
+        """
+        rules, length = self.settings.sail, self.settings.feedback.segment
+        rng = generator_of(self.seed, 5, step)
+        found = self.buffer.segments(rng, 2 * rules.pairs, length, rules.recent)
+        first, second = found.learned.astype(np.float64).sum(1).reshape(-1, 2).T
+        return found.pairs.reshape(-1, 2, *found.pairs.shape[1:]), np.tanh((first - second) / 2) / 2
+
     def _average(self) -> float:
         """Mean true return of a segment, by the last episodes; by all steps before one ends."""
         if self._recent:
@@ -139,7 +157,7 @@ class Lane:
         return {"reward/accuracy": float(((chance > 0.5) == (gap > 0))[clear].mean())}
 
     def state(self) -> Tree:
-        """Everything but actor, critic and the torch generator."""
+        """Everything but actor, critic, the torch generator and the transitions."""
         return {
             "episodes": self.episodes.state(),
             "rng": self.rng.bit_generator.state,
@@ -151,10 +169,10 @@ class Lane:
             "recent": self._recent,
         }
 
-    def restore(self, tree: Tree) -> None:
+    def restore(self, tree: Tree, transitions: bytes) -> None:
         """Go back to a state; the environment is restored by the vector that steps it."""
         self.rng.bit_generator.state = tree["rng"]
-        self.buffer.restore(tree["buffer"])
+        self.buffer.restore(tree["buffer"], transitions)
         if self.entropy is not None:
             self.entropy.restore(tree["entropy"])
         if self.model is not None:

@@ -6,7 +6,9 @@ import difflib
 from dataclasses import dataclass
 
 from sailtheory.errors import InputError
+from sailtheory.training.control.reference import RevKL
 from sailtheory.training.control.sac import SAC
+from sailtheory.training.control.sail import SAIL, SAILRevKL
 
 
 @dataclass(frozen=True)
@@ -27,11 +29,22 @@ class Method:
     declared: tuple[str, ...] = ()
 
 
+_SAIL = ("sail.beta", "sail.weight", "sail.pairs", "sail.recent")
+_REFERENCE = ("reference.since", "reference.every", "reference.radius")
+
 METHODS = {
     method.name: method
-    for method in (Method("sac", learns_reward=False), Method("pebble", learns_reward=True))
+    for method in (
+        Method("sac", learns_reward=False),
+        Method("pebble", learns_reward=True),
+        Method("pebble-revkl", True, RevKL, ("kl_coef", *_REFERENCE)),
+        Method("sail", True, SAIL, (*_SAIL, *_REFERENCE)),
+        Method("sail-revkl", True, SAILRevKL, ("kl_coef", *_SAIL, *_REFERENCE)),
+    )
 }
-"""``sac`` sees the true reward, an upper line; ``pebble`` is arXiv 2106.05091."""
+"""``sac`` sees the true reward, an upper line; ``pebble`` is arXiv 2106.05091;
+``pebble-revkl`` is what the published SAIL-RevKL code does; ``sail`` and ``sail-revkl`` are
+the segment-level objectives (sailtheory.training.control.sail)."""
 
 
 def method_named(name: str) -> Method:

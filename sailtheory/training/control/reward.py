@@ -71,7 +71,17 @@ class RewardModel:
 
     def loss(self, first_second: Tensor, targets: Tensor) -> Tensor:
         """Cross-entropy of the targets under Bradley–Terry, each member's mean: (members,)."""
-        return _cross_entropy(self.logits(first_second), targets)
+        return self.terms(first_second, self.logits(first_second), targets)["reward"]
+
+    def terms(self, first_second: Tensor, logits: Tensor, targets: Tensor) -> dict[str, Tensor]:
+        """Terms of the loss by name, (members,) each; the loss is their sum.
+
+        Args:
+            first_second: Segments (members, n, 2, L, o + a).
+            logits: Of these segments, (members, n).
+            targets: Share of the second, (members, n).
+        """
+        return {"reward": _cross_entropy(logits, targets)}
 
     def learn(self, first: np.ndarray, second: np.ndarray, targets: np.ndarray) -> None:
         """Take in labels: segments (n, L, o + a) twice, the share of the second (n,)."""
@@ -101,10 +111,14 @@ class RewardModel:
             for start in range(0, self.labels, self.settings.batch):
                 places = order[:, start : start + self.settings.batch]
                 targets = torch.tensor(self._targets[places], device=self.device)
-                logits = self.logits(torch.tensor(self._pairs[places], device=self.device))
-                each = finite("reward", _cross_entropy(logits, targets.to(logits)))
-                self.adam.step(each.sum()[None])
-                losses += float(each.detach().mean()) * places.shape[1] / self.labels
+                pairs = torch.tensor(self._pairs[places], device=self.device)
+                logits = self.logits(pairs)
+                terms = self.terms(pairs, logits, targets.to(logits))
+                for name, term in terms.items():
+                    finite(name, term)
+                self.adam.step(torch.stack(list(terms.values())).sum()[None])
+                loss = float(terms["reward"].detach().mean())
+                losses += loss * places.shape[1] / self.labels
                 clear = targets != 0.5
                 right += int((((logits.detach() > 0) == (targets > 0.5)) & clear).sum())
                 counted += int(clear.sum())

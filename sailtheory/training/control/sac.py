@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Tensor
@@ -17,19 +17,34 @@ from sailtheory.policies.gaussian import TanhGaussianPolicy
 from sailtheory.policies.protocol import finite
 from sailtheory.training.control.least import least_value
 from sailtheory.training.control.networks import StackedAdam, StackedMLP
-from sailtheory.training.control.settings import SACSettings
+from sailtheory.training.control.settings import SACSettings, Settings
 
 Tree = dict[str, Any]
 
 
+class SegmentPairs(NamedTuple):
+    """Pairs of the actors' segments: (K, n, 2, L, o) states, (K, n, 2, L, a) actions.
+
+    ``preference`` is q = p₁₂ − ½ of each pair, (K, n).
+    """
+
+    states: Tensor
+    actions: Tensor
+    preference: Tensor
+
+
 class Batch(NamedTuple):
-    """K minibatches: states (K, B, o), actions (K, B, a), (K, B) rewards and 1 − terminated."""
+    """K minibatches: states (K, B, o), actions (K, B, a), (K, B) rewards and 1 − terminated.
+
+    A method that compares segments finds its pairs here as well.
+    """
 
     observations: Tensor
     actions: Tensor
     following: Tensor
     rewards: Tensor
     goes_on: Tensor
+    segments: SegmentPairs | None = None
 
     @classmethod
     def of_rows(cls, rows: Tensor, observations: int, actions: int) -> Batch:
@@ -86,6 +101,25 @@ class SAC:
             self.log_temperature.detach(), [self.log_temperature], settings.temperature_rate,
             self.runs,
         )  # fmt: skip
+
+    @classmethod
+    def of(
+        cls, settings: Settings, sizes: tuple[int, int], generators: Sequence[torch.Generator]
+    ) -> Self:
+        """For runs of these settings, observations and actions being of these widths."""
+        return cls(*sizes, settings.sac, generators, device=settings.device)
+
+    def begin(self, step: int) -> None:
+        """Told the step in the environments before the updates that follow it."""
+
+    @property
+    def wants_segments(self) -> bool:
+        """Whether minibatches should come with pairs of the actor's segments."""
+        return False
+
+    def observed(self) -> dict[str, Tensor]:
+        """What to log besides the loss terms, (K,) each."""
+        return {"temperature": self.temperature}
 
     @property
     def temperature(self) -> Tensor:
@@ -172,11 +206,15 @@ class SAC:
         self.critic_adam.step(critic)
         terms, log_prob = self.actor_terms(batch, self.noise(size))
         self.actor_adam.step(torch.stack(list(terms.values())).sum(0))
+        self.constrain()
         temperature = self.temperature_loss(log_prob)
         self.temperature_adam.step(temperature)
         self.target.flat.lerp_(self.critic.flat, self.settings.polyak)
         found = {"critic": critic, **terms, "temperature": temperature}
         return {name: finite(name, term.detach()) for name, term in found.items()}
+
+    def constrain(self) -> None:
+        """Called after each step of the actor; a method with a bounded domain projects."""
 
     def reset_critic(self, run: int) -> None:
         """Draw the critic of a run anew, its target and its moments with it."""

@@ -111,6 +111,38 @@ class TeacherSettings:
 
 
 @dataclass(frozen=True)
+class ReferenceSettings:
+    """The reference policy π_ref of the methods that have one: a copy of the actor.
+
+    Attributes:
+        since: Step at which it is first taken; before, terms that need it are absent.
+        every: Steps after which it is taken anew; none keeps the first one.
+        radius: B of ‖θ − c‖ ≤ B, c the actor at step ``since``; none does not project.
+    """
+
+    since: int = setting(5000, at_least=1)
+    every: int | None = setting(50_000, at_least=1)
+    radius: float | None = setting(None, above=0)
+
+
+@dataclass(frozen=True)
+class SAILSettings:
+    """The segment-level SAIL objective in the actor's loss (sail, sail-revkl).
+
+    Attributes:
+        beta: β of the implicit reward β Σ_t log π_θ/π_ref(a_t|s_t).
+        weight: Of the objective against α log π − Q.
+        pairs: Pairs of segments in an update; their length is ``feedback.segment``.
+        recent: Segments come from the last so many steps, whose policies are not far.
+    """
+
+    beta: float = setting(0.1, above=0)
+    weight: float = setting(0.1, above=0)
+    pairs: int = setting(2, at_least=1)
+    recent: int = setting(1000, at_least=2)
+
+
+@dataclass(frozen=True)
 class Settings:
     """One run.
 
@@ -133,6 +165,9 @@ class Settings:
         reward: Reward networks (pebble).
         feedback: Queries (pebble).
         teacher: Who answers (pebble).
+        kl_coef: Of KL(π_ref‖π_θ) in the actor's loss (pebble-revkl, sail-revkl).
+        reference: π_ref (pebble-revkl, sail, sail-revkl).
+        sail: The SAIL objective (sail, sail-revkl).
     """
 
     task: str
@@ -153,6 +188,9 @@ class Settings:
     reward: RewardSettings = field(default_factory=RewardSettings)
     feedback: FeedbackSettings = field(default_factory=FeedbackSettings)
     teacher: TeacherSettings = field(default_factory=TeacherSettings)
+    kl_coef: float = setting(1e-4, at_least=0)
+    reference: ReferenceSettings = field(default_factory=ReferenceSettings)
+    sail: SAILSettings = field(default_factory=SAILSettings)
 
 
 PAPER: dict[str, dict[str, Any]] = {

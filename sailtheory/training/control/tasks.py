@@ -18,6 +18,13 @@ Tree = dict[str, Any]
 TASKS = ("walker-walk", "walker-stand", "cheetah-run", "door-open")
 """The tasks of the paper: three of dm_control's suite and one of Meta-World v3."""
 
+SCALES = {name: ("eval/return", 1000.0) for name in TASKS} | {"door-open": ("eval/success", 1.0)}
+"""By which metric tasks are pooled, and its largest value; the least is 0.
+
+dm_control's rewards lie in [0, 1] and its episodes have 1,000 steps. Meta-World's rewards are
+shaped and their sum means little, so there it is the share of successful episodes.
+"""
+
 
 class Step(NamedTuple):
     """What one environment answers to one action."""
@@ -161,11 +168,19 @@ class Episodes:
         return np.asarray(observation, np.float32)
 
 
-def integration_state(env: Any) -> np.ndarray | None:
-    """MuJoCo's full integration state (time, qpos, qvel, act, warm start, ...), or None."""
+def mujoco_of(env: Any) -> tuple[Any, Any]:
+    """MuJoCo's model and data of an environment; None twice where another engine drives it."""
     inner = env.unwrapped
     model, data = getattr(inner, "model", None), getattr(inner, "data", None)
     if type(model).__name__ != "MjModel" or type(data).__name__ != "MjData":
+        return None, None
+    return model, data
+
+
+def integration_state(env: Any) -> np.ndarray | None:
+    """MuJoCo's full integration state (time, qpos, qvel, act, warm start, ...), or None."""
+    model, data = mujoco_of(env)
+    if model is None:
         return None
     import mujoco
 

@@ -15,8 +15,9 @@ from sailtheory.errors import InputError
 from sailtheory.training.config import Watch, plain
 from sailtheory.training.control.evaluate import evaluate
 from sailtheory.training.control.lane import Lane, generator_of
-from sailtheory.training.control.methods import method_named
-from sailtheory.training.control.sac import Batch
+from sailtheory.training.control.methods import Method, method_named
+from sailtheory.training.control.sac import Batch, SegmentPairs
+from sailtheory.training.control.sail import SAIL
 from sailtheory.training.control.settings import Settings
 from sailtheory.training.control.tasks import Episodes, make_task
 from sailtheory.training.control.vector import Vector
@@ -44,11 +45,9 @@ class Trainer:
         self.method = method_named(settings.method)
         device = settings.device
         self.lanes = [Lane(settings, seed, self.method.learns_reward, device) for seed in seeds]
-        observations, actions = self.lanes[0].episodes.sizes
-        self.agent = self.method.agent(
-            observations, actions, settings.sac,
-            [lane.torch_generator for lane in self.lanes], device=device,
-        )  # fmt: skip
+        observations, actions = sizes = self.lanes[0].episodes.sizes
+        generators = [lane.torch_generator for lane in self.lanes]
+        self.agent = self.method.agent.of(settings, sizes, generators)
         self.vector = Vector([lane.episodes for lane in self.lanes], threads)
         self._examiner = Vector(
             [Episodes(make_task(settings.task), generator_of(seed, 4)) for seed in seeds], threads
@@ -68,6 +67,7 @@ class Trainer:
         actions = self._actions(states)
         steps = self.vector.step(actions)
         self.step += 1
+        self.agent.begin(self.step)
         found = [
             lane.take_in(
                 states[k], actions[k], steps.following[k], float(steps.rewards[k]),
@@ -85,9 +85,10 @@ class Trainer:
         elif since > 0:
             self._update()
         if self.step % settings.log_every == 0:
+            logged = {f"loss/{name}": term for name, term in self._terms.items()}
+            logged |= self.agent.observed()
             for k, metrics in enumerate(found):
-                metrics |= {f"loss/{name}": float(t[k]) for name, t in self._terms.items()}
-                metrics["temperature"] = float(self.agent.temperature[k])
+                metrics |= {name: float(values[k]) for name, values in logged.items()}
         if self.step % settings.evaluate_every == 0 or self.step == settings.steps:
             for metrics, measured in zip(found, self.examine(), strict=True):
                 metrics |= measured
@@ -123,7 +124,17 @@ class Trainer:
                 states = np.ascontiguousarray(rows[:, : self.agent.widths[0]])
                 rows[:, -2] = lane.entropy.rewards(states, lane.buffer.states())
         batch = torch.tensor(self._rows, device=self.settings.device)
-        self._terms = self.agent.update(Batch.of_rows(batch, *self.agent.widths))
+        minibatch = Batch.of_rows(batch, *self.agent.widths)
+        if self.agent.wants_segments:
+            minibatch = minibatch._replace(segments=self._segments())
+        self._terms = self.agent.update(minibatch)
+
+    def _segments(self) -> SegmentPairs:
+        found = [lane.own_pairs(self.step) for lane in self.lanes]
+        device, width = self.settings.device, self.agent.widths[0]
+        pairs = torch.tensor(np.stack([pairs for pairs, _ in found]), device=device)
+        preference = torch.tensor(np.stack([q for _, q in found]), device=device).to(pairs)
+        return SegmentPairs(pairs[..., :width], pairs[..., width:], preference)
 
     def examine(self) -> list[dict[str, float]]:
         """Evaluate each run; what is drawn depends on seed and step alone."""
@@ -138,16 +149,16 @@ class Trainer:
         ]
 
     def state(self, k: int) -> Tree:
-        """Everything of one run."""
+        """Everything of one run but its transitions, which ``lanes[k].buffer`` appends."""
         return {"agent": self.agent.state(k), "lane": self.lanes[k].state(), "terms": {
             name: float(term[k]) for name, term in self._terms.items()}}  # fmt: skip
 
-    def restore(self, step: int, trees: Sequence[Tree]) -> None:
+    def restore(self, step: int, trees: Sequence[Tree], transitions: Sequence[bytes]) -> None:
         """Go back to the states of all runs at one step."""
         self.step = step
         for k, (lane, tree) in enumerate(zip(self.lanes, trees, strict=True)):
             self.agent.restore(k, tree["agent"])
-            lane.restore(tree["lane"])
+            lane.restore(tree["lane"], transitions[k])
             self.vector.restore(k, tree["lane"]["episodes"])
         names = trees[0]["terms"]
         self._terms = {n: torch.tensor([t["terms"][n] for t in trees]) for n in names}
@@ -187,7 +198,7 @@ def train(
             have no checkpoint of one step in common.
     """
     method = method_named(settings.method)
-    _check(settings, seeds, method.learns_reward)
+    _check(settings, seeds, method)
     make_task(settings.task).close()  # so that a bad task leaves no folder behind
     folders = [Path(out) / f"seed-{seed}" for seed in seeds]
     watch = Watch(settings)  # so that the record tells which keys the training never read
@@ -230,7 +241,8 @@ def _run(trainer: Trainer, runs: Mapping[int, Run], progress: Progress | None) -
 
 def _save(trainer: Trainer, runs: Mapping[int, Run]) -> None:
     for k, run in enumerate(runs.values()):
-        run.save(trainer.step, trainer.state(k))
+        added = trainer.lanes[k].buffer.added(run.data.end or 0)
+        run.save(trainer.step, trainer.state(k), added)
 
 
 def _go_back(trainer: Trainer, runs: Mapping[int, Run]) -> None:
@@ -249,15 +261,16 @@ def _go_back(trainer: Trainer, runs: Mapping[int, Run]) -> None:
         return
     step = max(common)
     loaded = [run.load(step) for run in runs.values()]
-    trainer.restore(step, [state for _, state in (one for one in loaded if one is not None)])
+    trees = [state for _, state in (one for one in loaded if one is not None)]
+    trainer.restore(step, trees, [run.data.content() for run in runs.values()])
 
 
-def _check(settings: Settings, seeds: Sequence[int], learns_reward: bool) -> None:
+def _check(settings: Settings, seeds: Sequence[int], method: Method) -> None:
     """Refuse settings that would fail only after hours."""
     if not seeds or len(set(seeds)) != len(seeds):
         raise InputError("seeds", list(seeds), "one or more seeds, each once")
     first = settings.random_steps + settings.entropy_steps
-    if learns_reward and first < settings.feedback.segment:
+    if method.learns_reward and first < settings.feedback.segment:
         accepted = f"at most random_steps + entropy_steps = {first}"
         raise InputError("feedback.segment", settings.feedback.segment, accepted)
     if settings.entropy_steps and settings.random_steps < settings.entropy_neighbours + 1:
@@ -266,8 +279,18 @@ def _check(settings: Settings, seeds: Sequence[int], learns_reward: bool) -> Non
         )
     if settings.capacity is not None and settings.capacity < settings.feedback.segment:
         raise InputError("capacity", settings.capacity, "a segment at least")
+    if issubclass(method.agent, SAIL):
+        if settings.sail.recent < settings.feedback.segment:
+            accepted = f"at least feedback.segment = {settings.feedback.segment}"
+            raise InputError("sail.recent", settings.sail.recent, accepted)
+        earliest = settings.random_steps + max(settings.sail.recent, settings.entropy_steps)
+        if settings.reference.since < earliest:
+            accepted = f"at least {earliest}, so that all segments are the learning actor's own"
+            raise InputError("reference.since", settings.reference.since, accepted)
     if settings.device != "cpu":
-        try:
-            torch.zeros(1, device=settings.device)
-        except (RuntimeError, AssertionError) as error:
-            raise InputError("device", settings.device, f"a device of torch: {error}") from None
+        try:  # "meta" holds tensors, but draws nothing
+            zero = torch.zeros(1, device=settings.device)
+            zero.normal_(generator=torch.Generator(settings.device)).item()
+        except (RuntimeError, AssertionError, NotImplementedError) as error:
+            reason = f"a device that torch can use: {str(error).partition('. ')[0]}"
+            raise InputError("device", settings.device, reason) from None

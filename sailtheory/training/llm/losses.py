@@ -2,13 +2,9 @@
 
 Every term is to be minimised and returned one value a sequence or pair, (n,), so that the
 loss is the mean; a sum over all sequences with their probabilities is its expectation, which
-is how the tests check it. With y₁, y₂ ~ π_θ iid and b = −log 2, the mean gradient of
-``pair_loss`` and ``score_loss`` is −(C18)::
-
-    ĝ = (g − b)(∇log π(y₁) + ∇log π(y₂)) + β u ∇(log π(y₁) − log π(y₂))
-
-A score term has value 0: it carries a gradient and leaves the value of the loss an unbiased
-estimate of the objective.
+is how the tests check it. Those of pairs are in ``sailtheory.training.pairs``. A score term
+has value 0: it carries a gradient and leaves the value of the loss an unbiased estimate of
+the objective.
 """
 
 from __future__ import annotations
@@ -20,9 +16,9 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from sailtheory import formulas
 from sailtheory.errors import InputError, require
-from sailtheory.numbers import numbers_of
+from sailtheory.training.pairs import Pairs as Pairs
+from sailtheory.training.pairs import pair_loss, score_loss
 
 T = TypeVar("T")
 
@@ -83,64 +79,9 @@ class Weights:
         return self.p > 0 or self.g > 0
 
 
-@dataclass(frozen=True)
-class Pairs:
-    """log π(y|x) of two responses to each of n prompts.
-
-    Attributes:
-        first: Under π_θ, with gradient: (n,).
-        second: The same of y₂.
-        ref_first: Under π_ref: (n,).
-        ref_second: The same of y₂.
-        importance: π_θ(y₁)π_θ(y₂)/q(y₁)q(y₂) where the pair was drawn from q: (n,), without
-            gradient; None where it was drawn from π_θ itself or comes from a dataset.
-    """
-
-    first: Tensor
-    second: Tensor
-    ref_first: Tensor
-    ref_second: Tensor
-    importance: Tensor | None = None
-
-    def margin(self, beta: float) -> Tensor:
-        """z = β(log π_θ/π_ref (y₁) − log π_θ/π_ref (y₂)): (n,)."""
-        ratio = self.first - self.second - (self.ref_first - self.ref_second).detach()
-        return beta * ratio
-
-    def weighted(self, values: Tensor) -> Tensor:
-        """The values times the importance of their pairs."""
-        return values if self.importance is None else self.importance * values
-
-
 def sft_loss(log_probs: Tensor) -> Tensor:
     """−log π_θ(y): (n,)."""
     return -log_probs
-
-
-def pair_loss(pairs: Pairs, preference: Tensor, beta: float) -> Tensor:
-    """−g = −p₁₂ log σ(z) − p₂₁ log σ(−z): (n,). DPO where p₁₂ = 1.
-
-    Args:
-        pairs: n pairs.
-        preference: q = p₁₂ − ½, (n,); its gradient, if any, is followed.
-        beta: β.
-    """
-    xp = numbers_of(pairs.first)
-    payoff = formulas.log_likelihood_payoff(xp, preference, pairs.margin(beta))
-    return pairs.weighted(xp.log_2() - payoff.value)
-
-
-def score_loss(pairs: Pairs, preference: Tensor, beta: float) -> Tensor:
-    """Value 0, gradient −(g + log 2)(∇log π(y₁) + ∇log π(y₂)): (n,).
-
-    The coefficient is detached: what it multiplies are log-probabilities, and no hook
-    stands between them and the parameters.
-    """
-    with torch.no_grad():
-        xp = numbers_of(pairs.first)
-        payoff = formulas.log_likelihood_payoff(xp, preference, pairs.margin(beta))
-    both = pairs.first + pairs.second
-    return pairs.weighted(-payoff.value * (both - both.detach()))
 
 
 def policy_preference(pairs: Pairs, beta: float, flow: float) -> Tensor:

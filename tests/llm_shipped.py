@@ -1,0 +1,92 @@
+"""The shipped loss over every completion of an enumerable model, and its exact counterpart.
+
+The exact side shares no code with the library; see ``llm_enumeration``.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from sailtheory.training.llm import divergence, losses
+from sailtheory.training.llm.logprobs import join, sequence_log_probs
+from tests import llm_enumeration as tiny
+from tests.llm_enumeration import BETA
+
+EXACT = 1e-11  # a few thousand float64 operations of condition ~10 each
+PROMPT = (1, 2, 1)
+
+
+def enumerable(vocabulary):
+    """All completions of the prompt, the model, and the reference."""
+    model, ref = tiny.tiny(vocabulary, 0), tiny.tiny(vocabulary, 1)
+    return tiny.Exact(model, ref, PROMPT, vocabulary), model, ref
+
+
+def again(case):
+    """The same completions with a graph that has not been used."""
+    _, model, ref = case
+    return tiny.Exact(model, ref, PROMPT, model.config.vocab_size)
+
+
+def shipped_log_probs(exact, model, side="left", temperature=1.0):
+    rows = join([exact.prompt] * len(exact.all), exact.all, side=side)
+    return sequence_log_probs(model, rows, temperature)
+
+
+def all_pairs(exact, model, ref):
+    """Every pair of completions through the shipped log-probabilities, and its probability."""
+    log = shipped_log_probs(exact, model)
+    with torch.no_grad():
+        log_ref = shipped_log_probs(exact, ref)
+    n = len(log)
+    i, j = (k.reshape(-1) for k in torch.meshgrid(*[torch.arange(n)] * 2, indexing="ij"))
+    weight = (exact.prob()[i] * exact.prob()[j]).detach()
+    q = torch.sigmoid(exact.reward[i] - exact.reward[j]) - 0.5
+    return losses.Pairs(log[i], log[j], log_ref[i], log_ref[j]), q, weight
+
+
+def kl_term(exact, model, ref, estimator="ref-samples"):
+    """The shipped KL term of every completion, and the chance of drawing it."""
+    log = shipped_log_probs(exact, model)
+    with torch.no_grad():
+        log_ref = shipped_log_probs(exact, ref)
+    if estimator == "importance":
+        return divergence.kl_importance(log, log_ref), exact.prob().detach()
+    return divergence.kl_ref_samples(log, log_ref), exact.ref.exp()
+
+
+def expected_loss(exact, model, ref, weights, estimator="ref-samples"):
+    """The mean of the shipped loss over all draws, whose gradient is the mean gradient."""
+    pairs, q, chance = all_pairs(exact, model, ref)
+    kl, kl_chance = kl_term(exact, model, ref, estimator)
+    offline = losses.Pairs(*(getattr(pairs, f)[5:6] for f in vars(pairs) if f != "importance"))
+    terms = losses.mixture(weights, offline=offline, on_policy=pairs, preference=q, kl=kl)
+    found = torch.zeros((), dtype=torch.float64)
+    for name, term in terms.items():
+        if name in ("dpo", "ddp"):
+            found = found + term.sum()
+        else:
+            found = found + (term * (kl_chance if name == "kl" else chance)).sum()
+    return found
+
+
+def exact_loss(exact, weights):
+    """−[(1−r−p−g) log σ(z) + r·DDP + p·DPP + g·J − γ KL], the dataset pair being number 5."""
+    z = exact.z()[0, 5]
+    s = torch.sigmoid(z)
+    ddp = s * torch.log(s) + (1 - s) * torch.log(1 - s)
+    total = weights.offline * torch.log(s) + weights.r * ddp
+    total = total + weights.p * exact.j_self() + weights.g * exact.j()
+    return -total + weights.kl_coef * exact.kl_ref_policy()
+
+
+MIXTURES = {
+    "J": losses.Weights(beta=BETA, g=1.0),
+    "J - 0.3 KL": losses.Weights(beta=BETA, g=1.0, kl_coef=0.3),
+    "J_self": losses.Weights(beta=BETA, p=1.0),
+    "ddp": losses.Weights(beta=BETA, r=1.0),
+    "dpo": losses.Weights(beta=BETA),
+    "dpo - 2 KL": losses.Weights(beta=BETA, kl_coef=2.0),
+    "recipe, unit weights": losses.Weights(beta=BETA, g=0.3, kl_coef=1e-3),
+    "all": losses.Weights(beta=BETA, r=0.1, p=0.25, g=0.4, kl_coef=0.5),
+}
