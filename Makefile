@@ -57,6 +57,8 @@ evidence: $(STAMP)
 	$(BIN)/python -m benchmarks.rates_validation --out docs/evidence/rates_validation.json
 	$(BIN)/python -m benchmarks.sample_complexity
 	$(BIN)/python -m benchmarks.dynamics --table docs/dynamics.md
+	$(BIN)/python -m benchmarks.segment_mdp
+	$(BIN)/python -m benchmarks.control_curvature
 
 docs: $(STAMP)
 	$(PIP) install -c constraints.txt -e '.[docs]'

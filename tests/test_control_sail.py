@@ -27,7 +27,7 @@ from sailtheory.training.record import read_record
 
 F64 = torch.float64
 SMALL = assignments(
-    "steps=220 random_steps=60 entropy_steps=40 reset_updates=5 evaluate_every=110"
+    "steps=220 random_steps=60 entropy_steps=40 reset_updates=5 evaluate_every=500"
     " evaluation_episodes=1 checkpoint_every=80 log_every=50 sac.width=16 sac.batch=16"
     " reward.width=16 reward.epochs=3 feedback.every=50 feedback.segment=10"
     " feedback.queries=5 feedback.maximum=18 reference.since=120 sail.recent=60".split()

@@ -22,6 +22,7 @@ _MEASURED = {
     "Planted falsehoods": "falsehoods",
     "Rates and samples": "dynamics",
     "Networks": "networks",
+    "Control": "control",
     "Language models": "language_models",
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,13 +15,21 @@ _SEEDS = "FIRST:LAST+1 or a list such as 4,5,6"
 
 
 def control(
-    task: Annotated[
-        str,
-        typer.Option(help="walker-walk, walker-stand, cheetah-run, door-open, or a Gymnasium id."),
-    ],
     out: Annotated[str, typer.Option(help="Folder; each run is recorded in seed-SEED within.")],
-    method: Annotated[str, typer.Option(help="sac (true reward) or pebble.")] = "pebble",
-    seeds: Annotated[str, typer.Option(help=f"{_SEEDS}; they train together.")] = "0:1",
+    task: Annotated[
+        str | None,
+        typer.Option(help="walker-walk, walker-stand, cheetah-run, door-open, or a Gymnasium id."),
+    ] = None,
+    method: Annotated[
+        str, typer.Option(help="sac (true reward), pebble, pebble-revkl, sail or sail-revkl.")
+    ] = "pebble",
+    seeds: Annotated[
+        str | None, typer.Option(help=f"{_SEEDS}; they train together. By default 0.")
+    ] = None,
+    paper: Annotated[
+        bool,
+        typer.Option("--paper", help="The paper's tasks and seeds, in OUT/TASK/METHOD."),
+    ] = False,
     steps: Annotated[str | None, typer.Option(help="Steps in the environment.")] = None,
     change: Annotated[
         list[str] | None, typer.Option("--set", help="key=value, such as sac.width=256.")
@@ -41,10 +50,11 @@ def control(
         bool, typer.Option("--video", help="In the end, film an evaluation episode (EGL).")
     ] = False,
 ) -> None:
-    """Train SAC or PEBBLE on a control task, several seeds together.
+    """Train SAC, PEBBLE or an arm of SAIL on a control task, several seeds together.
 
     Settings are the paper's unless changed. A run that was stopped goes on with --resume
-    and ends, on the CPU, with the numbers of one that was left alone.
+    and ends, on the CPU, with the numbers of one that was left alone. With --paper, every
+    task of the paper (or the one named) trains with its seeds, budgets equal for all methods.
     """
     from sailtheory.training.config import Text, assignments, read_toml
     from sailtheory.training.control.film import film, require_renderer
@@ -53,32 +63,59 @@ def control(
     from sailtheory.training.control.train import train
     from sailtheory.training.parquet import require_parquet, write_parquet
 
+    plan = planned(task, seeds, paper)
+    changes = {"--steps": steps, "--set": change, "--config": config}
+    for option, value in changes.items():
+        if paper and value:
+            raise InputError(option, value, "nothing is changed with --paper")
     given = [read_toml(config)] if config is not None else []
     given.append(assignments(change or []))
     for key in ("task", "method", "seed", "device"):
         if any(key in source for source in given):
             raise InputError(key, "set", f"the option --{'seeds' if key == 'seed' else key}")
     chosen = {"device": device} | ({} if steps is None else {"steps": Text(steps)})
-    numbers = seeds_of(seeds)
-    settings = settings_of(task, method, numbers[0], *given, chosen)
     count = integer("threads", threads)
     if count < 1:
         raise InputError("threads", count, "an integer ≥ 1 is expected")
     if parquet:
         require_parquet()
     if video:
-        require_renderer(settings.task)
-    with Live(settings.steps, len(numbers), sys.stdout) as live:
-        folders = train(
-            settings, numbers, out, resume=resume, threads=count, tensorboard=tensorboard,
-            progress=live,
-        )  # fmt: skip
+        for name in plan:
+            require_renderer(name)
+    folders = []
+    for name, numbers in plan.items():
+        settings = settings_of(name, method, numbers[0], *given, chosen)
+        folder = Path(out) / name / method if paper else Path(out)
+        with Live(settings.steps, len(numbers), sys.stdout) as live:
+            folders += train(
+                settings, numbers, folder, resume=resume, threads=count, tensorboard=tensorboard,
+                progress=live,
+            )  # fmt: skip
     for folder in folders:
         if parquet:
             write_parquet(folder)
         if video:
             typer.echo(f"film: {film(folder)}")
     typer.echo(f"done: {', '.join(map(str, folders))}")
+
+
+def planned(task: str | None, seeds: str | None, paper: bool) -> dict[str, list[int]]:
+    """The seeds to train, by task.
+
+    Raises:
+        InputError: No task, or with ``paper`` a task that is none of its own, or seeds.
+    """
+    from sailtheory.training.control.settings import PAPER_SEEDS
+
+    if not paper:
+        if task is None:
+            raise InputError("task", "missing", "the option --task, or --paper for all its tasks")
+        return {task: seeds_of("0:1" if seeds is None else seeds)}
+    if seeds is not None:
+        raise InputError("seeds", seeds, "none with --paper, whose seeds are the paper's")
+    if task is not None and task not in PAPER_SEEDS:
+        raise InputError("task", task, f"one of {', '.join(PAPER_SEEDS)} with --paper")
+    return {name: list(PAPER_SEEDS[name]) for name in ([task] if task else PAPER_SEEDS)}
 
 
 def seeds_of(text: str) -> list[int]:

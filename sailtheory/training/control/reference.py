@@ -68,6 +68,10 @@ class Referenced(SAC):
                 self._centre.copy_(self.actor_network.flat)
             self.taken = step
 
+    def reference_policy(self, run: int) -> TanhGaussianPolicy:
+        """A copy of a run's reference as a policy over states (n, o)."""
+        return self.copy_of(self._reference, run)
+
     def distance(self) -> Tensor:
         """‖θ − c‖, (K,)."""
         apart: Tensor = (self.actor_network.flat - self._centre).norm(dim=1)

@@ -225,7 +225,10 @@ class SAC:
 
     def policy(self, run: int) -> TanhGaussianPolicy:
         """A copy of a run's actor as a policy over states (n, o), for KL and curvature."""
-        network = self.actor_network
+        return self.copy_of(self.actor_network, run)
+
+    def copy_of(self, network: StackedMLP, run: int) -> TanhGaussianPolicy:
+        """A copy of one lane of a stack of actors."""
         modules: list[torch.nn.Module] = []
         for place, (n, m) in enumerate(itertools.pairwise(network.widths)):
             linear = torch.nn.Linear(n, m, dtype=network.flat.dtype, device=network.flat.device)

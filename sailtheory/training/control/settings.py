@@ -139,7 +139,7 @@ class SAILSettings:
     beta: float = setting(0.1, above=0)
     weight: float = setting(0.1, above=0)
     pairs: int = setting(2, at_least=1)
-    recent: int = setting(1000, at_least=2)
+    recent: int = setting(200, at_least=2)
 
 
 @dataclass(frozen=True)
@@ -203,6 +203,12 @@ PAPER: dict[str, dict[str, Any]] = {
     },
 }  # fmt: skip
 """Where the paper's tasks differ from the defaults (its PEBBLE arm's feedback)."""
+
+PAPER_SEEDS = {
+    "walker-walk": (4, 5, 6), "walker-stand": (7, 8, 9), "cheetah-run": (4, 5, 6),
+    "door-open": (10, 11, 12),
+}  # fmt: skip
+"""The seeds of the paper's runs."""
 
 
 def settings_of(task: str, method: str, seed: int, *given: Mapping[str, Any]) -> Settings:

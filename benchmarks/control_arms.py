@@ -1,0 +1,193 @@
+"""Does KL(π_ref‖π_θ) in PEBBLE's actor loss change what is learned? Paired runs, equal budgets.
+
+``python -m benchmarks.control_arms --runs FOLDER [--plan NAME] [--seeds N] [--until HH:MM]``
+
+Written down before any run:
+
+- Arms: ``pebble`` and ``pebble-revkl``, which is what the published SAIL-RevKL code does:
+  kl_coef = 1e-4, reference taken at step 5,000 and anew every 50,000 steps (the paper's).
+  The published "SAIL" arm is ``pebble`` bit for bit (tests/test_control_arms.py).
+- Task cheetah-run, returns in [0, 1000]. 60,000 steps; 1,000 random and 900 exploring ones;
+  250 queries to the oracle, 10 every 2,000 steps, segments of 50 steps. One update a step.
+- Smaller than the paper's for the sake of seeds on a CPU: 2×256 units (paper 2×1024),
+  minibatches of 64 (512), reward networks 3×128 (3×256), 60,000 steps (400,000).
+- Seeds 0, 1, 2, …, the same for both arms; a seed fixes the initial networks, the episodes'
+  starts and the noise, and both arms are bitwise one run until the reference is taken. So
+  runs are compared by pairs.
+- Quantity: a run's mean return over its evaluations in the second half of training
+  (steps 40,000, 50,000 and 60,000; 10 deterministic episodes each).
+- Test: paired t test of pebble-revkl − pebble, two-sided, level 0.05; Cohen's d of the
+  differences with its exact 95 % interval; IQM of each arm with bootstrap intervals. An
+  effect is claimed only when the interval of d leaves out 0. d = 0.872, the paper's
+  largest, is excluded when it lies above the interval.
+- Power: to see d = 0.872 with probability 0.8 takes 13 pairs (22 runs an arm without
+  pairs). Pairs are taken in the order of their seeds, all that are finished; the number is
+  set by the time at hand and not by what is seen.
+
+The other plans use the same settings: ``sail`` (sail and sail-revkl on cheetah-run) and
+``stand`` (all four arms on walker-stand), whose few seeds describe and do not test; and
+``short`` (pebble and sail-revkl on walker-walk and door-open, 3,000 steps, reference at 2,000,
+2 episodes an evaluation), to see that they run. SAIL's weight and its other settings are the
+defaults; nothing was tuned.
+
+Resumable: a finished run is kept, others go on from their checkpoint. Runs of one arm train
+together, ``--together`` seeds in a stack, which changes no number. The committed result is
+docs/evidence/control_arms.json (each run's curve) and docs/control.md (``--page``).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.control_arms_page import page
+from sailtheory.files import write_text
+from sailtheory.training.arms import diff
+from sailtheory.training.control.settings import settings_of
+from sailtheory.training.control.train import train
+from sailtheory.training.record import Record, read_record
+
+EVIDENCE = Path("docs/evidence/control_arms.json")
+ARMS = ("pebble", "pebble-revkl", "sail", "sail-revkl")
+SMALLER = {"sac.width": 256, "sac.batch": 64, "reward.width": 128}
+SHOWN = ("eval/return", "eval/success", "reward/accuracy", "loss/actor/kl_ref_policy")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Arms on tasks; each pair of arm and seed is one run."""
+
+    tasks: tuple[str, ...]
+    arms: tuple[str, ...]
+    steps: int
+    seeds: int
+    changed: Mapping[str, Any] = field(default_factory=dict)
+
+
+PLANS = {
+    "published": Plan(("cheetah-run",), ARMS[:2], 60_000, 13),
+    "sail": Plan(("cheetah-run",), ARMS[2:], 60_000, 5),
+    "stand": Plan(("walker-stand",), ARMS, 60_000, 3),
+    "short": Plan(
+        ("walker-walk", "door-open"),
+        (ARMS[0], ARMS[3]),
+        3_000,
+        1,
+        {"reference.since": 2000, "evaluation_episodes": 2},
+    ),
+}
+
+
+class OutOfTime(Exception):
+    """The hour is up; what is done so far has its checkpoints."""
+
+
+def stop_at(until: str | None) -> Callable[..., None]:
+    """A callback that ends the training at an hour, HH:MM."""
+    limit = None
+    if until is not None:
+        limit = time.mktime(time.strptime(time.strftime("%Y-%m-%d ") + until, "%Y-%m-%d %H:%M"))
+
+    def progress(step: int, found: Mapping[int, Mapping[str, float]]) -> None:
+        if any("eval/return" in metrics for metrics in found.values()):
+            print(time.strftime("%H:%M"), step, {s: m["eval/return"] for s, m in found.items()},
+                  flush=True)  # fmt: skip
+        if limit is not None and time.time() > limit:
+            raise OutOfTime
+
+    return progress
+
+
+def run(name: str, plan: Plan, seeds: list[int], folder: Path, until: str | None) -> None:
+    """Train what is missing of these seeds, arm after arm, so that pairs end together."""
+    for task in plan.tasks:
+        for arm in plan.arms:
+            changed = SMALLER | {
+                "steps": plan.steps,
+                "evaluate_every": plan.steps // 6,
+                "checkpoint_every": plan.steps // 60,
+            }
+            settings = settings_of(task, arm, seeds[0], changed, plan.changed)
+            print(time.strftime("%H:%M"), name, task, arm, seeds, flush=True)
+            out = folder / name / task / arm
+            train(settings, seeds, out, resume=True, progress=stop_at(until))
+
+
+def summary(record: Record) -> dict[str, Any]:
+    """What of a run is committed: its curves."""
+    curves = {}
+    for name in SHOWN:
+        if name in record.names():
+            steps, values = record.series(name)
+            curves[name] = [steps.tolist(), [round(float(v), 6) for v in values]]
+    return {"seed": record.seed, "curves": curves, "versions": record.versions}
+
+
+def collect(folder: Path) -> dict[str, Any]:
+    """All finished runs by plan, task and arm; runs of one task and length must be comparable."""
+    found: dict[str, Any] = {}
+    comparable: dict[tuple[str, int], list[Record]] = {}
+    for name, plan in PLANS.items():
+        for task in plan.tasks:
+            for arm in plan.arms:
+                folders = sorted((folder / name / task / arm).glob("seed-*"))
+                records = [r for r in map(read_record, folders) if r.finished]
+                comparable.setdefault((task, plan.steps), []).extend(records)
+                if records:
+                    arms = found.setdefault(name, {}).setdefault(task, {})
+                    arms[arm] = [summary(record) for record in records]
+    for records in comparable.values():
+        if len(records) > 1:
+            diff(records).require()
+    return found
+
+
+def save(folder: Path) -> None:
+    """Add the finished runs to the committed ones, and write the page.
+
+    A run that is there already stays as it is, so runs may come from several machines.
+    """
+    data = json.loads(EVIDENCE.read_text(encoding="utf-8")) if EVIDENCE.exists() else {}
+    for name, tasks in collect(folder).items():
+        for task, arms in tasks.items():
+            for arm, runs in arms.items():
+                held = data.setdefault(name, {}).setdefault(task, {}).setdefault(arm, [])
+                held += [r for r in runs if r["seed"] not in {h["seed"] for h in held}]
+                held.sort(key=lambda r: r["seed"])
+    lines = json.dumps(data, indent=1)
+    write_text(lines + "\n", EVIDENCE)
+    write_text(page(data), "docs/control.md")
+
+
+def main() -> None:
+    """Train what is missing and write the result."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--runs", required=True, type=Path, help="folder of the runs")
+    parser.add_argument("--plan", nargs="+", choices=list(PLANS), default=list(PLANS))
+    parser.add_argument("--seeds", type=int, help="of each arm, not the plan's number")
+    parser.add_argument("--together", type=int, default=1, help="seeds in one stack")
+    parser.add_argument("--until", help="hour at which to stop, HH:MM")
+    parser.add_argument("--collect", action="store_true", help="train nothing")
+    asked = parser.parse_args()
+    torch.set_num_threads(1)
+    try:
+        for name in [] if asked.collect else asked.plan:
+            plan = PLANS[name]
+            seeds = list(range(asked.seeds or plan.seeds))
+            for first in range(0, len(seeds), asked.together):
+                few = seeds[first : first + asked.together]
+                run(name, plan, few, asked.runs, asked.until)
+    except OutOfTime:
+        print("the hour is up", flush=True)
+    save(asked.runs)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,91 @@
+"""kl_coef against the theorem's thresholds, and curvature along one run of ``sail-revkl``.
+
+``python -m benchmarks.control_curvature [--steps N] [--out FILE]``
+
+cheetah-run, seed 0, the settings of benchmarks/control_arms.py except for the reference,
+taken once at step 3,000 so that a short run sees it. From then on a probe (four prompts of four
+of the actor's own segments as candidates, β = 0.1) measures J, its curvature and the PL ratio at
+the actor's parameters. The candidates' linearisation at π_ref is a log-linear problem;
+its thresholds are taken for B = ‖θ − θ_ref‖ as measured. γ* is found by search, so it may
+be larger. A kl_coef on the mean over states is γ = kl_coef / L on the KL of a segment of
+L steps, which is the sum over them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.control_arms import SMALLER
+from sailtheory import bounds
+from sailtheory.check import theorem_threshold
+from sailtheory.files import write_text
+from sailtheory.landscape import gamma_star
+from sailtheory.training.control.probe import ActorProbe
+from sailtheory.training.control.settings import settings_of
+from sailtheory.training.control.train import Trainer
+
+OUT = Path("docs/evidence/control_curvature.json")
+SINCE, EVERY = 3000, 500
+KEPT = (
+    "value", "lambda_max", "lambda_min", "relative_max", "relative_min", "network_share",
+    "gradient_norm", "pl_ratio", "distance", "kl_ref_policy", "win_rate", "z_range",
+)  # fmt: skip
+
+
+def thresholds(probe: ActorProbe, radius: float) -> dict[str, Any]:
+    """γ*, K_B and the closed form of the linearised candidates at one B."""
+    problem = probe.linearised(radius)
+    return {
+        "radius": radius,
+        "dimension": problem.span.dimension,
+        "feature_diameter": problem.feature_diameter,
+        "gamma_star": gamma_star(problem).value,
+        "k_b": theorem_threshold(problem),
+        "closed_form": float(
+            bounds.closed_form_threshold(
+                probe.objective.beta, problem.feature_diameter, radius, 0.0
+            )
+        ),
+    }
+
+
+def main() -> None:
+    """Train, measure, write."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--steps", type=int, default=7000)
+    parser.add_argument("--out", default=OUT)
+    asked = parser.parse_args()
+    torch.set_num_threads(1)
+    changed = SMALLER | {"steps": asked.steps, "reference.since": SINCE, "reference.every": None}
+    settings = settings_of("cheetah-run", "sail-revkl", 0, changed, {"evaluate_every": 10**9})
+    trainer, probe, records = Trainer(settings, [0]), None, []
+    for step in range(1, asked.steps + 1):
+        trainer.advance()
+        if step >= SINCE and step % EVERY == 0:
+            if probe is None:
+                probe = ActorProbe(trainer)
+            probe.follow()
+            found = probe.monitor.measure()
+            probe.monitor.records.append({"step": step} | found)
+            records.append({"step": step} | {name: found[name] for name in KEPT})
+            print(json.dumps(records[-1]), flush=True)
+    assert probe is not None
+    radius = float(trainer.agent.distance()[0])  # type: ignore[attr-defined]
+    result = {
+        "settings": {"task": "cheetah-run", "seed": 0, "steps": asked.steps, "since": SINCE},
+        "kl_coef": settings.kl_coef,
+        "gamma_of_kl_coef": settings.kl_coef / settings.feedback.segment,
+        "thresholds": [thresholds(probe, radius * part) for part in (0.01, 0.1, 1.0)],
+        "records": records,
+    }
+    write_text(json.dumps(result, indent=1) + "\n", asked.out)
+    print(json.dumps(result["thresholds"]))
+
+
+if __name__ == "__main__":
+    main()
