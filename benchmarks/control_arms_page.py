@@ -167,10 +167,10 @@ def _curvature() -> str:
     found = json.loads(CURVATURE.read_text(encoding="utf-8"))
     gamma = found["gamma_of_kl_coef"]
     text = (
-        "`python -m benchmarks.control_curvature`: one run of `sail-revkl` on "
+        "`python -m benchmarks.control_curvature`: one run of `pebble-revkl` on "
         f"{found['settings']['task']}, reference taken at step {found['settings']['since']:,}; "
-        "four prompts of four of the actor's own segments as candidates, β = 0.1. kl_coef = "
-        f"{found['kl_coef']:g} on the mean over states is γ = {gamma:.0e} on the KL of a segment. "
+        "four prompts of four of the actor's own segments of ten steps as candidates, β = 0.1. "
+        f"kl_coef = {found['kl_coef']:g} on the mean over states is γ = {gamma:.0e} on the KL of a segment. "
         "The theorem asks for more than K_B on the candidates' linearisation, for the B given "
         "(the last row is the distance that the run had moved, the others parts of it):"
     )
