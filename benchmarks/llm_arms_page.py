@@ -18,6 +18,7 @@ from sailtheory import BradleyTerry, PreferenceProblem, bounds
 from sailtheory.certify import certify_gamma
 from sailtheory.check import theorem_threshold
 from sailtheory.files import write_text
+from sailtheory.numbers import FLOAT64
 from sailtheory.training.llm.winrate import at_equal_length, by_reward, win_rate
 
 DATA, PAGE = "docs/evidence/llm_arms.json", "docs/language_models.md"
@@ -282,11 +283,19 @@ def _theory(arms: Arms, base: dict[int, Run], data: dict[str, Any]) -> str:
         used = name.split()[-1] if " kl " in name else "0" if name.startswith("sail") else "–"
         out.append([name, used, *(f"{v:.3g}" for v in cells)])
     head = ["arm", "kl_coef", "median range", "largest range", "K_B", "γ*"]
-    free = 2 * math.log(2) + 2 * 0.26201 * data["beta"] ** 2
-    return table(head, out) + (
-        f"\n\nC11 (iv), for one prompt and whatever the range: {free:.3g}. "
-        f"At Z = 0, K_B is {bounds.relative_bound(data['beta'], 0.0):.3g}."
-    )
+    path = float(bounds.path_threshold(FLOAT64, data["beta"]))
+    return f"{table(head, out)}\n\n{_beside(out)} C11 (iv), for one prompt, asks for {path:.3g}."
+
+
+def _beside(rows: list[list[Any]]) -> str:
+    """Where each kl_coef > 0 lies between γ* and K_B."""
+    said = []
+    for _, used, _, _, proved, needed in rows:
+        if used in ("0", "–"):
+            continue
+        above = "above" if float(used) > float(needed) else "below"
+        said.append(f"{used} is {above} γ* and {float(proved) / float(used):.3g} times below K_B")
+    return f"Of these kl_coefs, {'; '.join(said)}." if said else ""
 
 
 def _points(won: Any) -> str:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import copy
 import json
+import math
+import os
 
 import pytest
 
 pytest.importorskip("transformers", reason="the extra llm is not installed")
 pytest.importorskip("accelerate", reason="the extra llm is not installed")
 
+import torch
+
 from sailtheory import InputError
-from sailtheory.training.llm import SAILConfig, SAILTrainer
+from sailtheory.training.llm import SAILConfig, SAILTrainer, losses
 from sailtheory.training.record import read_record
 from tests.llm_models import PAIRS, config, few_letters, new_model, tokenizer, train
 
@@ -105,3 +109,71 @@ def test_a_model_that_is_not_here(tmp_path, monkeypatch):
             SAILTrainer(name, args=config(tmp_path), train_dataset=PAIRS,
                         processing_class=tokenizer())  # fmt: skip
         assert "\n" not in str(caught.value)
+
+
+def test_empty_completions_are_judged_and_counted(tmp_path):
+    """A model that ends at once: every completion is its end token, and nothing is divided by 0."""
+    model = new_model()
+    with torch.no_grad():
+        model.lm_head.weight[tokenizer().eos_token_id] = 0
+    head = model.lm_head.forward
+    push = torch.zeros(400).index_fill(0, torch.tensor(tokenizer().eos_token_id), 1e4)
+    model.lm_head.forward = lambda hidden: head(hidden) + push
+    seen = []
+
+    def judge(completions, **_):
+        seen.extend(completions)
+        return [float(i % 3) for i in range(len(completions))]
+
+    trainer = SAILTrainer(
+        model, reward_funcs=judge, args=config(tmp_path, kl_coef=0.1), train_dataset=PAIRS,
+        processing_class=tokenizer(),
+    )  # fmt: skip
+    trainer.train()
+    record = read_record(tmp_path / "record")
+    assert set(seen) == {""}
+    assert set(record.series("completions/empty")[1]) == {1.0}
+    assert set(record.series("completions/length")[1]) == {1.0}
+    assert all(math.isfinite(float(value)) for _, _, value in record.rows)
+
+
+@pytest.mark.parametrize("what", ["policy", "reference", "loss"])
+def test_numbers_that_are_not_finite_stop_the_run(tmp_path, what, monkeypatch):
+    """No zero loss, no update, no finished record; the batch is on disk."""
+    model, ref = new_model(2), new_model(2)
+    if what == "loss":
+        monkeypatch.setattr(losses, "score_loss", lambda pairs, q, beta: pairs.first * math.nan)
+    trainer = SAILTrainer(
+        model, ref, few_letters, config(tmp_path, kl_coef=0.1), train_dataset=PAIRS,
+        processing_class=tokenizer(),
+    )  # fmt: skip
+    if what != "loss":
+        with torch.no_grad():
+            (model if what == "policy" else ref).model.norm.weight[3] = math.nan
+    before = [p.detach().clone() for p in model.parameters()]
+    expected = {"policy": "logits = nan", "reference": "logits = nan", "loss": "loss = "}[what]
+    with pytest.raises(InputError, match=expected):
+        trainer.train()
+    assert all(torch.equal(a.nan_to_num(), b.nan_to_num())
+               for a, b in zip(before, model.parameters(), strict=True))  # fmt: skip
+    saved = json.loads((tmp_path / "failed-batch-0.json").read_text())
+    assert [item["text"] for item in saved["items"]] != [] and saved["error"].startswith(
+        expected.split(" =")[0]
+    )
+    assert not (tmp_path / "record" / "finished.json").exists()
+
+
+def test_a_model_with_torn_weights(tmp_path):
+    folder = tmp_path / "model"
+    new_model(1).save_pretrained(folder)
+    [path] = folder.glob("*.safetensors")
+    os.truncate(path, 1000)
+    with pytest.raises(InputError, match="whole weights: fetch them again"):
+        SAILTrainer(str(folder), args=config(tmp_path), train_dataset=PAIRS,
+                    processing_class=tokenizer())  # fmt: skip
+
+
+def test_lora_without_peft(tmp_path, monkeypatch):
+    monkeypatch.setattr("sailtheory.training.llm.models.find_spec", lambda name: None)
+    with pytest.raises(InputError, match=r"tune = lora: pip install sailtheory\[llm\]"):
+        train(tmp_path, tune="lora", max_steps=1)

@@ -37,7 +37,9 @@ def control(
     config: Annotated[str | None, typer.Option(help="A TOML file of settings.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with what is there.")] = False,
     device: Annotated[str, typer.Option(help="Where the networks live: cpu or cuda.")] = "cpu",
-    threads: Annotated[str, typer.Option(help="Environments stepped at once.")] = "1",
+    threads: Annotated[
+        str, typer.Option(help="Environments stepped at once; pays where physics is slow.")
+    ] = "1",
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Show the metrics to TensorBoard as well.")
     ] = False,

@@ -48,7 +48,8 @@ class DmControl(gymnasium.Env[np.ndarray, np.ndarray]):
 
 
 def _flat(observation: dict[str, Any]) -> np.ndarray:
-    return np.concatenate([np.ravel(part) for part in observation.values()]).astype(np.float32)
+    return np.concatenate([p.ravel() if hasattr(p, "ravel") else [p] for p in observation.values()],
+                          dtype=np.float32)  # fmt: skip
 
 
 class DoorOpen(gymnasium.Env[np.ndarray, np.ndarray]):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -129,9 +130,9 @@ class Episodes:
         self._actions.append(action)
         observation, reward, terminated, truncated, info = self.env.step(action)
         observation, reward = np.asarray(observation, np.float32), float(reward)
-        if not np.isfinite(reward):
+        if not math.isfinite(reward):
             raise InputError("reward", reward, "a finite number from the environment")
-        if not np.isfinite(observation).all():
+        if not math.isfinite(observation.sum()) and not np.isfinite(observation).all():
             raise InputError("observation", observation, "finite numbers from the environment")
         success = float(info.get("success", 0.0))
         return Step(observation, reward, bool(terminated), bool(truncated), success)

@@ -6,6 +6,7 @@ import copy
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import Any
 
 import torch
@@ -28,11 +29,18 @@ def load(kind: Any, field: str, name: str, **options: Any) -> Any:
     Raises:
         InputError: It cannot be found; the message says what to fetch.
     """
+    from safetensors import SafetensorError
+
     name = resolve(name)
     try:
         return kind.from_pretrained(name, **options)
     except (OSError, ValueError) as error:
         raise InputError(field, name, _advice(name, error)) from None
+    except SafetensorError as error:
+        raise InputError(field, name, f"whole weights: fetch them again ({error})") from None
+    except ImportError as error:
+        lacking = str(error).strip().splitlines()[0]
+        raise InputError(field, name, f"a library that it needs: {lacking}") from None
 
 
 def load_tokenizer(name: str) -> Any:
@@ -90,9 +98,11 @@ def tune(model: Any, which: str, peft_config: Any = None) -> Any:
         The model, wrapped where an adapter was added.
 
     Raises:
-        InputError: An unknown choice; a model without a stack of blocks.
+        InputError: An unknown choice; a model without a stack of blocks; no peft.
     """
     if which == "lora":
+        if find_spec("peft") is None:
+            raise InputError("tune", "lora", "pip install sailtheory[llm], which brings peft")
         from peft import LoraConfig, get_peft_model
 
         default = LoraConfig(

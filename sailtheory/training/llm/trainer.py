@@ -217,12 +217,13 @@ class SAILTrainer(RecordedTrainer):
 
     def _judge(self, items: list[Item], pairs: Completions, step: int) -> Tensor:
         prompts = [item["text"] for item in items] * 2
-        texts: list[Any] = [
+        plain = [
             self.processing_class.decode(list(ids), skip_special_tokens=True)
             for ids in pairs.tokens
         ]
+        texts: list[Any] = plain
         if isinstance(prompts[0], list):
-            texts = [[{"role": "assistant", "content": text}] for text in texts]
+            texts = [[{"role": "assistant", "content": text}] for text in plain]
         columns = {k: [i["columns"].get(k) for i in items] * 2 for k in items[0]["columns"]}
         rewards = preferences.rewards_of(
             self.rewards, self.reward_weights, prompts, texts,
@@ -239,6 +240,7 @@ class SAILTrainer(RecordedTrainer):
         self._note("rewards/ties", tied)
         self._note("completions/length", torch.tensor([float(len(ids)) for ids in pairs.tokens]))
         self._note("completions/cut", cut.double())
+        self._note("completions/empty", torch.tensor([float(not text) for text in plain]))
         scale = self.args.reward_scale
         q = preferences.bradley_terry(scale * first, scale * second)
         if self.args.preference == "expectation":
