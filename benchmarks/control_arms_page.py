@@ -84,8 +84,10 @@ def _arms(arms: dict[str, Runs]) -> str:
         ])  # fmt: skip
     seeds = {arm: ", ".join(str(r["seed"]) for r in runs) for arm, runs in arms.items()}
     seeds_text = "; ".join(f"{arm} {s}" for arm, s in seeds.items())
-    text = "Returns; the columns of steps are IQMs over runs; with fewer than ten runs the bootstrap "
-        "intervals are too narrow. Seeds: " + seeds_text + "."
+    text = (
+        "Returns; the columns of steps are IQMs over runs; with fewer than ten runs the bootstrap "
+        f"intervals are too narrow. Seeds: {seeds_text}."
+    )
     return table(head, rows) + "\n\n" + fill(text, 98)
 
 
