@@ -84,7 +84,10 @@ def _arms(arms: dict[str, Runs]) -> str:
         ])  # fmt: skip
     seeds = {arm: ", ".join(str(r["seed"]) for r in runs) for arm, runs in arms.items()}
     seeds_text = "; ".join(f"{arm} {s}" for arm, s in seeds.items())
-    text = "Returns; the columns of steps are IQMs over runs. Seeds: " + seeds_text + "."
+    text = (
+        "Returns; the columns of steps are IQMs over runs; with fewer than ten runs the bootstrap "
+        f"intervals are too narrow. Seeds: {seeds_text}."
+    )
     return table(head, rows) + "\n\n" + fill(text, 98)
 
 
@@ -167,12 +170,12 @@ def _curvature() -> str:
     found = json.loads(CURVATURE.read_text(encoding="utf-8"))
     gamma = found["gamma_of_kl_coef"]
     text = (
-        "`python -m benchmarks.control_curvature`: one run of `sail-revkl` on "
+        "`python -m benchmarks.control_curvature`: one run of `pebble-revkl` on "
         f"{found['settings']['task']}, reference taken at step {found['settings']['since']:,}; "
-        "four prompts of four of the actor's own segments as candidates, β = 0.1. kl_coef = "
-        f"{found['kl_coef']:g} on the mean over states is γ = {gamma:.0e} on the KL of a segment. "
-        "The theorem asks for more than K_B on the candidates' linearisation, for the B given "
-        "(the last row is the distance that the run had moved, the others parts of it):"
+        "four prompts of four of the actor's own segments of ten steps as candidates, β = 0.1. "
+        f"kl_coef = {found['kl_coef']:g} on the mean over states is γ = {gamma:.0e} on the KL of a "
+        "segment. The theorem asks for more than K_B on the candidates' linearisation, for the B "
+        "given (the last row is the distance that the run had moved, the others parts of it):"
     )
     rows = [
         [short(t["radius"]), t["dimension"], short(t["feature_diameter"]), short(t["gamma_star"]),
@@ -195,7 +198,23 @@ def _curvature() -> str:
         "J_γ wants below γ; network share is the part of the curvature that log-linear policies "
         "do not have."
     )
+    tops = [r["relative_max"] for r in found["records"]]
+    above = sum(top > gamma for top in tops)
+    ratios = [r["pl_ratio"] for r in found["records"] if r["pl_ratio"] is not None]
+    conclusion = (
+        f"λ_max(∇²J, F̄) lay between {short(min(tops))} and {short(max(tops))}, above γ in {above} "
+        f"of {len(tops)} measurements and at least {min(tops) / gamma:,.0f} times as large: a KL "
+        "term of this size does not make J_γ concave at the actors that the run passes through. "
+        "γ* of the linearisation (a lower bound, by search) is of that size too, K_B far above. "
+        f"The PL ratio, where there is one, lay between {short(min(ratios))} and "
+        f"{short(max(ratios))}; it is taken against the best J seen, not the maximum, so the true "
+        "one is smaller. One run, one seed, a small candidate set: this says that the theorem "
+        "guarantees nothing there, not how the training ends. The log-ratios of `sail` grow "
+        "faster: with segments of 50 steps, the policy on the candidates had no Fisher matrix "
+        "left 500 updates after the reference was taken."
+    )
     return "\n\n".join([
         "## kl_coef against the theorem, and curvature along a run", fill(text, 98),
         table(head, rows), fill(read, 98), table(["step", *keys.values()], along),
+        fill(conclusion, 98),
     ])  # fmt: skip

@@ -1,14 +1,14 @@
-"""kl_coef against the theorem's thresholds, and curvature along one run of ``sail-revkl``.
+"""kl_coef against the theorem's thresholds, and curvature along one run of ``pebble-revkl``.
 
 ``python -m benchmarks.control_curvature [--steps N] [--out FILE]``
 
 cheetah-run, seed 0, the settings of benchmarks/control_arms.py except for the reference,
-taken once at step 3,000 so that a short run sees it. From then on a probe (four prompts of four
-of the actor's own segments as candidates, β = 0.1) measures J, its curvature and the PL ratio at
-the actor's parameters. The candidates' linearisation at π_ref is a log-linear problem;
-its thresholds are taken for B = ‖θ − θ_ref‖ as measured. γ* is found by search, so it may
-be larger. A kl_coef on the mean over states is γ = kl_coef / L on the KL of a segment of
-L steps, which is the sum over them.
+taken once at step 3,000 so that a short run sees it. From then on a probe (four prompts of
+four of the actor's own segments of ten steps as candidates, β = 0.1) measures J, its curvature
+and the PL ratio at the actor's parameters. The candidates' linearisation at π_ref is a
+log-linear problem; its thresholds are taken for B = ‖θ − θ_ref‖ as measured. γ* is found by
+search, so it may be larger. A kl_coef on the mean over states is γ = kl_coef / L on the KL of a
+segment of L steps, which is the sum over them.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from sailtheory.training.control.settings import settings_of
 from sailtheory.training.control.train import Trainer
 
 OUT = Path("docs/evidence/control_curvature.json")
-SINCE, EVERY = 3000, 500
+SINCE, EVERY, LENGTH = 3000, 300, 10
 KEPT = (
     "value", "lambda_max", "lambda_min", "relative_max", "relative_min", "network_share",
     "gradient_norm", "pl_ratio", "distance", "kl_ref_policy", "win_rate", "z_range",
@@ -57,18 +57,18 @@ def thresholds(probe: ActorProbe, radius: float) -> dict[str, Any]:
 def main() -> None:
     """Train, measure, write."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--steps", type=int, default=7000)
+    parser.add_argument("--steps", type=int, default=6000)
     parser.add_argument("--out", default=OUT)
     asked = parser.parse_args()
     torch.set_num_threads(1)
     changed = SMALLER | {"steps": asked.steps, "reference.since": SINCE, "reference.every": None}
-    settings = settings_of("cheetah-run", "sail-revkl", 0, changed, {"evaluate_every": 10**9})
+    settings = settings_of("cheetah-run", "pebble-revkl", 0, changed, {"evaluate_every": 10**9})
     trainer, probe, records = Trainer(settings, [0]), None, []
     for step in range(1, asked.steps + 1):
         trainer.advance()
-        if step >= SINCE and step % EVERY == 0:
+        if step >= SINCE and (step - SINCE) % EVERY == 0:
             if probe is None:
-                probe = ActorProbe(trainer)
+                probe = ActorProbe(trainer, length=LENGTH)
             probe.follow()
             found = probe.monitor.measure()
             probe.monitor.records.append({"step": step} | found)
@@ -79,7 +79,7 @@ def main() -> None:
     result = {
         "settings": {"task": "cheetah-run", "seed": 0, "steps": asked.steps, "since": SINCE},
         "kl_coef": settings.kl_coef,
-        "gamma_of_kl_coef": settings.kl_coef / settings.feedback.segment,
+        "gamma_of_kl_coef": settings.kl_coef / LENGTH,
         "thresholds": [thresholds(probe, radius * part) for part in (0.01, 0.1, 1.0)],
         "records": records,
     }

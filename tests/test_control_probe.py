@@ -38,6 +38,9 @@ def trainer():
 def moved(trainer):
     """A probe from when the reference was taken, and the actors some updates later."""
     probe = ActorProbe(trainer, run=1, prompts=3, candidates=4)
+    probe.follow()
+    log_policy = torch.log_softmax(probe.objective.policy(probe.objective.data.all.inputs), -1)
+    assert (log_policy + np.log(4)).abs().max() < 1e-9  # uniform on what it has drawn
     problem = probe.linearised(0.5)
     for _ in range(20):
         trainer.advance()

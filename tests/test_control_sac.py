@@ -124,7 +124,7 @@ def test_updates_are_those_of_plain_modules():
             agent_noise = generator(0)
             agent_noise.set_state(before[run])
             noise = [torch.empty(B, A, dtype=F64).normal_(generator=agent_noise) for _ in range(2)]
-            critic, actor, temperature = peer.update([part[run] for part in batch], noise)
+            critic, actor, temperature = peer.update([part[run] for part in batch[:5]], noise)
             assert abs(float(found["critic"][run]) - critic) < 1e-12
             total = found["actor/entropy"][run] + found["actor/value"][run]
             assert abs(float(total) - actor) < 1e-12

@@ -61,6 +61,8 @@ class ActorProbe:
         run: Which of them.
         prompts: n.
         candidates: m of each prompt.
+        length: L of a candidate; ``feedback.segment`` by default. Log-ratios grow with L,
+            and when they reach tens the policy on the candidates has no Fisher matrix left.
         gamma: Of −γ KL(π_ref‖π_θ) over the candidates.
         share: Largest share of time.
 
@@ -74,7 +76,7 @@ class ActorProbe:
 
     def __init__(
         self, trainer: Trainer, run: int = 0, *, prompts: int = 4, candidates: int = 4,
-        gamma: float = 0.0, share: float = 0.1,
+        length: int | None = None, gamma: float = 0.0, share: float = 0.1,
     ) -> None:  # fmt: skip
         agent = trainer.agent
         if not isinstance(agent, Referenced) or agent.taken is None:
@@ -83,7 +85,7 @@ class ActorProbe:
         settings, lane = trainer.settings, trainer.lanes[run]
         found = lane.buffer.segments(
             generator_of(lane.seed, 6, trainer.step), prompts * candidates,
-            settings.feedback.segment, settings.sail.recent,
+            settings.feedback.segment if length is None else length, settings.sail.recent,
         )  # fmt: skip
         pairs = torch.tensor(found.pairs, dtype=torch.float64)
         drawn, width = agent.policy(run).double(), agent.widths[0]
