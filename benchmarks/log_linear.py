@@ -47,8 +47,9 @@ from sailtheory.policies import CandidateData, CandidateObjective, TokenPolicy
 from sailtheory.training.llm.generate import sample
 
 PROMPTS = ("The best thing about winter is", "The best thing about summer is")
-CANDIDATES, TOKENS, NEXT = 4, 4, 32
-BETA, GAMMAS, UPDATES, RATE, SEED = 0.1, (0.0, 0.01, 0.1), 20, {"block": 1e-4, "head": 1e-3}, 0
+CANDIDATES, TOKENS = 4, 4
+BETA, GAMMAS, UPDATES, RATE, SEED = 0.1, (0.01, 0.0, 0.1), 20, {"block": 1e-5, "head": 2e-5}, 0
+CUT = 1e-2  # of the scores' singular values: float32 says nothing of directions far below
 SELECT: dict[str, Callable[[str], bool]] = {
     "block": lambda name: ".layers.0." in name,
     "head": lambda name: "lm_head" in name,
@@ -92,13 +93,9 @@ def candidate_sets(model: Any, words: Any, prompts: list[list[int]]) -> dict[str
         sequences.append([[*prompt, *t] for t in whole[:CANDIDATES]])
     with torch.no_grad():
         logits = model(input_ids=torch.tensor(prompts)).logits[:, -1]
-    top = logits.topk(NEXT).indices.tolist()
+    top = logits.topk(CANDIDATES).indices.tolist()
     following = [[[*p, t] for t in row] for p, row in zip(prompts, top, strict=True)]
-    few = [rows[:CANDIDATES] for rows in following]
-    return {
-        "sequences": torch.tensor(sequences), "next tokens": torch.tensor(few),
-        f"{NEXT} next tokens": torch.tensor(following),
-    }  # fmt: skip
+    return {"sequences": torch.tensor(sequences), "next tokens": torch.tensor(following)}
 
 
 def objective_of(tail: Tail, ids: torch.Tensor, prompt: int, rewards: torch.Tensor, gamma: float):
@@ -110,18 +107,18 @@ def objective_of(tail: Tail, ids: torch.Tensor, prompt: int, rewards: torch.Tens
     return CandidateObjective(policy, data, beta=BETA, gamma=gamma)
 
 
-def gap(objective: CandidateObjective, select: Any, ends: bool) -> dict[str, Any]:
-    """‖∇²KL − F̄‖_F/‖F̄‖_F, and the generalised eigenvalues of the pair on range(F̄)."""
+def gap(objective: CandidateObjective, select: Any) -> dict[str, Any]:
+    """‖∇²KL − F̄‖_F/‖F̄‖_F; generalised eigenvalues where F̄ exceeds CUT² of its trace."""
     kl, generator = objective.fisher_potential(), torch.Generator().manual_seed(SEED)
     split = curvature_split(kl, generator, probes=4, select=select, check=False)
-    found: dict[str, Any] = {"relative_gap": split.network / split.gauss_newton}
-    if ends:
-        hessian = HessianOperator(kl, select=select, check=False)
-        fisher = FisherRange(objective, select=select)
-        pair = relative_curvature(hessian, fisher, generator, dampings=(), products=20)
-        found |= {"smallest": pair.bottom.value, "largest": pair.top.value, "rank": pair.rank}
+    hessian = HessianOperator(kl, select=select, check=False)
+    fisher = FisherRange(objective, select=select, cut=CUT)
+    pair = relative_curvature(hessian, fisher, generator, dampings=(), products=20)
     at = objective.summary()
-    return found | {name: at[name] for name in ("kl_ref_policy", "win_rate", "sail")}
+    return {
+        "relative_gap": split.network / split.gauss_newton,
+        "smallest": pair.bottom.value, "largest": pair.top.value, "rank": pair.rank,
+    } | {name: at[name] for name in ("kl_ref_policy", "win_rate", "sail")}  # fmt: skip
 
 
 def run(objective: CandidateObjective, which: str, at: tuple[int, ...]) -> dict[str, Any]:
@@ -129,11 +126,10 @@ def run(objective: CandidateObjective, which: str, at: tuple[int, ...]) -> dict[
     select = SELECT[which]
     trained = [p for n, p in objective.policy.named_parameters() if select(n)]
     optimizer = torch.optim.Adam(trained, lr=RATE[which])
-    ends = objective.data.all.log_ref.numel() <= 2 * CANDIDATES
     points = {}
     for step in range(max(at) + 1):
         if step in at:
-            points[str(step)] = gap(objective, select, ends)
+            points[str(step)] = gap(objective, select)
         optimizer.zero_grad()
         (-objective.value()).backward(inputs=trained)
         optimizer.step()
@@ -239,26 +235,28 @@ def main() -> None:
         "tail_against_whole_model": difference, "gaps": {}, "training": {},
     }  # fmt: skip
     print(json.dumps(results), flush=True)
-    for which in SELECT:
+
+    def done(part: str, key: str, found: dict[str, Any]) -> None:
+        results[part][key] = found
+        results["cpu_seconds"] = time.process_time() - began
+        save(results, arguments.out)  # after each part: all of it takes a while
+        print(f"{results['cpu_seconds']:.0f} s", part, key, json.dumps(found), flush=True)
+
+    def make(gamma: float) -> CandidateObjective:
+        return objective_of(tail, sets["sequences"], length, REWARDS, gamma)
+
+    def train(gamma: float) -> None:
+        done("training", f"{gamma:g}", along_training(make, gamma))
+
+    train(GAMMAS[0])
+    for which in ("head", "block"):
         for name, ids in sets.items():
             rewards = REWARDS if name == "sequences" else torch.linspace(0, 2, ids.shape[1])
             rewards = rewards.expand(ids.shape[:2])
-            objective = objective_of(tail, ids, length, rewards, 0.01)
-            few = ids.shape[1] == CANDIDATES
-            points = run(objective, which, (0, UPDATES // 4, UPDATES) if few else (0, UPDATES))
-            results["gaps"][f"{which}, {name}"] = points
-            spent = time.process_time() - began
-            print(f"{spent:.0f} s", which, name, json.dumps(points), flush=True)
-    for gamma in GAMMAS:
-
-        def make(gamma: float) -> CandidateObjective:
-            return objective_of(tail, sets["sequences"], length, REWARDS, gamma)
-
-        results["training"][f"{gamma:g}"] = along_training(make, gamma)
-        spent = time.process_time() - began
-        print(f"{spent:.0f} s", gamma, json.dumps(results["training"][f"{gamma:g}"]), flush=True)
-    results["cpu_seconds"] = time.process_time() - began
-    save(results, arguments.out)
+            objective = objective_of(tail, ids, length, rewards, GAMMAS[0])
+            done("gaps", f"{which}, {name}", run(objective, which, (0, UPDATES)))
+    for gamma in GAMMAS[1:]:
+        train(gamma)
 
 
 if __name__ == "__main__":
