@@ -15,6 +15,7 @@ _GUIDE = {
     "What you have to trust": "trust",
     "Verdicts": "verdicts",
     "Theory": "theory",
+    "Language models on several processes": "llm-scale",
 }
 _MEASURED = {
     "Tightness": "tightness",
@@ -22,6 +23,7 @@ _MEASURED = {
     "Planted falsehoods": "falsehoods",
     "Rates and samples": "dynamics",
     "Networks": "networks",
+    "Language models": "log-linear",
 }
 
 
