@@ -15,6 +15,7 @@ _GUIDE = {
     "What you have to trust": "trust",
     "Verdicts": "verdicts",
     "Theory": "theory",
+    "Language models on several processes": "llm-scale",
 }
 _MEASURED = {
     "Tightness": "tightness",
@@ -24,6 +25,7 @@ _MEASURED = {
     "Networks": "networks",
     "Control": "control",
     "Language models": "language_models",
+    "Log-linear or not": "log-linear",
 }
 
 

@@ -9,7 +9,7 @@ in any batch, on any process, and after a restart.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -92,6 +92,7 @@ def sample(
     temperature: float = 1.0,
     pad: int = 0,
     version: int = 0,
+    everywhere: Callable[[bool], bool] | None = None,
 ) -> Completions:
     """One completion of each prompt.
 
@@ -104,6 +105,9 @@ def sample(
         temperature: > 0.
         pad: Any token id; it is masked.
         version: Recorded with the result.
+        everywhere: Called each token with whether all rows here have ended; whether they have
+            on all processes. Where parameters are sharded every process must take part in
+            every forward pass.
 
     Raises:
         InputError: A parameter outside its domain; an empty prompt; logits that are NaN.
@@ -145,7 +149,8 @@ def sample(
             drawn.append(torch.where(done, -1, token))
             alive = ~done
             done = done | torch.isin(token, ends)
-            if bool(done.all()):
+            ended = bool(done.all())
+            if ended if everywhere is None else everywhere(ended):
                 break
             fed = torch.where(alive, token, pad)[:, None]
             mask = torch.cat([mask, alive[:, None].long()], -1)

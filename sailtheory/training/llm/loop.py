@@ -71,6 +71,17 @@ class RecordedTrainer(Trainer):
             prompts = self.accelerator.reduce(prompts.to(self.args.device), reduction="sum")
         return batches, prompts
 
+    @property
+    def sharded(self) -> bool:
+        """Whether a forward pass needs all processes."""
+        return self.accelerator.distributed_type.value in ("FSDP", "DEEPSPEED")
+
+    def ended_everywhere(self, ended: bool) -> bool:
+        """Whether something has ended on all processes."""
+        count = torch.tensor(float(ended), device=self.accelerator.device)
+        total: Any = self.accelerator.reduce(count, reduction="sum")
+        return bool(total == self.accelerator.num_processes)
+
     # --- evaluation --------------------------------------------------------------------
 
     def prediction_step(

@@ -7,6 +7,8 @@ them, run policy and reference once over all rows, and take the terms of ``losse
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -155,7 +157,9 @@ class SAILTrainer(RecordedTrainer):
         if pairs is not None and self.weights.g > 0:
             preference = self._judge(items, pairs, step)
         if logs_kl or (args.kl_coef > 0 and args.kl_estimator == "ref-samples"):
-            with models.as_reference(model, self.ref_model) as reference:
+            if self.sharded:  # every process must draw where one does
+                self.reference_draws.restore(None)
+            with self._reference(model) as reference:
                 frozen = self.accelerator.unwrap_model(reference)
                 ref, kept = self.reference_draws.of(
                     items, args.ref_samples, step, lambda i, keys: self._sample(frozen, i, keys)
@@ -174,7 +178,7 @@ class SAILTrainer(RecordedTrainer):
         drawn.check(args.temperature)
         names, sizes, rows = rows_of(drawn, self.offline)
         log = log_probs_of(model, names, sizes, rows, args.temperature)
-        with torch.no_grad(), models.as_reference(model, self.ref_model) as reference:
+        with torch.no_grad(), self._reference(model) as reference:
             ref = log_probs_of(reference, names, sizes, rows, args.temperature)
         importance = self._importance(drawn, log)
         self._note_kl(log, ref, importance)
@@ -203,6 +207,12 @@ class SAILTrainer(RecordedTrainer):
         named = [Term(name, term.mean(), ("policy",)) for name, term in terms.items()]
         return audit(named, {"policy": trained})
 
+    @contextmanager
+    def _reference(self, model: Any) -> Iterator[Any]:
+        """π_ref in the arithmetic of the policy, or their KL would not be 0 at the start."""
+        with self.accelerator.autocast(), models.as_reference(model, self.ref_model) as found:
+            yield found
+
     # --- its parts ---------------------------------------------------------------------
 
     def _sample(self, model: Any, items: list[Item], keys: list[Any]) -> Completions:
@@ -211,6 +221,7 @@ class SAILTrainer(RecordedTrainer):
             [(self.args.seed, *key) for key in keys],
             max_new_tokens=self.args.max_new_tokens, end=self.end_ids, pad=self.pad,
             temperature=self.args.temperature, version=int(self.state.global_step),
+            everywhere=self.ended_everywhere if self.sharded else None,
         )  # fmt: skip
         self.tokens_drawn += sum(map(len, found.tokens))
         return found
@@ -276,7 +287,7 @@ class SAILTrainer(RecordedTrainer):
         ]  # fmt: skip
         prompts = drawn.prompts * (len(texts) // len(drawn.items))
         rows = join(prompts, texts, self.pad, "right").to(self.args.device)
-        with torch.no_grad(), models.as_reference(model, self.ref_model) as reference:
+        with torch.no_grad(), self._reference(model) as reference:
             ref_logits = forward(reference, rows)
         logits = forward(model, rows)
         return divergence.kl_token_proxy(logits, ref_logits, rows.tokens, rows.attention)
