@@ -312,8 +312,8 @@ def _conclusion(arms: Arms, data: dict[str, Any]) -> str:
         lines.append(
             f"- SAIL against DPO at equal budgets: {_points(won)}; {said} is shown. The paper's "
             "figures, known second-hand, are 17 points of its method over DPO and 14 over SAIL; "
-            "SAIL's own are up to 11.6 over DPO. They are for models of 0.5 to 8 thousand "
-            "million parameters, thousands of updates and other judges."
+            "SAIL's own are up to 11.6 over DPO. They are for models of 0.5 to 8 "
+            "billion parameters, longer training and other judges."
         )
     for name in arms:
         if " kl " not in name or not differences(arms, name, lambda run: kl(run, "ref")):

@@ -197,14 +197,17 @@ def test_bad_input_is_one_line(model, cache, tmp_path, monkeypatch, capsys, argu
 
 def test_without_a_network_no_hub_is_asked_twice(model, tmp_path):
     """A fresh process, whose hub has a name that does not resolve."""
-    code = "import sys; from sailtheory.cli import main; sys.exit(main(sys.argv[1:]))"
+    code = (
+        "import os, sys; from sailtheory.cli import main; code = main(sys.argv[1:]); "
+        "print(os.environ.get('HF_HUB_OFFLINE')); sys.exit(code)"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code, "train", "llm", "--model", "nobody/nothing", "--data",
          "prompts", "--out", str(tmp_path / "q")],
         env={**os.environ, "HF_ENDPOINT": "http://nowhere.invalid"}, capture_output=True,
         text=True, timeout=120, check=False,
     )  # fmt: skip
-    assert done.returncode == 2
+    assert (done.returncode, done.stdout.strip()) == (2, "1")  # it was told not to ask
     assert len(done.stderr.strip().splitlines()) == 1 and "hf download" in done.stderr
 
 
