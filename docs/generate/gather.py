@@ -23,7 +23,8 @@ _MEASURED = {
     "Planted falsehoods": "falsehoods",
     "Rates and samples": "dynamics",
     "Networks": "networks",
-    "Control": "control",
+    "Control: the core": "control_core",
+    "Control: the arms": "control",
     "Language models": "language_models",
     "Log-linear or not": "log-linear",
 }
