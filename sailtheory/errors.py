@@ -29,9 +29,10 @@ class InputError(ValueError):
 
 
 def _line(text: str, length: int = 80) -> str:
-    """Text on one line, without control characters, cut to a length."""
+    """Text on one line, without control characters, cut in its middle to a length."""
     line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return line if len(line) <= length else line[: length - 3] + "..."
+    end = length // 2  # of a path, the file's name and the place in it
+    return line if len(line) <= length else line[: length - end - 3] + "..." + line[-end:]
 
 
 _DOMAINS: dict[str, Callable[[Any], Any]] = {

@@ -47,7 +47,8 @@ def test_worked_example(capsys, tmp_path, monkeypatch):
 
 def test_python_example_runs():
     blocks = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.S)
-    (code,) = [block for block in blocks if "Qwen" not in block]  # weights are not at hand here
+    # weights are not at hand here, and two lines make no program
+    (code,) = [block for block in blocks if "SAILTrainer" not in block]
     scope: dict = {}
     exec(compile(code, "README", "exec"), scope)
     star = scope["gamma_star"](scope["p"]).value
