@@ -7,7 +7,7 @@ that was stopped begins anew.
 Written down before any run but for four pilots of at most 16 updates on the training prompts,
 which chose the larger kl_coef, and for one run of sft at a learning rate of 1e-3, discarded
 since KL(π_θ‖π_ref) came to 19: 5e-4 since then, and the labels' scale 4 instead of 2. A start
-before that, with the system message and 24 updates, finished no run. The size is what one
+before that, with another prompt format and 24 updates, finished no run. The size is what one
 shared core does in an hour:
 
 - π_ref: SmolLM2-135M-Instruct (4-bit weights, in float32), conversations without a system
