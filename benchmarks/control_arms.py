@@ -22,7 +22,9 @@ Written down before any run:
   largest, is excluded when it lies above the interval.
 - Power: to see d = 0.872 with probability 0.8 takes 13 pairs (22 runs an arm without
   pairs). Pairs are taken in the order of their seeds, all that are finished; the number is
-  set by the time at hand and not by what is seen.
+  set by the time at hand and not by what is seen. Added when two pairs were known, whose
+  interval happened to leave out 0: nothing is claimed before the 13th pair, since a table
+  that is read again as it grows finds effects by chance.
 
 The other plans use the same settings: ``sail`` (sail and sail-revkl on cheetah-run) and
 ``stand`` (all four arms on walker-stand), whose few seeds describe and do not test; and

@@ -131,6 +131,13 @@ def _conclusion(d: Estimate, pairs: int) -> str:
     seen += f"{st.detectable(pairs):.2f} with probability 80 %."
     if not np.isfinite(d.value):
         return f"The runs do not differ. {seen}"
+    planned = st.runs_needed(PAPER_EFFECT, paired=True)
+    if pairs < planned:  # as pairs come in, looking each time would find an effect by chance
+        beside = "leaves out" if d.excludes_zero else "holds"
+        return (
+            f"The interval {beside} 0; the design concludes at its {planned} pairs and not "
+            f"before, so nothing is concluded yet. {seen}"
+        )
     if d.excludes_zero:
         better = "better" if d.value > 0 else "worse"
         return f"The interval leaves out 0: the arm with the KL term is {better} here. {seen}"
