@@ -101,7 +101,8 @@ def children(parent):
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
-def test_workers_end_with_their_parent(tmp_path):
+@pytest.mark.parametrize("answered", [False, True])  # killed as they start, or at work
+def test_workers_end_with_their_parent(tmp_path, answered):
     source, state = tmp_path / "p.toml", tmp_path / "c.json.partial"
     random_problem(np.random.default_rng(2), d=4, m=5, n=2).save(source)
     code = (
@@ -116,6 +117,8 @@ def test_workers_end_with_their_parent(tmp_path):
             assert run.poll() is None and time.monotonic() < until
             if not written and state.exists() and len(children(run.pid)) >= 2:
                 written = state.stat().st_mtime
+                if not answered:
+                    break
             time.sleep(0.05)
         workers = children(run.pid)
     finally:

@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import cache, lru_cache
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -125,13 +125,13 @@ def _run(
         yield grow(statement, rest.pop(), most, seconds())
     if not rest:
         return
-    from joblib import Parallel, delayed
+    from joblib import Parallel, delayed, parallel
 
     sent = _sent(statement)
-    pool = Parallel(n_jobs=effort.jobs, return_as="generator")
-    found = pool(
-        delayed(_grow_sent)(sent, boxes, most, seconds(), os.getpid()) for boxes in reversed(rest)
-    )
+    own = parallel.get_active_backend()[0].__class__.__name__ == "LokyBackend"  # not Dask or Ray
+    watch = {"initializer": _end_with, "initargs": (os.getpid(),)} if own else {}
+    pool = Parallel(n_jobs=effort.jobs, return_as="generator", **watch)
+    found = pool(delayed(_grow_sent)(sent, boxes, most, seconds()) for boxes in reversed(rest))
     try:
         for growth in found:  # noqa: UP028 - delegating would close it before the warnings are off
             yield growth
@@ -159,16 +159,12 @@ def _received(sent: Sent) -> Statement:
     return Statement(region, gamma, modulus, bits)
 
 
-def _grow_sent(sent: Sent, boxes: list[Box], most: int, seconds: float, parent: int) -> Growth:
-    _end_with(parent)
+def _grow_sent(sent: Sent, boxes: list[Box], most: int, seconds: float) -> Growth:
     return grow(_received(sent), boxes, most, seconds)
 
 
-@cache
 def _end_with(parent: int) -> None:
-    """End this process soon after its parent, which may be killed without a word."""
-    if os.getppid() != parent:  # a thread, or another machine
-        return
+    """End this worker soon after its parent, which may be killed without a word."""
 
     def watch() -> None:
         while os.getppid() == parent:
