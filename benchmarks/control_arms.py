@@ -1,6 +1,6 @@
 """Does KL(π_ref‖π_θ) in PEBBLE's actor loss change what is learned? Paired runs, equal budgets.
 
-``python -m benchmarks.control_arms --runs FOLDER [--plan NAME] [--seeds N] [--until HH:MM]``
+``python -m benchmarks.control_arms --runs FOLDER [--plan NAME] [--seeds S …] [--until HH:MM]``
 
 Written down before any run:
 
@@ -32,9 +32,10 @@ The other plans use the same settings: ``sail`` (sail and sail-revkl on cheetah-
 2 episodes an evaluation), to see that they run. SAIL's weight and its other settings are the
 defaults; nothing was tuned.
 
-Resumable: a finished run is kept, others go on from their checkpoint. Runs of one arm train
-together, ``--together`` seeds in a stack, which changes no number. The committed result is
-docs/evidence/control_arms.json (each run's curve) and docs/control.md (``--page``).
+Resumable: a finished run is kept, others go on from their checkpoint, and what is committed is
+not trained again. Runs of one arm train together, ``--together`` seeds in a stack, which changes
+no number; processes with seeds of their own may run side by side. The committed result is
+docs/evidence/control_arms.json (each run's curve) and docs/control.md.
 """
 
 from __future__ import annotations
@@ -109,17 +110,22 @@ def stop_at(until: str | None) -> Callable[..., None]:
 
 def run(name: str, plan: Plan, seeds: list[int], folder: Path, until: str | None) -> None:
     """Train what is missing of these seeds, arm after arm, so that pairs end together."""
+    done = committed()
     for task in plan.tasks:
         for arm in plan.arms:
+            held = {run["seed"] for run in done.get(name, {}).get(task, {}).get(arm, [])}
+            missing = [seed for seed in seeds if seed not in held]
+            if not missing:
+                continue
             changed = SMALLER | {
                 "steps": plan.steps,
                 "evaluate_every": plan.steps // 6,
                 "checkpoint_every": plan.steps // 60,
             }
-            settings = settings_of(task, arm, seeds[0], changed, plan.changed)
-            print(time.strftime("%H:%M"), name, task, arm, seeds, flush=True)
+            settings = settings_of(task, arm, missing[0], changed, plan.changed)
+            print(time.strftime("%H:%M"), name, task, arm, missing, flush=True)
             out = folder / name / task / arm
-            train(settings, seeds, out, resume=True, progress=stop_at(until))
+            train(settings, missing, out, resume=True, progress=stop_at(until))
 
 
 def summary(record: Record) -> dict[str, Any]:
@@ -151,12 +157,17 @@ def collect(folder: Path) -> dict[str, Any]:
     return found
 
 
+def committed() -> dict[str, Any]:
+    """The runs that are in the evidence, by plan, task and arm."""
+    return json.loads(EVIDENCE.read_text(encoding="utf-8")) if EVIDENCE.exists() else {}
+
+
 def save(folder: Path) -> None:
     """Add the finished runs to the committed ones, and write the page.
 
     A run that is there already stays as it is, so runs may come from several machines.
     """
-    data = json.loads(EVIDENCE.read_text(encoding="utf-8")) if EVIDENCE.exists() else {}
+    data = committed()
     for name, tasks in collect(folder).items():
         for task, arms in tasks.items():
             for arm, runs in arms.items():
@@ -173,7 +184,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--runs", required=True, type=Path, help="folder of the runs")
     parser.add_argument("--plan", nargs="+", choices=list(PLANS), default=list(PLANS))
-    parser.add_argument("--seeds", type=int, help="of each arm, not the plan's number")
+    parser.add_argument("--seeds", type=int, nargs="+", help="these alone, not all of the plan")
     parser.add_argument("--together", type=int, default=1, help="seeds in one stack")
     parser.add_argument("--until", help="hour at which to stop, HH:MM")
     parser.add_argument("--collect", action="store_true", help="train nothing")
@@ -182,7 +193,7 @@ def main() -> None:
     try:
         for name in [] if asked.collect else asked.plan:
             plan = PLANS[name]
-            seeds = list(range(asked.seeds or plan.seeds))
+            seeds = asked.seeds or list(range(plan.seeds))
             for first in range(0, len(seeds), asked.together):
                 few = seeds[first : first + asked.together]
                 run(name, plan, few, asked.runs, asked.until)

@@ -71,6 +71,12 @@ def score(run: dict[str, Any]) -> float:
     return float(np.mean(run["curves"]["eval/return"][1][-LATE:]))
 
 
+def both(runs: Runs, base: Runs) -> list[tuple[int, dict[str, Any], dict[str, Any]]]:
+    """Seeds that two arms have, with the run of each."""
+    theirs = {run["seed"]: run for run in base}
+    return [(r["seed"], r, theirs[r["seed"]]) for r in runs if r["seed"] in theirs]
+
+
 def _arms(arms: dict[str, Runs]) -> str:
     steps = next(iter(arms.values()))[0]["curves"]["eval/return"][0]
     head = ["arm", "runs", "quantity: IQM (95 %)", *(f"{step:,}" for step in steps)]
@@ -94,24 +100,23 @@ def _arms(arms: dict[str, Runs]) -> str:
 def _pairs(arms: dict[str, Runs], tested: bool) -> str:
     """Every arm against the first, by the seeds that both have."""
     (first, base), *others = arms.items()
-    mine = {run["seed"]: score(run) for run in base}
     lines = []
     for arm, runs in others:
-        both = [(score(run), mine[run["seed"]]) for run in runs if run["seed"] in mine]
-        x, y = np.array(both).reshape(-1, 2).T
-        if len(both) < 2:
+        pairs = [(score(one), score(other)) for _, one, other in both(runs, base)]
+        x, y = np.array(pairs).reshape(-1, 2).T
+        if len(pairs) < 2:
             lines.append(
-                f"{arm} − {first}: {len(both)} pair of seeds, "
-                + (f"difference {x[0] - y[0]:+.1f}; " if both else "")
+                f"{arm} − {first}: {len(pairs)} pair of seeds, "
+                + (f"difference {x[0] - y[0]:+.1f}; " if pairs else "")
                 + "of one pair nothing follows."
             )
             continue
         d = st.paired_d(x, y)
         lines.append(
-            f"{arm} − {first}, {len(both)} pairs: mean difference {np.mean(x - y):+.1f}, "
-            f"d of the differences {_interval(d, len(both), 2)}, probability of improvement "
-            f"{_interval(st.improvement([x], [y], np.random.default_rng(0)), len(both), 2)}. "
-            + (_conclusion(d, len(both)) if tested else "Described, not tested.")
+            f"{arm} − {first}, {len(pairs)} pairs: mean difference {np.mean(x - y):+.1f}, "
+            f"d of the differences {_interval(d, len(pairs), 2)}, probability of improvement "
+            f"{_interval(st.improvement([x], [y], np.random.default_rng(0)), len(pairs), 2)}. "
+            + (_conclusion(d, len(pairs)) if tested else "Described, not tested.")
         )
     if tested and not others:
         lines.append(f"No pair of arms has finished, only {first}: nothing can be concluded.")

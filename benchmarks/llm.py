@@ -4,8 +4,10 @@
 about a million parameters. Both sides see the same prompts, start from the same weights in
 float32, draw the same number of tokens (the end token is one that is never drawn) and make
 the same AdamW update; they take turns, and a ratio is the median over the pairs of turns, in
-CPU seconds of the process. Draws from π_ref are kept: the first ratio is that of a prompt
-that comes back, as in every epoch but the first; the second one includes that draw.
+CPU seconds of the process. Draws from π_ref are kept: ``kept`` is a step with prompts that
+come back, as in every epoch but the first, ``first_draw`` one that draws for them as well.
+Prompts are chat messages, in the model's template, or the bare words: completions share the
+work on their prompt here and not there, so short prompts are the harder case.
 """
 
 from __future__ import annotations
@@ -73,16 +75,20 @@ def adamw(model: Any) -> torch.optim.Optimizer:
     return torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=RATE)
 
 
-def sail(folder: str | None, output: str, **options: Any) -> Any:
+def prompts(chat: bool) -> list[Any]:
+    return [[{"role": "user", "content": p}] for p in PROMPTS] if chat else list(PROMPTS)
+
+
+def sail(folder: str | None, output: str, chat: bool = True, **options: Any) -> Any:
     model, words = start(folder)
     return SAILTrainer(
         model, reward_funcs=reward, processing_class=words,
         args=SAILConfig(output, **SHARED, log_kl_steps=0, kl_coef=0.01, **options),
-        train_dataset=[{"prompt": prompt} for prompt in PROMPTS],
+        train_dataset=[{"prompt": prompt} for prompt in prompts(chat)],
     )  # fmt: skip
 
 
-def trl(folder: str | None, output: str) -> Any:
+def trl(folder: str | None, output: str, chat: bool) -> Any:
     from datasets import Dataset
     from trl.experimental.online_dpo import OnlineDPOConfig, OnlineDPOTrainer
 
@@ -90,7 +96,7 @@ def trl(folder: str | None, output: str) -> Any:
     return OnlineDPOTrainer(
         model=model, ref_model=copy.deepcopy(model), reward_funcs=reward, processing_class=words,
         args=OnlineDPOConfig(output, **SHARED, max_length=512),
-        train_dataset=Dataset.from_list([{"prompt": prompt} for prompt in PROMPTS]),
+        train_dataset=Dataset.from_list([{"prompt": prompt} for prompt in prompts(chat)]),
     )  # fmt: skip
 
 
@@ -113,9 +119,9 @@ def in_turn(mine: Callable[[], None], peer: Callable[[], None], rounds: int) -> 
     }  # fmt: skip
 
 
-def steps(folder: str | None, rounds: int, output: str) -> dict[str, Any]:
+def steps(folder: str | None, rounds: int, output: str, chat: bool) -> dict[str, Any]:
     """A whole step of each, all parameters trained."""
-    mine, peer = sail(folder, output), trl(folder, output)
+    mine, peer = sail(folder, output, chat), trl(folder, output, chat)
     own, theirs = adamw(mine.model), adamw(peer.model)
     counted = []
 
@@ -127,17 +133,18 @@ def steps(folder: str | None, rounds: int, output: str) -> dict[str, Any]:
         counted.append(mine.tokens_drawn - before)
 
     def other() -> None:
-        step_of(peer, {"prompt": list(PROMPTS)}, theirs)
+        step_of(peer, {"prompt": prompts(chat)}, theirs)
 
     found = {
         name: in_turn(lambda fresh=fresh: step(fresh), other, rounds)
         for name, fresh in (("kept", False), ("first_draw", True))
     }
     kinds = {count // (len(PROMPTS) * TOKENS) for count in counted}
+    lengths = [len(item["prompt_ids"]) for item in mine.train_dataset]
     return {
         "peer": "trl.experimental.online_dpo.OnlineDPOTrainer.training_step", "goal": 1.2,
         "completions_a_prompt": {"mine, y from π_ref included": sorted(kinds), "peer": 2},
-        "kl_coef": 0.01, "tune": "full", **found,
+        "prompt_tokens": lengths, "kl_coef": 0.01, "tune": "full", **found,
     }  # fmt: skip
 
 
@@ -177,9 +184,14 @@ def main() -> None:
         "load_before": os.getloadavg()[0],
     }  # fmt: skip
     with tempfile.TemporaryDirectory() as output:
-        for benchmark in (steps, updates):
-            results[benchmark.__name__] = benchmark(arguments.model, arguments.rounds, output)
-            print(benchmark.__name__, json.dumps(results[benchmark.__name__], indent=1), flush=True)
+        given = arguments.model, arguments.rounds, output
+        for name, benchmark in (
+            ("steps", lambda: steps(*given, chat=True)),
+            ("steps_on_bare_words", lambda: steps(*given, chat=False)),
+            ("updates", lambda: updates(*given)),
+        ):
+            results[name] = benchmark()
+            print(name, json.dumps(results[name], indent=1), flush=True)
     results["load_after"] = os.getloadavg()[0]
     save(results, arguments.out)
 

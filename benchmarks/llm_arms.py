@@ -53,11 +53,11 @@ from sailtheory.files import write_text
 from sailtheory.training.llm import SAILConfig, SAILTrainer, models
 from sailtheory.training.llm.fetch import resolve
 from sailtheory.training.llm.generate import Completions, sample, uniform
-from sailtheory.training.llm.logprobs import join, sequence_log_probs
+from sailtheory.training.llm.logprobs import sequence_log_probs
 from sailtheory.training.llm.oracles import kind_and_brief
 from sailtheory.training.llm.preferences import bradley_terry, sampled
 from sailtheory.training.llm.prompts import conversations
-from sailtheory.training.llm.trunk import SharedTrunk
+from sailtheory.training.llm.rows import join
 from sailtheory.training.record import read_record
 
 MODEL = "smollm2-135m"
@@ -177,11 +177,9 @@ def run(bench: Bench, arm: str, tuning: str, seed: int, folder: Path, once: Any)
         preference="sampled", log_kl_steps=0, logging_steps=1, report_to=[],
         save_strategy="no", disable_tqdm=True, use_cpu=True, **ARMS[arm],
     )  # fmt: skip
-    policy, reference = bench.model(), None
-    if tuning == "last-block":
-        reference = SharedTrunk(models.tune(policy, tuning), bench.reference)
+    reference = None if tuning == "lora" else bench.reference
     trainer = CachedReference(
-        policy, ref_model=reference, reward_funcs=bench.oracle, args=args,
+        bench.model(), ref_model=reference, reward_funcs=bench.oracle, args=args,
         train_dataset=once["rows"], processing_class=bench.tokenizer,
     )  # fmt: skip
     kl = once["kl"]

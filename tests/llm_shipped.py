@@ -8,7 +8,8 @@ from __future__ import annotations
 import torch
 
 from sailtheory.training.llm import divergence, losses
-from sailtheory.training.llm.logprobs import join, sequence_log_probs
+from sailtheory.training.llm.logprobs import sequence_log_probs
+from sailtheory.training.llm.rows import join
 from tests import llm_enumeration as tiny
 from tests.llm_enumeration import BETA
 

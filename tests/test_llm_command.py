@@ -21,7 +21,8 @@ pytest.importorskip("vaderSentiment", reason="the extra llm is not installed")
 from sailtheory import InputError
 from sailtheory.cli import main
 from sailtheory.training.llm import fetch, models
-from sailtheory.training.llm.logprobs import join, sequence_log_probs
+from sailtheory.training.llm.logprobs import sequence_log_probs
+from sailtheory.training.llm.rows import join
 from sailtheory.training.llm.trunk import SharedTrunk
 from sailtheory.training.record import read_record
 from tests.llm_folder import save_model

@@ -11,7 +11,7 @@ from sailtheory import InputError
 from sailtheory.training.audit import Term, audit
 from sailtheory.training.llm import divergence, losses
 from sailtheory.training.llm.generate import Completions
-from sailtheory.training.llm.logprobs import join
+from sailtheory.training.llm.rows import join
 from tests import llm_enumeration as tiny
 from tests.llm_enumeration import BETA, gradient, relative_error
 from tests.llm_shipped import (

@@ -8,7 +8,8 @@ import torch
 pytest.importorskip("transformers", reason="the extra llm is not installed")
 
 from sailtheory.training.llm.generate import sample
-from sailtheory.training.llm.logprobs import forward, join, sequence_log_probs, token_log_probs
+from sailtheory.training.llm.logprobs import forward, sequence_log_probs, token_log_probs
+from sailtheory.training.llm.rows import join
 from tests import llm_enumeration as tiny
 from tests.llm_shipped import PROMPT, enumerable, shipped_log_probs
 

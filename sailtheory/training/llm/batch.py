@@ -11,7 +11,8 @@ from torch import Tensor
 
 from sailtheory.errors import InputError
 from sailtheory.training.llm.generate import Completions
-from sailtheory.training.llm.logprobs import Ids, Sequences, join, sequence_log_probs
+from sailtheory.training.llm.logprobs import sequence_log_probs
+from sailtheory.training.llm.rows import Ids, Rows, share
 
 Item = dict[str, Any]
 """One row, as ``prepare`` made it."""
@@ -66,12 +67,15 @@ class LogProbs:
     ref: Tensor | None = None
 
 
-def rows_of(drawn: Drawn, offline: Sequence[str]) -> tuple[list[str], list[int], Sequences]:
-    """All rows of a batch in one padded block, so that each model runs once.
+def rows_of(
+    drawn: Drawn, offline: Sequence[str], width: int | None = None
+) -> tuple[list[str], list[int], Rows]:
+    """All completions of a batch in one padded block, so that each model runs once.
 
     Args:
         drawn: The batch.
         offline: ``chosen``, ``rejected``, both or none: dataset columns that are needed.
+        width: As :func:`rows.share` takes it.
 
     Returns:
         Names of the groups, their sizes, and the rows.
@@ -101,11 +105,11 @@ def rows_of(drawn: Drawn, offline: Sequence[str]) -> tuple[list[str], list[int],
         add("second", drawn.prompts, drawn.pairs.tokens[n:])
     if drawn.ref is not None:
         add("ref", drawn.repeated(), drawn.ref.tokens)
-    return names, sizes, join(prompts, texts)
+    return names, sizes, share(prompts, texts, width)
 
 
 def log_probs_of(
-    model: Any, names: list[str], sizes: list[int], rows: Sequences, temperature: float
+    model: Any, names: list[str], sizes: list[int], rows: Rows, temperature: float
 ) -> LogProbs:
     """One forward pass over the rows, cut into the groups again."""
     log = sequence_log_probs(model, rows.to(next(model.parameters()).device), temperature)

@@ -18,7 +18,8 @@ import torch
 from torch import Tensor
 
 from sailtheory.errors import InputError, require
-from sailtheory.training.llm.logprobs import Ids, as_policy
+from sailtheory.training.llm.logprobs import as_policy, keeping
+from sailtheory.training.llm.rows import Ids, width_of
 
 Key = tuple[int | str, ...]
 
@@ -121,9 +122,10 @@ def sample(
         if not len(prompt):
             raise InputError(f"prompts[{place}]", "empty", "one token or more is expected")
     device = next(model.parameters()).device
-    width = max(map(len, prompts))
-    tokens = torch.tensor([[pad] * (width - len(p)) + list(p) for p in prompts], device=device)
-    mask = torch.tensor([[0] * (width - len(p)) + [1] * len(p) for p in prompts], device=device)
+    read, row = _once(prompts) if width_of(model) is not None else (prompts, None)
+    width = max(map(len, read))
+    tokens = torch.tensor([[pad] * (width - len(p)) + list(p) for p in read], device=device)
+    mask = torch.tensor([[0] * (width - len(p)) + [1] * len(p) for p in read], device=device)
     uniforms = torch.stack([uniform(key, max_new_tokens) for key in keys]).to(device)
     ends = torch.tensor(list(end), device=device)
     done = torch.zeros(len(prompts), dtype=torch.bool, device=device)
@@ -138,9 +140,14 @@ def sample(
                 position_ids=(mask.cumsum(-1) - 1).clamp(min=0)[:, -fed.shape[1] :],
                 past_key_values=cache,
                 use_cache=True,
+                **keeping(model, 1),
             )
-            cache = out.past_key_values
-            log_p = torch.log_softmax(as_policy(out.logits[:, -1], temperature).double(), -1)
+            cache, logits = out.past_key_values, out.logits[:, -1]
+            if step == 0 and row is not None:
+                of = torch.tensor(row, device=device)
+                cache.reorder_cache(of)
+                logits, mask = logits[of], mask[of]
+            log_p = torch.log_softmax(as_policy(logits, temperature).double(), -1)
             if bool(log_p[~done].isnan().any()):
                 raise InputError("logits", "nan", "finite logits are expected when sampling")
             token = _draw(log_p, uniforms[:, step])
@@ -169,6 +176,13 @@ def uniform(key: Key, count: int) -> Tensor:
     digest = hashlib.sha256(repr(key).encode()).digest()
     generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
     return torch.rand(count, generator=generator, dtype=torch.float64)
+
+
+def _once(prompts: Sequence[Ids]) -> tuple[list[Ids], list[int] | None]:
+    """Each prompt once, and which of these every row has; None where all differ."""
+    number: dict[tuple[int, ...], int] = {}
+    row = [number.setdefault(tuple(prompt), len(number)) for prompt in prompts]
+    return list(number), None if len(number) == len(row) else row
 
 
 def _draw(log_p: Tensor, u: Tensor) -> Tensor:

@@ -135,10 +135,16 @@ def last_block(model: torch.nn.Module) -> torch.nn.Module:
 
 
 def without_dropout(model: torch.nn.Module) -> None:
-    """Dropout off for good: the policy that is trained is then the one that samples."""
+    """Dropout off for good: the policy that is trained is then the one that samples.
+
+    Attention layers keep its rate as a number, which they use while training.
+    """
     for module in model.modules():
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0
+        for name, value in vars(module).items():
+            if "dropout" in name and isinstance(value, float):
+                setattr(module, name, 0.0)
 
 
 def end_ids(model: Any, tokenizer: Any) -> list[int]:

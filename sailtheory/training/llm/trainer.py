@@ -21,9 +21,11 @@ from sailtheory.training.llm import divergence, losses, models, preferences
 from sailtheory.training.llm.batch import Drawn, Item, LogProbs, log_probs_of, rows_of
 from sailtheory.training.llm.config import SAILConfig
 from sailtheory.training.llm.generate import Completions, sample, uniform
-from sailtheory.training.llm.logprobs import forward, join
+from sailtheory.training.llm.logprobs import forward
 from sailtheory.training.llm.loop import RecordedTrainer
 from sailtheory.training.llm.prepare import Limits, collate, collated_by, prepare
+from sailtheory.training.llm.rows import join, width_of
+from sailtheory.training.llm.trunk import sharing
 
 
 class SAILTrainer(RecordedTrainer):
@@ -105,6 +107,7 @@ class SAILTrainer(RecordedTrainer):
             ref_model = models.reference_of(model)
         elif ref_model is not None:
             ref_model = ref_model.requires_grad_(False).eval()
+        self.width = width_of(model)
         model = models.tune(model, args.tune, peft_config)
         if args.disable_dropout:
             models.without_dropout(model)
@@ -115,6 +118,8 @@ class SAILTrainer(RecordedTrainer):
             optimizers=optimizers,
         )  # fmt: skip
         self.ref_model = None if ref_model is None else ref_model.to(args.device)
+        if args.tune == "last-block" and args.disable_dropout and not self.sharded:
+            self.ref_model = sharing(model, self.ref_model)
 
     # --- one step ----------------------------------------------------------------------
 
@@ -176,7 +181,7 @@ class SAILTrainer(RecordedTrainer):
         """
         args = self.args
         drawn.check(args.temperature)
-        names, sizes, rows = rows_of(drawn, self.offline)
+        names, sizes, rows = rows_of(drawn, self.offline, self.width)
         log = log_probs_of(model, names, sizes, rows, args.temperature)
         with torch.no_grad(), self._reference(model) as reference:
             ref = log_probs_of(reference, names, sizes, rows, args.temperature)

@@ -11,6 +11,9 @@ from torch import Tensor
 from sailtheory.errors import InputError
 from sailtheory.training.llm.models import last_block
 
+KINDS = ("gemma", "llama", "mistral", "olmo2", "qwen2", "qwen3")
+"""Kinds of models whose logits are ``lm_head(norm(last block))``; each is tested."""
+
 
 class SharedTrunk(torch.nn.Module):
     """π_ref that runs only its last block where the policy has just seen the same tokens.
@@ -19,11 +22,12 @@ class SharedTrunk(torch.nn.Module):
     forward pass are kept; on other tokens the whole reference runs.
 
     Args:
-        policy: A Llama-like model tuned in its last block alone.
+        policy: A model of one of ``KINDS``, without dropout, tuned in its last block alone.
         reference: Equal to it but for that block.
 
     Raises:
-        InputError: A policy that trains anything else, or another kind of model.
+        InputError: A policy that trains anything else, another kind of model, a reference
+            with other parameters below its last block.
     """
 
     def __init__(self, policy: Any, reference: Any) -> None:
@@ -32,11 +36,16 @@ class SharedTrunk(torch.nn.Module):
         own = {id(p) for p in block.parameters()}
         if any(p.requires_grad and id(p) not in own for p in policy.parameters()):
             raise InputError("tune", "more than the last block", "last-block is expected")
-        if not all(hasattr(reference, n) for n in ("model", "lm_head")) or not hasattr(
-            reference.model, "norm"
-        ):
-            raise InputError("model", type(reference).__name__, "a Llama-like model")
-        self.reference = reference
+        kind = reference.config.model_type
+        if kind not in KINDS or policy.config.model_type != kind:
+            raise InputError("model", kind, f"one of {', '.join(KINDS)}, as the policy is")
+        theirs = dict(reference.named_parameters())
+        for name, mine in policy.named_parameters():
+            other = theirs.get(name)
+            same = other is not None and other.dtype == mine.dtype and torch.equal(other, mine)
+            if id(mine) not in own and not same:
+                raise InputError("ref_model", name, "the policy's parameters below the last block")
+        self.reference, self.config = reference, reference.config
         self._block = last_block(reference)
         self._tokens: Tensor | None = None
         self._seen: tuple[Any, Any] | None = None
@@ -60,3 +69,11 @@ class SharedTrunk(torch.nn.Module):
         hidden = hidden[0] if isinstance(hidden, tuple) else hidden
         hidden = self.reference.model.norm(hidden[:, -logits_to_keep:])
         return SimpleNamespace(logits=self.reference.lm_head(hidden))
+
+
+def sharing(policy: Any, reference: Any) -> Any:
+    """The reference on the policy's trunk where there is one, or as it is."""
+    try:
+        return SharedTrunk(policy, reference)
+    except InputError:
+        return reference
