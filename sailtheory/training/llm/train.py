@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -139,10 +138,7 @@ def train(given: Choices, out: str | Path, *, resume: bool = False) -> Path:
     rewards = oracle(given.reward) if args.weights.g > 0 else None
     rows = load_rows(given.data, given.split, given.label)
     trainer = _trainer(given, args, rows, rewards)
-    started = any(out.glob("checkpoint-*"))
-    if not started:
-        shutil.rmtree(record, ignore_errors=True)  # stopped before its first checkpoint
-    trainer.train(resume_from_checkpoint=started)
+    trainer.train(resume_from_checkpoint=True)
     trainer.save_model(str(out / MODEL))
     return out / MODEL
 
