@@ -35,7 +35,8 @@ defaults; nothing was tuned.
 Resumable: a finished run is kept, others go on from their checkpoint, and what is committed is
 not trained again. Runs of one arm train together, ``--together`` seeds in a stack, which changes
 no number; processes with seeds of their own may run side by side. The committed result is
-docs/evidence/control_arms.json (each run's curve) and docs/control.md.
+docs/evidence/control_arms.json (each run's curve) and docs/control.md; ``python -m
+figures.control_arms`` draws it.
 """
 
 from __future__ import annotations

@@ -32,6 +32,10 @@ budgets of steps, updates and queries, checked by `sailtheory train diff`; the p
 arm is `pebble` bit for bit, and has no row. Runs are added as they finish.
 """
 
+_FIGURE = """\
+![Returns along training, a panel a task, and differences of pairs](../figures/control_arms.png)
+"""
+
 _TITLES = {
     "published": "pebble against pebble-revkl, the published comparison",
     "sail": "All four arms",
@@ -55,7 +59,7 @@ theirs). It was not run here: one run takes about a day on a core.
 
 def page(data: Data) -> str:
     """Markdown from the JSON data."""
-    parts = [_INTRO]
+    parts = [_INTRO, _FIGURE] if data.get("published") else [_INTRO]
     for name, title in _TITLES.items():
         for task, own in data.get(name, {}).items():
             arms = data.get("published", {}).get(task, {}) | own if name == "sail" else own
@@ -98,26 +102,11 @@ def _arms(arms: dict[str, Runs]) -> str:
 
 
 def _pairs(arms: dict[str, Runs], tested: bool) -> str:
-    """Every arm against the first, by the seeds that both have."""
-    (first, base), *others = arms.items()
-    lines = []
-    for arm, runs in others:
-        pairs = [(score(one), score(other)) for _, one, other in both(runs, base)]
-        x, y = np.array(pairs).reshape(-1, 2).T
-        if len(pairs) < 2:
-            lines.append(
-                f"{arm} − {first}: {len(pairs)} pair of seeds, "
-                + (f"difference {x[0] - y[0]:+.1f}; " if pairs else "")
-                + "of one pair nothing follows."
-            )
-            continue
-        d = st.paired_d(x, y)
-        lines.append(
-            f"{arm} − {first}, {len(pairs)} pairs: mean difference {np.mean(x - y):+.1f}, "
-            f"d of the differences {_interval(d, len(pairs), 2)}, probability of improvement "
-            f"{_interval(st.improvement([x], [y], np.random.default_rng(0)), len(pairs), 2)}. "
-            + (_conclusion(d, len(pairs)) if tested else "Described, not tested.")
-        )
+    """Every arm against the first, and with the KL term against without it, by seeds."""
+    first, *others = arms
+    wanted = [(arm, first) for arm in others]
+    wanted += [("sail-revkl", "sail")] if first != "sail" and "sail-revkl" in arms else []
+    lines = [_pair(arms, *pair, tested) for pair in wanted if pair[1] in arms]
     if tested and not others:
         lines.append(f"No pair of arms has finished, only {first}: nothing can be concluded.")
     if tested:
@@ -127,6 +116,24 @@ def _pairs(arms: dict[str, Runs], tested: bool) -> str:
             f"{st.runs_needed(PAPER_EFFECT, paired=False)} runs an arm without pairs."
         )
     return "\n\n".join(fill(line, 98) for line in lines)
+
+
+def _pair(arms: dict[str, Runs], arm: str, base: str, tested: bool) -> str:
+    pairs = [(score(one), score(other)) for _, one, other in both(arms[arm], arms[base])]
+    x, y = np.array(pairs).reshape(-1, 2).T
+    if len(pairs) < 2:
+        difference = f"difference {x[0] - y[0]:+.1f}; " if pairs else ""
+        return (
+            f"{arm} − {base}: {len(pairs)} pair of seeds, {difference}of one pair nothing follows."
+        )
+    d = st.paired_d(x, y)
+    better = st.improvement([x], [y], np.random.default_rng(0))
+    return (
+        f"{arm} − {base}, {len(pairs)} pairs: mean difference {np.mean(x - y):+.1f}, "
+        f"d of the differences {_interval(d, len(pairs), 2)}, probability of improvement "
+        f"{_interval(better, len(pairs), 2)}. "
+        + (_conclusion(d, len(pairs)) if tested else "Described, not tested.")
+    )
 
 
 def _conclusion(d: Estimate, pairs: int) -> str:

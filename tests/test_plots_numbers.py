@@ -322,3 +322,28 @@ def test_sample_complexity():
         figure.canvas.draw()
     assert collisions(figure) == []
     assert len(figure.axes) == 5
+
+
+def test_control_arms():
+    from figures.control_arms import draw, summarise
+
+    def runs(shift, count):
+        steps = [10_000 * k for k in range(1, 7)]
+        return [{"seed": s, "curves": {"eval/return": [steps, [shift + s * k for k in range(6)]]}}
+                for s in range(count)]  # fmt: skip
+
+    arms = {"pebble": runs(10, 4), "pebble-revkl": runs(12, 3)}
+    more = {"sail": runs(5, 2), "sail-revkl": runs(6, 2)}
+    data = summarise({
+        "published": {"cheetah-run": arms}, "sail": {"cheetah-run": more},
+        "stand": {"walker-stand": arms | more},
+    })  # fmt: skip
+    assert list(data["series"]["tasks"]["cheetah-run"]) == [*arms, *more]
+    close(np.array(data["series"]["pairs"]["cheetah-run"]), [[0, 2], [1, 2], [2, 2]])
+    figure = draw(json.loads(json.dumps(data)))
+    with style.context():
+        figure.canvas.draw()
+    assert collisions(figure) == []
+    assert len(figure.axes) == 3
+    thick = [line for line in figure.axes[0].lines if line.get_label().startswith("pebble (4)")]
+    close(thick[0].get_ydata()[-1], 10 + 1.5 * 5)  # the interquartile mean of 0, 1, 2, 3
