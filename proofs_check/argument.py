@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from flint import ctx
 
+from sailtheory.algebra import Objective
 from sailtheory.numbers import arb_numbers
-from sailtheory.objectives import Objective
 from sailtheory.problem import PreferenceProblem
 from sailtheory.verdict import Evidence, Outcome, Strength, Witness
 

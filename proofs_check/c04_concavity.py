@@ -14,9 +14,10 @@ from proofs_check.identities import Identity, establish, guarded
 from proofs_check.settings import Setting
 from proofs_check.witnesses import compare, curves_up, exact_hessian
 from sailtheory import examples
+from sailtheory.algebra import Objective
 from sailtheory.claims import Context, Falsehood
 from sailtheory.numbers import Array
-from sailtheory.objectives import SAIL, KLRefPolicy, Objective
+from sailtheory.objectives import SAIL, KLRefPolicy
 from sailtheory.problem import PreferenceProblem
 from sailtheory.verdict import Evidence
 

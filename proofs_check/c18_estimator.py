@@ -27,8 +27,9 @@ from proofs_check.jets import points_in
 from proofs_check.settings import Prompt
 from sailtheory import bounds, formulas
 from sailtheory.claims import Context, Falsehood
+from sailtheory.expectation import Point
 from sailtheory.numbers import Array, arb_numbers, sympy_numbers
-from sailtheory.objectives import SAIL, Point
+from sailtheory.objectives import SAIL
 from sailtheory.problem import PreferenceProblem
 from sailtheory.verdict import Evidence, Outcome
 

@@ -11,8 +11,9 @@ import numpy as np
 from proofs_check.identities import Sides
 from proofs_check.settings import Prompt, Setting, outer
 from sailtheory import formulas
+from sailtheory.expectation import BlockObjective, Point
 from sailtheory.numbers import Array
-from sailtheory.objectives import SAIL, BlockObjective, Point
+from sailtheory.objectives import SAIL
 
 
 def gradient(kind: type[BlockObjective]) -> Sides:

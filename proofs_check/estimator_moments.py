@@ -11,8 +11,9 @@ import numpy as np
 from proofs_check.identities import Sides
 from proofs_check.settings import Prompt, Setting
 from sailtheory import formulas
+from sailtheory.expectation import Point
 from sailtheory.numbers import Array
-from sailtheory.objectives import SAIL, Point
+from sailtheory.objectives import SAIL
 
 # --- by the definitions ----------------------------------------------------------------------
 

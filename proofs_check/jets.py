@@ -14,8 +14,9 @@ import numpy as np
 from flint import arb, arb_series
 
 from sailtheory import formulas
+from sailtheory.algebra import LinearCombination, Objective
+from sailtheory.expectation import BlockObjective, Point
 from sailtheory.numbers import Array, NumberSystem, arb_numbers
-from sailtheory.objectives import BlockObjective, LinearCombination, Objective, Point
 
 
 class Jet:

@@ -18,8 +18,8 @@ import numpy as np
 
 from proofs_check import jets, symbolic
 from sailtheory import formulas
+from sailtheory.expectation import BlockObjective, Point
 from sailtheory.numbers import Array, NumberSystem, arb_numbers
-from sailtheory.objectives import BlockObjective, Point
 from sailtheory.problem import Block, PreferenceProblem
 
 

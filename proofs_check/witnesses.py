@@ -16,8 +16,10 @@ from flint import arb, arb_mat, fmpq, fmpq_mat
 from proofs_check.argument import refute
 from proofs_check.jets import curvature_along
 from proofs_check.settings import Balls
+from sailtheory.algebra import Objective
+from sailtheory.expectation import Point
 from sailtheory.numbers import Array, NumberSystem, arb_numbers, sympy_numbers
-from sailtheory.objectives import SAIL, Objective, Point
+from sailtheory.objectives import SAIL
 from sailtheory.problem import Block, PreferenceProblem
 from sailtheory.verdict import Evidence, Outcome, Strength
 

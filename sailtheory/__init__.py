@@ -1,5 +1,6 @@
 """sailtheory: check the theory of SAIL and SAIL-RevKL, and say honestly what holds."""
 
+from sailtheory.algebra import Objective
 from sailtheory.errors import InputError
 from sailtheory.objectives import (
     DPO,
@@ -8,7 +9,6 @@ from sailtheory.objectives import (
     HessianTerms,
     KLPolicyRef,
     KLRefPolicy,
-    Objective,
     SAILRevKL,
     SelfPreferenceSAIL,
     StopGradientSelfPreference,

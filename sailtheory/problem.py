@@ -5,7 +5,6 @@ See :mod:`sailtheory.problem_file` for TOML and NPZ.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -26,10 +25,18 @@ from sailtheory.exact import (
     to_fraction,
 )
 from sailtheory.numbers import FLOAT64, Array, NumberSystem, numbers_of
-from sailtheory.preferences import BradleyTerry, PreferenceMatrix, Preferences
+from sailtheory.problem_data import (
+    LARGEST,
+    expect_length,
+    expect_moderate,
+    read_base,
+    read_features,
+    read_length,
+    read_preferences,
+    read_weights,
+)
 
 _ROUNDING = 1e-12
-_LARGEST = 1e50  # so that no product of the data, such as β²(θᵀφ)², overflows
 
 
 class Block(NamedTuple):
@@ -124,30 +131,30 @@ class PreferenceProblem:
         base: Any = None,
     ) -> None:
         self.notes: list[str] = []
-        names = [f"prompts[{x}]" for x in range(_length(features, "features"))]
+        names = [f"prompts[{x}]" for x in range(read_length(features, "features"))]
         if not names:
             raise InputError("prompts", "[]", "at least one prompt is expected")
-        all_weights = _weights(weights, len(names), self.notes)
+        all_weights = read_weights(weights, len(names), self.notes)
         keep = [x for x, w in enumerate(all_weights) if w > 0]
         if len(keep) < len(names):
             dropped = len(names) - len(keep)
             self.notes.append(f"weights: {dropped} prompt(s) of weight 0 are left out")
-        _expect_length(preferences, len(names), "preferences")
+        expect_length(preferences, len(names), "preferences")
         if base is not None:
-            _expect_length(base, len(names), "base")
+            expect_length(base, len(names), "base")
 
         self.beta = read_number(beta, "beta")
         if self.beta <= 0:
             raise InputError("beta", float(self.beta), "β > 0 is required")
-        if not 1 / _LARGEST <= self.beta <= _LARGEST:
-            accepted = f"a number from {1 / _LARGEST:g} to {_LARGEST:g} is expected"
+        if not 1 / LARGEST <= self.beta <= LARGEST:
+            accepted = f"a number from {1 / LARGEST:g} to {LARGEST:g} is expected"
             raise InputError("beta", float(self.beta), accepted)
         self.radius = read_number(radius, "radius")
         if self.radius < 0:
             raise InputError("radius", float(self.radius), "a radius ≥ 0 is required")
-        _expect_moderate(self.radius, "radius")
+        expect_moderate(self.radius, "radius")
 
-        self.features = tuple(_features(features[x], names[x]) for x in keep)
+        self.features = tuple(read_features(features[x], names[x]) for x in keep)
         self.dimension = self.features[0].shape[1]
         for x, phi in zip(keep, self.features, strict=True):
             if phi.shape[1] != self.dimension:
@@ -158,11 +165,11 @@ class PreferenceProblem:
                 )
         self.responses = tuple(len(phi) for phi in self.features)
         self.preferences = tuple(
-            _preferences(preferences[x], m, names[x])
+            read_preferences(preferences[x], m, names[x])
             for x, m in zip(keep, self.responses, strict=True)
         )
         self.base = tuple(
-            None if base is None or base[x] is None else _base(base[x], m, names[x])
+            None if base is None or base[x] is None else read_base(base[x], m, names[x])
             for x, m in zip(keep, self.responses, strict=True)
         )
         self.raw_weights = tuple(all_weights[x] for x in keep)
@@ -333,7 +340,7 @@ class PreferenceProblem:
         vector = read_array(data, field, 1)
         if len(vector) != self.dimension:
             raise InputError(field, f"{len(vector)} entries", f"{self.dimension} are expected")
-        _expect_moderate(vector, field)
+        expect_moderate(vector, field)
         return vector
 
     def _check_reference(self) -> None:
@@ -394,81 +401,3 @@ def _distances(points: np.ndarray) -> np.ndarray:
 def _to_torch(xp: NumberSystem, block: Block) -> Block:
     """The float64 block as tensors."""
     return Block(*(f if i in (0, 6) else xp.asarray(f) for i, f in enumerate(block)))
-
-
-def _length(data: Any, field: str) -> int:
-    if isinstance(data, np.ndarray) and data.ndim != 3:
-        raise InputError(field, f"shape {data.shape}", "an (n, m, d) array or a list of arrays")
-    if not _is_sequence(data):
-        raise InputError(field, data, "one entry a prompt is expected")
-    return len(data)
-
-
-def _is_sequence(data: Any) -> bool:
-    if isinstance(data, np.ndarray):
-        return data.ndim > 0
-    return isinstance(data, Sequence) and not isinstance(data, (str, bytes))
-
-
-def _expect_length(data: Any, n: int, field: str) -> None:
-    if not _is_sequence(data):
-        raise InputError(field, data, f"{n} entries are expected, one a prompt")
-    if len(data) != n:
-        raise InputError(field, f"{len(data)} entries", f"{n} are expected, one a prompt")
-
-
-def _weights(data: Any, n: int, notes: list[str]) -> list[float | Fraction]:
-    if data is None:
-        return [1.0] * n
-    _expect_length(data, n, "weights")
-    weights = [read_number(w, f"prompts[{x}].weight") for x, w in enumerate(data)]
-    for x, w in enumerate(weights):
-        if w < 0:
-            raise InputError(f"prompts[{x}].weight", float(w), "a weight ≥ 0 is required")
-    total = sum(float(w) for w in weights)
-    if total == 0:
-        raise InputError("weights", "all zero", "at least one positive weight is required")
-    if abs(total - 1) > _ROUNDING:
-        notes.append(f"weights: they sum to {total:g} and were normalised")
-    return weights
-
-
-def _features(data: Any, name: str) -> np.ndarray:
-    phi = read_array(data, f"{name}.features", 2)
-    if 0 in phi.shape:
-        raise InputError(
-            f"{name}.features", f"shape {phi.shape}", "at least one response and one column"
-        )
-    _expect_moderate(phi, f"{name}.features")
-    return phi
-
-
-def _expect_moderate(values: Any, field: str) -> None:
-    largest = float(np.abs(np.asarray(values, dtype=np.float64)).max())
-    if largest > _LARGEST:
-        raise InputError(field, largest, f"a magnitude of at most {_LARGEST:g} is expected")
-
-
-def _preferences(data: Any, m: int, name: str) -> Preferences:
-    model: Preferences
-    if isinstance(data, (BradleyTerry, PreferenceMatrix)):
-        model = data
-    elif hasattr(data, "centred") and hasattr(data, "responses"):
-        model = data
-    else:
-        model = PreferenceMatrix(data, f"{name}.preferences")
-    if model.responses != m:
-        raise InputError(
-            f"{name}.preferences", f"{model.responses} responses", f"{m} are expected, as features"
-        )
-    return model
-
-
-def _base(data: Any, m: int, name: str) -> np.ndarray:
-    base = read_array(data, f"{name}.base", 1)
-    if len(base) != m:
-        raise InputError(f"{name}.base", f"{len(base)} entries", f"{m} are expected, as features")
-    for y, value in enumerate(base):
-        if value <= 0:
-            raise InputError(f"{name}.base[{y}]", float(value), "a positive number is required")
-    return base

@@ -20,8 +20,8 @@ from typing import Any
 
 import numpy as np
 
+from sailtheory.algebra import Objective
 from sailtheory.numbers import arb_numbers
-from sailtheory.objectives import Objective
 from sailtheory.problem import PreferenceProblem
 
 

@@ -229,7 +229,7 @@ def test_chunks_do_not_change_a_result(monkeypatch):
     objective = SAIL(instance.problem())
     thetas = np.random.default_rng(0).normal(size=(7, 2))
     whole = objective.hessian(thetas)
-    monkeypatch.setattr("sailtheory.objectives._CHUNK", 40)
+    monkeypatch.setattr("sailtheory.expectation._CHUNK", 40)
     np.testing.assert_allclose(objective.hessian(thetas), whole, rtol=1e-13)
 
 

@@ -21,6 +21,7 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 
+from sailtheory.algebra import Objective
 from sailtheory.ascent.constants import constants, regularisation
 from sailtheory.ascent.estimators import on_scores, pair_payoff
 from sailtheory.ascent.pairs import Draws, Frame, Layout, Sampler
@@ -35,7 +36,6 @@ from sailtheory.ascent.trajectory import (
 )
 from sailtheory.errors import InputError
 from sailtheory.landscape.domain import Domain
-from sailtheory.objectives import Objective
 
 
 class Level:

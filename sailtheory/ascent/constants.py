@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from sailtheory import bounds
+from sailtheory.algebra import LinearCombination, Objective
 from sailtheory.errors import InputError
 from sailtheory.landscape.domain import Domain
 from sailtheory.numbers import FLOAT64
-from sailtheory.objectives import SAIL, KLRefPolicy, LinearCombination, Objective
+from sailtheory.objectives import SAIL, KLRefPolicy
 
 _ROUND_UP = 1 + 1e-14  # Z_max is a sum of a few rounded products
 

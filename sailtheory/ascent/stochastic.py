@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sailtheory import bounds
+from sailtheory.algebra import Objective
 from sailtheory.ascent.constants import Constants, regularisation
 from sailtheory.ascent.estimators import Estimator
 from sailtheory.ascent.pairs import Layout, Sampler
@@ -24,7 +25,6 @@ from sailtheory.ascent.trajectory import (
 from sailtheory.errors import InputError
 from sailtheory.landscape.domain import Domain
 from sailtheory.numbers import FLOAT64
-from sailtheory.objectives import Objective
 
 
 class Schedule(ABC):

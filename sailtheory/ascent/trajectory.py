@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from sailtheory.algebra import Objective
 from sailtheory.errors import InputError
 from sailtheory.landscape.domain import Domain
-from sailtheory.objectives import Objective
 
 Callback = Callable[[int, int, np.ndarray], bool | None]
 """Called at each record with step, steps and θ (runs, d); returning True ends all runs."""

@@ -17,9 +17,9 @@ from typing import NamedTuple
 import numpy as np
 
 from sailtheory import formulas
+from sailtheory.expectation import Point
 from sailtheory.formulas import Payoff
 from sailtheory.numbers import Array
-from sailtheory.objectives import Point
 
 
 class Expansion(NamedTuple):

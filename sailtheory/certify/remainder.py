@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sailtheory.certify.expansion import Coefficients, Expansion, pairs, square, with_zeros
+from sailtheory.expectation import Point
 from sailtheory.numbers import Array
-from sailtheory.objectives import Point
 
 THIRD_SIGMOID = 0.0963  # above max |σ''| = 1/(6√3)
 FOURTH_SIGMOID = 0.125  # max |σ'''|, at 0

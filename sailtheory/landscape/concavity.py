@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sailtheory.algebra import Objective
 from sailtheory.landscape.domain import Domain
 from sailtheory.landscape.search import Search, SearchResult
-from sailtheory.objectives import SAIL, KLRefPolicy, Objective
+from sailtheory.objectives import SAIL, KLRefPolicy
 from sailtheory.problem import PreferenceProblem
 from sailtheory.verdict import (
     Evidence,

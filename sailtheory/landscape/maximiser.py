@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from sailtheory import formulas
+from sailtheory.algebra import Objective
 from sailtheory.landscape.domain import Domain
 from sailtheory.landscape.search import Search
-from sailtheory.objectives import KLRefPolicy, Objective
+from sailtheory.objectives import KLRefPolicy
 from sailtheory.problem import PreferenceProblem
 
 _NEWTON_STEPS = 12

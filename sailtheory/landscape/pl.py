@@ -11,10 +11,10 @@ from typing import Literal
 
 import numpy as np
 
+from sailtheory.algebra import Objective
 from sailtheory.landscape.domain import Domain
 from sailtheory.landscape.maximiser import Maximiser, stationary_point
 from sailtheory.landscape.search import Search
-from sailtheory.objectives import Objective
 from sailtheory.verdict import Evidence, Outcome, Strength, Verdict, Witness, conclude
 
 Kind = Literal["plain", "prox"]

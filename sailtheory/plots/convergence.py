@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from sailtheory import bounds
+from sailtheory.algebra import Objective
 from sailtheory.ascent import (
     Constants,
     Estimator,
@@ -24,7 +25,7 @@ from sailtheory.check import theorem_threshold
 from sailtheory.errors import InputError
 from sailtheory.landscape import Domain, Search, maximise
 from sailtheory.numbers import FLOAT64
-from sailtheory.objectives import Objective, SAILRevKL
+from sailtheory.objectives import SAILRevKL
 from sailtheory.plots import style
 from sailtheory.plots.series import array, positive
 from sailtheory.problem import PreferenceProblem

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from sailtheory.algebra import Objective
 from sailtheory.landscape import Domain, Search
 from sailtheory.landscape.concavity import largest_curvature, largest_curvature_on
-from sailtheory.objectives import KLPolicyRef, KLRefPolicy, Objective
+from sailtheory.objectives import KLPolicyRef, KLRefPolicy
 from sailtheory.plots import style
 from sailtheory.plots.series import array, margin_range, plane, polar, reach, unit
 from sailtheory.problem import PreferenceProblem

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from sailtheory.algebra import Objective
 from sailtheory.ascent import (
     FixedBatch,
     Nested,
@@ -28,7 +29,7 @@ from sailtheory.ascent import (
 from sailtheory.ascent.bilevel import smoothness
 from sailtheory.errors import InputError
 from sailtheory.landscape import Domain, Search, maximise
-from sailtheory.objectives import Objective, SAILRevKL
+from sailtheory.objectives import SAILRevKL
 from sailtheory.problem import PreferenceProblem
 from sailtheory.rates.exponent import LEVEL, ExponentFit, fit_exponent
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from sailtheory import bounds
+from sailtheory.algebra import Objective
 from sailtheory.ascent import (
     Trajectory,
     bregman_divergence,
@@ -18,7 +19,7 @@ from sailtheory.ascent import (
 )
 from sailtheory.errors import InputError
 from sailtheory.landscape import Domain, Search, largest_curvature_on, maximise
-from sailtheory.objectives import Objective, SAILRevKL
+from sailtheory.objectives import SAILRevKL
 from sailtheory.problem import PreferenceProblem
 from sailtheory.rates.fit import RateFit, fit_rate
 
