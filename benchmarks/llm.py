@@ -1,13 +1,13 @@
-"""One step of sail-dpr with a KL against one of TRL's OnlineDPOTrainer; last block against LoRA.
+"""Steps of sail-dpr with a KL against steps of TRL's OnlineDPOTrainer; last block against LoRA.
 
 ``python -m benchmarks.llm [--model DIR] [--rounds N] [--out FILE]``: without a model, a Llama of
 about a million parameters. Both sides see the same prompts, start from the same weights in
-float32, draw the same number of tokens (the end token is one that is never drawn) and make
-the same AdamW update; they take turns, and a ratio is the median over the pairs of turns, in
-CPU seconds of the process. Draws from π_ref are kept: ``kept`` is a step with prompts that
-come back, as in every epoch but the first, ``first_draw`` one that draws for them as well.
-Prompts are chat messages, in the model's template, or the bare words: completions share the
-work on their prompt here and not there, so short prompts are the harder case.
+float32, draw the same number of tokens from the policy (the end token is one that is never
+drawn) and make the same AdamW updates; they take turns, and a ratio is the median over the
+pairs of turns, in CPU seconds of the process. A turn is a pass through 8 batches of 4 prompts,
+with its own draws from π_ref, made ahead for all 8 at once as the trainer does. Prompts are
+chat messages, in the model's template, or the bare words: completions share the work on their
+prompt here and not there, so short prompts are the harder case.
 """
 
 from __future__ import annotations
@@ -30,14 +30,13 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 import sailtheory
 from benchmarks.results import save
 from sailtheory.training.llm import SAILConfig, SAILTrainer
+from sailtheory.training.llm.prompts import prompts
 
-PROMPTS = [
-    "How do I keep basil fresh?", "Suggest a name for a grey cat.",
-    "Why do leaves turn red?", "How can I sleep better?",
-]  # fmt: skip
+BATCH, BATCHES = 4, 8
+PROMPTS = prompts("train")[: BATCH * BATCHES]
 TOKENS, RATE = 24, 1e-5
 SHARED = {
-    "per_device_train_batch_size": len(PROMPTS), "max_new_tokens": TOKENS, "beta": 0.1,
+    "per_device_train_batch_size": BATCH, "max_new_tokens": TOKENS, "beta": 0.1,
     "temperature": 0.9, "learning_rate": RATE, "report_to": "none", "use_cpu": True,
     "activation_checkpointing": False,
 }  # fmt: skip
@@ -75,7 +74,7 @@ def adamw(model: Any) -> torch.optim.Optimizer:
     return torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=RATE)
 
 
-def prompts(chat: bool) -> list[Any]:
+def given(chat: bool) -> list[Any]:
     return [[{"role": "user", "content": p}] for p in PROMPTS] if chat else list(PROMPTS)
 
 
@@ -84,7 +83,7 @@ def sail(folder: str | None, output: str, chat: bool = True, **options: Any) -> 
     return SAILTrainer(
         model, reward_funcs=reward, processing_class=words,
         args=SAILConfig(output, **SHARED, log_kl_steps=0, kl_coef=0.01, **options),
-        train_dataset=[{"prompt": prompt} for prompt in prompts(chat)],
+        train_dataset=[{"prompt": prompt} for prompt in given(chat)],
     )  # fmt: skip
 
 
@@ -96,7 +95,7 @@ def trl(folder: str | None, output: str, chat: bool) -> Any:
     return OnlineDPOTrainer(
         model=model, ref_model=copy.deepcopy(model), reward_funcs=reward, processing_class=words,
         args=OnlineDPOConfig(output, **SHARED, max_length=512),
-        train_dataset=Dataset.from_list([{"prompt": prompt} for prompt in prompts(chat)]),
+        train_dataset=Dataset.from_list([{"prompt": prompt} for prompt in given(chat)]),
     )  # fmt: skip
 
 
@@ -120,31 +119,31 @@ def in_turn(mine: Callable[[], None], peer: Callable[[], None], rounds: int) -> 
 
 
 def steps(folder: str | None, rounds: int, output: str, chat: bool) -> dict[str, Any]:
-    """A whole step of each, all parameters trained."""
+    """Passes of each, all parameters trained."""
     mine, peer = sail(folder, output, chat), trl(folder, output, chat)
     own, theirs = adamw(mine.model), adamw(peer.model)
+    rows, texts = mine.train_dataset, given(chat)
     counted = []
 
-    def step(fresh: bool) -> None:
-        if fresh:
-            mine.reference_draws.restore(None)
+    def a_pass() -> None:
         before = mine.tokens_drawn
-        step_of(mine, {"items": mine.train_dataset}, own)
+        for k in range(0, len(rows), BATCH):
+            step_of(mine, {"items": rows[k : k + BATCH]}, own)
         counted.append(mine.tokens_drawn - before)
+        mine.state.epoch = (mine.state.epoch or 0) + 1
 
     def other() -> None:
-        step_of(peer, {"prompt": prompts(chat)}, theirs)
+        for k in range(0, len(rows), BATCH):
+            step_of(peer, {"prompt": texts[k : k + BATCH]}, theirs)
 
-    found = {
-        name: in_turn(lambda fresh=fresh: step(fresh), other, rounds)
-        for name, fresh in (("kept", False), ("first_draw", True))
-    }
-    kinds = {count // (len(PROMPTS) * TOKENS) for count in counted}
-    lengths = [len(item["prompt_ids"]) for item in mine.train_dataset]
+    found = in_turn(a_pass, other, rounds)
+    kinds = {count // (len(rows) * TOKENS) for count in counted}
+    lengths = sorted(len(item["prompt_ids"]) for item in rows)
     return {
         "peer": "trl.experimental.online_dpo.OnlineDPOTrainer.training_step", "goal": 1.2,
         "completions_a_prompt": {"mine, y from π_ref included": sorted(kinds), "peer": 2},
-        "prompt_tokens": lengths, "kl_coef": 0.01, "tune": "full", **found,
+        "steps_a_turn": BATCHES, "prompt_tokens": [lengths[0], lengths[-1]],
+        "kl_coef": 0.01, "tune": "full", **found,
     }  # fmt: skip
 
 
@@ -154,7 +153,7 @@ def updates(folder: str | None, rounds: int, output: str) -> dict[str, Any]:
     for tune in ("last-block", "lora"):
         trainer = sail(folder, output, tune=tune)
         optimizer = adamw(trainer.model)
-        drawn = trainer.draw(trainer.model, trainer.train_dataset)
+        drawn = trainer.draw(trainer.model, trainer.train_dataset[:BATCH])
 
         def work(trainer: Any = trainer, optimizer: Any = optimizer, drawn: Any = drawn) -> None:
             terms = trainer.loss_terms(trainer.model, drawn)
@@ -179,16 +178,16 @@ def main() -> None:
     versions = {name: __import__(name).__version__ for name in ("torch", "transformers", "trl")}
     results: dict[str, Any] = {
         "version": sailtheory.__version__, **versions, "machine": platform.machine(),
-        "threads": 1, "prompts": len(PROMPTS), "new_tokens": TOKENS, "dtype": "float32",
+        "threads": 1, "prompts": BATCH, "new_tokens": TOKENS, "dtype": "float32",
         "model": "SmolLM2-135M-Instruct" if arguments.model else "Llama, 1M parameters",
         "load_before": os.getloadavg()[0],
     }  # fmt: skip
     with tempfile.TemporaryDirectory() as output:
-        given = arguments.model, arguments.rounds, output
+        common = arguments.model, arguments.rounds, output
         for name, benchmark in (
-            ("steps", lambda: steps(*given, chat=True)),
-            ("steps_on_bare_words", lambda: steps(*given, chat=False)),
-            ("updates", lambda: updates(*given)),
+            ("steps", lambda: steps(*common, chat=True)),
+            ("steps_on_bare_words", lambda: steps(*common, chat=False)),
+            ("updates", lambda: updates(*common)),
         ):
             results[name] = benchmark()
             print(name, json.dumps(results[name], indent=1), flush=True)

@@ -88,7 +88,6 @@ class CachedReference(SAILTrainer):
         if keys[0][0] != "ref":
             return super()._sample(model, items, keys)
         found = [self.drawn_before[item["index"]] for item in items]
-        self.tokens_drawn += sum(len(tokens) for tokens, _ in found)
         return Completions(
             tuple(tuple(item["prompt_ids"]) for item in items), tuple(t for t, _ in found),
             torch.tensor([log for _, log in found], dtype=torch.float64), TEMPERATURE,

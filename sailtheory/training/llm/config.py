@@ -45,6 +45,7 @@ class Settings(TrainingArguments):
     kl_coef: float = 0.0
     kl_estimator: str = "ref-samples"
     ref_samples: int = 1
+    ref_ahead: int = 8
     log_kl_steps: int = 10
     preference: str = "expectation"
     reward_scale: float = 1.0
@@ -77,7 +78,8 @@ class SAILConfig(Settings):
         kl_coef: γ ≥ 0, the weight of KL(π_ref‖π_θ).
         kl_estimator: ``ref-samples`` or ``importance``, unbiased; ``token-proxy``, as
             published, biased.
-        ref_samples: Draws y ~ π_ref a prompt, the same whenever the prompt comes back.
+        ref_samples: Draws y ~ π_ref a prompt, new ones each pass through the data.
+        ref_ahead: Batches for which π_ref draws at a time; changes nothing but rounding.
         log_kl_steps: Both KLs are estimated every so many updates; 0 is never.
         preference: ``expectation``, Bradley-Terry chances; ``sampled``, labels drawn from them.
         reward_scale: Rewards are multiplied by it: r in p₁₂ = σ(r₁ − r₂).
@@ -115,7 +117,8 @@ class SAILConfig(Settings):
         if isinstance(self.beta, list) and len(self.beta) == 1:  # as TRL allows
             self.beta = self.beta[0]
         for name, least in (
-            ("ref_samples", 1), ("log_kl_steps", 0), ("max_new_tokens", 1), ("max_length", 2),
+            ("ref_samples", 1), ("ref_ahead", 1), ("log_kl_steps", 0), ("max_new_tokens", 1),
+            ("max_length", 2),
         ):  # fmt: skip
             value = getattr(self, name)
             optional = name == "max_length" and value is None

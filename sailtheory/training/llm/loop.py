@@ -38,6 +38,7 @@ class RecordedTrainer(Trainer):
         self.means: Means = defaultdict(list)
         self.tokens_drawn = 0
         self.reference_draws = ReferenceDraws(args.temperature)
+        self.held_out_draws = ReferenceDraws(args.temperature)  # never trained on
         super().__init__(args=args, **given)
         self.recorder = Recorder(self)
         self.add_callback(self.recorder)

@@ -69,6 +69,7 @@ class Choices:
     score_weight: float = setting(1.0, at_least=0)
     kl_estimator: str = "ref-samples"
     ref_samples: int = setting(1, at_least=1)
+    ref_ahead: int = setting(8, at_least=1)
     log_kl_steps: int = setting(10, at_least=0)
     preference: str = "expectation"
     reward_scale: float = setting(1.0, above=0)

@@ -162,15 +162,26 @@ class SAILTrainer(RecordedTrainer):
         if pairs is not None and self.weights.g > 0:
             preference = self._judge(items, pairs, step)
         if logs_kl or (args.kl_coef > 0 and args.kl_estimator == "ref-samples"):
-            if self.sharded:  # every process must draw where one does
-                self.reference_draws.restore(None)
-            with self._reference(model) as reference:
-                frozen = self.accelerator.unwrap_model(reference)
-                ref, kept = self.reference_draws.of(
-                    items, args.ref_samples, step, lambda i, keys: self._sample(frozen, i, keys)
-                )
-            self.tokens_drawn += kept  # so that a budget does not depend on what was kept
+            ref = self._reference_draws(model, items)
+        for drawn in (pairs, ref):
+            self.tokens_drawn += 0 if drawn is None else sum(map(len, drawn.tokens))
         return Drawn(items, pairs, preference, ref)
+
+    def _reference_draws(self, model: Any, items: list[Item]) -> Completions:
+        """From π_ref; in training new ones each pass, drawn ahead where this process can."""
+        args, training, alone = self.args, model.training, self.accelerator.num_processes == 1
+        if self.sharded:  # every process must draw where one does
+            self.reference_draws.restore(None)
+        draws = self.reference_draws if training else self.held_out_draws
+        with self._reference(model) as reference:
+            frozen = self.accelerator.unwrap_model(reference)
+            return draws.of(
+                items, args.ref_samples, int(self.state.epoch or 0) if training else 0,
+                lambda items, keys: self._sample(frozen, items, keys),
+                version=int(self.state.global_step),
+                ahead=self.train_dataset if training and alone else (),
+                most=(args.ref_ahead - 1) * len(items),
+            )  # fmt: skip
 
     def loss_terms(self, model: Any, drawn: Drawn) -> dict[str, Tensor]:
         """The weighted terms of the loss, by name: each (n,) or longer.
@@ -221,15 +232,13 @@ class SAILTrainer(RecordedTrainer):
     # --- its parts ---------------------------------------------------------------------
 
     def _sample(self, model: Any, items: list[Item], keys: list[Any]) -> Completions:
-        found = sample(
+        return sample(
             model, [item["prompt_ids"] for item in items],
             [(self.args.seed, *key) for key in keys],
             max_new_tokens=self.args.max_new_tokens, end=self.end_ids, pad=self.pad,
             temperature=self.args.temperature, version=int(self.state.global_step),
             everywhere=self.ended_everywhere if self.sharded else None,
         )  # fmt: skip
-        self.tokens_drawn += sum(map(len, found.tokens))
-        return found
 
     def _judge(self, items: list[Item], pairs: Completions, step: int) -> Tensor:
         prompts = [item["text"] for item in items] * 2
