@@ -21,9 +21,6 @@ pytest.importorskip("vaderSentiment", reason="the extra llm is not installed")
 from sailtheory import InputError
 from sailtheory.cli import main
 from sailtheory.training.llm import fetch, models
-from sailtheory.training.llm.logprobs import sequence_log_probs
-from sailtheory.training.llm.rows import join
-from sailtheory.training.llm.trunk import SharedTrunk
 from sailtheory.training.record import read_record
 from tests.llm_folder import save_model
 
@@ -210,37 +207,3 @@ def test_without_a_network_no_hub_is_asked_twice(model, tmp_path):
     )  # fmt: skip
     assert (done.returncode, done.stdout.strip()) == (2, "1")  # it was told not to ask
     assert len(done.stderr.strip().splitlines()) == 1 and "hf download" in done.stderr
-
-
-# --- the reference that shares its blocks -----------------------------------------------
-
-
-def test_a_shared_trunk_gives_the_reference_bit_for_bit(model):
-    from transformers import AutoModelForCausalLM
-
-    policy, reference = (models.load(AutoModelForCausalLM, "model", model) for _ in range(2))
-    policy = models.tune(policy, "last-block")
-    shared = SharedTrunk(policy, reference)
-    with torch.no_grad():
-        for parameter in models.last_block(policy).parameters():
-            parameter.add_(torch.randn_like(parameter), alpha=0.1)
-    rows = join([[7, 8, 9], [10]], [[11, 12], [13, 14, 15]])
-    blocks = []
-    reference.model.layers[0].register_forward_hook(lambda *_: blocks.append(1))
-    mine = sequence_log_probs(policy, rows)
-    with torch.no_grad():
-        found = sequence_log_probs(shared, rows)
-        assert not blocks  # the lower block did not run again
-        expected = sequence_log_probs(reference, rows)
-    assert torch.equal(found, expected) and not torch.equal(mine, expected)
-    other = join([[7, 8, 9], [10]], [[12, 12], [13, 14, 15]])
-    with torch.no_grad():  # tokens that the policy has not seen
-        assert torch.equal(sequence_log_probs(shared, other), sequence_log_probs(reference, other))
-
-
-def test_a_trunk_that_is_trained_is_not_shared(model):
-    from transformers import AutoModelForCausalLM
-
-    policy = models.load(AutoModelForCausalLM, "model", model)
-    with pytest.raises(InputError, match="more than the last block"):
-        SharedTrunk(policy, policy)

@@ -17,9 +17,10 @@ if not hasattr(os, "fork"):
 import torch
 
 from sailtheory import InputError
+from sailtheory.training.llm import SAILTrainer
 from sailtheory.training.record import read_record
 from tests import killable_llm as killable
-from tests.llm_models import train
+from tests.llm_models import PAIRS, config, few_letters, new_model, tokenizer, train
 
 
 @pytest.fixture(scope="module")
@@ -75,3 +76,22 @@ def test_another_run_is_not_continued(tmp_path):
     trainer.args.output_dir, trainer.args.beta = str(tmp_path), 0.5
     with pytest.raises(InputError, match=r"beta = 0\.5"):
         trainer.train(resume_from_checkpoint=True)
+
+
+def test_killed_after_its_last_checkpoint_a_run_makes_no_update_more(tmp_path):
+    """Three updates are no whole number of passes; transformers alone would make a fourth."""
+    settings = {"max_steps": 3, "save_strategy": "steps", "save_steps": 1,
+                "lr_scheduler_type": "constant"}  # fmt: skip
+    trainer, _ = train(tmp_path, **settings)
+    metrics = (tmp_path / "record" / "metrics.csv").read_bytes()
+    weights = {n: p.detach().clone() for n, p in trainer.model.named_parameters()}
+    (tmp_path / "record" / "finished.json").unlink()
+    again = SAILTrainer(
+        new_model(), reward_funcs=few_letters, args=config(tmp_path, **settings),
+        train_dataset=PAIRS, processing_class=tokenizer(),
+    )  # fmt: skip
+    found = again.train(resume_from_checkpoint=True)
+    assert found.global_step == 3 and not (tmp_path / "checkpoint-4").exists()
+    assert (tmp_path / "record" / "metrics.csv").read_bytes() == metrics
+    assert read_record(tmp_path / "record").finished
+    assert all(torch.equal(weights[n], p) for n, p in again.model.named_parameters())

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import copy
-
 import pytest
 import torch
 
 pytest.importorskip("transformers", reason="the extra llm is not installed")
 import transformers
 
-from sailtheory.training.llm import generate, models, rows, trunk
+from sailtheory.training.llm import generate, rows
 from sailtheory.training.llm.logprobs import sequence_log_probs
 from sailtheory.training.llm.rows import join, share, width_of
-from tests.llm_models import new_model, tokenizer, train
+from tests.llm_models import new_model, train
 
 PROMPTS = [(3, 4, 5, 6, 7, 8), (9, 8), (3, 4, 5, 6, 7, 8), (9, 8), (3, 4, 5, 6, 7, 8), (5, 5, 5)]
 TEXTS = [(1, 2), (2, 1, 6, 5), (4,), (7, 7, 0), (1, 2, 3), (6, 0)]
@@ -22,9 +20,10 @@ TEXTS = [(1, 2), (2, 1, 6, 5), (4,), (7, 7, 0), (1, 2, 3), (6, 0)]
 def small(kind, **options):
     """A model of one kind, far enough from uniform for a wrong mask to show."""
     torch.manual_seed(1)
+    options |= {} if kind == "falcon" else {"head_dim": 16}
     config = transformers.AutoConfig.for_model(
         kind, vocab_size=12, hidden_size=32, intermediate_size=48, num_hidden_layers=2,
-        num_attention_heads=2, num_key_value_heads=2, head_dim=16, max_position_embeddings=64,
+        num_attention_heads=2, num_key_value_heads=2, max_position_embeddings=64,
         bos_token_id=1, eos_token_id=0, pad_token_id=0, initializer_range=0.4, **options,
     )  # fmt: skip
     if kind == "mistral":
@@ -101,6 +100,13 @@ def test_other_models_have_rows_of_their_own():
     assert width_of(mixed) is None
 
 
+def test_a_subclass_may_do_anything_and_has_rows_of_its_own():
+    class Scaled(transformers.LlamaForCausalLM):
+        """Its logits are not those of its parent."""
+
+    assert width_of(Scaled(small("llama").config)) is None
+
+
 @pytest.mark.parametrize("kind", rows.SHARES)
 def test_a_prompt_is_read_once_for_all_its_draws(kind, monkeypatch):
     model, keys = small(kind), [(0, i) for i in range(6)]
@@ -117,30 +123,6 @@ def test_a_prompt_is_read_once_for_all_its_draws(kind, monkeypatch):
     assert read[0] == 3 and set(read[1:]) == {6}
 
 
-@pytest.mark.parametrize("kind", rows.SHARES)
-def test_a_shared_trunk_of_every_kind(kind):
-    reference = small(kind)
-    policy = models.tune(copy.deepcopy(reference), "last-block")
-    with torch.no_grad():
-        for parameter in models.last_block(policy).parameters():
-            parameter.add_(torch.randn_like(parameter), alpha=0.3)
-    found = trunk.sharing(policy, reference.requires_grad_(False))
-    assert isinstance(found, trunk.SharedTrunk) == (kind in trunk.KINDS)
-    for given in (together(), join(PROMPTS, TEXTS)):
-        mine = sequence_log_probs(policy, given)
-        with torch.no_grad():
-            log, expected = (sequence_log_probs(model, given) for model in (found, reference))
-        assert (log - expected).abs().max() < 1e-5 and (mine - log).abs().max() > 0.01
-
-
-def test_a_reference_with_another_trunk_is_not_shared():
-    policy, reference = models.tune(small("llama"), "last-block"), small("llama")
-    assert isinstance(trunk.sharing(policy, reference), trunk.SharedTrunk)
-    with torch.no_grad():
-        reference.model.layers[0].mlp.down_proj.weight[0, 0] += 1e-3
-    assert trunk.sharing(policy, reference) is reference
-
-
 @pytest.mark.parametrize("tune", ["last-block", "full"])
 def test_training_is_the_same_without_sharing(tmp_path, monkeypatch, tune):
     """Two updates in float64; the sharing trainer runs fewer rows, and one block of π_ref."""
@@ -155,19 +137,13 @@ def test_training_is_the_same_without_sharing(tmp_path, monkeypatch, tune):
 
     trainer, shared = trained(tmp_path / "shared")
     assert trainer.width == 128
-    assert isinstance(trainer.ref_model, trunk.SharedTrunk) == (tune == "last-block")
+    assert (trainer._trunk is not None) == (tune == "last-block")
     for module, name, value in (
         ("trainer", "width_of", lambda model: None), ("generate", "width_of", lambda model: None),
-        ("trainer", "sharing", lambda policy, reference: reference),
+        ("trainer", "can_share", lambda policy, reference: False),
     ):  # fmt: skip
         monkeypatch.setattr(f"sailtheory.training.llm.{module}.{name}", value)
     trainer, plain = trained(tmp_path / "plain")
-    assert trainer.width is None and not isinstance(trainer.ref_model, trunk.SharedTrunk)
+    assert trainer.width is None and trainer._trunk is None
     start = torch.cat([p.detach().reshape(-1) for p in new_model(2).double().parameters()])
     assert (shared - plain).norm() < 1e-4 * (plain - start).norm()
-
-
-def test_dropout_of_attention_is_off_too(tmp_path):
-    """The policy that is trained is the one that sampled: equal log-probabilities."""
-    trainer, _ = train(tmp_path, model=new_model(2, dropout=0.5), words=tokenizer(), max_steps=1)
-    assert trainer.state.log_history[0]["on_policy/gap"] < 1e-3

@@ -128,6 +128,9 @@ class SAILConfig(Settings):
             value = getattr(self, name)
             if not isinstance(value, int | float) or not 0 < value < math.inf:
                 raise InputError(name, value, "a finite number > 0 is expected")
+        if self.neftune_noise_alpha is not None:
+            reason = "None: the policy that is trained would not be the one that samples"
+            raise InputError("neftune_noise_alpha", self.neftune_noise_alpha, reason)
         self._fill_shares()
         super().__post_init__()  # type: ignore[no-untyped-call]
 

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from sailtheory.errors import InputError, require
 from sailtheory.training.llm.logprobs import as_policy, keeping
-from sailtheory.training.llm.rows import Ids, width_of
+from sailtheory.training.llm.rows import Ids, distinct, width_of
 
 Key = tuple[int | str, ...]
 
@@ -122,7 +122,9 @@ def sample(
         if not len(prompt):
             raise InputError(f"prompts[{place}]", "empty", "one token or more is expected")
     device = next(model.parameters()).device
-    read, row = _once(prompts) if width_of(model) is not None else (prompts, None)
+    read, source = distinct(prompts)
+    if len(read) == len(prompts) or width_of(model) is None:
+        read, source = list(prompts), []
     width = max(map(len, read))
     tokens = torch.tensor([[pad] * (width - len(p)) + list(p) for p in read], device=device)
     mask = torch.tensor([[0] * (width - len(p)) + [1] * len(p) for p in read], device=device)
@@ -143,10 +145,10 @@ def sample(
                 **keeping(model, 1),
             )
             cache, logits = out.past_key_values, out.logits[:, -1]
-            if step == 0 and row is not None:
-                of = torch.tensor(row, device=device)
-                cache.reorder_cache(of)
-                logits, mask = logits[of], mask[of]
+            if step == 0 and source:
+                order = torch.tensor(source, device=device)
+                cache.reorder_cache(order)
+                logits, mask = logits[order], mask[order]
             log_p = torch.log_softmax(as_policy(logits, temperature).double(), -1)
             if bool(log_p[~done].isnan().any()):
                 raise InputError("logits", "nan", "finite logits are expected when sampling")
@@ -176,13 +178,6 @@ def uniform(key: Key, count: int) -> Tensor:
     digest = hashlib.sha256(repr(key).encode()).digest()
     generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
     return torch.rand(count, generator=generator, dtype=torch.float64)
-
-
-def _once(prompts: Sequence[Ids]) -> tuple[list[Ids], list[int] | None]:
-    """Each prompt once, and which of these every row has; None where all differ."""
-    number: dict[tuple[int, ...], int] = {}
-    row = [number.setdefault(tuple(prompt), len(number)) for prompt in prompts]
-    return list(number), None if len(number) == len(row) else row
 
 
 def _draw(log_p: Tensor, u: Tensor) -> Tensor:

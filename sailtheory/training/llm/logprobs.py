@@ -14,11 +14,14 @@ import torch
 from torch import Tensor
 
 from sailtheory.errors import InputError, require
+from sailtheory.training.llm.models import bare
 from sailtheory.training.llm.rows import Rows
 
 
 def token_log_probs(model: Any, rows: Rows, temperature: float = 1.0) -> Tensor:
     """log π(y_t | x, y_<t) of completion tokens, 0 elsewhere: (n, k), the last k columns.
+
+    Which token belongs to which completion say the last k columns of ``rows.text``.
 
     Args:
         model: A causal model of transformers, wrapped or not.
@@ -75,9 +78,7 @@ def as_policy(logits: Tensor, temperature: float) -> Tensor:
 
 def keeping(model: Any, kept: int | None) -> dict[str, int]:
     """Options with which a model computes its last ``kept`` logits alone, if it can."""
-    inner = model
-    while hasattr(inner, "module"):  # as data-parallel wrappers name it
-        inner = inner.module
+    inner = bare(model)
     if hasattr(inner, "get_base_model"):
         inner = inner.get_base_model()
     able = "logits_to_keep" in inspect.signature(inner.forward).parameters

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import defaultdict
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import torch
 from torch import Tensor
 from transformers import Trainer
-from transformers.trainer_utils import rotate_checkpoints
+from transformers.trainer import TRAINER_STATE_NAME
+from transformers.trainer_callback import TrainerState
+from transformers.trainer_utils import TrainOutput, rotate_checkpoints
 
 from sailtheory.errors import InputError
 from sailtheory.files import write_text
@@ -62,7 +66,24 @@ class RecordedTrainer(Trainer):
         elif resume_from_checkpoint:
             resume_from_checkpoint = checkpoints.chosen(resume_from_checkpoint)
         start = str(resume_from_checkpoint) if resume_from_checkpoint else None
-        return super().train(start, *args, **kwargs)
+        done = None if start is None or self.sharded else self._last_update(start)
+        return done or super().train(start, *args, **kwargs)
+
+    def _last_update(self, start: str) -> TrainOutput | None:
+        """The end of a run that was killed after its last checkpoint; None for any other.
+
+        transformers would make one more update where that is not the end of an epoch.
+        """
+        state = TrainerState.load_from_json(str(Path(start) / TRAINER_STATE_NAME))
+        if not 0 < self.args.max_steps <= state.global_step:
+            return None
+        self._load_from_checkpoint(start)
+        self.state = state
+        state.is_world_process_zero = self.is_world_process_zero()
+        for event in (self.recorder.on_train_begin, self.recorder.on_train_end):
+            event(self.args, state, self.control)
+        losses = [row["loss"] for row in state.log_history if "loss" in row]
+        return TrainOutput(state.global_step, fmean(losses) if losses else math.nan, {})
 
     def get_batch_samples(self, *args: Any, **kwargs: Any) -> tuple[list[Any], Any]:
         """The batches of one update, and how many prompts they hold on all processes."""

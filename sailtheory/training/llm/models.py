@@ -68,19 +68,23 @@ def reference_of(model: Any) -> Any:
     return ref.eval()
 
 
+def bare(model: Any) -> Any:
+    """The model inside what data-parallel wrappers put around it."""
+    while hasattr(model, "module"):
+        model = model.module
+    return model
+
+
 @contextmanager
 def as_reference(model: Any, ref: Any) -> Iterator[Any]:
     """π_ref in evaluation mode: the given model, or the trained one without its adapter."""
     if ref is not None:
         yield ref
         return
-    inner = model
-    while hasattr(inner, "module"):
-        inner = inner.module
     trained = model.training
     model.eval()
     try:
-        with inner.disable_adapter():
+        with bare(model).disable_adapter():
             yield model
     finally:
         model.train(trained)
@@ -98,8 +102,13 @@ def tune(model: Any, which: str, peft_config: Any = None) -> Any:
         The model, wrapped where an adapter was added.
 
     Raises:
-        InputError: An unknown choice; a model without a stack of blocks; no peft.
+        InputError: An unknown choice; a model without a stack of blocks; an adapter beside
+            ``last-block``; an adapter of virtual tokens; no peft.
     """
+    virtual = [peft_config] if peft_config else list(getattr(model, "peft_config", {}).values())
+    if any(getattr(each, "is_prompt_learning", False) for each in virtual):
+        reason = "an adapter of weights: with virtual tokens positions are not the policy's own"
+        raise InputError("peft_config", type(virtual[0]).__name__, reason)
     if which == "lora":
         if find_spec("peft") is None:
             raise InputError("tune", "lora", "pip install sailtheory[llm], which brings peft")
@@ -110,6 +119,8 @@ def tune(model: Any, which: str, peft_config: Any = None) -> Any:
         )
         return get_peft_model(model, peft_config or default)
     if which == "last-block":
+        if hasattr(model, "disable_adapter"):
+            raise InputError("tune", "last-block", "lora or full, where the model has an adapter")
         model.requires_grad_(False)
         last_block(model).requires_grad_(True)
     elif which != "full":
@@ -137,14 +148,15 @@ def last_block(model: torch.nn.Module) -> torch.nn.Module:
 def without_dropout(model: torch.nn.Module) -> None:
     """Dropout off for good: the policy that is trained is then the one that samples.
 
-    Attention layers keep its rate as a number, which they use while training.
+    Layers and settings keep its rate as a number too, and drop layers as a whole.
     """
     for module in model.modules():
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0
-        for name, value in vars(module).items():
-            if "dropout" in name and isinstance(value, float):
-                setattr(module, name, 0.0)
+        for holder in (module, getattr(module, "config", None)):
+            for name, value in list(getattr(holder, "__dict__", {}).items()):
+                if "drop" in name and isinstance(value, float):
+                    setattr(holder, name, 0.0)
 
 
 def end_ids(model: Any, tokenizer: Any) -> list[int]:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from sailtheory.errors import InputError
+from sailtheory.training.llm.models import bare
 
 Ids = Sequence[int]
 """Token ids of one text."""
@@ -100,28 +101,41 @@ def share(prompts: Sequence[Ids], completions: Sequence[Ids], width: int | None)
     Raises:
         InputError: As :func:`join`.
     """
+    if width is None:
+        return join(prompts, completions)
     _require(prompts, completions)
-    groups: dict[tuple[int, ...], list[int]] = {}
-    for k, prompt in enumerate(prompts):
-        groups.setdefault(tuple(prompt), []).append(k)
+    texts, of = distinct(prompts)
+    groups: list[tuple[Ids, list[int]]] = [(text, []) for text in texts]
+    for k, number in enumerate(of):
+        groups[number][1].append(k)
 
     def cost(lengths: list[int]) -> int:
         longest = max(lengths, default=0)
-        return len(lengths) * longest * (6 * (width or 0) + longest)
+        return len(lengths) * longest * (6 * width + longest)
 
     apart = [len(p) + len(c) for p, c in zip(prompts, completions, strict=True)]
-    shared = [len(p) + sum(len(completions[k]) for k in own) for p, own in groups.items()]
-    if width is None or cost(apart) <= cost(shared):
+    shared = [len(p) + sum(len(completions[k]) for k in own) for p, own in groups]
+    if cost(apart) <= cost(shared):
         return join(prompts, completions)
-    return _rows(list(groups.items()), completions)
+    return _rows(groups, completions)
+
+
+def distinct(texts: Sequence[Ids]) -> tuple[list[Ids], list[int]]:
+    """Each text once, in order, and the number of every given one among them."""
+    number: dict[tuple[int, ...], int] = {}
+    of = [number.setdefault(tuple(text), len(number)) for text in texts]
+    return list(number), of
 
 
 def width_of(model: Any) -> int | None:
     """Hidden size of a model whose rows may be shared, None for any other."""
+    model = bare(model)
+    kind = type(model.get_base_model() if hasattr(model, "get_base_model") else model)
     config = model.config
     kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
     able = (
         config.model_type in SHARES
+        and kind.__module__.startswith("transformers.models.")  # a subclass may do anything
         and config._attn_implementation == "sdpa"
         and kinds == {"full_attention"}
         and getattr(config, "sliding_window", None) is None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -25,7 +25,7 @@ from sailtheory.training.llm.logprobs import forward
 from sailtheory.training.llm.loop import RecordedTrainer
 from sailtheory.training.llm.prepare import Limits, collate, collated_by, prepare
 from sailtheory.training.llm.rows import join, width_of
-from sailtheory.training.llm.trunk import sharing
+from sailtheory.training.llm.trunk import SharedTrunk, can_share
 
 
 class SAILTrainer(RecordedTrainer):
@@ -118,8 +118,9 @@ class SAILTrainer(RecordedTrainer):
             optimizers=optimizers,
         )  # fmt: skip
         self.ref_model = None if ref_model is None else ref_model.to(args.device)
-        if args.tune == "last-block" and args.disable_dropout and not self.sharded:
-            self.ref_model = sharing(model, self.ref_model)
+        shares = args.tune == "last-block" and args.disable_dropout and not self.sharded
+        shares = shares and can_share(model, self.ref_model)
+        self._trunk = SharedTrunk(model, self.ref_model) if shares else None
 
     # --- one step ----------------------------------------------------------------------
 
@@ -193,9 +194,11 @@ class SAILTrainer(RecordedTrainer):
         args = self.args
         drawn.check(args.temperature)
         names, sizes, rows = rows_of(drawn, self.offline, self.width)
-        log = log_probs_of(model, names, sizes, rows, args.temperature)
+        rows = rows.to(next(model.parameters()).device)
+        with nullcontext() if self._trunk is None else self._trunk.watched():
+            log = log_probs_of(model, names, sizes, rows, args.temperature)
         with torch.no_grad(), self._reference(model) as reference:
-            ref = log_probs_of(reference, names, sizes, rows, args.temperature)
+            ref = log_probs_of(self._trunk or reference, names, sizes, rows, args.temperature)
         importance = self._importance(drawn, log)
         self._note_kl(log, ref, importance)
         kl = self._kl(model, drawn, log, ref, importance) if args.kl_coef > 0 else None
@@ -326,9 +329,18 @@ def _rewards(given: Any, tokenizers: Any, needed: bool) -> list[preferences.Rewa
 
 
 def _context(model: Any, args: SAILConfig) -> int:
-    """Longest prompt and completion together."""
-    limit = getattr(model.config, "max_position_embeddings", None)
-    known = [n for n in (limit, args.max_length) if n is not None]
+    """Longest prompt and completion together.
+
+    Rotary embeddings that stretch beyond the context they were trained on depend on what else
+    is in the batch there: a draw would not be from the policy that is trained.
+    """
+    config = model.config
+    limits = [getattr(config, "max_position_embeddings", None), args.max_length]
+    rope = getattr(config, "rope_parameters", None) or {}
+    if rope.get("rope_type") == "longrope":
+        name = "original_max_position_embeddings"
+        limits.append(rope.get(name, getattr(config, name, None)))
+    known = [n for n in limits if n is not None]
     return min(known) if known else 1 << 30
 
 
