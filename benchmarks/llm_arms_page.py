@@ -22,6 +22,7 @@ from sailtheory.numbers import FLOAT64
 from sailtheory.training.llm.winrate import at_equal_length, by_reward, win_rate
 
 DATA, PAGE = "docs/evidence/llm_arms.json", "docs/language_models.md"
+BIAS = Path("docs/evidence/llm_bias.json")
 Run = dict[str, Any]
 Arms = dict[str, list[Run]]
 
@@ -51,6 +52,21 @@ interval over the seeds. *Win rate*: two completions a prompt and seed, ties hal
 Wilson interval over all comparisons, which takes them for independent; *at equal length*: fitted
 with the difference in words. Both KLs are in nats a completion, by unbiased estimators on
 held-out prompts: KL(π_ref‖π_θ) from draws of π_ref, KL(π_θ‖π_ref) from draws of π_θ.
+"""
+
+_BUDGETS = """
+Equal for all arms of a seed: prompts, updates, and the judged pair a prompt, drawn by π_ref before
+training for sft and dpo and by π_θ in training for SAIL. Not equal: the KL arms draw a third
+completion a prompt, from π_ref, and are trained on it. Tokens drawn in training, means over the
+seeds:
+"""
+
+_BIAS = """
+## Variants of the gradient, and their bias
+
+The shipped gradient is unbiased, shown by enumeration (tests/test_llm_gradient.py). Of its variants
+that are not, ‖mean − exact‖/‖exact‖ on a model of so many words and at most three tokens
+(`python -m benchmarks.llm_bias`):
 """
 
 _BETWEEN = """
@@ -108,11 +124,11 @@ def page(data: dict[str, Any]) -> str:
         "count": sum(len(runs) for runs in [*arms.values(), *lora.values()]),
     }  # fmt: skip
     base = {run["seed"]: run for run in data["runs"] if run["arm"] == "reference"}
-    parts = [_INTRO.format(**shown), _ARMS, _arms(arms, base), _BETWEEN, _between(arms),
-             _EFFECT, _effect(arms), _CURVES, _curves(arms)]  # fmt: skip
+    parts = [_INTRO.format(**shown), _ARMS, _arms(arms, base), _BUDGETS, _budgets(arms),
+             _BETWEEN, _between(arms), _EFFECT, _effect(arms), _CURVES, _curves(arms)]  # fmt: skip
     parts += [_LORA, _lora(lora, arms, base)] if lora else []
     parts += [_THEORY, _theory(arms, base, data)]
-    parts += [_conclusion(arms, data)]
+    parts += [_BIAS, _bias(), _conclusion(arms, data)]
     return "\n\n".join(part.strip("\n") for part in parts) + "\n"
 
 
@@ -149,9 +165,14 @@ def pooled(mine: Sequence[Run], theirs: dict[int, Run]) -> tuple[Any, Any]:
     return win_rate(outcomes), at_equal_length(outcomes, joined("words", 0), joined("words", 1))
 
 
+def _fixed(value: float) -> str:
+    """Two decimals, and no sign of a zero."""
+    return f"{round(value, 2) + 0.0:.2f}"
+
+
 def _pm(values: Sequence[float]) -> str:
     mean, half = interval(values)
-    return f"{mean:.2f} ± {half:.2f}" if math.isfinite(half) else f"{mean:.2f}"
+    return f"{_fixed(mean)} ± {half:.2f}" if math.isfinite(half) else _fixed(mean)
 
 
 def _share(found: Any) -> str:
@@ -172,6 +193,24 @@ def _arms(arms: Arms, base: dict[int, Run]) -> str:
             _pm([kl(r, "ref") for r in runs]), _pm([kl(r, "policy") for r in runs]),
         ])  # fmt: skip
     return table(head, out)
+
+
+def _budgets(arms: Arms) -> str:
+    out = []
+    for name, runs in arms.items():
+        spent = [{key: run["curves"][f"spent/{key}"][1][-1] for key in ("updates", "tokens")}
+                 for run in runs]  # fmt: skip
+        updates, tokens = (fmean(s[key] for s in spent) for key in ("updates", "tokens"))
+        drawn = {"sft": "–", "dpo": "–"}.get(name, "2 by π_θ")
+        out.append([name, f"{updates:g}", drawn + " and 1 by π_ref" * (" kl " in name),
+                    f"{tokens:,.0f}"])  # fmt: skip
+    return table(["arm", "updates", "completions drawn a prompt", "tokens drawn"], out)
+
+
+def _bias() -> str:
+    listed = json.loads(BIAS.read_text(encoding="utf-8"))
+    rows = [[name, *(f"{found[name]:.2f}" for found in listed.values())] for name in listed["3"]]
+    return table(["variant", *(f"{words} words" for words in listed)], rows)
 
 
 def _between(arms: Arms) -> str:
@@ -227,12 +266,12 @@ def _curves(arms: Arms) -> str:
         quarters = ["–"] * 4
         if all(rewards):
             each = [np.array_split(np.array(series[1]), 4) for series in rewards]
-            quarters = [f"{fmean(q[k].mean() for q in each):.2f}" for k in range(4)]
+            quarters = [_fixed(fmean(q[k].mean() for q in each)) for k in range(4)]
         kls = [r["curves"].get("kl_ref_policy") for r in runs]
         path = "–"
         if all(kls) and all(len(k[0]) > 4 for k in kls):
             each = [np.array_split(np.array(series[1]), 4) for series in kls]
-            path = ", ".join(f"{fmean(q[k].mean() for q in each):.2f}" for k in range(4))
+            path = ", ".join(_fixed(fmean(q[k].mean() for q in each)) for k in range(4))
         norms = max(r["largest_grad_norm"] for r in runs)
         out.append([name, *quarters, path, f"{norms:.1f}"])
     head = ["arm", *(f"reward, quarter {k}" for k in range(1, 5)), "KL(π_ref‖π_θ) by quarter",
@@ -248,8 +287,8 @@ def _lora(lora: Arms, arms: Arms, base: dict[int, Run]) -> str:
             if not chosen:
                 continue
             won, _ = pooled(chosen, base)
-            kls = [f"{kl(chosen[0], name):.2f}" for name in ("ref", "policy")]
-            mean = f"{fmean(chosen[0]['rewards']):.2f}"
+            kls = [_fixed(kl(chosen[0], side)) for side in ("ref", "policy")]
+            mean = _fixed(fmean(chosen[0]["rewards"]))
             out.append([name, tuning, _share(won), mean, *kls])
     head = ["arm", "tuning", "win rate over π_ref", "mean reward", "KL(π_ref‖π_θ)",
             "KL(π_θ‖π_ref)"]  # fmt: skip
@@ -332,7 +371,7 @@ def _conclusion(arms: Arms, data: dict[str, Any]) -> str:
         "- The intervals over seeds rest on very few seeds; those of win rates take completions "
         "of one run for independent. Both KLs are means over 48 prompts.",
         "- The gradient that these runs follow is the one shown unbiased by enumeration "
-        "(tests/test_llm_enumeration.py); whether the theorem's curvature carries over to a "
+        "(tests/test_llm_gradient.py); whether the theorem's curvature carries over to a "
         "language model is not shown by them.",
     ]
     return "\n".join(lines)

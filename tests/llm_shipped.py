@@ -8,10 +8,10 @@ from __future__ import annotations
 import torch
 
 from sailtheory.training.llm import divergence, losses
-from sailtheory.training.llm.logprobs import sequence_log_probs
+from sailtheory.training.llm.logprobs import forward, sequence_log_probs
 from sailtheory.training.llm.rows import join
 from tests import llm_enumeration as tiny
-from tests.llm_enumeration import BETA
+from tests.llm_enumeration import BETA, gradient, relative_error
 
 EXACT = 1e-11  # a few thousand float64 operations of condition ~10 each
 PROMPT = (1, 2, 1)
@@ -91,3 +91,62 @@ MIXTURES = {
     "recipe, unit weights": losses.Weights(beta=BETA, g=0.3, kl_coef=1e-3),
     "all": losses.Weights(beta=BETA, r=0.1, p=0.25, g=0.4, kl_coef=0.5),
 }
+
+BIASED = {
+    "no score term": losses.Weights(beta=BETA, g=1.0, score_weight=0.0),
+    "SAIL recipe, score .3": losses.Weights(beta=BETA, g=1.0, score_weight=0.3),
+    "dpp, stop-gradient preference": losses.Weights(beta=BETA, p=1.0, pi=0.0),
+    "dpp, SAIL recipe": losses.Weights(beta=BETA, p=1.0, pi=0.2, score_weight=0.2),
+    "ddp, stop-gradient preference": losses.Weights(beta=BETA, r=1.0, rho=0.0),
+    "ddp, SAIL recipe": losses.Weights(beta=BETA, r=1.0, rho=0.2),
+}
+
+
+def bias(case, weights):
+    """Relative error of a variant's expected gradient against that of its whole objective."""
+    exact, model, ref = case
+    found = gradient(expected_loss(exact, model, ref, weights), model)
+    whole = losses.Weights(beta=BETA, r=weights.r, p=weights.p, g=weights.g)
+    return relative_error(found, gradient(exact_loss(again(case), whole), model))
+
+
+def hooked_loss(exact, model, ref):
+    """The published hook: it subtracts log σ/log π from the gradient of a loss at log π."""
+    pairs, q, chance = all_pairs(exact, model, ref)
+    g = -losses.pair_loss(pairs, q, BETA).detach()
+
+    def hooked(log):
+        copy, value = log * 1.0, log.detach()
+        copy.register_hook(lambda grad: grad - chance * g / value)
+        return copy
+
+    both = (hooked(pairs.first), hooked(pairs.second))
+    wrong = losses.Pairs(*both, pairs.ref_first, pairs.ref_second)
+    return (losses.pair_loss(wrong, q, BETA) * chance).sum()
+
+
+def token_proxy(exact, model, ref, texts):
+    rows = join([exact.prompt] * len(texts), texts, side="right")
+    with torch.no_grad():
+        ref_logits = forward(ref, rows)
+    return divergence.kl_token_proxy(forward(model, rows), ref_logits, rows.tokens, rows.attention)
+
+
+def biases(vocabulary):
+    """Relative biases of all named variants, of the published hook and of the token proxy."""
+    case = enumerable(vocabulary)
+    _, model, ref = case
+    found = {name: bias(case, weights) for name, weights in BIASED.items()}
+    wanted = gradient(-again(case).j(), model)
+    fresh = again(case)
+    found["published hook"] = relative_error(
+        gradient(hooked_loss(fresh, model, ref), model), wanted
+    )
+    wanted = gradient(again(case).kl_ref_policy(), model)
+    for source in ("π_ref", "π_θ"):
+        fresh = again(case)
+        each = torch.stack([token_proxy(fresh, model, ref, [c])[0] for c in fresh.all])
+        chance = fresh.ref.exp() if source == "π_ref" else fresh.prob().detach()
+        mine = gradient((each * chance).sum(), model)
+        found[f"token-proxy KL, y ~ {source}"] = relative_error(mine, wanted)
+    return found

@@ -14,6 +14,8 @@ from docs.generate.links import complaints
 from docs.generate.typeset import typeset
 from sailtheory.claims import registered
 
+ROOT = generated.DOCS.parent
+DOCS_PAGES = sorted(path.relative_to(ROOT) for path in generated.DOCS.glob("*.md"))
 CLAIMS = {claim.id: claim for claim in registered()}
 PAGES = {path: text for path, _, text in generated.pages()}
 
@@ -100,3 +102,12 @@ def test_links_of_the_site(complaint, tmp_path):
     (tmp_path / "b.html").write_text('<p id="x">b <a href="https://x.org">away</a></p>')
     (tmp_path / "a.html").write_text(SOUND if complaint is None else BROKEN[complaint])
     assert complaints(tmp_path) == ([] if complaint is None else [f"a.html: {complaint}"])
+
+
+@pytest.mark.parametrize("page", ["README.md", *map(str, DOCS_PAGES)])
+def test_files_that_are_named_exist(page):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    found = re.findall(
+        r"\b(?:tests|benchmarks|sailtheory|figures|docs|proofs_check)/[\w./-]+\.\w+", text
+    )
+    assert [name for name in set(found) if not (ROOT / name).exists()] == []

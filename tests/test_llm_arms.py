@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+from pathlib import Path
 
 import pytest
 
@@ -64,20 +66,32 @@ def test_wins_are_counted_over_the_seeds_that_both_have():
 def test_the_committed_runs_are_those_of_the_design():
     """Every arm of a seed was given the same; no prompt of training is among the evaluated."""
     pytest.importorskip("transformers", reason="the extra llm is not installed")
-    import json
-    from pathlib import Path
-
     from benchmarks import llm_arms
+    from sailtheory.training.llm.prompts import prompts
 
     data = json.loads(Path(arms.DATA).read_text(encoding="utf-8"))
     assert {k: v for k, v in data.items() if k != "runs"} == json.loads(
         json.dumps(llm_arms.settings())
     )
+    texts = {part: set(prompts(part)) for part in ("train", "held-out")}
+    assert not texts["train"] & texts["held-out"]
+    assert len(texts["held-out"]) == 72
+    budget = data["updates"] * data["batch"]
+    assert len(texts["train"]) >= budget
+    spent = {}
     for run in data["runs"]:
         assert len(run["rewards"]) == 72 * data["draws"]
         if run["arm"] != "reference":
             assert run["curves"]["spent/updates"][1][-1] == data["updates"]
-            drawn = run["curves"]["spent/tokens"][1][-1]
-            most = data["updates"] * data["batch"] * data["tokens"]
-            online = run["arm"].startswith("sail")
-            assert drawn <= (2 + (" kl " in run["arm"])) * most * online
+            tokens = run["curves"]["spent/tokens"][1][-1]
+            spent.setdefault((run["tuning"], run["seed"]), {})[run["arm"]] = tokens
+    for arms_of_seed in spent.values():
+        for arm, tokens in arms_of_seed.items():
+            completions = budget * (2 * arm.startswith("sail") + (" kl " in arm))
+            assert completions <= tokens <= completions * data["tokens"]
+
+
+def test_budgets_are_said():
+    text = Path(arms.PAGE).read_text(encoding="utf-8")
+    assert "| sft | 16 | – | 0 |" in text
+    assert "2 by π_θ and 1 by π_ref" in text and "-0.00" not in text

@@ -9,10 +9,8 @@ pytest.importorskip("transformers", reason="the extra llm is not installed")
 
 from sailtheory import InputError
 from sailtheory.training.audit import Term, audit
-from sailtheory.training.llm import divergence, losses
+from sailtheory.training.llm import losses
 from sailtheory.training.llm.generate import sample
-from sailtheory.training.llm.logprobs import forward
-from sailtheory.training.llm.rows import join
 from tests import llm_enumeration as tiny
 from tests.llm_enumeration import BETA, gradient, relative_error
 from tests.llm_shipped import (
@@ -21,7 +19,9 @@ from tests.llm_shipped import (
     all_pairs,
     enumerable,
     expected_loss,
+    hooked_loss,
     kl_term,
+    token_proxy,
 )
 
 
@@ -35,17 +35,7 @@ def test_the_published_hook_is_seen(case):
     exact, model, ref = case
 
     def published():
-        pairs, q, chance = all_pairs(exact, model, ref)
-        g = -losses.pair_loss(pairs, q, BETA).detach()
-
-        def hooked(log):
-            copy, value = log * 1.0, log.detach()
-            copy.register_hook(lambda grad: grad - chance * g / value)
-            return copy
-
-        both = (hooked(pairs.first), hooked(pairs.second))
-        wrong = losses.Pairs(*both, pairs.ref_first, pairs.ref_second)
-        return (losses.pair_loss(wrong, q, BETA) * chance).sum()
+        return hooked_loss(exact, model, ref)
 
     found, wanted = gradient(published(), model), gradient(-again(case).j(), model)
     weights = losses.Weights(beta=BETA, g=1.0, score_weight=0.0)
@@ -58,13 +48,6 @@ def test_the_published_hook_is_seen(case):
     print(f"its score term: cosine {cosine:.3f}, length {hooked.norm() / score.norm():.3f}")
     [fault] = audit([Term("score", published, ("policy",))], {"policy": model}).faults
     assert fault.startswith("score: autograd says")
-
-
-def token_proxy(exact, model, ref, texts):
-    rows = join([exact.prompt] * len(texts), texts, side="right")
-    with torch.no_grad():
-        ref_logits = forward(ref, rows)
-    return divergence.kl_token_proxy(forward(model, rows), ref_logits, rows.tokens, rows.attention)
 
 
 def test_the_published_token_proxy_is_seen(case):
