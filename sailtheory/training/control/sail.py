@@ -32,7 +32,7 @@ from sailtheory.policies.protocol import Policy
 from sailtheory.training.control.reference import Referenced, RevKL
 from sailtheory.training.control.sac import Batch, SegmentPairs
 from sailtheory.training.control.settings import SAILSettings, Settings
-from sailtheory.training.pairs import Pairs, pair_loss, score_loss
+from sailtheory.training.pairs import Pairs, pair_loss, score_coefficient, score_loss
 
 
 class SAIL(Referenced):
@@ -47,7 +47,7 @@ class SAIL(Referenced):
     def __init__(self, *args: Any, objective: SAILSettings, **kind: Any) -> None:
         super().__init__(*args, **kind)
         self.objective = objective
-        self._margin: Tensor | None = None
+        self._seen: dict[str, Tensor] = {}
 
     @classmethod
     def extras(cls, settings: Settings) -> dict[str, Any]:
@@ -73,7 +73,11 @@ class SAIL(Referenced):
         with torch.no_grad():
             ref = segment_log_probs(self.reference, segments)
         pairs = Pairs(own[..., 0], own[..., 1], ref[..., 0], ref[..., 1])
-        self._margin = pairs.margin(beta).detach().abs().mean(-1)
+        coefficient = score_coefficient(pairs, segments.preference, beta)
+        self._seen = {
+            "sail/margin": pairs.margin(beta).detach().abs().mean(-1),
+            "sail/score_coefficient": coefficient.abs().mean(-1),
+        }
         losses = {"sail_dpo": pair_loss, "sail_score": score_loss}
         return {
             f"actor/{name}": weight * loss(pairs, segments.preference, beta).mean(-1)
@@ -81,9 +85,11 @@ class SAIL(Referenced):
         }
 
     def observed(self) -> dict[str, Tensor]:
-        """As before, and the mean |z| of the last pairs."""
-        found = super().observed()
-        return found if self._margin is None else found | {"sail/margin": self._margin}
+        """As before, and of the last pairs the mean |z| and the mean |g + log 2|.
+
+        The score term's own value is 0 whatever its gradient; this is its size.
+        """
+        return super().observed() | self._seen
 
 
 class SAILRevKL(SAIL, RevKL):
