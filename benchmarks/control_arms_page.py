@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.certificates_page import table
+from benchmarks.certificates_page import short, table
 from benchmarks.control_theory_page import curvature, left_out
 from sailtheory.training import statistics as st
 from sailtheory.training.compare import PAPER_EFFECT
@@ -89,10 +89,12 @@ def _settings(data: Data) -> str:
     rows = [
         [place, _spent(own), *_values([r["settings"] for r in own])] for place, own in runs.items()
     ]
+    paper: dict[tuple[str, ...], list[str]] = {}
     for task in PAPER:
-        paper = flatten(plain(settings_of(task, "pebble-revkl", 0)))
-        known = {key: value for key, value in paper.items() if not key.startswith("sail.")}
-        rows.append([f"{task}, the paper's", "", *_values([known])])
+        published = flatten(plain(settings_of(task, "pebble-revkl", 0)))
+        known = {key: value for key, value in published.items() if not key.startswith("sail.")}
+        paper.setdefault(tuple(_values([known])), []).append(task)
+    rows += [[f"the paper's {', '.join(tasks)}", "", *values] for values, tasks in paper.items()]
     text = (
         "What the terms were weighed with, from the settings of the runs (–: no arm of the row "
         "reads it; the paper's code has no J in its loss). L is the length of a segment, for the "
@@ -122,7 +124,7 @@ def _spent(runs: Runs) -> str:
 
 
 def _updates(runs: dict[str, Runs]) -> str:
-    """Updates follow from settings that are compared; newer runs count them as well."""
+    """Updates follow from settings that are compared; later runs count them as well."""
     every = [run for own in runs.values() for run in own]
     keys = ("random_steps", "reset_updates")
     values = {tuple(run["settings"][key] for key in keys) for run in every}
@@ -133,7 +135,7 @@ def _updates(runs: dict[str, Runs]) -> str:
     return (
         f"Each step after the first {random:,} has one update, and the first answers are followed "
         f"by {reset:,} more for the new critic; these settings are among those that are compared. "
-        f"Updates are counted as well since then: in {logged} of {len(every)} runs."
+        f"Runs count their updates as well by now: {logged} of these {len(every)} did."
     )
 
 
@@ -181,9 +183,24 @@ def _arms(arms: dict[str, Runs]) -> str:
     seeds_text = "; ".join(f"{arm} {s}" for arm, s in seeds.items())
     text = (
         "Returns; the columns of steps are IQMs over runs; with fewer than ten runs the bootstrap "
-        f"intervals are too narrow. Seeds: {seeds_text}."
+        f"intervals are too narrow. Seeds: {seeds_text}.{_margins(arms)}"
     )
     return table(head, rows) + "\n\n" + fill(text, 98)
+
+
+def _margins(arms: dict[str, Runs]) -> str:
+    """Mean |z| of the segments of the last update that was logged, in the arms that have any."""
+    found = []
+    for arm, runs in arms.items():
+        last = [
+            run["curves"]["sail/margin"][1][-1] for run in runs if "sail/margin" in run["curves"]
+        ]
+        if last:
+            ends = dict.fromkeys(short(value) for value in (min(last), max(last)))
+            found.append(f"{arm} {' to '.join(ends)}")
+    if not found:
+        return ""
+    return f" Mean |z| of the segments of the last update logged: {'; '.join(found)}."
 
 
 def _pairs(arms: dict[str, Runs], tested: bool) -> str:

@@ -15,7 +15,13 @@ from sailtheory.training.arms import diff
 from sailtheory.training.record import Record
 
 Data = dict[str, Any]
-SHOWN = ("eval/return", "eval/success", "reward/accuracy", "loss/actor/kl_ref_policy")
+SHOWN = (
+    "eval/return",
+    "eval/success",
+    "reward/accuracy",
+    "loss/actor/kl_ref_policy",
+    "sail/margin",
+)
 
 
 def summary(record: Record) -> dict[str, Any]:

@@ -75,31 +75,53 @@ def _dropped() -> str:
 
 
 def _age() -> str:
-    """How far the actor has gone since the segments were drawn."""
+    """How far the actor has gone since the segments were drawn, and what the term does then."""
     if not AGE.exists():
         return ""
     found = json.loads(AGE.read_text(encoding="utf-8"))
-    every = found["all"]
-    rows = [
-        [f"{r['age'][0]:g} to {r['age'][1]:g}", r["segments"], r["median"],
-         f"{r['tenth']} to {r['ninetieth']}", r["largest"], f"{100 * r['share_above_1']:.0f} %"]
-        for r in found["by_age"]
-    ]  # fmt: skip
+    first, groups = found["by_update"][0], found["by_update"]
+    worst = max(groups, key=lambda r: r["median"])
     text = (
         f"In the runs a segment is not the present actor's: it comes from the last "
-        f"{found['recent']} steps, and each step has an update. That is left out too: no "
-        "importance weight corrects for it. `python -m benchmarks.segment_age` follows "
-        f"`{found['method']}` on {found['task']} (seed {found['seed']}, the first "
-        f"{found['steps']:,} steps, reference taken at {found['since']:,}): over "
-        f"{every['segments']:,} segments of {found['segment']} steps, |log π_now − log π_then| "
-        f"has median {every['median']} nats (10 % to 90 %: {every['tenth']} to "
-        f"{every['ninetieth']}; largest {every['largest']}) and is above 1 nat for "
-        f"{100 * every['share_above_1']:.0f} % of them. So the exactness holds of the objective "
-        "whose segments are the buffer's, and not of the present actor's; what this costs the "
-        "gradient was not measured. By the age of a segment's last action, in steps:"
+        f"{found['recent']} steps, each of which had an update, and no importance weight corrects "
+        f"for it. `python -m benchmarks.segment_age` follows `{found['method']}` on "
+        f"{found['task']} (seed {found['seed']}, the first {found['steps']:,} steps, reference "
+        f"taken at {found['since']:,}). In the first {first['updates'][1]} updates with the "
+        f"objective |log π_now − log π_then| of a segment of {found['segment']} steps has median "
+        f"{short(first['median'])} nats (10 % to 90 %: {short(first['tenth'])} to "
+        f"{short(first['ninetieth'])}; largest {short(first['largest'])}). By updates since the "
+        "reference was taken, with the medians of |z| and of the score's coefficient |g + log 2|:"
     )
-    head = ["age", "segments", "median", "10 % to 90 %", "largest", "above 1 nat"]
-    return fill(text, 98) + "\n\n" + table(head, rows)
+    runaway = (
+        f"Staleness does not stay small: the largest median is {short(worst['median'])} nats, in "
+        f"updates {worst['updates'][0]:,} to {worst['updates'][1] - 1:,}. The coefficient grows as "
+        "|z|, so segments that the actor has left, which it would not draw again, are pushed away "
+        "the more the further they are. What is exact above holds of segments drawn from the "
+        "present actor and not of this run; what it returns says nothing of the objective itself. "
+    )
+    after = (
+        f"{runaway if worst['median'] > 10 * first['median'] else ''}By the age of a segment's "
+        f"last action, in steps, in the first {first['updates'][1]} updates:"
+    )
+    head = ["segments", "median", "10 % to 90 %", "largest"]
+    return "\n\n".join([
+        fill(text, 98),
+        table(
+            ["updates", *head, "size of z", "of g + log 2"],
+            [[*_old("updates", r), short(r["margin"]), short(r["score_coefficient"])]
+             for r in groups],
+        ),
+        fill(after, 98), table(["age", *head], [_old("age", r) for r in found["by_age"]]),
+    ])  # fmt: skip
+
+
+def _old(key: str, group: dict[str, Any]) -> list[Any]:
+    """One group of segments; its upper bound is left out of it."""
+    low, high = group[key]
+    return [
+        f"{low:,} to {high - 1:,}", group["segments"], short(group["median"]),
+        f"{short(group['tenth'])} to {short(group['ninetieth'])}", short(group["largest"]),
+    ]  # fmt: skip
 
 
 def curvature() -> str:

@@ -64,7 +64,9 @@ def pair_loss(pairs: Pairs, preference: Tensor, beta: float) -> Tensor:
 def score_coefficient(pairs: Pairs, preference: Tensor, beta: float) -> Tensor:
     """g + log 2, without gradient: (n,). What the score of a pair is weighed with."""
     xp = numbers_of(pairs.first)
-    return formulas.log_likelihood_payoff(xp, preference, pairs.margin(beta)).value
+    payoff = formulas.log_likelihood_payoff(xp, preference, pairs.margin(beta))
+    value: Tensor = payoff.value
+    return value
 
 
 def score_loss(pairs: Pairs, preference: Tensor, beta: float) -> Tensor:

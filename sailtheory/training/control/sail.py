@@ -14,9 +14,9 @@ these scores is the exact gradient of J. Two things are dropped, and said:
   gradient is left out. benchmarks/segment_mdp.py measures its share where it can be
   enumerated.
 - Segments come from the last ``sail.recent`` steps, whose actors are as many updates old at
-  most; they are treated as the present one's. (cheetah-run, one run, 5,000 to 8,000 steps:
-  the actor of 200 updates ago is 0.8 to 2.7 nats away for a segment of 50 steps, the one
-  of 50 updates ago 0.5 to 1.6.)
+  most; they are treated as the present one's. This is not harmless: the score's coefficient
+  grows as |z|, so segments that the actor has left, and would not draw again, are pushed away
+  without bound. benchmarks/segment_age.py measures log π_now − log π_then along a run.
 
 p₁₂ is Bradley–Terry's with the learned reward; no query is spent on it.
 """
