@@ -135,6 +135,7 @@ def test_a_summary_keeps_settings_and_what_was_spent():
     run = made(5.0, 3, "sail")
     assert run["spent"] == {"spent/queries": 40.0} and run["seed"] == 3
     assert run["settings"]["sail.weight"] == 0.1 and "seed" not in run["settings"]
+    assert "kl_coef" not in run["settings"]
     assert set(run["unread"]) == {"kl_coef"} and run["declared"][0] == "sail.beta"
 
 
@@ -201,6 +202,7 @@ def test_the_table_of_settings_is_that_of_the_runs():
         run["settings"] |= {"sail.beta": 0.37}
     text = page(data)
     rows = [row for row in text.splitlines() if row.startswith("| cheetah-run, sail |")]
+    assert "| cheetah-run, published | 40 | 60,000 | 250 | 50 | 0.0001 | 5,000 |" in text
     assert len(rows) == 1 and "| 0.37; 0.1 |" in rows[0] and "| 40 |" in rows[0]
     assert "| the paper's walker-walk, walker-stand, cheetah-run |  | 400,000 | 250 |" in text
 
