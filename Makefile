@@ -58,6 +58,7 @@ evidence: $(STAMP)
 	$(BIN)/python -m benchmarks.sample_complexity
 	$(BIN)/python -m benchmarks.dynamics --table docs/dynamics.md
 	$(BIN)/python -m benchmarks.segment_mdp
+	$(BIN)/python -m benchmarks.segment_age
 	$(BIN)/python -m benchmarks.control_curvature
 
 docs: $(STAMP)

@@ -35,14 +35,15 @@ defaults; nothing was tuned.
 Resumable: a finished run is kept, others go on from their checkpoint, and what is committed is
 not trained again. Runs of one arm train together, ``--together`` seeds in a stack, which changes
 no number; processes with seeds of their own may run side by side. The committed result is
-docs/evidence/control_arms.json (each run's curve) and docs/control.md; ``python -m
-figures.control_arms`` draws it.
+docs/evidence/control_arms.json (of each run its settings, what it spent, its curve) and
+docs/control.md; ``python -m figures.control_arms`` draws it.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -52,16 +53,16 @@ from typing import Any
 import torch
 
 from benchmarks.control_arms_page import page
+from benchmarks.control_evidence import check, merge, summary
+from sailtheory.errors import InputError
 from sailtheory.files import write_text
-from sailtheory.training.arms import diff
-from sailtheory.training.control.settings import settings_of
+from sailtheory.training.control.settings import Settings, settings_of
 from sailtheory.training.control.train import train
-from sailtheory.training.record import Record, read_record
+from sailtheory.training.record import read_record
 
 EVIDENCE = Path("docs/evidence/control_arms.json")
 ARMS = ("pebble", "pebble-revkl", "sail", "sail-revkl")
 SMALLER = {"sac.width": 256, "sac.batch": 64, "reward.width": 128}
-SHOWN = ("eval/return", "eval/success", "reward/accuracy", "loss/actor/kl_ref_policy")
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,10 @@ PLANS = {
 }
 
 
+TOGETHER = (("published", "sail"), ("stand",), ("short",))
+"""Plans whose runs on one task stand in one table."""
+
+
 class OutOfTime(Exception):
     """The hour is up; what is done so far has its checkpoints."""
 
@@ -109,6 +114,16 @@ def stop_at(until: str | None) -> Callable[..., None]:
     return progress
 
 
+def settings(plan: Plan, task: str, arm: str, seed: int) -> Settings:
+    """Those of one run of a plan."""
+    changed = SMALLER | {
+        "steps": plan.steps,
+        "evaluate_every": plan.steps // 6,
+        "checkpoint_every": plan.steps // 60,
+    }
+    return settings_of(task, arm, seed, changed, plan.changed)
+
+
 def run(name: str, plan: Plan, seeds: list[int], folder: Path, until: str | None) -> None:
     """Train what is missing of these seeds, arm after arm, so that pairs end together."""
     done = committed()
@@ -118,43 +133,23 @@ def run(name: str, plan: Plan, seeds: list[int], folder: Path, until: str | None
             missing = [seed for seed in seeds if seed not in held]
             if not missing:
                 continue
-            changed = SMALLER | {
-                "steps": plan.steps,
-                "evaluate_every": plan.steps // 6,
-                "checkpoint_every": plan.steps // 60,
-            }
-            settings = settings_of(task, arm, missing[0], changed, plan.changed)
             print(time.strftime("%H:%M"), name, task, arm, missing, flush=True)
             out = folder / name / task / arm
-            train(settings, missing, out, resume=True, progress=stop_at(until))
-
-
-def summary(record: Record) -> dict[str, Any]:
-    """What of a run is committed: its curves."""
-    curves = {}
-    for name in SHOWN:
-        if name in record.names():
-            steps, values = record.series(name)
-            curves[name] = [steps.tolist(), [round(float(v), 6) for v in values]]
-    return {"seed": record.seed, "curves": curves, "versions": record.versions}
+            chosen = settings(plan, task, arm, missing[0])
+            train(chosen, missing, out, resume=True, progress=stop_at(until))
 
 
 def collect(folder: Path) -> dict[str, Any]:
-    """All finished runs by plan, task and arm; runs of one task and length must be comparable."""
+    """All finished runs by plan, task and arm."""
     found: dict[str, Any] = {}
-    comparable: dict[tuple[str, int], list[Record]] = {}
     for name, plan in PLANS.items():
         for task in plan.tasks:
             for arm in plan.arms:
                 folders = sorted((folder / name / task / arm).glob("seed-*"))
                 records = [r for r in map(read_record, folders) if r.finished]
-                comparable.setdefault((task, plan.steps), []).extend(records)
                 if records:
                     arms = found.setdefault(name, {}).setdefault(task, {})
                     arms[arm] = [summary(record) for record in records]
-    for records in comparable.values():
-        if len(records) > 1:
-            diff(records).require()
     return found
 
 
@@ -166,18 +161,15 @@ def committed() -> dict[str, Any]:
 def save(folder: Path) -> None:
     """Add the finished runs to the committed ones, and write the page.
 
-    A run that is there already stays as it is, so runs may come from several machines.
+    A run that is there already stays as it is, so runs may come from several machines; runs
+    that cannot be compared with the others are refused, and nothing is written.
     """
     data = committed()
-    for name, tasks in collect(folder).items():
-        for task, arms in tasks.items():
-            for arm, runs in arms.items():
-                held = data.setdefault(name, {}).setdefault(task, {}).setdefault(arm, [])
-                held += [r for r in runs if r["seed"] not in {h["seed"] for h in held}]
-                held.sort(key=lambda r: r["seed"])
-    lines = json.dumps(data, indent=1)
-    write_text(lines + "\n", EVIDENCE)
-    write_text(page(data), "docs/control.md")
+    merge(data, collect(folder))
+    check(data, TOGETHER)
+    text = page(data)
+    write_text(json.dumps(data, indent=1) + "\n", EVIDENCE)
+    write_text(text, "docs/control.md")
 
 
 def main() -> None:
@@ -200,7 +192,11 @@ def main() -> None:
                 run(name, plan, few, asked.runs, asked.until)
     except OutOfTime:
         print("the hour is up", flush=True)
-    save(asked.runs)
+    try:
+        save(asked.runs)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
 
 
 if __name__ == "__main__":

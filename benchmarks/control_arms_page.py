@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from textwrap import fill
 from typing import Any
 
 import numpy as np
 
 from benchmarks.certificates_page import short, table
+from benchmarks.control_theory_page import curvature, left_out
 from sailtheory.training import statistics as st
 from sailtheory.training.compare import PAPER_EFFECT
+from sailtheory.training.config import plain
+from sailtheory.training.control.settings import PAPER, settings_of
+from sailtheory.training.runs import flatten
 from sailtheory.training.statistics import Estimate
 
 Data = dict[str, Any]
 Runs = list[dict[str, Any]]
-DROPPED = Path("docs/evidence/segment_mdp.json")
-CURVATURE = Path("docs/evidence/control_curvature.json")
 LATE = 3
 """Evaluations of the second half of training, of six."""
 
@@ -28,7 +28,8 @@ Written by `python -m benchmarks.control_arms --runs FOLDER` from docs/evidence/
 Its docstring is the design, written before any run: arms, settings (smaller than the paper's:
 2×256 units, minibatches of 64, reward networks 3×128, 60,000 steps), quantity (mean return over
 the evaluations of the second half of training), test and power. The arms of a table have equal
-budgets of steps, updates and queries, checked by `sailtheory train diff`; the published "SAIL"
+budgets of steps, updates and queries: that file holds the settings of each run and what it spent,
+and runs that the rules of `sailtheory train diff` refuse are not added. The published "SAIL"
 arm is `pebble` bit for bit, and has no row. Runs are added as they finish.
 """
 
@@ -60,14 +61,100 @@ theirs). It was not run here: one run takes about a day on a core.
 def page(data: Data) -> str:
     """Markdown from the JSON data."""
     parts = [_INTRO, _FIGURE] if data.get("published") else [_INTRO]
+    parts.append(_settings(data))
     for name, title in _TITLES.items():
         for task, own in data.get(name, {}).items():
             arms = data.get("published", {}).get(task, {}) | own if name == "sail" else own
             parts += [f"## {title}: {task}", _arms(arms), _pairs(arms, name == "published")]
     if not data.get("published"):
         parts.append("No run of the published comparison has finished yet, so nothing is known.")
-    parts += [text for text in (_dropped(), _curvature()) if text]
+    parts += [left_out(), curvature()]
     return "\n\n".join(part.strip("\n") for part in [*parts, _PAPER] if part) + "\n"
+
+
+_KEYS = {
+    "steps": "steps", "feedback.maximum": "queries, at most", "feedback.segment": "L",
+    "kl_coef": "kl_coef", "reference.since": "π_ref taken at", "reference.every": "anew every",
+    "sail.beta": "β", "sail.weight": "w", "sail.pairs": "pairs", "sail.recent": "of the last",
+}  # fmt: skip
+
+
+def _settings(data: Data) -> str:
+    """What the runs were set to, beside the paper's."""
+    runs = {
+        f"{task}, {name}": [run for own in arms.values() for run in own]
+        for name in _TITLES
+        for task, arms in data.get(name, {}).items()
+    }
+    rows = [
+        [place, _spent(own), *_values([r["settings"] for r in own])] for place, own in runs.items()
+    ]
+    paper: dict[tuple[str, ...], list[str]] = {}
+    for task in PAPER:
+        published = flatten(plain(settings_of(task, "pebble-revkl", 0)))
+        known = {key: value for key, value in published.items() if not key.startswith("sail.")}
+        paper.setdefault(tuple(_values([known])), []).append(task)
+    rows += [[f"the paper's {', '.join(tasks)}", "", *values] for values, tasks in paper.items()]
+    text = (
+        "What the terms were weighed with, from the settings of the runs (–: no arm of the row "
+        "reads it; the paper's code has no J in its loss). L is the length of a segment, for the "
+        "teacher and for `sail`; w the weight of J in the actor's loss, with its β, the pairs of "
+        "segments in an update and the last steps that they come from."
+    )
+    head = ["task, plan", "queries spent", *_KEYS.values()]
+    said = [fill(line, 98) for line in (_updates(runs), _unread(data)) if line]
+    return "\n\n".join(["## Settings", fill(text, 98), table(head, rows), *said])
+
+
+def _values(settings: list[dict[str, Any]]) -> list[str]:
+    """The values of each key, none of which is read by every run."""
+    found = []
+    for key in _KEYS:
+        values = dict.fromkeys(_shown(one[key]) for one in settings if key in one)
+        found.append("; ".join(values) or "–")
+    return found
+
+
+def _shown(value: Any) -> str:
+    return "never" if value is None else f"{value:,}" if isinstance(value, int) else f"{value:g}"
+
+
+def _spent(runs: Runs) -> str:
+    return "; ".join(dict.fromkeys(_shown(int(r["spent"]["spent/queries"])) for r in runs))
+
+
+def _updates(runs: dict[str, Runs]) -> str:
+    """Updates follow from settings that are compared; later runs count them as well."""
+    every = [run for own in runs.values() for run in own]
+    keys = ("random_steps", "reset_updates")
+    values = {tuple(run["settings"][key] for key in keys) for run in every}
+    if len(values) != 1:
+        return ""
+    ((random, reset),) = values
+    logged = sum("spent/updates" in run["spent"] for run in every)
+    return (
+        f"Each step after the first {random:,} has one update, and the first answers are followed "
+        f"by {reset:,} more for the new critic; these settings are among those that are compared. "
+        f"Runs count their updates as well by now: {logged} of these {len(every)} did."
+    )
+
+
+def _unread(data: Data) -> str:
+    """Keys that runs of an arm had set differently and never read."""
+    found: dict[str, None] = {}
+    for tasks in data.values():
+        for arms in tasks.values():
+            for arm, runs in arms.items():
+                for key in dict.fromkeys(key for run in runs for key in run["unread"]):
+                    values = dict.fromkeys(repr(run["unread"].get(key, "read")) for run in runs)
+                    if len(values) > 1:
+                        found[f"{key} of {arm} ({', '.join(values)})"] = None
+    if not found:
+        return ""
+    return (
+        "Settings that a run has never read cannot have changed it and are not compared. Runs of "
+        f"an arm differ in: {'; '.join(found)}."
+    )
 
 
 def score(run: dict[str, Any]) -> float:
@@ -96,9 +183,24 @@ def _arms(arms: dict[str, Runs]) -> str:
     seeds_text = "; ".join(f"{arm} {s}" for arm, s in seeds.items())
     text = (
         "Returns; the columns of steps are IQMs over runs; with fewer than ten runs the bootstrap "
-        f"intervals are too narrow. Seeds: {seeds_text}."
+        f"intervals are too narrow. Seeds: {seeds_text}.{_margins(arms)}"
     )
     return table(head, rows) + "\n\n" + fill(text, 98)
+
+
+def _margins(arms: dict[str, Runs]) -> str:
+    """Mean |z| of the segments of the last update that was logged, in the arms that have any."""
+    found = []
+    for arm, runs in arms.items():
+        last = [
+            run["curves"]["sail/margin"][1][-1] for run in runs if "sail/margin" in run["curves"]
+        ]
+        if last:
+            ends = dict.fromkeys(short(value) for value in (min(last), max(last)))
+            found.append(f"{arm} {' to '.join(ends)}")
+    if not found:
+        return ""
+    return f" Mean |z| of the segments of the last update logged: {'; '.join(found)}."
 
 
 def _pairs(arms: dict[str, Runs], tested: bool) -> str:
@@ -161,79 +263,3 @@ def _interval(found: Estimate, runs: int, digits: int) -> str:
     if runs < 2 or not np.isfinite(found.value):
         return f"{found.value:.{digits}f}"
     return f"{found.value:.{digits}f} ({found.low:.{digits}f} to {found.high:.{digits}f})"
-
-
-def _dropped() -> str:
-    """The share of the gradient that the starts' dependence would have."""
-    if not DROPPED.exists():
-        return ""
-    found = json.loads(DROPPED.read_text(encoding="utf-8"))
-    rows = [
-        [beta, r["instances"], r["median"], f"{r['tenth']} to {r['ninetieth']}", r["largest"]]
-        for beta, r in found.items()
-    ]
-    text = (
-        "`sail` takes the score of a segment exactly, given its start; that the start itself "
-        "depends on earlier actions is left out. On three-step MDPs, enumerated (`python -m "
-        "benchmarks.segment_mdp`), its expected gradient is that of the stated objective to 1e-10, "
-        "and what is left out is this share of the whole gradient, ‖difference‖ / ‖whole‖:"
-    )
-    head = ["β", "MDPs", "median", "10 % to 90 %", "largest"]
-    return "## What the gradient leaves out\n\n" + fill(text, 98) + "\n\n" + table(head, rows)
-
-
-def _curvature() -> str:
-    """kl_coef against thresholds, and curvature along a run."""
-    if not CURVATURE.exists():
-        return ""
-    found = json.loads(CURVATURE.read_text(encoding="utf-8"))
-    gamma = found["gamma_of_kl_coef"]
-    text = (
-        "`python -m benchmarks.control_curvature`: one run of `pebble-revkl` on "
-        f"{found['settings']['task']}, reference taken at step {found['settings']['since']:,}; "
-        "four prompts of four of the actor's own segments of ten steps as candidates, β = 0.1. "
-        f"kl_coef = {found['kl_coef']:g} on the mean over states is γ = {gamma:.0e} on the KL of a "
-        "segment. The theorem asks for more than K_B on the candidates' linearisation, for the B "
-        "given (the last row is the distance that the run had moved, the others parts of it):"
-    )
-    rows = [
-        [short(t["radius"]), t["dimension"], short(t["feature_diameter"]), short(t["gamma_star"]),
-         short(t["k_b"]), short(t["closed_form"]), short(t["gamma_star"] / gamma)]
-        for t in found["thresholds"]
-    ]  # fmt: skip
-    head = ["B", "dim S", "D", "γ* (search)", "K_B", "closed form", "γ* ÷ γ"]
-    keys = {
-        "value": "J", "relative_max": "λ_max(∇²J, F̄)", "lambda_max": "λ_max(∇²J)",
-        "lambda_min": "λ_min(∇²J)", "network_share": "network share", "pl_ratio": "PL ratio",
-        "distance": "‖θ − θ_ref‖", "kl_ref_policy": "KL(π_ref‖π_θ)", "win_rate": "win rate",
-    }  # fmt: skip
-    along = [
-        [r["step"], *("–" if r[key] is None else short(r[key]) for key in keys)]
-        for r in found["records"]
-    ]
-    read = (
-        "J, curvature and PL ratio ½‖∇J‖²/(best J seen − J) at the actor's parameters, on the "
-        "candidates; λ_max(∇²J, F̄) is the generalised eigenvalue on range(F̄), which concavity of "
-        "J_γ wants below γ; network share is the part of the curvature that log-linear policies "
-        "do not have."
-    )
-    tops = [r["relative_max"] for r in found["records"]]
-    above = sum(top > gamma for top in tops)
-    ratios = [r["pl_ratio"] for r in found["records"] if r["pl_ratio"] is not None]
-    conclusion = (
-        f"λ_max(∇²J, F̄) lay between {short(min(tops))} and {short(max(tops))}, above γ in {above} "
-        f"of {len(tops)} measurements and at least {min(tops) / gamma:,.0f} times as large: a KL "
-        "term of this size does not make J_γ concave at the actors that the run passes through. "
-        "γ* of the linearisation (a lower bound, by search) is of that size too, K_B far above. "
-        f"The PL ratio, where there is one, lay between {short(min(ratios))} and "
-        f"{short(max(ratios))}; it is taken against the best J seen, not the maximum, so the true "
-        "one is smaller. One run, one seed, a small candidate set: this says that the theorem "
-        "guarantees nothing there, not how the training ends. The log-ratios of `sail` grow "
-        "faster: with segments of 50 steps, the policy on the candidates had no Fisher matrix "
-        "left 500 updates after the reference was taken."
-    )
-    return "\n\n".join([
-        "## kl_coef against the theorem, and curvature along a run", fill(text, 98),
-        table(head, rows), fill(read, 98), table(["step", *keys.values()], along),
-        fill(conclusion, 98),
-    ])  # fmt: skip

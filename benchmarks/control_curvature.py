@@ -7,8 +7,9 @@ taken once at step 3,000 so that a short run sees it. From then on a probe (four
 four of the actor's own segments of ten steps as candidates, β = 0.1) measures J, its curvature
 and the PL ratio at the actor's parameters. The candidates' linearisation at π_ref is a
 log-linear problem; its thresholds are taken for B = ‖θ − θ_ref‖ as measured. γ* is found by
-search, so it may be larger. A kl_coef on the mean over states is γ = kl_coef / L on the KL of a
-segment of L steps, which is the sum over them.
+search, so it may be larger. What γ a kl_coef is depends on the weight of J and on the length of
+the segments (``segment_gamma`` in benchmarks/control_theory_page.py); both are kept, with the
+length of the candidates.
 """
 
 from __future__ import annotations
@@ -79,7 +80,9 @@ def main() -> None:
     result = {
         "settings": {"task": "cheetah-run", "seed": 0, "steps": asked.steps, "since": SINCE},
         "kl_coef": settings.kl_coef,
-        "gamma_of_kl_coef": settings.kl_coef / LENGTH,
+        "length": LENGTH,
+        "segment": settings.feedback.segment,
+        "sail_weight": settings.sail.weight,
         "thresholds": [thresholds(probe, radius * part) for part in (0.01, 0.1, 1.0)],
         "records": records,
     }

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from copy import deepcopy
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,22 +13,42 @@ pytest.importorskip("dm_control", reason="the extra rl is not installed")
 
 from benchmarks import control_arms
 from benchmarks.control_arms_page import both, page, score
+from benchmarks.control_evidence import check, merge, summary
+from benchmarks.control_theory_page import PROBE, segment_gamma
+from sailtheory import InputError
+from sailtheory.training.config import plain
+from sailtheory.training.control.methods import method_named
+from sailtheory.training.record import Record
+from sailtheory.training.runs import flatten
 
 
-def runs(values, first=0):
+def runs(values, first=0, method="pebble"):
     """Runs of six evaluations, the last three of them at a value."""
-    steps = list(range(10, 70, 10))
-    return [
-        {"seed": seed, "curves": {"eval/return": [steps, [0, 0, 0, value - 1, value, value + 1]]}}
-        for seed, value in enumerate(values, first)
-    ]
+    return [made(value, seed, method) for seed, value in enumerate(values, first)]
+
+
+def made(value, seed, method):
+    """A run's summary, from a record made up for it."""
+    curve = zip(range(10, 70, 10), [0, 0, 0, value - 1, value, value + 1], strict=True)
+    rows = [(step, "eval/return", str(float(found))) for step, found in curve]
+    rows += [(60, "sail/margin", str(float(value)))] if method.startswith("sail") else []
+    rows += [(step, "spent/queries", str(float(step))) for step in (30, 40)]
+    chosen = control_arms.settings(control_arms.PLANS["published"], "cheetah-run", method, seed)
+    config = flatten(plain(chosen))
+    own = [key for key in config if key.startswith(("kl_coef", "reference.", "sail."))]
+    declared = method_named(method).declared
+    unread = tuple(key for key in own if key not in declared)
+    return summary(Record(Path("x"), config, declared, unread, True, {"torch": "2"}, rows))
 
 
 def published(pairs, effect):
     noise = np.random.default_rng(0).standard_normal(pairs)
     noise = (noise - noise.mean()) / noise.std(ddof=1)
     base = runs(100 + 10 * np.arange(pairs))
-    return {"pebble": base, "pebble-revkl": runs(100 + 10 * np.arange(pairs) + effect + noise)}
+    return {
+        "pebble": base,
+        "pebble-revkl": runs(100 + 10 * np.arange(pairs) + effect + noise, 0, "pebble-revkl"),
+    }
 
 
 def test_the_quantity_is_the_mean_of_the_second_half():
@@ -60,10 +82,17 @@ def test_the_paper_s_effect_is_excluded_where_the_interval_lies_below():
 def test_sail_is_compared_with_and_without_its_kl():
     data = {
         "published": {"cheetah-run": published(3, 1.0)},
-        "sail": {"cheetah-run": {"sail": runs([1, 2, 4]), "sail-revkl": runs([3, 5, 8])}},
+        "sail": {
+            "cheetah-run": {
+                "sail": runs([1, 2, 4], 0, "sail"),
+                "sail-revkl": runs([3, 5, 8], 0, "sail-revkl"),
+            }
+        },
     }
     text = page(data)
     assert "sail-revkl − sail, 3 pairs: mean difference +3.0" in text
+    margins = "sail 1 to 4; sail-revkl 3 to 8."
+    assert f"segments of the last update logged: {margins}" in " ".join(text.split())
     assert "sail − pebble, 3 pairs" in text and "Described, not tested" in text
 
 
@@ -82,3 +111,117 @@ def test_committed_runs_are_not_trained_again(tmp_path, monkeypatch):
     assert trained == [
         ("pebble", [2], "pebble"), ("pebble-revkl", [1, 2], "pebble-revkl"),
     ]  # fmt: skip
+
+
+# --- what is committed may be compared --------------------------------------------------------
+
+
+def four():
+    """Two seeds of each arm on one task."""
+    published = {arm: runs([1, 2], 0, arm) for arm in ("pebble", "pebble-revkl")}
+    others = {arm: runs([1, 2], 0, arm) for arm in ("sail", "sail-revkl")}
+    return {"published": {"cheetah-run": published}, "sail": {"cheetah-run": others}}
+
+
+def test_the_committed_runs_may_be_compared():
+    data = control_arms.committed()
+    check(data, control_arms.TOGETHER)
+    assert sorted(sum(control_arms.TOGETHER, ())) == sorted(control_arms.PLANS)
+    text = " ".join(page(data).split())
+    assert text == " ".join(Path("docs/control.md").read_text(encoding="utf-8").split())
+
+
+def test_a_summary_keeps_settings_and_what_was_spent():
+    run = made(5.0, 3, "sail")
+    assert run["spent"] == {"spent/queries": 40.0} and run["seed"] == 3
+    assert run["settings"]["sail.weight"] == 0.1 and "seed" not in run["settings"]
+    assert "kl_coef" not in run["settings"]
+    assert set(run["unread"]) == {"kl_coef"} and run["declared"][0] == "sail.beta"
+
+
+@pytest.mark.parametrize("plan, arm, part, change, key", [
+    ("published", "pebble", "settings", {"sac.batch": 65}, "sac.batch"),
+    ("published", "pebble-revkl", "settings", {"kl_coef": 1.0}, "kl_coef"),  # declared
+    ("sail", "sail-revkl", "settings", {"sail.recent": 1000}, "sail.recent"),
+    ("published", "pebble", "spent", {"spent/queries": 50.0}, "spent/queries"),
+    ("sail", "sail", "settings", {"task": "walker-stand"}, "task"),
+    ("sail", "sail", "settings", {"method": "pebble"}, "method"),
+])  # fmt: skip
+def test_a_run_with_other_settings_or_budget_is_refused(plan, arm, part, change, key):
+    data = four()
+    check(data, control_arms.TOGETHER)
+    data[plan]["cheetah-run"][arm][1][part] |= change
+    with pytest.raises(InputError, match=key):
+        check(data, control_arms.TOGETHER)
+
+
+@pytest.mark.parametrize("part, change, key", [
+    ("settings", {"feedback.maximum": 260}, "feedback.maximum"),
+    ("spent", {"spent/queries": 50.0}, "spent/queries"),
+])  # fmt: skip
+def test_arms_that_differ_as_a_whole_are_refused(part, change, key):
+    """Each arm agrees with itself; the two plans stand in one table."""
+    data = four()
+    for run in data["sail"]["cheetah-run"]["sail"]:
+        run[part] |= change
+    with pytest.raises(InputError, match=key):
+        check(data, control_arms.TOGETHER)
+
+
+def test_what_a_run_has_not_read_is_not_compared_but_said():
+    data = four()
+    data["published"]["cheetah-run"]["pebble"][1]["unread"]["sail.recent"] = 1000
+    check(data, control_arms.TOGETHER)
+    assert "sail.recent of pebble (200, 1000)" in " ".join(page(data).split())
+    assert "sail.recent of" not in page(four())
+
+
+def test_merging_refuses_and_writes_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(control_arms, "EVIDENCE", tmp_path / "evidence.json")
+    held = json.dumps(four())
+    control_arms.EVIDENCE.write_text(held, encoding="utf-8")
+    other = {"published": {"cheetah-run": {"pebble": runs([3], first=2)}}}
+    merged = four()
+    merge(merged, deepcopy(other))
+    check(merged, control_arms.TOGETHER)
+    assert [r["seed"] for r in merged["published"]["cheetah-run"]["pebble"]] == [0, 1, 2]
+    other["published"]["cheetah-run"]["pebble"][0]["settings"]["sac.width"] = 1024
+    monkeypatch.setattr(control_arms, "collect", lambda folder: other)
+    with pytest.raises(InputError, match=r"sac\.width"):
+        control_arms.save(tmp_path)
+    assert control_arms.EVIDENCE.read_text(encoding="utf-8") == held
+    monkeypatch.setattr("sys.argv", ["control_arms", "--runs", str(tmp_path), "--collect"])
+    with pytest.raises(SystemExit) as caught:
+        control_arms.main()
+    assert caught.value.code == 2
+
+
+def test_the_table_of_settings_is_that_of_the_runs():
+    data = four()
+    for run in data["sail"]["cheetah-run"]["sail"]:
+        run["settings"] |= {"sail.beta": 0.37}
+    text = page(data)
+    rows = [row for row in text.splitlines() if row.startswith("| cheetah-run, sail |")]
+    assert "| cheetah-run, published | 40 | 60,000 | 250 | 50 | 0.0001 | 5,000 |" in text
+    assert len(rows) == 1 and "| 0.37; 0.1 |" in rows[0] and "| 40 |" in rows[0]
+    assert "| the paper's walker-walk, walker-stand, cheetah-run |  | 400,000 | 250 |" in text
+
+
+def test_gamma_counts_the_weight_and_the_steps():
+    """Two policies of one step each: L states make a segment's KL L times their mean."""
+    assert segment_gamma(1e-4, 50, 0.1) == pytest.approx(2e-5)
+    step = np.array([[0.3, 0.7], [0.6, 0.4]])  # π_ref, π_θ
+    kl = float(np.sum(step[0] * np.log(step[0] / step[1])))
+    several = [np.array([np.prod(p[list(i)]) for i in np.ndindex(2, 2, 2)]) for p in step]
+    whole = float(np.sum(several[0] * np.log(several[0] / several[1])))
+    value, weight, kl_coef = -0.5, 0.1, 0.02
+    ascended = weight * value - kl_coef * kl
+    assert weight * (value - segment_gamma(kl_coef, 3, weight) * whole) == pytest.approx(ascended)
+
+
+def test_the_example_of_the_probe_runs(capsys):
+    block = PROBE.partition("```python\n")[2].partition("```")[0]
+    assert block in Path("docs/control.md").read_text(encoding="utf-8")
+    exec(compile(block, "docs/control.md", "exec"), {})
+    top, dimension = capsys.readouterr().out.split()
+    assert np.isfinite(float(top)) and 0 < int(dimension) <= 12

@@ -178,6 +178,9 @@ def test_the_terms_are_those_of_each_runs_own_policy():
         assert abs(float(found["actor/sail_dpo"][run].detach() - wanted.mean())) < 1e-12
         assert float(found["actor/sail_score"][run].detach()) == 0.0
         assert abs(float(agent.observed()["sail/margin"][run] - z.abs().mean())) < 1e-12
+        coefficient = p * torch.log(torch.sigmoid(z)) + (1 - p) * torch.log(torch.sigmoid(-z))
+        size = (coefficient + np.log(2)).abs().mean()
+        assert abs(float(agent.observed()["sail/score_coefficient"][run] - size)) < 1e-12 < size
 
 
 @pytest.mark.parametrize(("pairs", "length", "actions"), [(1, 7, 3), (2, 10, 6), (3, 5, 1)])
@@ -270,6 +273,7 @@ def test_the_arms_train_and_may_be_compared(runs):
         assert steps.tolist() == [150, 200] and (values > 0).all()
         assert record.series("loss/actor/sail_score")[1].tolist() == [0, 0]
         assert (record.series("sail/margin")[1] > 0).all()
+        assert (record.series("sail/score_coefficient")[1] > 0).all()
         assert record.series("loss/critic")[1][0] == pebble.series("loss/critic")[1][0]
         assert record.series("loss/critic")[1][-1] != pebble.series("loss/critic")[1][-1]
     assert "loss/actor/kl_ref_policy" in both.names()

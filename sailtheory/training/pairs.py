@@ -60,14 +60,20 @@ def pair_loss(pairs: Pairs, preference: Tensor, beta: float) -> Tensor:
     return pairs.weighted(xp.log_2() - payoff.value)
 
 
+@torch.no_grad()
+def score_coefficient(pairs: Pairs, preference: Tensor, beta: float) -> Tensor:
+    """g + log 2, without gradient: (n,). What the score of a pair is weighed with."""
+    xp = numbers_of(pairs.first)
+    payoff = formulas.log_likelihood_payoff(xp, preference, pairs.margin(beta))
+    value: Tensor = payoff.value
+    return value
+
+
 def score_loss(pairs: Pairs, preference: Tensor, beta: float) -> Tensor:
     """Value 0, gradient −(g + log 2)(∇log π(y₁) + ∇log π(y₂)): (n,).
 
     The coefficient is detached: what it multiplies are log-probabilities, and no hook
     stands between them and the parameters.
     """
-    with torch.no_grad():
-        xp = numbers_of(pairs.first)
-        payoff = formulas.log_likelihood_payoff(xp, preference, pairs.margin(beta))
     both = pairs.first + pairs.second
-    return pairs.weighted(-payoff.value * (both - both.detach()))
+    return pairs.weighted(-score_coefficient(pairs, preference, beta) * (both - both.detach()))

@@ -216,6 +216,10 @@ class SAC:
     def constrain(self) -> None:
         """Called after each step of the actor; a method with a bounded domain projects."""
 
+    def updates(self, run: int) -> int:
+        """Updates of a run's actor so far; resuming goes on counting."""
+        return int(self.actor_adam.steps[run])
+
     def reset_critic(self, run: int) -> None:
         """Draw the critic of a run anew, its target and its moments with it."""
         for lane in (2 * run, 2 * run + 1):

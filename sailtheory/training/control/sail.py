@@ -14,9 +14,9 @@ these scores is the exact gradient of J. Two things are dropped, and said:
   gradient is left out. benchmarks/segment_mdp.py measures its share where it can be
   enumerated.
 - Segments come from the last ``sail.recent`` steps, whose actors are as many updates old at
-  most; they are treated as the present one's. (cheetah-run, one run, 5,000 to 8,000 steps:
-  the actor of 200 updates ago is 0.8 to 2.7 nats away for a segment of 50 steps, the one
-  of 50 updates ago 0.5 to 1.6.)
+  most; they are treated as the present one's. This is not harmless: the score's coefficient
+  grows as |z|, so segments that the actor has left, and would not draw again, are pushed away
+  without bound. benchmarks/segment_age.py measures log π_now − log π_then along a run.
 
 p₁₂ is Bradley–Terry's with the learned reward; no query is spent on it.
 """
@@ -32,7 +32,7 @@ from sailtheory.policies.protocol import Policy
 from sailtheory.training.control.reference import Referenced, RevKL
 from sailtheory.training.control.sac import Batch, SegmentPairs
 from sailtheory.training.control.settings import SAILSettings, Settings
-from sailtheory.training.pairs import Pairs, pair_loss, score_loss
+from sailtheory.training.pairs import Pairs, pair_loss, score_coefficient, score_loss
 
 
 class SAIL(Referenced):
@@ -47,7 +47,7 @@ class SAIL(Referenced):
     def __init__(self, *args: Any, objective: SAILSettings, **kind: Any) -> None:
         super().__init__(*args, **kind)
         self.objective = objective
-        self._margin: Tensor | None = None
+        self._seen: dict[str, Tensor] = {}
 
     @classmethod
     def extras(cls, settings: Settings) -> dict[str, Any]:
@@ -73,7 +73,11 @@ class SAIL(Referenced):
         with torch.no_grad():
             ref = segment_log_probs(self.reference, segments)
         pairs = Pairs(own[..., 0], own[..., 1], ref[..., 0], ref[..., 1])
-        self._margin = pairs.margin(beta).detach().abs().mean(-1)
+        coefficient = score_coefficient(pairs, segments.preference, beta)
+        self._seen = {
+            "sail/margin": pairs.margin(beta).detach().abs().mean(-1),
+            "sail/score_coefficient": coefficient.abs().mean(-1),
+        }
         losses = {"sail_dpo": pair_loss, "sail_score": score_loss}
         return {
             f"actor/{name}": weight * loss(pairs, segments.preference, beta).mean(-1)
@@ -81,9 +85,11 @@ class SAIL(Referenced):
         }
 
     def observed(self) -> dict[str, Tensor]:
-        """As before, and the mean |z| of the last pairs."""
-        found = super().observed()
-        return found if self._margin is None else found | {"sail/margin": self._margin}
+        """As before, and of the last pairs the mean |z| and the mean |g + log 2|.
+
+        The score term's own value is 0 whatever its gradient; this is its size.
+        """
+        return super().observed() | self._seen
 
 
 class SAILRevKL(SAIL, RevKL):

@@ -133,7 +133,7 @@ class SAILSettings:
         beta: β of the implicit reward β Σ_t log π_θ/π_ref(a_t|s_t).
         weight: Of the objective against α log π − Q.
         pairs: Pairs of segments in an update; their length is ``feedback.segment``.
-        recent: Segments come from the last so many steps, whose policies are not far.
+        recent: Segments come from the last so many steps, so from earlier actors.
     """
 
     beta: float = setting(0.1, above=0)

@@ -144,8 +144,8 @@ class Trainer:
         return [
             {f"eval/{name}": value for name, value in each.items()}
             | lane.reward_accuracy(self.step)
-            | {"spent/steps": float(self.step)}
-            for each, lane in zip(measured, self.lanes, strict=True)
+            | {"spent/steps": float(self.step), "spent/updates": float(self.agent.updates(k))}
+            for k, (each, lane) in enumerate(zip(measured, self.lanes, strict=True))
         ]
 
     def state(self, k: int) -> Tree:
