@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -97,6 +99,22 @@ def test_the_enumerated_gradient_is_a_derivative():
     found = mdp.gradient(beta, 2, moving=True).numpy()
     # central differences: curvature · step² and rounding 1e-16 / step
     assert np.abs(found - wanted).max() < 1e-9
+
+
+@pytest.mark.parametrize("limit", [1e9, 1.0])
+def test_weights_make_the_gradient_exact_for_pairs_of_another_policy(limit):
+    """Actions drawn from π_then, starts as they are; cutting the weights off costs exactness."""
+    mdp, other, beta = MDP(1), MDP(2), 1.0
+    pairs, _ = mdp.pairs(2)
+    chance = mdp.probability(other.theta, mdp.starts(mdp.theta, 2), 2)
+    chance = torch.outer(chance, chance).reshape(-1)
+    drawn = shipped.segment_log_probs(Tabular(other.theta), pairs).detach()
+    exact = mdp.gradient(beta, 2, moving=False)
+    agent = mdp.agent(beta, 0.7)
+    assert gap(agent, pairs._replace(drawn=drawn), chance, exact) > 0.05
+    agent.objective = replace(agent.objective, importance=limit)
+    found = gap(agent, pairs._replace(drawn=drawn), chance, exact)
+    assert found < 1e-10 if limit > 1 else found > 0.05
 
 
 def shifted(pairs):
@@ -297,13 +315,51 @@ def test_a_run_is_the_same_alone_and_resumed(runs, tmp_path, monkeypatch):
     assert mine.read_bytes() == theirs.read_bytes()
 
 
+def test_weights_are_of_the_actors_that_drew_the_segments():
+    trainer, actors = Trainer(small("sail", sail__importance=1.0), [0, 1]), {}
+    while trainer.step < 125:
+        actors[trainer.step + 1] = trainer.agent.policy(1)
+        trainer.advance()
+    found, states = trainer._segments(), trainer.lanes[1].buffer.states()
+    for place in np.ndindex(2, 2):
+        x, y = found.states[1][place], found.actions[1][place]
+        steps = [1 + int(np.flatnonzero((states == s).all(1))[0]) for s in x.numpy()]
+        each = [actors[t].log_prob(x[[i]], y[[i]]).item() for i, t in enumerate(steps)]
+        assert abs(sum(each) - float(found.drawn[1][place])) < 1e-4
+    trainer.agent.sail_terms(found)
+    own = shipped.segment_log_probs(trainer.agent.actor, found).detach()
+    ratio = (own - found.drawn).sum(-1).exp().clamp(max=1)
+    mean = trainer.agent.observed()["sail/importance"]
+    assert torch.allclose(mean, ratio.mean(-1), rtol=1e-5) and bool((mean < 1).all())
+
+
+def test_a_weighed_run_resumes_with_the_same_numbers(tmp_path, monkeypatch):
+    settings = small("sail-revkl", sail__importance=1.0)
+    whole = train(settings, [0, 1], tmp_path / "whole")[0]
+    advance = Trainer.advance
+
+    def stop(self):
+        if self.step == 190:
+            raise KeyboardInterrupt
+        return advance(self)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "advance", stop)
+        with pytest.raises(KeyboardInterrupt):
+            train(settings, [0], tmp_path)
+    train(settings, [0], tmp_path, resume=True)
+    mine, theirs = (f / "metrics.csv" for f in (tmp_path / "seed-0", whole))
+    assert mine.read_bytes() == theirs.read_bytes() and b"sail/importance" in mine.read_bytes()
+
+
 def test_segments_are_the_last_ones_and_preferences_those_of_the_learned_reward():
     trainer = Trainer(small("sail"), [0])
     for _ in range(130):
         trainer.advance()
     one = trainer.lanes[0]
-    found, q = one.own_pairs(130)
-    again, _ = one.own_pairs(130)
+    found, q, drawn = one.own_pairs(130)
+    again = one.own_pairs(130)[0]
+    assert drawn is None
     assert np.array_equal(found, again) and not np.array_equal(found, one.own_pairs(131)[0])
     assert found.shape == (2, 2, 10, one.buffer.pairs)
     states = one.buffer.states()
@@ -325,6 +381,7 @@ def test_segments_are_the_last_ones_and_preferences_those_of_the_learned_reward(
         ({"sail__recent": 9}, "sail.recent"),
         ({"reference__since": 119}, "reference.since"),
         ({"sail__weight": 0.0}, "sail.weight"),
+        ({"sail__importance": 0.0}, "sail.importance"),
         ({"reference__every": 0}, "reference.every"),
         ({"reference__radius": 0.0}, "reference.radius"),
         ({"kl_coef": -1.0}, "kl_coef"),

@@ -15,12 +15,14 @@ Tree = dict[str, Any]
 class Segments(NamedTuple):
     """Parts of trajectories, with (n, L) true rewards and the ones that are learned from.
 
-    ``pairs`` holds state and action side by side, (n, L, o + a).
+    ``pairs`` holds state and action side by side, (n, L, o + a); ``since`` counts the
+    transitions that followed each, (n, L).
     """
 
     pairs: np.ndarray
     rewards: np.ndarray
     learned: np.ndarray
+    since: np.ndarray
 
 
 class ReplayBuffer:
@@ -134,9 +136,11 @@ class ReplayBuffer:
         if not len(starts):
             raise InputError("segment", length, f"a segment within the {len(order)} steps held")
         chosen = rng.choice(starts, size=count)
-        places = order[chosen[:, None] + np.arange(length)]
+        within = chosen[:, None] + np.arange(length)
+        places = order[within]
         rows = self._rows[places]
-        return Segments(rows[..., : self.pairs], self._true[places], rows[..., -2])
+        since = len(order) - 1 - within
+        return Segments(rows[..., : self.pairs], self._true[places], rows[..., -2], since)
 
     def _order(self, recent: int | None = None) -> np.ndarray:
         """Places of the last so many transitions, or of all, oldest first."""

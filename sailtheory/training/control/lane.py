@@ -57,6 +57,7 @@ class Lane:
                 self.buffer.pairs, settings.reward, self.torch_generator, self.rng, device
             )
         self.asked = 0
+        self.densities: list[float] = []  # log π of the last actions, where they are asked for
         self._return = self._success = 0.0
         self._length = 0
         self._recent: list[list[float]] = []  # return and length of the last episodes
@@ -112,7 +113,11 @@ class Lane:
             self.buffer.relabel(self.model.rewards)
         return found
 
-    def own_pairs(self, step: int) -> tuple[np.ndarray, np.ndarray]:
+    def drew(self, density: float) -> None:
+        """Remember log π(a|s) of an action as it is drawn; the last ``sail.recent`` are kept."""
+        self.densities = [*self.densities, density][-self.settings.sail.recent :]
+
+    def own_pairs(self, step: int) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
         """Pairs of the actor's last segments, and which of each the learned reward prefers.
 
         Drawn from a generator of their own, so minibatches are those of a run without.
@@ -121,14 +126,19 @@ class Lane:
             step: On which, with the seed, the draw depends.
 
         Returns:
-            Segments (n, 2, L, o + a), and q = p₁₂ − ½, (n,), with p₁₂ = σ(Σ r̂₁ − Σ r̂₂) and
-            r̂ the members' mean reward.
+            Segments (n, 2, L, o + a); q = p₁₂ − ½, (n,), with p₁₂ = σ(Σ r̂₁ − Σ r̂₂) and
+            r̂ the members' mean reward; and Σ_t log π_then(a_t|s_t), (n, 2), if remembered.
         """
         rules, length = self.settings.sail, self.settings.feedback.segment
         rng = generator_of(self.seed, 5, step)
         found = self.buffer.segments(rng, 2 * rules.pairs, length, rules.recent)
         first, second = found.learned.astype(np.float64).sum(1).reshape(-1, 2).T
-        return found.pairs.reshape(-1, 2, *found.pairs.shape[1:]), np.tanh((first - second) / 2) / 2
+        pairs = found.pairs.reshape(-1, 2, *found.pairs.shape[1:])
+        drawn = None
+        if self.densities:
+            newest_first = np.array(self.densities[::-1])
+            drawn = newest_first[found.since].sum(1).reshape(-1, 2)
+        return pairs, np.tanh((first - second) / 2) / 2, drawn
 
     def _average(self) -> float:
         """Mean true return of a segment, by the last episodes; by all steps before one ends."""
@@ -167,6 +177,7 @@ class Lane:
             "counts": [self.asked, self._length],
             "episode": [self._return, self._success],
             "recent": self._recent,
+            "densities": self.densities,
         }
 
     def restore(self, tree: Tree, transitions: bytes) -> None:
@@ -180,3 +191,4 @@ class Lane:
         self.asked, self._length = tree["counts"]
         self._return, self._success = tree["episode"]
         self._recent = tree["recent"]
+        self.densities = tree.get("densities", [])  # runs of before have none

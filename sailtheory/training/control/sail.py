@@ -17,12 +17,15 @@ these scores is the exact gradient of J. Two things are dropped, and said:
   most; they are treated as the present one's. This is not harmless: the score's coefficient
   grows as |z|, so segments that the actor has left, and would not draw again, are pushed away
   without bound. benchmarks/segment_age.py measures log π_now − log π_then along a run.
+  With ``sail.importance`` a pair weighs min(π_now/π_then, limit): exact without the limit, and
+  with it segments that the actor has left no longer count.
 
 p₁₂ is Bradley–Terry's with the learned reward; no query is spent on it.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -59,6 +62,24 @@ class SAIL(Referenced):
         """Once there is a reference."""
         return self.taken is not None
 
+    @property
+    def wants_densities(self) -> bool:
+        """Where pairs are weighed by how likely they still are."""
+        return self.objective.importance is not None
+
+    def importance(self, own: Tensor, segments: SegmentPairs) -> Tensor | None:
+        """min(π_now/π_then, ``sail.importance``) of each pair, (K, n), without gradient.
+
+        Args:
+            own: log π_now of its segments, (K, n, 2).
+            segments: The pairs.
+        """
+        limit = self.objective.importance
+        if limit is None or segments.drawn is None:
+            return None
+        apart: Tensor = (own.detach() - segments.drawn).sum(-1)
+        return apart.clamp(max=math.log(limit)).exp()
+
     def actor_terms(self, batch: Batch, noise: Tensor) -> tuple[dict[str, Tensor], Tensor]:
         """As of SAC, and the objective's where the minibatch has segments."""
         terms, log_prob = super().actor_terms(batch, noise)
@@ -72,12 +93,15 @@ class SAIL(Referenced):
         own = segment_log_probs(self.actor, segments)
         with torch.no_grad():
             ref = segment_log_probs(self.reference, segments)
-        pairs = Pairs(own[..., 0], own[..., 1], ref[..., 0], ref[..., 1])
+        weights = self.importance(own, segments)
+        pairs = Pairs(own[..., 0], own[..., 1], ref[..., 0], ref[..., 1], weights)
         coefficient = score_coefficient(pairs, segments.preference, beta)
         self._seen = {
             "sail/margin": pairs.margin(beta).detach().abs().mean(-1),
             "sail/score_coefficient": coefficient.abs().mean(-1),
         }
+        if weights is not None:
+            self._seen["sail/importance"] = weights.mean(-1)
         losses = {"sail_dpo": pair_loss, "sail_score": score_loss}
         return {
             f"actor/{name}": weight * loss(pairs, segments.preference, beta).mean(-1)

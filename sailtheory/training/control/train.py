@@ -100,7 +100,13 @@ class Trainer:
             drawn = [lane.rng.uniform(-1, 1, width) for lane in self.lanes]
             return np.stack(drawn).astype(np.float32)
         x = torch.tensor(states[:, None], device=self.settings.device)
-        return self.agent.act(x)[:, 0].cpu().numpy()
+        actions = self.agent.act(x)
+        if self.agent.wants_densities:
+            with torch.no_grad():
+                densities = self.agent.actor.log_prob(x, actions)[:, 0].tolist()
+            for lane, density in zip(self.lanes, densities, strict=True):
+                lane.drew(density)
+        return actions[:, 0].cpu().numpy()
 
     def _learn_reward(self, since: int, found: list[dict[str, float]]) -> None:
         """Ask the teacher when it is time: first when exploring ends, then every so often."""
@@ -132,9 +138,13 @@ class Trainer:
     def _segments(self) -> SegmentPairs:
         found = [lane.own_pairs(self.step) for lane in self.lanes]
         device, width = self.settings.device, self.agent.widths[0]
-        pairs = torch.tensor(np.stack([pairs for pairs, _ in found]), device=device)
-        preference = torch.tensor(np.stack([q for _, q in found]), device=device).to(pairs)
-        return SegmentPairs(pairs[..., :width], pairs[..., width:], preference)
+        pairs = torch.tensor(np.stack([pairs for pairs, _, _ in found]), device=device)
+        preference = torch.tensor(np.stack([q for _, q, _ in found]), device=device).to(pairs)
+        drawn = None
+        if self.agent.wants_densities:
+            densities = [density for _, _, density in found if density is not None]
+            drawn = torch.tensor(np.stack(densities), device=device).to(pairs)
+        return SegmentPairs(pairs[..., :width], pairs[..., width:], preference, drawn)
 
     def examine(self) -> list[dict[str, float]]:
         """Evaluate each run; what is drawn depends on seed and step alone."""
