@@ -79,39 +79,45 @@ def _age() -> str:
     if not AGE.exists():
         return ""
     found = json.loads(AGE.read_text(encoding="utf-8"))
-    first, groups = found["by_update"][0], found["by_update"]
-    worst = max(groups, key=lambda r: r["median"])
+    groups = found["weighed"]["by_update"]
+    first, worst = groups[0], max(groups, key=lambda r: r["median"])
     text = (
         f"In the runs a segment is not the present actor's: it comes from the last "
-        f"{found['recent']} steps, each of which had an update, and no importance weight corrects "
-        f"for it. `python -m benchmarks.segment_age` follows `{found['method']}` on "
-        f"{found['task']} (seed {found['seed']}, the first {found['steps']:,} steps, reference "
-        f"taken at {found['since']:,}). In the first {first['updates'][1]} updates with the "
-        f"objective |log π_now − log π_then| of a segment of {found['segment']} steps has median "
+        f"{found['recent']} steps, each of which had an update. So a pair of segments weighs "
+        f"min(π_now/π_then, {found['limit']:g}), which is exact but for its limit. `python -m "
+        f"benchmarks.segment_age` follows `{found['method']}` on {found['task']} (seed "
+        f"{found['seed']}, the first {found['steps']:,} steps, reference taken at "
+        f"{found['since']:,}). In the first {first['updates'][1]} updates with the objective "
+        f"|log π_now − log π_then| of a segment of {found['segment']} steps has median "
         f"{short(first['median'])} nats (10 % to 90 %: {short(first['tenth'])} to "
-        f"{short(first['ninetieth'])}; largest {short(first['largest'])}). By updates since the "
-        "reference was taken, with the medians of |z| and of the score's coefficient |g + log 2|:"
+        f"{short(first['ninetieth'])}; largest {short(first['largest'])}), and at most "
+        f"{short(worst['median'])} later. By updates since the reference was taken, with the "
+        "medians of |z| and of the score's coefficient |g + log 2|:"
     )
-    runaway = (
-        f"Staleness does not stay small: the largest median is {short(worst['median'])} nats, in "
-        f"updates {worst['updates'][0]:,} to {worst['updates'][1] - 1:,}. The coefficient grows as "
-        "|z|, so segments that the actor has left, which it would not draw again, are pushed away "
-        "the more the further they are. What is exact above holds of segments drawn from the "
-        "present actor and not of this run; what it returns says nothing of the objective itself. "
+    lost = max(found["unweighed"]["by_update"], key=lambda r: r["median"])
+    without = (
+        "The same run without the weights: the coefficient grows as |z|, so segments that the "
+        "actor has left, and would not draw again, are pushed away the more the further they are, "
+        f"and the median reaches {short(lost['median'])} nats in updates {lost['updates'][0]:,} to "
+        f"{lost['updates'][1] - 1:,}."
     )
-    after = (
-        f"{runaway if worst['median'] > 10 * first['median'] else ''}By the age of a segment's "
-        f"last action, in steps, in the first {first['updates'][1]} updates:"
+    by_age = (
+        f"By the age of a segment's last action, in steps, with the weights, in the first "
+        f"{first['updates'][1]} updates:"
     )
     head = ["segments", "median", "10 % to 90 %", "largest"]
+
+    def along(name: str) -> str:
+        rows = [
+            [*_old("updates", r), short(r["margin"]), short(r["score_coefficient"])]
+            for r in found[name]["by_update"]
+        ]
+        return table(["updates", *head, "size of z", "of g + log 2"], rows)
+
+    ages = [_old("age", r) for r in found["weighed"]["by_age"]]
     return "\n\n".join([
-        fill(text, 98),
-        table(
-            ["updates", *head, "size of z", "of g + log 2"],
-            [[*_old("updates", r), short(r["margin"]), short(r["score_coefficient"])]
-             for r in groups],
-        ),
-        fill(after, 98), table(["age", *head], [_old("age", r) for r in found["by_age"]]),
+        fill(text, 98), along("weighed"), fill(without, 98), along("unweighed"),
+        fill(by_age, 98), table(["age", *head], ages),
     ])  # fmt: skip
 
 

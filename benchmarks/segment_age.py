@@ -3,7 +3,8 @@
 ``python -m benchmarks.segment_age [--steps N] [--out FILE]``
 
 The first 8,000 steps of the run of ``sail-revkl`` on cheetah-run, seed 0, of
-benchmarks/control_arms.py, reference taken at step 5,000 as there. Each action of a segment was
+benchmarks/control_arms.py, reference taken at step 5,000 as there; and the same without the
+weights min(π_now/π_then, 1) of its pairs. Each action of a segment was
 drawn by the actor of its step; log π_then is the sum of the log-densities under those actors, and
 log π_now the one under the actor whose gradient the segment enters. Their difference is measured
 for every segment of every update; nothing random is drawn for it, so the run is the one it would
@@ -15,6 +16,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -127,18 +129,26 @@ def main() -> None:
     asked = parser.parse_args()
     torch.set_num_threads(1)
     chosen = settings(PLANS["sail"], "cheetah-run", "sail-revkl", 0)
-    trainer = Observed(chosen, 0)
-    trainer.examine = lambda: [{}]  # type: ignore[method-assign]  # it changes nothing but time
-    while trainer.step < asked.steps:
-        trainer.advance()
-    trainer.close()
-    result = {
+    result: dict[str, Any] = {
         "task": "cheetah-run", "method": "sail-revkl", "seed": 0, "steps": asked.steps,
         "since": chosen.reference.since, "segment": chosen.feedback.segment,
-        "recent": chosen.sail.recent, **groups(trainer, chosen.reference.since),
+        "recent": chosen.sail.recent, "limit": chosen.sail.importance,
     }  # fmt: skip
+    for name, limit in (("weighed", chosen.sail.importance), ("unweighed", None)):
+        sail = replace(chosen.sail, importance=limit)
+        result[name] = followed(replace(chosen, sail=sail), asked.steps)
     write_text(json.dumps(result, indent=1) + "\n", asked.out)
     print(json.dumps(result))
+
+
+def followed(chosen: Settings, steps: int) -> dict[str, Any]:
+    """One run, and what was found along it."""
+    trainer = Observed(chosen, 0)
+    trainer.examine = lambda: [{}]  # type: ignore[method-assign]  # it changes nothing but time
+    while trainer.step < steps:
+        trainer.advance()
+    trainer.close()
+    return groups(trainer, chosen.reference.since)
 
 
 if __name__ == "__main__":

@@ -14,11 +14,10 @@ these scores is the exact gradient of J. Two things are dropped, and said:
   gradient is left out. benchmarks/segment_mdp.py measures its share where it can be
   enumerated.
 - Segments come from the last ``sail.recent`` steps, whose actors are as many updates old at
-  most; they are treated as the present one's. This is not harmless: the score's coefficient
-  grows as |z|, so segments that the actor has left, and would not draw again, are pushed away
-  without bound. benchmarks/segment_age.py measures log π_now − log π_then along a run.
-  With ``sail.importance`` a pair weighs min(π_now/π_then, limit): exact without the limit, and
-  with it segments that the actor has left no longer count.
+  most. So a pair weighs min(π_now/π_then, ``sail.importance``): exact without the limit, and
+  with it what the actor would no longer draw counts little. Without the weights runs diverge:
+  the score's coefficient grows as |z|, and segments that the actor has left are pushed away
+  without bound (benchmarks/segment_age.py).
 
 p₁₂ is Bradley–Terry's with the learned reward; no query is spent on it.
 """
