@@ -179,5 +179,5 @@ def test_a_first_step_shows_no_two_arms_to_be_one(tmp_path):
 
 def test_an_output_that_is_a_file(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="output_dir = .*file: Not a directory"):
+    with pytest.raises(InputError, match=r"output_dir = .*file: Not a directory"):
         run(tmp_path / "file")

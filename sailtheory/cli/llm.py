@@ -86,6 +86,12 @@ def _quietly() -> None:
     warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
     warnings.showwarning = _one_line
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
+    logging.getLogger("transformers.modeling_utils").addFilter(_no_table)
+
+
+def _no_table(record: logging.LogRecord) -> bool:
+    """Not the table of weights that a model lacks: it is refused, in one line."""
+    return "LOAD REPORT" not in str(record.msg)
 
 
 def _one_line(message: Warning | str, *_: Any, **__: Any) -> None:
