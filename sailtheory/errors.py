@@ -26,6 +26,7 @@ class InputError(ValueError):
         super().__init__(f"{_line(field)} = {_line(shown)}: {_line(accepted, 400)}")
         self.field = field
         self.value = value
+        self.accepted = accepted
 
 
 def _line(text: str, length: int = 80) -> str:

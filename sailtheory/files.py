@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from contextlib import suppress
 from pathlib import Path
 
@@ -66,3 +67,18 @@ def require_writable(path: str | Path, field: str = "file") -> None:
         partial.unlink()
     except OSError as error:
         raise InputError(field, path, error.strerror or "it cannot be written") from None
+
+
+def require_folder(path: str | Path, field: str = "out") -> None:
+    """Refuse a path where no folder can be made or written in, before work is spent on it.
+
+    Raises:
+        InputError: It, or what it lies in, is a file; or nothing can be made there.
+    """
+    try:
+        place = Path(path).absolute()
+        while not place.exists():
+            place = place.parent
+        os.rmdir(tempfile.mkdtemp(dir=place))
+    except OSError as error:
+        raise InputError(field, path, error.strerror or "it cannot be made") from None

@@ -26,7 +26,18 @@ from tests.llm_models import PAIRS, config, few_letters, new_model, tokenizer, t
         ({"kl_coef": -0.1}, "kl_coef = -0.1: a finite number >= 0"),
         ({"method": "ppo"}, "method = ppo: one of sft, dpo"),
         ({"bta": 0.1}, "bta = unknown field: did you mean beta"),
-        ({"top_p": 0.9}, "top_p = 0.9: not offered"),
+        ({"top_p": 0.9}, "top_p = 0.9: not offered: its draws are not from"),
+        ({"top_p": True}, "top_p = True: not offered"),
+        ({"top_k": 50}, "top_k = 50: not offered: its draws"),
+        ({"min_p": 0.1}, "min_p = 0.1: not offered: its draws"),
+        ({"repetition_penalty": 1.1}, "repetition_penalty = 1.1: not offered: its draws"),
+        ({"generation_kwargs": {"num_beams": 2}}, "generation_kwargs = .*: not offered: its draws"),
+        ({"cache_implementation": "static"}, "cache_implementation = static: not offered: draws"),
+        ({"use_vllm": True}, "use_vllm = True: not offered: another program's draws"),
+        ({"ds3_gather_for_generation": False}, "ds3_gather_for_generation = False: not offered"),
+        ({"loss_type": "ipo"}, "loss_type = ipo: not offered: all losses here are of the sigmoid"),
+        ({"trust_remote_code": True}, "trust_remote_code = True: not offered: no code"),
+        ({"reward_model_path": "a"}, "reward_model_path = a: give it to SAILTrainer"),
         ({"temperature": 0.0}, "temperature = 0.0"),
         ({"beta": "0.1"}, "beta = 0.1: a finite number"),
         ({"method": "dpo", "g": 0.3}, "g = 0.3: 0 is expected with method dpo"),
@@ -82,10 +93,12 @@ def test_bad_rewards_stop_the_run(tmp_path, bad):
         train_dataset=PAIRS,
         processing_class=tokenizer(),
     )
-    with pytest.raises(InputError, match=r"broken\[7\] = (nan|inf|None): a finite reward"):
+    expected = r"broken\[7\] = (nan|inf|None): a finite reward"
+    with pytest.raises(InputError, match=expected) as caught:
         trainer.train()
     saved = json.loads((tmp_path / "failed-batch-0.json").read_text())
     assert len(saved["items"]) == 4 and saved["error"].startswith("broken[7]")
+    assert f"; the batch is in {tmp_path / 'failed-batch-0.json'}" in str(caught.value)
     assert not (tmp_path / "record" / "finished.json").exists()
 
 
@@ -100,6 +113,13 @@ def test_ties_are_half_and_reported(tmp_path):
     with pytest.warns(UserWarning, match="all pairs of a batch are tied"):
         trainer.train()
     assert set(read_record(tmp_path / "record").series("rewards/ties")[1]) == {1.0}
+
+
+def test_metrics_of_logits(tmp_path):
+    for name in ("compute_metrics", "preprocess_logits_for_metrics"):
+        with pytest.raises(InputError, match=f"{name} = .*: not offered: no logits are kept"):
+            SAILTrainer(new_model(), None, few_letters, config(tmp_path), train_dataset=PAIRS,
+                        processing_class=tokenizer(), **{name: few_letters})  # fmt: skip
 
 
 def test_a_model_that_is_not_here(tmp_path, monkeypatch):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import subprocess
 import sys
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -191,6 +193,94 @@ def test_bad_input_is_one_line(model, cache, tmp_path, monkeypatch, capsys, argu
     assert (code, out) == (2, "")
     assert message in err and err.startswith("sailtheory: ") and "\n" not in err
     assert not (tmp_path / "q").exists()
+
+
+@pytest.mark.parametrize("resume", [[], ["--resume"]])
+@pytest.mark.parametrize(
+    ("place", "reason"),
+    [
+        ("file", "Not a directory"),
+        ("file/within", "Not a directory"),
+        ("x" * 300, "File name too long"),
+        ("/proc/nope", "No such file"),
+    ],
+)
+def test_an_output_that_cannot_be_made(model, tmp_path, capsys, place, reason, resume):
+    if place.startswith("/proc") and not Path("/proc/self").exists():
+        pytest.skip("no /proc")
+    (tmp_path / "file").write_text("kept")
+    code, out, err = run(
+        capsys, "train", "llm", "--model", model, "--data", "prompts", "--reward", "length:5",
+        "--out", str(tmp_path / place), *SHORT, *resume,
+    )  # fmt: skip
+    assert (code, out) == (2, "") and err.startswith("sailtheory: out = ")
+    assert reason in err and "\n" not in err
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def saved(kind, model, folder, **options):
+    """A model of this kind in a folder, with the tokenizer."""
+    import transformers
+
+    config = transformers.AutoConfig.from_pretrained(model, **options)
+    getattr(transformers, kind)(config).save_pretrained(folder)
+    models.load_tokenizer(model).save_pretrained(folder)
+    return str(folder)
+
+
+def test_weights_that_a_model_lacks_are_not_made_up(model, tmp_path, monkeypatch, capsys):
+    """A language model as the reward, a head of other labels, a classifier as the model."""
+    judge, two = (
+        saved("LlamaForSequenceClassification", model, tmp_path / str(n), num_labels=n)
+        for n in (1, 2)
+    )
+    typed = ["train", "llm", "--data", "prompts", "--tune", "full", "--steps", "1", *SHORT]
+    head = "weights of LlamaForSequenceClassification, score.weight included"
+    said = []  # by transformers, whose report has many lines
+    handler = logging.Handler()
+    monkeypatch.setattr(handler, "emit", said.append)
+    monkeypatch.setattr(logging.getLogger("transformers"), "handlers", [handler])
+    capsys.readouterr()  # bars of writing the models
+    for given, message in (
+        (["--model", model, "--reward", model], f"reward model = {model}: {head}"),
+        (["--model", model, "--reward", two], f"reward model = {two}: {head}"),
+        (["--model", judge, "--reward", "length:5"], "weights of LlamaForCausalLM, lm_head.weight"),
+    ):
+        code, out, err = run(capsys, *typed, *given, "--out", str(tmp_path / "q"))
+        assert (code, out, said) == (2, "", []) and message in err and "\n" not in err
+        assert not (tmp_path / "q").exists()
+    tied = saved("LlamaForCausalLM", model, tmp_path / "tied", tie_word_embeddings=True)
+    assert "lm_head.weight" not in load_file(Path(tied) / "model.safetensors")
+    good = [*typed, "--model", tied, "--reward", judge, "--out", str(tmp_path / "q")]
+    assert run(capsys, *good)[0] == 0
+    assert read_record(tmp_path / "q").config["rewards"] == [judge]
+
+
+def test_what_a_run_tells_reads_well(model, tmp_path, capsys):
+    """A warning without its line of source; a stop that says where the batch is."""
+    typed = ["train", "llm", "--data", "prompts", "--tune", "full", "--reward", "format:no",
+             "--steps", "1", *SHORT]  # fmt: skip
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")  # once for each place, as outside of tests
+        shown = warnings.showwarning
+        code, _, err = run(capsys, *typed, "--model", model, "--out", str(tmp_path / "q"))
+        assert warnings.showwarning is shown
+    assert code == 0
+    told = [line for line in err.splitlines() if "tied" in line or "warn" in line]
+    assert told == ["sailtheory: warning: all pairs of a batch are tied: p = 1/2 throughout"]
+    from transformers import AutoModelForCausalLM
+
+    broken = models.load(AutoModelForCausalLM, "model", model)
+    with torch.no_grad():
+        broken.model.norm.weight[3] = torch.nan
+    broken.save_pretrained(tmp_path / "broken")
+    models.load_tokenizer(model).save_pretrained(tmp_path / "broken")
+    out = tmp_path / "p"
+    code, _, err = run(capsys, *typed, "--model", str(tmp_path / "broken"), "--out", str(out))
+    last = err.splitlines()[-1]
+    assert code == 2 and last.startswith("sailtheory: logits = nan: ")
+    path = last.partition("; the batch is in ")[2]
+    assert json.loads(Path(path).read_text())["step"] == 0
 
 
 def test_without_a_network_no_hub_is_asked_twice(model, tmp_path):

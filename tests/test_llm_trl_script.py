@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import sys
 from pathlib import Path
@@ -48,6 +49,38 @@ def test_two_lines(tmp_path, monkeypatch):
     assert any("loss/dpr" in row for row in trainer.state.log_history)
     record = read_record(tmp_path / "out" / "record")
     assert record.finished and record.method == "sail-dpr"
+
+
+NEUTRAL = """    top_p=1.0, top_k=0, min_p=None, repetition_penalty=1.0, use_vllm=False,
+    loss_type="sigmoid", trust_remote_code=False, generation_kwargs=None,
+    cache_implementation=None, reward_model_path=None,
+"""
+METRICS = "    compute_metrics=None, preprocess_logits_for_metrics=None,\n"
+
+
+def test_settings_that_change_nothing(tmp_path, monkeypatch):
+    """TRL's defaults, spelled out: the same numbers as without them."""
+    weights = []
+    for name, settings in (("a", ""), ("b", NEUTRAL + "    ds3_gather_for_generation=True,\n"),
+                           ("c", NEUTRAL.replace("top_k=0", "top_k=None"))):  # fmt: skip
+        text = SCRIPT.replace(TRL, SAIL)
+        if settings:
+            text = text.replace("    max_steps=2,\n", f"    max_steps=2,\n{settings}")
+            text = text.replace("    model=model,\n", f"    model=model,\n{METRICS}")
+        (tmp_path / name).mkdir()
+        trainer, _ = run(text, tmp_path / name, monkeypatch)
+        weights.append([p.detach().clone() for p in trainer.model.parameters()])
+    for other in weights[1:]:
+        assert all(torch.equal(p, q) for p, q in zip(weights[0], other, strict=True))
+
+
+def test_trl_takes_these_settings():
+    pytest.importorskip("trl")
+    from trl.experimental.online_dpo import OnlineDPOConfig
+
+    known = {field.name: field for field in dataclasses.fields(OnlineDPOConfig)}
+    given = eval(f"dict({NEUTRAL})")
+    assert given.items() == {name: known[name].default for name in given}.items()
 
 
 def test_the_script_as_it_was(tmp_path, monkeypatch):

@@ -10,6 +10,8 @@ from training_instances import write_run
 from sailtheory import InputError
 from sailtheory.cli import main
 from sailtheory.training.arms import diff
+from sailtheory.training.record import read_record
+from sailtheory.training.runs import Run
 
 REVKL = {"method": "pebble-revkl", "kl_coef": 1e-4}
 
@@ -97,6 +99,27 @@ def test_two_names_of_one_algorithm_by_what_they_measure(tmp_path):
     assert diff(runs).same == ()
 
 
+@pytest.mark.parametrize(
+    ("rows", "same"),
+    [
+        ([(1, 0.0), (2, 0.0)], False),  # a divergence that no step has moved
+        ([(1, 0.25), (2, 0.0)], False),  # measured before the first update
+        ([(1, 0.25), (2, "v1.5")], False),
+        ([(1, 0.0), (2, 0.25)], True),
+        ([(1, 0.0), (2, 1e-5)], True),
+    ],
+)
+def test_equal_numbers_count_where_they_could_differ(tmp_path, rows, same):
+    runs = []
+    for method in ("sft", "dpo"):
+        run = Run.create(tmp_path / method, {"method": method, "seed": 0})
+        for step, value in rows:
+            run.log(step, {"kl": value, "spent/updates": step, f"loss/{method}": 0.5 / step})
+        run.finish()
+        runs.append(read_record(tmp_path / method))
+    assert bool(diff(runs).same) is same
+
+
 def test_arms_of_one_method_and_repeated_seeds(tmp_path):
     runs = [
         write_run(tmp_path / f"{s}{k}", {"seed": s, "method": "dpr", "kl_coef": k})
@@ -121,8 +144,6 @@ def test_versions_are_noted(tmp_path):
     record = json.loads(path.read_text())
     record["libraries"]["numpy"] = "1.0"
     path.write_text(json.dumps(record))
-    from sailtheory.training.record import read_record
-
     found = diff([a, read_record(tmp_path / "b")])
     assert [d.key for d in found.versions] == ["numpy"] and not found.refused
 

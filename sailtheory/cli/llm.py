@@ -8,7 +8,7 @@ import socket
 import sys
 import warnings
 from importlib.util import find_spec
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 import typer
@@ -59,17 +59,21 @@ def llm(
     for library in ("transformers", "accelerate", "peft"):
         if find_spec(library) is None:
             raise InputError(library, "not installed", "pip install sailtheory[llm]")
-    _quietly()
-    from sailtheory.training.llm.train import choices, train
-
     typed = {key: Text(value) for key, value in named.items()}
     if steps is not None:
         typed["steps"] = Text(steps)
-    typer.echo(f"done: {train(choices(*given, typed), out, resume=resume)}")
+    with warnings.catch_warnings():
+        _quietly()
+        from sailtheory.training.llm.train import choices, train
+
+        typer.echo(f"done: {train(choices(*given, typed), out, resume=resume)}")
 
 
 def _quietly() -> None:
-    """Ask no hub again and again without a network; no bars outside a terminal."""
+    """No hub asked again and again without a network, no bars outside a terminal, plain warnings.
+
+    What is changed of warnings holds until the ``catch_warnings`` around the call ends.
+    """
     hub = urlsplit(os.environ.get("HF_ENDPOINT") or "https://huggingface.co").hostname
     try:
         socket.getaddrinfo(hub, None)
@@ -80,4 +84,16 @@ def _quietly() -> None:
     if not sys.stderr.isatty():
         progress.disable_progress_bar()  # type: ignore[no-untyped-call]
     warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
+    warnings.showwarning = _one_line
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
+    logging.getLogger("transformers.modeling_utils").addFilter(_no_table)
+
+
+def _no_table(record: logging.LogRecord) -> bool:
+    """Not the table of weights that a model lacks: it is refused, in one line."""
+    return "LOAD REPORT" not in str(record.msg)
+
+
+def _one_line(message: Warning | str, *_: Any, **__: Any) -> None:
+    """A warning as a user reads it: without the line of source that gave it."""
+    print(f"sailtheory: warning: {' '.join(str(message).split())}", file=sys.stderr)

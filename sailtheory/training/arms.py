@@ -179,10 +179,23 @@ def _same(arms: dict[str, tuple[Record, ...]]) -> list[str]:
 
 
 def _same_numbers(a: Record, b: Record) -> bool:
-    """Whether all metrics that both logged agree, some of them more than counts."""
+    """Whether all metrics that both logged agree, some of them numbers that could differ.
+
+    Those are decimals other than 0 after the first step logged: until then nothing may have
+    been learned, and what equals 0 may be 0 for every method.
+    """
     common = set(a.names()) & set(b.names())
-    rows = [[row for row in record.rows if row[1] in common] for record in (a, b)]
-    return sorted(rows[0]) == sorted(rows[1]) and any("." in value for _, _, value in rows[0])
+    one, other = (sorted(row for row in run.rows if row[1] in common) for run in (a, b))
+    later = [value for step, _, value in one if step > one[0][0]]
+    return one == other and any(map(_measured, later))
+
+
+def _measured(value: str) -> bool:
+    """A number that is neither a count nor 0."""
+    try:
+        return not value.lstrip("-").isdecimal() and float(value) != 0
+    except ValueError:
+        return False
 
 
 def _unread(records: Sequence[Record]) -> list[str]:

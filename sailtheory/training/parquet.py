@@ -50,8 +50,8 @@ def write_parquet(folder: str | Path) -> Path:
     import pyarrow as pa
     from pyarrow import parquet
 
-    folder = Path(folder)
-    rows = read_record(folder).rows
+    record = read_record(folder)
+    folder, rows = record.folder, record.rows
     numbers = [_number(value) for _, _, value in rows]
     table = pa.table(
         {

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from sailtheory.errors import InputError
-from sailtheory.training.runs import FINISHED, HEADER, METRICS, RUN, SCHEMA, flatten
+from sailtheory.training.runs import FINISHED, HEADER, METRICS, RECORD, RUN, SCHEMA, flatten
 
 
 @dataclass(frozen=True)
@@ -78,12 +78,14 @@ class Record:
 
 
 def read_record(folder: str | Path) -> Record:
-    """Read a run's folder.
+    """Read a run's folder, or that of a language model, in which the record lies.
 
     Raises:
         InputError: No run there, or files that are damaged or truncated.
     """
     folder = Path(folder)
+    if not (folder / RUN).exists() and (folder / RECORD / RUN).exists():
+        folder = folder / RECORD
     header = read_header(folder)
     config = flatten(header["config"])
     if not isinstance(config.get("method"), str):

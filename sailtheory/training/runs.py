@@ -41,6 +41,8 @@ if TYPE_CHECKING:  # TensorBoard brings torch
 SCHEMA = "sailtheory.run/1"
 HEADER = b"step,name,value\n"
 RUN, METRICS, DATA, FINISHED = "run.json", "metrics.csv", "data.bin", "finished.json"
+RECORD = "record"
+"""The record's folder in that of a run which also holds a model."""
 BUDGETS = frozenset(
     ("steps", "feedback", "max_feedback", "updates", "tokens", "epochs", "episodes", "prompts")
 )

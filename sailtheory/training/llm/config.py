@@ -14,6 +14,7 @@ from sailtheory.errors import InputError
 from sailtheory.training.llm.divergence import ESTIMATORS
 from sailtheory.training.llm.losses import METHODS, OWN_SHARE, Weights
 from sailtheory.training.llm.models import TUNE
+from sailtheory.training.llm.neutral import without_neutral
 
 _DEFAULT_SHARE = {"r": 0.4, "p": 0.3, "g": 1.0}
 _CHOICES = {
@@ -24,7 +25,6 @@ _CHOICES = {
     "tune": TUNE,
     "long_prompts": ("refuse", "drop"),
 }
-_TRUNCATED_SAMPLING = ("top_p", "top_k", "min_p", "repetition_penalty")
 
 
 @dataclass
@@ -100,10 +100,8 @@ class SAILConfig(Settings):
 
     def __init__(self, output_dir: str | None = None, **settings: Any) -> None:
         known = [field.name for field in dataclasses.fields(Settings) if field.init]
+        settings = without_neutral(settings)
         for name in settings:
-            if name in _TRUNCATED_SAMPLING:
-                reason = "not offered: its draws are not from π_θ, for which the gradient holds"
-                raise InputError(name, settings[name], reason)
             if name not in known:
                 close = difflib.get_close_matches(name, known, n=3) or ["method", "beta", "kl_coef"]
                 raise InputError(name, "unknown field", f"did you mean {', '.join(close)}?")

@@ -17,11 +17,12 @@ from transformers.trainer_callback import TrainerState
 from transformers.trainer_utils import TrainOutput, rotate_checkpoints
 
 from sailtheory.errors import InputError
-from sailtheory.files import write_text
+from sailtheory.files import require_folder, write_text
 from sailtheory.training.llm import checkpoints
 from sailtheory.training.llm.batch import Drawn, Item
 from sailtheory.training.llm.config import SAILConfig
 from sailtheory.training.llm.kept import ReferenceDraws
+from sailtheory.training.llm.preferences import Reward
 from sailtheory.training.llm.recorder import Recorder
 
 Means = defaultdict[str, list[tuple[float, int]]]
@@ -33,12 +34,18 @@ class RecordedTrainer(Trainer):
     args: SAILConfig
     train_dataset: list[Item]
     model: Any
+    ref_model: Any
     processing_class: Any
+    rewards: list[Reward]
+    reward_weights: list[float]
+    offline: list[str]
     # The loss is a mean over all prompts of an update, whatever batches they come in, so
     # that 1 × 8 is 8 × 1 and an incomplete last batch counts for what it holds.
     loss_is_scaled_for_ga = True
 
     def __init__(self, args: SAILConfig, **given: Any) -> None:
+        if args.should_save:
+            require_folder(str(args.output_dir), "output_dir")
         self.means: Means = defaultdict(list)
         self.tokens_drawn = 0
         self.reference_draws = ReferenceDraws(args.temperature)
@@ -140,7 +147,7 @@ class RecordedTrainer(Trainer):
     def _note(self, name: str, values: Tensor) -> None:
         self.means[name].append((float(values.detach().double().sum()), values.numel()))
 
-    def _save_batch(self, drawn: Drawn, error: InputError) -> None:
+    def _save_batch(self, drawn: Drawn, error: InputError) -> Path:
         pairs = drawn.pairs
         content = {
             "error": str(error),
@@ -154,6 +161,7 @@ class RecordedTrainer(Trainer):
         name = f"failed-batch-{content['step']}{f'-process-{rank}' if rank else ''}.json"
         text = json.dumps(content, indent=2, default=str) + "\n"
         write_text(text, folder / name, "output_dir")
+        return folder / name
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Adds the means since the last log."""

@@ -18,10 +18,10 @@ TUNE = ("full", "last-block", "lora")
 
 
 def load(kind: Any, field: str, name: str, **options: Any) -> Any:
-    """A pretrained model from a folder, the local cache or the hub.
+    """What is pretrained, from a folder, the local cache or the hub.
 
     Args:
-        kind: An ``AutoModel...`` class.
+        kind: An ``Auto...`` class.
         field: Its name in error messages.
         name: Folder, hub name, or one of ``fetch.SOURCES``.
         options: For ``from_pretrained``.
@@ -41,6 +41,23 @@ def load(kind: Any, field: str, name: str, **options: Any) -> Any:
     except ImportError as error:
         lacking = str(error).strip().splitlines()[0]
         raise InputError(field, name, f"a library that it needs: {lacking}") from None
+
+
+def load_model(kind: Any, field: str, name: str, **options: Any) -> Any:
+    """A pretrained model with all of its weights, found as by :func:`load`.
+
+    Transformers makes up those that the files lack, such as the head of a classifier.
+
+    Raises:
+        InputError: It cannot be found, or lacks weights of this kind of model.
+    """
+    asked = {"output_loading_info": True, "ignore_mismatched_sizes": True}
+    model, info = load(kind, field, name, **options | asked)
+    lacking = {*info["missing_keys"], *(key for key, *_ in info["mismatched_keys"])}
+    if lacking:
+        wanted = f"weights of {type(model).__name__}, {', '.join(sorted(lacking)[:3])} included"
+        raise InputError(field, name, wanted)
+    return model
 
 
 def load_tokenizer(name: str) -> Any:

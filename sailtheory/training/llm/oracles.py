@@ -8,6 +8,7 @@ from sailtheory.training.llm.preferences import (
     Text,
     as_reward,
     keywords,
+    labelled,
     length,
     matches,
     text_of,
@@ -29,6 +30,7 @@ def kind_and_brief(words: int = 10) -> Reward:
     """
     tone = vader(2.0)
 
+    @labelled("kind-and-brief" if words == 10 else f"kind-and-brief, {words} words")
     def reward_kind_and_brief(completions: list[Text], **_: object) -> list[float]:
         found = []
         for value, completion in zip(tone(completions=completions), completions, strict=True):

@@ -7,6 +7,7 @@ q = p₁₂ − ½; the policy's own is ``losses.policy_preference``.
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from collections.abc import Callable, Sequence
@@ -20,6 +21,38 @@ from sailtheory.errors import InputError
 Reward = Callable[..., Sequence[float]]
 Text = str | list[dict[str, str]]
 """Plain text, or messages with role and content."""
+
+
+def labelled(label: str) -> Callable[[Reward], Reward]:
+    """Gives a reward the name by which run records know it, its parameters included."""
+
+    def mark(reward: Reward) -> Reward:
+        reward.label = label  # type: ignore[attr-defined]
+        return reward
+
+    return mark
+
+
+def name_of(reward: Reward) -> str:
+    """The label of a reward, or its qualified name; a partial's arguments are part of it.
+
+    What a function encloses is not seen: where that differs, give it a ``label``.
+    """
+    if isinstance(reward, functools.partial):
+        given = [*map(_shown, reward.args)]
+        given += [f"{key}={_shown(value)}" for key, value in sorted(reward.keywords.items())]
+        return f"{name_of(reward.func)}({', '.join(given)})"
+    label = getattr(reward, "label", None)
+    if isinstance(label, str):
+        return label
+    named = reward if hasattr(reward, "__qualname__") else type(reward)
+    return f"{named.__module__}.{named.__qualname__}"
+
+
+def _shown(value: Any) -> str:
+    """Numbers and text as they are; of other objects the type, as their address changes."""
+    plain = value is None or isinstance(value, bool | int | float | str)
+    return repr(value) if plain else type(value).__qualname__
 
 
 def bradley_terry(first: Tensor, second: Tensor) -> Tensor:
@@ -67,6 +100,7 @@ def length(target: int, scale: float = 10.0) -> Reward:
     if target < 0 or not scale > 0:
         raise InputError("length", (target, scale), "a target ≥ 0 and a scale > 0 are expected")
 
+    @labelled(f"length:{target}" + ("" if scale == 10 else f", scale {scale:g}"))
     def reward_length(completions: list[Text], **_: Any) -> list[float]:
         return [-abs(len(text_of(c).split()) - target) / scale for c in completions]
 
@@ -79,6 +113,7 @@ def keywords(words: Sequence[str]) -> Reward:
         raise InputError("keywords", "none", "one word or more is expected")
     wanted = [re.compile(rf"(?<!\w){re.escape(word)}(?!\w)", re.IGNORECASE) for word in words]
 
+    @labelled(f"keywords:{','.join(words)}")
     def reward_keywords(completions: list[Text], **_: Any) -> list[float]:
         return [sum(bool(w.search(text_of(c))) for w in wanted) / len(wanted) for c in completions]
 
@@ -96,6 +131,7 @@ def matches(pattern: str) -> Reward:
     except re.error as error:
         raise InputError("pattern", pattern, f"a regular expression is expected: {error}") from None
 
+    @labelled(f"format:{pattern}")
     def reward_format(completions: list[Text], **_: Any) -> list[float]:
         return [float(compiled.fullmatch(text_of(c).strip()) is not None) for c in completions]
 
@@ -114,6 +150,7 @@ def vader(scale: float = 1.0) -> Reward:
         raise InputError("reward", "vader", "pip install vaderSentiment") from None
     analyzer = SentimentIntensityAnalyzer()
 
+    @labelled("vader" if scale == 1 else f"vader, scale {scale:g}")
     def reward_vader(completions: list[Text], **_: Any) -> list[float]:
         return [scale * analyzer.polarity_scores(text_of(c))["compound"] for c in completions]
 
@@ -139,6 +176,7 @@ def classifier(model: Any, tokenizer: Any, batch: int = 16, max_length: int = 20
     model.config.pad_token_id = tokenizer.pad_token_id
     model.eval()
 
+    @labelled(model.config._name_or_path or type(model).__name__)
     def reward_model(prompts: list[Text], completions: list[Text], **_: Any) -> list[float]:
         texts = [_whole(p, c, tokenizer) for p, c in zip(prompts, completions, strict=True)]
         found: list[float] = []
@@ -171,10 +209,11 @@ def as_reward(source: Any, tokenizer: Any = None) -> Reward:
     """
     from transformers import AutoModelForSequenceClassification, PreTrainedModel
 
-    from sailtheory.training.llm.models import load, load_tokenizer
+    from sailtheory.training.llm.models import load_model, load_tokenizer
 
     if isinstance(source, str):
-        source = load(AutoModelForSequenceClassification, "reward model", source, num_labels=1)
+        kind = AutoModelForSequenceClassification
+        source = load_model(kind, "reward model", source, num_labels=1)
     if isinstance(source, PreTrainedModel):
         return classifier(source, tokenizer or load_tokenizer(source.config._name_or_path))
     if not callable(source):

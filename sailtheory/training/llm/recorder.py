@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from transformers import TrainerCallback
 
-from sailtheory.training.runs import Run
+from sailtheory.training.llm.preferences import name_of
+from sailtheory.training.runs import RECORD, Run, flatten
 
 if TYPE_CHECKING:
     from sailtheory.training.llm.loop import RecordedTrainer
 
-FOLDER = "record"
 DECLARED = (
     "r", "rho", "p", "pi", "g", "score_weight", "kl_coef", "kl_estimator", "ref_samples",
     "preference",
 )  # fmt: skip
 """Keys in which methods may differ; budgets, model, data and optimiser are not among them."""
+_WHERE_USED = ("rewards", "reward_weights", "data.chosen", "data.rejected")
+"""Keys that are null where a run uses no such thing; it then declares them, and may be held
+against runs that do, but those against one another only where they use the same."""
 
 
 class Recorder(TrainerCallback):
@@ -41,9 +45,12 @@ class Recorder(TrainerCallback):
         self._trainer.means.clear()
         if not state.is_world_process_zero:
             return
-        folder = Path(args.output_dir) / FOLDER
+        folder = Path(args.output_dir) / RECORD
         resumed = self.goes_on or state.global_step > 0
-        self._run = Run.create(folder, self._config(), declared=DECLARED, resume=resumed)
+        config = self._config()
+        known = flatten(config)
+        declared = [*DECLARED, *(key for key in _WHERE_USED if known[key] is None)]
+        self._run = Run.create(folder, config, declared=declared, resume=resumed)
         state = self._load(self._run, state.global_step) if resumed else None
         self._trainer.tokens_drawn = state["tokens"] if state else 0
         self._trainer.reference_draws.restore(state["reference_draws"] if state else None)
@@ -99,10 +106,37 @@ class Recorder(TrainerCallback):
 
     def _config(self) -> dict[str, Any]:
         trainer = self._trainer
-        prompts = hashlib.sha256()
-        for row in trainer.train_dataset:
-            prompts.update(repr((row["index"], row["prompt_ids"])).encode())
-        return trainer.args.record() | {
-            "model": str(trainer.model.config._name_or_path),
-            "data": {"rows": len(trainer.train_dataset), "sha256": prompts.hexdigest()},
+        rows, model, ref = trainer.train_dataset, trainer.model, trainer.ref_model
+        judged = trainer.args.weights.g > 0
+        # The index is part of it: a row's draws depend on it.
+        hashes: dict[str, str | None] = {
+            "prompts": _digest((row["index"], row["prompt_ids"]) for row in rows)
         }
+        name = str(model.config._name_or_path)
+        for part in ("chosen", "rejected"):
+            used = part in trainer.offline
+            hashes[part] = _digest(row[f"{part}_ids"] for row in rows) if used else None
+        return trainer.args.record() | {
+            "model": name,
+            "ref_model": name if ref is None else str(ref.config._name_or_path),
+            "dtype": ", ".join(sorted({str(p.dtype)[6:] for p in model.parameters()})),
+            "adapter": ", ".join(map(_adapter, getattr(model, "peft_config", {}).values())) or None,
+            "rewards": [name_of(reward) for reward in trainer.rewards] if judged else None,
+            "reward_weights": [*map(float, trainer.reward_weights)] if judged else None,
+            "data": {"rows": len(rows), **hashes},
+        }
+
+
+def _digest(values: Iterable[Any]) -> str:
+    found = hashlib.sha256()
+    for value in values:
+        found.update(repr(value).encode())
+    return found.hexdigest()
+
+
+def _adapter(config: Any) -> str:
+    """The settings of an adapter that are not the defaults of its kind."""
+    default = type(config)().to_dict()
+    changed = {k: v for k, v in config.to_dict().items() if v != default[k]}
+    shown = (f"{k}={sorted(v) if isinstance(v, set) else v}" for k, v in changed.items())
+    return f"{type(config).__name__}({', '.join(shown)})"

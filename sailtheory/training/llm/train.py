@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sailtheory.errors import InputError
+from sailtheory.files import require_folder
 from sailtheory.training.config import resolve, setting
 from sailtheory.training.llm.data import load_rows
 from sailtheory.training.llm.fetch import resolve as folder_of
 from sailtheory.training.llm.losses import METHODS
-from sailtheory.training.llm.models import TUNE, load, load_tokenizer
-from sailtheory.training.runs import FINISHED, RUN
+from sailtheory.training.llm.models import TUNE, load_model, load_tokenizer
+from sailtheory.training.runs import FINISHED, RECORD, RUN
 
 MODEL = "model"
 """The folder of the trained model, in that of the run."""
@@ -121,10 +122,10 @@ def train(given: Choices, out: str | Path, *, resume: bool = False) -> Path:
 
     from sailtheory.training.llm.config import SAILConfig
     from sailtheory.training.llm.oracles import oracle
-    from sailtheory.training.llm.recorder import FOLDER
 
+    require_folder(out)
     out = Path(out)
-    record, finished = out / FOLDER, (out / FOLDER / FINISHED).exists()
+    record, finished = out / RECORD, (out / RECORD / FINISHED).exists()
     if (record / RUN).exists() and not resume:
         raise InputError("out", out, "it holds a run: resume it or choose another")
     if finished and (out / MODEL).is_dir():
@@ -151,7 +152,7 @@ def _trainer(given: Choices, args: Any, rows: list[dict[str, Any]], rewards: Any
     from sailtheory.training.llm.trainer import SAILTrainer
 
     name = folder_of(given.model)
-    model = load(AutoModelForCausalLM, "model", name, dtype=getattr(torch, given.dtype))
+    model = load_model(AutoModelForCausalLM, "model", name, dtype=getattr(torch, given.dtype))
     return SAILTrainer(
         model, reward_funcs=rewards, args=args, train_dataset=rows,
         processing_class=load_tokenizer(name),

@@ -23,6 +23,7 @@ from sailtheory.training.llm.config import SAILConfig
 from sailtheory.training.llm.generate import Completions, sample, uniform
 from sailtheory.training.llm.logprobs import forward
 from sailtheory.training.llm.loop import RecordedTrainer
+from sailtheory.training.llm.neutral import without_neutral
 from sailtheory.training.llm.prepare import Limits, collate, collated_by, prepare
 from sailtheory.training.llm.rows import join, width_of
 from sailtheory.training.llm.trunk import SharedTrunk, can_share
@@ -44,8 +45,10 @@ class SAILTrainer(RecordedTrainer):
         processing_class: The tokenizer; default the model's own.
         reward_processing_classes: Tokenizers of classifiers among the rewards.
         peft_config: An adapter; with it ``tune`` is ``lora``.
+        compute_metrics: None, as there are no logits; see ``neutral``.
         callbacks: As in transformers.
         optimizers: As in transformers.
+        preprocess_logits_for_metrics: None, as above.
 
     Raises:
         InputError: Anything that cannot be used, in one line.
@@ -64,9 +67,15 @@ class SAILTrainer(RecordedTrainer):
         processing_class: Any = None,
         reward_processing_classes: Any = None,
         peft_config: Any = None,
+        compute_metrics: None = None,
         callbacks: Any = None,
         optimizers: Any = (None, None),
+        preprocess_logits_for_metrics: None = None,
     ) -> None:
+        without_neutral({
+            "compute_metrics": compute_metrics,
+            "preprocess_logits_for_metrics": preprocess_logits_for_metrics,
+        })  # fmt: skip
         args = SAILConfig() if args is None else args
         if not isinstance(args, SAILConfig):
             raise InputError("args", type(args).__name__, "a SAILConfig is expected")
@@ -77,7 +86,7 @@ class SAILTrainer(RecordedTrainer):
         if peft_config is not None:
             args.tune = "lora"
         if isinstance(model, str):
-            model = models.load(
+            model = models.load_model(
                 AutoModelForCausalLM, "model", model, **(args.model_init_kwargs or {})
             )
         tokenizer = processing_class or models.load_tokenizer(model.config._name_or_path)
@@ -138,11 +147,12 @@ class SAILTrainer(RecordedTrainer):
             terms = self.loss_terms(model, drawn)
             loss = losses.total(terms)
             if not bool(torch.isfinite(loss)):
-                found = {name: float(term.mean()) for name, term in terms.items()}
+                found = {name: float(term.detach().mean()) for name, term in terms.items()}
                 raise InputError("loss", found, "finite terms are expected")
         except InputError as error:
-            self._save_batch(drawn, error)
-            raise
+            path = self._save_batch(drawn, error)
+            accepted = f"{error.accepted}; the batch is in {path}"
+            raise InputError(error.field, error.value, accepted) from error
         for name, term in terms.items():
             self._note(f"loss/{name}", term)
         if num_items_in_batch is not None:  # processes average their gradients afterwards
