@@ -160,7 +160,7 @@ def test_the_folder_of_the_run_will_do(tmp_path, capsys):
     assert main(["train", "diff", folders[1], str(tmp_path / "1")]) == 2
     assert "each run once" in capsys.readouterr().err
     assert main(["train", "diff", folders[0], str(tmp_path)]) == 2
-    assert f"{tmp_path}/run.json" in capsys.readouterr().err
+    assert "run.json: No such file" in capsys.readouterr().err
     pytest.importorskip("pyarrow")
     assert main(["train", "export", folders[0]]) == 0
     assert (tmp_path / "0/record/metrics.parquet").exists()
