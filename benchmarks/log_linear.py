@@ -26,6 +26,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.nn.utils import parameters_to_vector, vector_to_parameters
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import sailtheory
@@ -50,6 +51,7 @@ PROMPTS = ("The best thing about winter is", "The best thing about summer is")
 CANDIDATES, TOKENS = 4, 4
 BETA, GAMMAS, UPDATES, RATE, SEED = 0.1, (0.01, 0.0, 0.1), 20, {"block": 1e-5, "head": 2e-5}, 0
 CUT = 1e-2  # of the scores' singular values: float32 says nothing of directions far below
+MEASURED = (0, UPDATES, 5, 10, 15)  # of UPDATES; the ends have the first random numbers
 SELECT: dict[str, Callable[[str], bool]] = {
     "block": lambda name: ".layers.0." in name,
     "head": lambda name: "lm_head" in name,
@@ -155,22 +157,28 @@ def best_value(objective: CandidateObjective) -> float:
 
 
 def along_training(make: Callable[[float], CandidateObjective], gamma: float) -> dict[str, Any]:
-    """PL ratio and curvature of the last block at the beginning and the end, thresholds beside."""
+    """PL ratio and curvature of the last block along training, thresholds beside.
+
+    All updates first, then the measurements, so that measuring can change no update.
+    """
     objective, select = make(gamma), SELECT["block"]
     monitor = CurvatureMonitor(
         objective, best=best_value(objective), products=8, select=select, seed=SEED
     )
-    before = Subset(objective.policy, select)
     trained = [p for n, p in objective.policy.named_parameters() if select(n)]
     optimizer = torch.optim.Adam(trained, lr=RATE["block"])
-    rows = []
-    for step in range(UPDATES + 1):
-        if step in (0, UPDATES):
-            rows.append({"step": step} | monitor.measure())
+    passed = [parameters_to_vector(trained).detach()]
+    for _ in range(UPDATES):
         optimizer.zero_grad()
         (-objective.value()).backward(inputs=trained)
         optimizer.step()
-    moved = Subset(objective.policy, select).flat() - before.flat()
+        passed.append(parameters_to_vector(trained).detach())
+    rows = []
+    for step in MEASURED:
+        vector_to_parameters(passed[step].clone(), trained)
+        rows.append({"step": step} | monitor.measure())
+    rows.sort(key=lambda row: row["step"])
+    moved = passed[-1] - passed[0]
     return {"best": monitor.best, "records": rows} | thresholds(make(gamma), moved)
 
 
@@ -224,6 +232,7 @@ def main() -> None:
     length = len(prompts[0])
     sets, tail = candidate_sets(model, words, prompts), Tail(model).eval()
     texts = [[words.decode(row[length:]) for row in rows] for rows in sets["sequences"].tolist()]
+    # A quarter of the length in letters: preferences are then neither ties nor certain.
     REWARDS = torch.tensor([[len(text) / 4 for text in row] for row in texts])
     with torch.no_grad():
         one = sets["sequences"][0]
