@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 
@@ -14,10 +15,10 @@ from docs.generate.links import complaints
 from docs.generate.typeset import typeset
 from sailtheory.claims import registered
 
-ROOT = generated.DOCS.parent
-DOCS_PAGES = sorted(path.relative_to(ROOT) for path in generated.DOCS.glob("*.md"))
 CLAIMS = {claim.id: claim for claim in registered()}
 PAGES = {path: text for path, _, text in generated.pages()}
+ROOT = Path(__file__).parent.parent
+WRITTEN = ["README.md", *(f"docs/{page.name}" for page in sorted((ROOT / "docs").glob("*.md")))]
 
 
 @pytest.mark.parametrize("name", CLAIMS)
@@ -104,10 +105,43 @@ def test_links_of_the_site(complaint, tmp_path):
     assert complaints(tmp_path) == ([] if complaint is None else [f"a.html: {complaint}"])
 
 
-@pytest.mark.parametrize("page", ["README.md", *map(str, DOCS_PAGES)])
-def test_files_that_are_named_exist(page):
-    text = (ROOT / page).read_text(encoding="utf-8")
-    found = re.findall(
-        r"\b(?:tests|benchmarks|sailtheory|figures|docs|proofs_check)/[\w./-]+\.\w+", text
-    )
-    assert [name for name in set(found) if not (ROOT / name).exists()] == []
+def absent(text):
+    """Files of the repository that a text names and that are not there."""
+    modules = r"(?:tests|benchmarks|sailtheory|proofs_check)/[\w/]+\.py"
+    others = r"(?:figures|docs|benchmarks)/[\w./-]*\w"
+    named = re.findall(rf"(?<![\w/.-])(?:\.\./)?({modules}|{others})", text)
+    return sorted({name for name in named if not (ROOT / name).exists()})
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_files_that_a_page_names_exist(name):
+    assert absent((ROOT / name).read_text(encoding="utf-8")) == []
+
+
+def test_a_file_that_is_named_and_absent_is_seen():
+    text = "(tests/test_none.py), [a](../figures/none.png), `tests/test_docs.py`, docs/evidence/."
+    assert absent(text) == ["figures/none.png", "tests/test_none.py"]
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_no_page_prints_minus_zero(name):
+    text = (ROOT / name).read_text(encoding="utf-8")
+    assert re.findall(r"(?<![\w.])[-−]0(?:\.0*)?(?![\w.])", text) == []
+
+
+def test_the_table_along_training_is_the_recorded_one():
+    data = json.loads((ROOT / "docs/evidence/log_linear.json").read_text(encoding="utf-8"))
+    recorded = [
+        [float(gamma), r["step"], r["pl_ratio"], r["lambda_max"], r["lambda_min"],
+         r["relative_max"], r["rank"], r["relative_damped"]["0.001"], r["network_share"],
+         r["kl_ref_policy"], r["win_rate"]]
+        for gamma in ("0", "0.01", "0.1") for r in data["training"][gamma]["records"]
+    ]  # fmt: skip
+    text = (ROOT / "docs/log-linear.md").read_text(encoding="utf-8")
+    shown = re.findall(r"^\| (0(?:\.\d+)? \| \d+ \|.*) \|$", text, re.M)
+    assert len(shown) == len(recorded) == 15
+    for line, values in zip(shown, recorded, strict=True):
+        cells = line.replace("−", "-").split(" | ")
+        for cell, value in zip(cells, values, strict=True):
+            digits = len(cell.partition(".")[2])
+            assert abs(float(cell) - value) <= 0.5 * 10**-digits + 1e-12, (line, cell, value)
