@@ -18,9 +18,10 @@ import numpy as np
 
 from proofs_check import jets, symbolic
 from sailtheory import formulas
+from sailtheory.blocks import Block
 from sailtheory.expectation import BlockObjective, Point
 from sailtheory.numbers import Array, NumberSystem, arb_numbers
-from sailtheory.problem import Block, PreferenceProblem
+from sailtheory.problem import PreferenceProblem
 
 
 def outer(a: Array, b: Array) -> Array:

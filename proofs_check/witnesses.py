@@ -17,10 +17,11 @@ from proofs_check.argument import refute
 from proofs_check.jets import curvature_along
 from proofs_check.settings import Balls
 from sailtheory.algebra import Objective
+from sailtheory.blocks import Block
 from sailtheory.expectation import Point
 from sailtheory.numbers import Array, NumberSystem, arb_numbers, sympy_numbers
 from sailtheory.objectives import SAIL
-from sailtheory.problem import Block, PreferenceProblem
+from sailtheory.problem import PreferenceProblem
 from sailtheory.verdict import Evidence, Outcome, Strength
 
 

@@ -10,9 +10,10 @@ import numpy as np
 
 from sailtheory import formulas
 from sailtheory.algebra import Objective
+from sailtheory.blocks import Block
 from sailtheory.errors import InputError
 from sailtheory.numbers import Array, NumberSystem, numbers_of
-from sailtheory.problem import Block, PreferenceProblem
+from sailtheory.problem import PreferenceProblem
 
 _CHUNK = 1 << 23  # entries of an (..., n, m, m) array evaluated at a time
 

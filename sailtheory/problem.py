@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from sailtheory import formulas
+from sailtheory.blocks import Block, blocks_of
 from sailtheory.errors import InputError
 from sailtheory.exact import (
     exact_array,
     is_exact,
-    lift,
     rank,
     read_array,
     read_number,
@@ -37,32 +37,6 @@ from sailtheory.problem_data import (
 )
 
 _ROUNDING = 1e-12
-
-
-class Block(NamedTuple):
-    """The prompts that have equally many responses, in one number system.
-
-    Attributes:
-        prompts: Their positions in the problem, (n,).
-        features: φ minus the prompt's first response's φ, (n, m, d): no quantity
-            depends on the shift, and differences keep their accuracy.
-        log_base: log ν, (n, m).
-        preference: q = p₁₂ − ½, (n, m, m).
-        weights: Normalised prompt weights, (n,).
-        ref_params: θ_ref, (d,); projected onto c + S in float64 and torch, as given in
-            exact systems, where no policy sees the difference.
-        beta: Scalar.
-        log_ref: log π_ref, (n, m).
-    """
-
-    prompts: np.ndarray
-    features: Array
-    log_base: Array
-    preference: Array
-    weights: Array
-    ref_params: Array
-    beta: Any
-    log_ref: Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -221,6 +195,11 @@ class PreferenceProblem:
     # --- derived quantities -------------------------------------------------------
 
     @cached_property
+    def centred_features(self) -> list[np.ndarray]:
+        """φ minus each prompt's first response's φ, in float64: n arrays (m_x, d)."""
+        return [(phi - phi[:1]).astype(np.float64) for phi in self.features]
+
+    @cached_property
     def ref_params(self) -> np.ndarray:
         """θ_ref projected onto c + S: (d,)."""
         center = self.center.astype(np.float64)
@@ -234,7 +213,7 @@ class PreferenceProblem:
     @cached_property
     def span(self) -> Span:
         """S, its rank decided exactly where the features state exact values."""
-        rows = np.concatenate([phi[1:] - phi[:1] for phi in self._centred_features])
+        rows = np.concatenate([phi[1:] - phi[:1] for phi in self.centred_features])
         rows = rows if len(rows) else np.zeros((1, self.dimension))
         _, singular, vt = np.linalg.svd(rows, full_matrices=False)
         # Rounding scales with the features, not with their differences.
@@ -269,7 +248,7 @@ class PreferenceProblem:
         """max_{θ∈C} range(δᵀφ) for each prompt: (n,)."""
         offset = self.center.astype(float) - self.ref_params
         reach = []
-        for phi in self._centred_features:
+        for phi in self.centred_features:
             distance = _distances(phi)
             reach.append((formulas.pairwise(phi @ offset) + float(self.radius) * distance).max())
         return np.array(reach)
@@ -277,12 +256,12 @@ class PreferenceProblem:
     def blocks(self, xp: NumberSystem = FLOAT64) -> list[Block]:
         """The data in a number system, prompts of equal m stacked."""
         if xp.name == "arb":  # depends on the precision in force
-            return [self._block(xp, m) for m in sorted(set(self.responses))]
+            return blocks_of(self, xp)
         if xp.name == "torch":  # tensors made inside a torch transform must not outlive it
-            return [_to_torch(xp, block) for block in self.blocks(FLOAT64)]
+            return [block.to_torch(xp) for block in self.blocks(FLOAT64)]
         cached: list[Block] | None = self._blocks_cache.get(xp)
         if cached is None:
-            cached = [self._block(xp, m) for m in sorted(set(self.responses))]
+            cached = blocks_of(self, xp)
             self._blocks_cache[xp] = cached
         return cached
 
@@ -361,43 +340,9 @@ class PreferenceProblem:
     def _blocks_cache(self) -> dict[NumberSystem, list[Block]]:
         return {}
 
-    @cached_property
-    def _centred_features(self) -> list[np.ndarray]:
-        return [(phi - phi[:1]).astype(np.float64) for phi in self.features]
-
-    def _block(self, xp: NumberSystem, m: int) -> Block:
-        members = [x for x, size in enumerate(self.responses) if size == m]
-        if xp is FLOAT64:
-            features = xp.asarray(np.stack([self._centred_features[x] for x in members]))
-            ref_params = xp.asarray(self.ref_params)
-            weights = xp.asarray(self.weights[members])
-            beta: Any = float(self.beta)
-        else:
-            lifted = [lift(xp, self.features[x]) for x in members]
-            features = np.stack([phi - phi[:1] for phi in lifted])
-            ref_params = lift(xp, self.given_ref_params)
-            total = sum(self.weights_exact)
-            weights = xp.asarray([self.weights_exact[x] / total for x in members])
-            beta = lift(xp, np.array([self.beta], dtype=object))[0]
-        log_base = xp.log(lift(xp, np.stack([self._base_of(x) for x in members])))
-        preference = np.stack([self.preferences[x].centred(xp) for x in members])
-        log_ref = formulas.log_policy(xp, ref_params, features, log_base)
-        return Block(
-            np.array(members), features, log_base, preference, weights, ref_params, beta, log_ref
-        )
-
-    def _base_of(self, x: int) -> np.ndarray:
-        base = self.base[x]
-        return np.ones(self.responses[x]) if base is None else base
-
 
 def _distances(points: np.ndarray) -> np.ndarray:
     """Euclidean distances between rows, (m, m), without an (m, m, d) array."""
     from scipy.spatial.distance import pdist, squareform  # slow to import
 
     return np.asarray(squareform(pdist(points)))
-
-
-def _to_torch(xp: NumberSystem, block: Block) -> Block:
-    """The float64 block as tensors."""
-    return Block(*(f if i in (0, 6) else xp.asarray(f) for i, f in enumerate(block)))

@@ -9,13 +9,13 @@ import numpy as np
 from flint import arb, arb_mat
 
 from sailtheory import formulas
+from sailtheory.blocks import Block
 from sailtheory.certify.expansion import coefficients, expand, outer, pairs
 from sailtheory.certify.region import Region
 from sailtheory.certify.remainder import slack
 from sailtheory.exact import lift
 from sailtheory.expectation import Point
 from sailtheory.numbers import FLOAT64, Array, NumberSystem, arb_numbers
-from sailtheory.problem import Block
 
 _upper_end = np.frompyfunc(arb.upper, 1, 1)
 
