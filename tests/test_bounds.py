@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from fractions import Fraction
 
@@ -15,20 +14,13 @@ from flint import arb, ctx
 from sailtheory import bounds, inner_supremum
 from sailtheory.errors import InputError
 from sailtheory.numbers import FLOAT64, arb_numbers, sympy_numbers, torch_numbers
-
-DIGITS = 50
-# Every closed form is fewer than 20 float64 operations on terms that cancel by a
-# factor of two at most: 40 units of 1.1e-16, doubled for the condition of exp.
-ROUNDING = 1e-14
-
-
-def sigma(z):
-    return 1 / (1 + mp.exp(-z))
-
-
-def slope(z):
-    return sigma(z) * sigma(-z)
-
+from tests.bounds_reference import (
+    DIGITS,
+    ROUNDING,
+    sharp_curvature,
+    sigma,
+    slope,
+)
 
 # --- closed forms: one formula, four number systems, one independent reference ---------
 
@@ -39,7 +31,7 @@ CLOSED = {
     ),
     "sharp": (
         bounds.sharp_curvature,
-        lambda b, z: z + mp.log(2 * sigma(z)) + 4 * b * sigma(z) - 2 * b**2 * slope(z),
+        sharp_curvature,
     ),
     "linear": (
         lambda xp, b, z: bounds.linear_curvature(b, z),
@@ -171,250 +163,6 @@ def test_curvatures_keep_relative_accuracy_at_extreme_z(z):
         lower = 2 * bracket + 4 * b * sigma(big) + b**2 / 2
         assert abs(bounds.sharp_curvature(FLOAT64, beta, z) - sharp) <= ROUNDING * sharp
         assert abs(bounds.lower_curvature(FLOAT64, beta, z) - lower) <= ROUNDING * lower
-
-
-# --- c₀ and the inner supremum ------------------------------------------------------------
-
-
-def inner(s, b):
-    return (1 - s) ** 2 / (b - mp.log(s)) - s * (1 - s)
-
-
-def test_c_zero_is_enclosed():
-    found = inner_supremum.c_zero()
-    s = np.linspace(0, 1, 100_001)[1:-1]
-    heights = (1 - s) ** 2 / -np.log(s) - s * (1 - s)
-    assert heights.max() <= found.upper
-    with mp.workdps(DIGITS):
-        start = mp.mpf(s[heights.argmax()])
-        peak = mp.findroot(lambda s: mp.diff(lambda t: inner(t, 0), s), start)
-        assert found.lower <= inner(peak, 0) <= found.upper
-    assert math.floor(found.lower * 1e5) == math.floor(found.upper * 1e5) == 26201
-    assert found.upper - found.lower <= 1e-15
-
-
-def supremum_reference(b, z):
-    """Positive part of the supremum over |z| ≤ Z: float grid in z, then 50-digit Newton."""
-    z = mp.mpf(z)
-    ends = [sigma(-z), sigma(z)]
-    values = [inner(s, b) for s in ends]
-    grid = np.linspace(-float(min(z, 60)), float(min(z, 60)), 20_001)
-    s = 1 / (1 + np.exp(-grid))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        heights = (1 - s) ** 2 / (float(b) - np.log(s)) - s * (1 - s)
-    best = int(np.nanargmax(heights))
-    if 0 < best < len(grid) - 1:
-        start = mp.mpf(grid[best])
-        root = mp.findroot(lambda t: mp.diff(lambda y: inner(sigma(y), b), t), start)
-        if abs(root) <= z:
-            values.append(inner(sigma(root), b))
-    return max(0, *values)
-
-
-@pytest.mark.parametrize("offset", [-0.05, 0.0, 1e-3, 1.0, 50.0])
-def test_the_oracle_encloses_value_and_slope_on_random_pieces(offset):
-    """The step that everything rests on, in pieces from tiny to wide, at random points."""
-    rng = np.random.default_rng(3)
-    oracle = inner_supremum._curvature_oracle(arb(offset))
-    tiniest = math.log10(max(1e-6, -1.001 * offset))
-    for _ in range(60):
-        lo, hi = sorted(10.0 ** rng.uniform(tiniest, 3, size=2))
-        value, slope = oracle(arb(lo), arb(hi))
-        ratio = inner_supremum._ratio(arb(offset), arb(lo), arb(hi))
-        for t in [lo, hi, *np.exp(np.linspace(math.log(lo), math.log(hi), 15)[1:-1])]:
-            with mp.workdps(60):
-                s, q = mp.exp(-mp.mpf(t)), mp.mpf(offset) + mp.mpf(t)
-                r = (1 - s) / q
-                rate = 2 * s * (1 - s) / q - (1 - s) ** 2 / q**2 + s - 2 * s**2
-                exact = [r, r * (1 - s) - s * (1 - s), rate]
-                for ball, number in zip((ratio, value, slope), exact, strict=True):
-                    # The true number is within 1e-50 of this; at an end the ball is thin.
-                    assert ball.overlaps(arb(mp.nstr(number, 55), 1e-40))
-
-
-@pytest.mark.parametrize("z", [1e-6, 0.3, 1.0, 4.0, 30.0, 1e4])
-@pytest.mark.parametrize("margin", [1e-3, 0.3, 2.0])
-def test_inner_supremum_is_enclosed(margin, z):
-    with mp.workdps(DIGITS):
-        b = float(mp.log(sigma(z)) + margin)
-        exact = supremum_reference(mp.mpf(b), z)
-        found = inner_supremum.inner_supremum(b, z)
-        assert found.lower <= exact <= found.upper
-    assert found.upper - found.lower <= 1e-10 * found.upper
-
-
-def test_inner_supremum_at_one_point_and_at_huge_z():
-    # Z = 0: [(1/4)/(b + log 2) - 1/4]₊.
-    for b in (-0.69, -0.5, 0.0, 0.3068, 0.31, 5.0):
-        with mp.workdps(DIGITS):
-            exact = max(0, (1 / (mp.mpf(b) + mp.log(2)) - 1) / 4)
-            found = inner_supremum.inner_supremum(b, 0.0)
-            assert found.lower <= exact <= found.upper
-    # b = 0 and σ(−Z) far below the float64 range: c₀ itself.
-    for z in (800.0, 1e7):
-        found, c_zero = inner_supremum.inner_supremum(0.0, z), inner_supremum.c_zero()
-        assert found.lower <= c_zero.upper and c_zero.lower <= found.upper
-        assert found.upper <= c_zero.upper * (1 + 2e-10)
-
-
-def test_inner_supremum_falls_in_b_and_rises_in_z():
-    values = [inner_supremum.inner_supremum(b, 2.0) for b in (-0.1, 0.0, 0.2, 1.0)]
-    assert all(high.lower > low.upper for high, low in itertools.pairwise(values))
-    values = [inner_supremum.inner_supremum(0.0, z) for z in (0.0, 0.1, 0.5, 1.0, 2.0)]
-    assert all(low.upper <= high.lower for low, high in itertools.pairwise(values))
-
-
-# --- the relative bound -----------------------------------------------------------------
-
-BETAS = (1e-6, 0.1, 1.0, 10.0, 1e3)
-RANGES = (0.0, 1e-9, 0.3, 1.0, 4.0, 30.0, 1e3, 1e6)
-
-
-def objective(beta, z, b):
-    """2b + log 2 + log(1 + e^Z) + 2β² sup₊ in 50 digits, with its own supremum."""
-    z = mp.mpf(z)
-    level = 2 * b + mp.log(2) + mp.log(1 + mp.exp(z))
-    return level + 2 * mp.mpf(beta) ** 2 * supremum_reference(b, z)
-
-
-@pytest.mark.parametrize("z", [0.3, 1.0, 4.0, 30.0])
-@pytest.mark.parametrize("beta", [0.1, 1.0, 10.0])
-def test_relative_bound_is_the_minimum_over_b(beta, z):
-    found = bounds.relative_bound(beta, z)
-    with mp.workdps(30):
-        best = inner_supremum.best_margin(beta, z)
-        around = [best * f for f in (0.2, 0.9, 0.999, 1, 1.001, 1.1, 5)]
-        values = [objective(beta, z, mp.log(sigma(mp.mpf(z))) + m) for m in around]
-        sharp = CLOSED["sharp"][1](mp.mpf(beta), mp.mpf(z))
-        # Valid: not below the objective at its own b, nor (convexity) below a grid's.
-        assert found >= min(values[3], sharp)
-        # Tight: within 1e-9 of every other choice of b.
-        assert all(found <= value * (1 + mp.mpf("1e-9")) for value in values)
-        # The objective is convex in b, so a local minimum is the minimum.
-        assert values[0] >= values[3] * (1 - mp.mpf("1e-9")) and values[6] >= values[3]
-
-
-@pytest.mark.parametrize("z", [0.3, 1.0, 4.0])
-@pytest.mark.parametrize("beta", [0.1, 1.0])
-def test_relative_bound_dominates_a_saddle_point_on_a_dense_grid(beta, z):
-    """min_b max over a finite set of z is below min_b sup: a lower bound for K_B."""
-    grid = np.linspace(-z, z, 4001)
-    s = 1 / (1 + np.exp(-grid))
-    start = np.log(s[-1])
-
-    def value(margin):
-        heights = (1 - s) ** 2 / (start + margin - np.log(s)) - s * (1 - s)
-        return (
-            2 * (start + margin)
-            + np.log(2)
-            + np.logaddexp(0, z)
-            + 2 * beta**2 * max(heights.max(), 0)
-        )
-
-    low, high = 1e-12, 2 * beta
-    for _ in range(200):
-        third = (high - low) / 3
-        if value(low + third) < value(high - third):
-            high -= third
-        else:
-            low += third
-    floor = value((low + high) / 2)
-    found = bounds.relative_bound(beta, z)
-    # Rounding: log s carries 1e-16 against a margin of at least 1e-3, squared weight < 10.
-    assert floor * (1 - 1e-12) <= found
-
-
-@pytest.mark.parametrize("beta", BETAS)
-def test_relative_bound_lies_below_its_corollaries_and_rises_in_z(beta):
-    found = [bounds.relative_bound(beta, z) for z in RANGES]
-    for z, value in zip(RANGES, found, strict=True):
-        assert math.isfinite(value)
-        assert value <= bounds.linear_curvature(beta, z)
-        sharp = bounds.sharp_curvature(FLOAT64, beta, z)
-        assert value <= sharp + ROUNDING * (abs(sharp) + beta**2)
-    assert all(low < high for low, high in itertools.pairwise(found))
-
-
-@pytest.mark.parametrize("beta", [*BETAS, 2.0, 3.0])
-def test_relative_bound_at_the_reference(beta):
-    """Z = 0: exactly 2β − β²/2, which C03 attains as p̄ → 1 (any β)."""
-    found = bounds.relative_bound(beta, 0.0)
-    exact = 2 * Fraction(beta) - Fraction(beta) ** 2 / 2
-    assert 0 <= Fraction(found) - exact <= abs(exact) * Fraction(1e-9)
-
-
-def test_positive_part_costs_something_only_for_large_beta():
-    """With the positive part the minimum at Z = 0 is 2 once β ≥ 2, not 2β − β²/2."""
-    level = -math.log(2)
-    assert bounds.pointwise_relative_bound(3.0, 0.0, level) == pytest.approx(2.0, rel=1e-9)
-    assert bounds.relative_bound(3.0, 0.0) == 1.5
-    assert bounds.pointwise_relative_bound(0.5, 0.0, level) == pytest.approx(0.875, rel=1e-9)
-
-
-def test_pointwise_bound_for_given_b():
-    beta, z, value = 0.7, 2.5, -1.25
-    with mp.workdps(DIGITS):
-        for b in (-0.05, 0.0, 0.4):
-            exact = 2 * (mp.mpf(b) - value) + 2 * mp.mpf(beta) ** 2 * supremum_reference(
-                mp.mpf(b), z
-            )
-            found = bounds.pointwise_relative_bound(beta, z, value, offset=b)
-            assert exact <= found <= exact * (1 + mp.mpf("2e-11"))
-            best = bounds.pointwise_relative_bound(beta, z, value)
-            assert best <= found * (1 + 1e-9)
-    # b = 0 and Z → ∞ is corollary (ii).
-    limit = bounds.pointwise_relative_bound(beta, 1e6, value, offset=0.0)
-    assert limit == pytest.approx(bounds.pointwise_curvature(beta, -value), rel=2e-11)
-    assert bounds.pointwise_relative_bound(beta, z, value) < limit
-
-
-def scalar_instance(rng, beta):
-    """One prompt, d = 1: J, J'' (by 40-digit differentiation), F, Z and min log π_ref."""
-    m = int(rng.integers(2, 5))
-    phi = [mp.mpf(x) for x in rng.normal(size=m)]
-    base = [mp.mpf(x) for x in rng.normal(size=m) * 2]
-    theta = mp.mpf(rng.normal() * 10.0 ** rng.uniform(-3, 1))
-    wins = rng.integers(0, 2, size=(m, m))
-
-    def policy(t):
-        weights = [mp.exp(a + t * f) for a, f in zip(base, phi, strict=True)]
-        return [w / sum(weights) for w in weights]
-
-    def value(t):
-        pi, total = policy(t), mp.mpf(0)
-        for k, j in itertools.product(range(m), repeat=2):
-            win = (
-                mp.mpf("0.5")
-                if k == j
-                else wins[min(k, j)][max(k, j)] * (1 if k < j else -1) + (k > j)
-            )
-            z = beta * t * (phi[k] - phi[j])
-            total += pi[k] * pi[j] * (win * mp.log(sigma(z)) + (1 - win) * mp.log(sigma(-z)))
-        return total
-
-    pi = policy(theta)
-    mean = mp.fdot(pi, phi)
-    fisher = mp.fdot(pi, [(f - mean) ** 2 for f in phi])
-    z = beta * abs(theta) * (max(phi) - min(phi))
-    return value(theta), mp.diff(value, theta, 2), fisher, z, min(map(mp.log, policy(0)))
-
-
-@pytest.mark.parametrize("beta", [0.1, 1.0, 6.0])
-def test_bounds_dominate_the_curvature_of_random_instances(beta):
-    """C11 and its corollaries against J''/F, J differentiated numerically in 40 digits."""
-    rng = np.random.default_rng(7)
-    with mp.workdps(40):
-        for _ in range(25):
-            value, second, fisher, z, log_min = scalar_instance(rng, mp.mpf(beta))
-            ratio, z_up = second / fisher, math.nextafter(float(z), math.inf)
-            assert ratio <= bounds.relative_bound(beta, z_up)
-            assert ratio <= bounds.sharp_curvature(FLOAT64, beta, z_up) + ROUNDING * beta**2
-            down = math.nextafter(float(value), -math.inf)
-            assert ratio <= bounds.pointwise_relative_bound(beta, z_up, down)
-            assert ratio <= bounds.pointwise_curvature(beta, -down)
-            assert ratio <= bounds.limit_curvature(FLOAT64, beta, -float(log_min))
-            assert -ratio <= bounds.lower_curvature(FLOAT64, beta, z_up)
-            assert -value <= bounds.value_floor(FLOAT64, z_up) * (1 + ROUNDING)
 
 
 # --- relations between the constants ------------------------------------------------------

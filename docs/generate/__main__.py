@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 import tempfile
 from pathlib import Path
@@ -34,4 +35,6 @@ def main(target: Path) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "site"))
+    parser = argparse.ArgumentParser(description="build the site")
+    parser.add_argument("folder", nargs="?", type=Path, default=ROOT / "site")
+    sys.exit(main(parser.parse_args().folder))
