@@ -20,6 +20,15 @@ Data = dict[str, Any]
 Runs = list[dict[str, Any]]
 LATE = 3
 """Evaluations of the second half of training, of six."""
+PLANNED = 13
+"""Pairs at which a test concludes, and not before."""
+TESTED = {
+    "published": {("pebble-revkl", "pebble"): 0.05},
+    "sail": {("sail", "pebble"): 0.025, ("sail-revkl", "sail"): 0.025},
+}
+"""Level of the test of each pair of arms; others are described."""
+KNOWN = {("sail", "pebble"): (0, 1, 2)}
+"""Seeds whose difference was known when the test was written down."""
 
 _INTRO = """\
 # SAIL and SAIL-RevKL on control tasks
@@ -65,7 +74,7 @@ def page(data: Data) -> str:
     for name, title in _TITLES.items():
         for task, own in data.get(name, {}).items():
             arms = data.get("published", {}).get(task, {}) | own if name == "sail" else own
-            parts += [f"## {title}: {task}", _arms(arms), _pairs(arms, name == "published")]
+            parts += [f"## {title}: {task}", _arms(arms), _pairs(arms, name)]
     if not data.get("published"):
         parts.append("No run of the published comparison has finished yet, so nothing is known.")
     parts += [left_out(), curvature()]
@@ -203,15 +212,17 @@ def _margins(arms: dict[str, Runs]) -> str:
     return f" Mean |z| of the segments of the last update logged: {'; '.join(found)}."
 
 
-def _pairs(arms: dict[str, Runs], tested: bool) -> str:
+def _pairs(arms: dict[str, Runs], plan: str) -> str:
     """Every arm against the first, and with the KL term against without it, by seeds."""
     first, *others = arms
-    wanted = [(arm, first) for arm in others]
+    told = TESTED["published"] if plan == "sail" else {}  # in a table of its own
+    wanted = [(arm, first) for arm in others if (arm, first) not in told]
     wanted += [("sail-revkl", "sail")] if first != "sail" and "sail-revkl" in arms else []
-    lines = [_pair(arms, *pair, tested) for pair in wanted if pair[1] in arms]
-    if tested and not others:
+    tests = TESTED.get(plan, {})
+    lines = [_pair(arms, *pair, tests.get(pair)) for pair in wanted if pair[1] in arms]
+    if plan == "published" and not others:
         lines.append(f"No pair of arms has finished, only {first}: nothing can be concluded.")
-    if tested:
+    if plan == "published":
         lines.append(
             f"To see the paper's largest effect, d = {PAPER_EFFECT}, with probability 0.8 at level "
             f"0.05 takes {st.runs_needed(PAPER_EFFECT, paired=True)} pairs, or "
@@ -220,43 +231,71 @@ def _pairs(arms: dict[str, Runs], tested: bool) -> str:
     return "\n\n".join(fill(line, 98) for line in lines)
 
 
-def _pair(arms: dict[str, Runs], arm: str, base: str, tested: bool) -> str:
-    pairs = [(score(one), score(other)) for _, one, other in both(arms[arm], arms[base])]
-    x, y = np.array(pairs).reshape(-1, 2).T
+def _pair(arms: dict[str, Runs], arm: str, base: str, alpha: float | None) -> str:
+    """Two arms by their pairs; ``alpha`` is the level of their test, if there is one."""
+    pairs = both(arms[arm], arms[base])
     if len(pairs) < 2:
-        difference = f"difference {x[0] - y[0]:+.1f}; " if pairs else ""
+        difference = "".join(f"difference {score(x) - score(y):+.1f}; " for _, x, y in pairs)
         return (
             f"{arm} − {base}: {len(pairs)} pair of seeds, {difference}of one pair nothing follows."
         )
-    d = st.paired_d(x, y)
+    x, y = _scores(pairs)
     better = st.improvement([x], [y], np.random.default_rng(0))
-    return (
+    text = (
         f"{arm} − {base}, {len(pairs)} pairs: mean difference {np.mean(x - y):+.1f}, "
-        f"d of the differences {_interval(d, len(pairs), 2)}, probability of improvement "
+        f"d of the differences {_effect(x, y, alpha)}, probability of improvement "
         f"{_interval(better, len(pairs), 2)}. "
-        + (_conclusion(d, len(pairs)) if tested else "Described, not tested.")
     )
+    if alpha is None:
+        return text + "Described, not tested."
+    return text + _conclusion(arm, base, x, y, alpha) + _fresh(pairs, (arm, base), alpha)
 
 
-def _conclusion(d: Estimate, pairs: int) -> str:
+def _scores(pairs: list[tuple[int, dict[str, Any], dict[str, Any]]]) -> Any:
+    return np.array([(score(one), score(other)) for _, one, other in pairs]).T
+
+
+def _effect(x: np.ndarray, y: np.ndarray, alpha: float | None) -> str:
+    """d with the interval that its test goes by."""
+    level = st.LEVEL if alpha is None else 1 - alpha
+    shown = _interval(st.paired_d(x, y, level), len(x), 2)
+    return shown if level == st.LEVEL else shown.replace("(", f"({100 * level:g} %: ")
+
+
+def _conclusion(arm: str, base: str, x: np.ndarray, y: np.ndarray, alpha: float) -> str:
     """What follows from the interval of d, and what does not."""
-    chance = f"{100 * st.power(PAPER_EFFECT, pairs):.0f} %"
+    pairs, d = len(x), st.paired_d(x, y, 1 - alpha)
+    chance = f"{100 * st.power(PAPER_EFFECT, pairs, alpha=alpha):.0f} %"
     seen = f"{pairs} pairs see d = {PAPER_EFFECT} with probability {chance}, and d ≥ "
-    seen += f"{st.detectable(pairs):.2f} with probability 80 %."
+    seen += f"{st.detectable(pairs, alpha=alpha):.2f} with probability 80 %."
     if not np.isfinite(d.value):
         return f"The runs do not differ. {seen}"
-    planned = st.runs_needed(PAPER_EFFECT, paired=True)
-    if pairs < planned:  # as pairs come in, looking each time would find an effect by chance
+    if pairs < PLANNED:  # as pairs come in, looking each time would find an effect by chance
         beside = "leaves out" if d.excludes_zero else "holds"
         return (
-            f"The interval {beside} 0; the design concludes at its {planned} pairs and not "
+            f"The interval {beside} 0; the design concludes at its {PLANNED} pairs and not "
             f"before, so nothing is concluded yet. {seen}"
         )
     if d.excludes_zero:
         better = "better" if d.value > 0 else "worse"
-        return f"The interval leaves out 0: the arm with the KL term is {better} here. {seen}"
+        return f"The interval leaves out 0: {arm} is {better} than {base} here. {seen}"
     excluded = "excluded" if d.high < PAPER_EFFECT else "neither shown nor excluded"
     return f"The interval holds 0: no effect is shown. d = {PAPER_EFFECT} is {excluded}. {seen}"
+
+
+def _fresh(
+    pairs: list[tuple[int, dict[str, Any], dict[str, Any]]], arms: tuple[str, str], alpha: float
+) -> str:
+    """The same pairs without those that were known when the test was written down."""
+    left = [pair for pair in pairs if pair[0] not in KNOWN.get(arms, ())]
+    if len(left) in (len(pairs), 0, 1):
+        return ""
+    x, y = _scores(left)
+    seeds = ", ".join(str(seed) for seed in KNOWN[arms])
+    return (
+        f" Seeds {seeds} were known when this test was written down; the other {len(left)} pairs "
+        f"alone: mean difference {np.mean(x - y):+.1f}, d {_effect(x, y, alpha)}."
+    )
 
 
 def _interval(found: Estimate, runs: int, digits: int) -> str:

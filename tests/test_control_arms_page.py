@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.stats import t
 
 pytest.importorskip("dm_control", reason="the extra rl is not installed")
 
@@ -63,8 +64,8 @@ def test_pairs_are_of_equal_seeds():
 
 
 @pytest.mark.parametrize("pairs, effect, said", [
-    (12, 5.0, "nothing is concluded yet"), (13, 5.0, "the arm with the KL term is better here"),
-    (13, -5.0, "the arm with the KL term is worse here"), (13, 0.1, "no effect is shown"),
+    (12, 5.0, "nothing is concluded yet"), (13, 5.0, "pebble-revkl is better than pebble here"),
+    (13, -5.0, "pebble-revkl is worse than pebble here"), (13, 0.1, "no effect is shown"),
 ])  # fmt: skip
 def test_conclusions_come_at_thirteen_pairs(pairs, effect, said):
     text = " ".join(page({"published": {"cheetah-run": published(pairs, effect)}}).split())
@@ -94,6 +95,41 @@ def test_sail_is_compared_with_and_without_its_kl():
     margins = "sail 1 to 4; sail-revkl 3 to 8."
     assert f"segments of the last update logged: {margins}" in " ".join(text.split())
     assert "sail − pebble, 3 pairs" in text and "Described, not tested" in text
+
+
+def sail(pairs, difference):
+    """Runs of pebble, sail and sail-revkl; sail's less pebble's are ``difference``, (pairs,)."""
+    base = 100 + 10 * np.arange(pairs)
+    arms = {"pebble": runs(base), "pebble-revkl": runs(base, 0, "pebble-revkl")}
+    own = {arm: runs(base + difference, 0, arm) for arm in ("sail", "sail-revkl")}
+    return " ".join(page({"published": {"task": arms}, "sail": {"task": own}}).split())
+
+
+def differences(pairs, p, seed=0):
+    """Differences whose two-sided paired t test has a p value."""
+    noise = np.random.default_rng(seed).standard_normal(pairs)
+    noise = (noise - noise.mean()) / noise.std(ddof=1)
+    return noise + t.isf(p / 2, pairs - 1) / np.sqrt(pairs)
+
+
+@pytest.mark.parametrize("pairs, p, said", [
+    (13, 0.024, "sail is better than pebble here"),
+    (13, 0.026, "no effect is shown. d = 0.872 is neither shown nor excluded"),
+    (12, 0.001, "nothing is concluded yet"),
+])  # fmt: skip
+def test_each_of_two_tests_has_half_the_level(pairs, p, said):
+    text = sail(pairs, differences(pairs, p))
+    part = text[text.index("sail − pebble, ") :]
+    assert said in part[: part.index("sail-revkl − pebble, ")]
+    assert "(97.5 %: " in part and "The runs do not differ" in part  # sail-revkl − sail
+
+
+def test_pairs_known_beforehand_are_left_out_beside_the_test():
+    difference = differences(13, 0.01)
+    text = sail(13, difference)
+    mean = difference[3:].mean()
+    assert f"the other 10 pairs alone: mean difference {mean:+.1f}, d " in text
+    assert text.count("were known when this test was written down") == 1
 
 
 def test_committed_runs_are_not_trained_again(tmp_path, monkeypatch):

@@ -68,6 +68,8 @@ def test_power_against_textbook_tables():
 )
 def test_detectable_effects_are_seen_four_times_of_five(n, m):
     assert st.power(st.detectable(n, m), n, m) == pytest.approx(0.8, abs=1e-8)
+    stricter = st.detectable(n, m, alpha=0.01)
+    assert st.power(stricter, n, m, alpha=0.01) == pytest.approx(0.8, abs=1e-8)
     smaller = st.detectable(n + 1, m)
     assert smaller < st.detectable(n, m)
 
@@ -97,7 +99,9 @@ def test_interval_excludes_zero_exactly_when_the_t_test_rejects():
             assert found.excludes_zero == (test.pvalue < 0.05)
             assert found.low <= found.value <= found.high
         x, y = rng.normal(1, 1, n), rng.normal(0, 1, n)
-        assert st.paired_d(x, y).excludes_zero == (stats.ttest_rel(x, y).pvalue < 0.05)
+        p = stats.ttest_rel(x, y).pvalue
+        assert st.paired_d(x, y).excludes_zero == (p < 0.05)
+        assert st.paired_d(x, y, 0.8).excludes_zero == (p < 0.2)
 
 
 @pytest.mark.parametrize("paired", [False, True])

@@ -100,12 +100,18 @@ def cohens_d(x: np.ndarray, y: np.ndarray) -> Estimate:
     return _effect(np.mean(x) - np.mean(y), variance, rounding, n + m - 2, n * m / (n + m))
 
 
-def paired_d(x: np.ndarray, y: np.ndarray) -> Estimate:
-    """Mean / standard deviation of the differences x − y, (n,), of runs that share a seed."""
+def paired_d(x: np.ndarray, y: np.ndarray, level: float = LEVEL) -> Estimate:
+    """Mean / standard deviation of the differences x − y, (n,), of runs that share a seed.
+
+    Args:
+        x: Scores of one arm, (n,).
+        y: Scores of the other, the same seeds.
+        level: Coverage of the interval.
+    """
     difference = np.asarray(x, float) - np.asarray(y, float)
     n = _runs(difference)
     variance = np.var(difference, ddof=1)
-    return _effect(difference.mean(), variance, _rounding(x, y), n - 1, n)
+    return _effect(difference.mean(), variance, _rounding(x, y), n - 1, n, level)
 
 
 def power(d: float, n: int, m: int | None = None, *, alpha: float = 0.05) -> float:
@@ -124,10 +130,13 @@ def power(d: float, n: int, m: int | None = None, *, alpha: float = 0.05) -> flo
     return 1 - noncentral_t(critical, freedom, shift) + noncentral_t(-critical, freedom, shift)
 
 
-def detectable(n: int, m: int | None = None, *, chance: float = 0.8) -> float:
+def detectable(n: int, m: int | None = None, *, chance: float = 0.8, alpha: float = 0.05) -> float:
     """The smallest d that such a test sees with probability ``chance``."""
-    top = _grow(lambda d: power(d, n, m) - chance, 1.0, 2.0)
-    return float(optimize.brentq(lambda d: power(d, n, m) - chance, 0.0, top, xtol=1e-10))
+
+    def missing(d: float) -> float:
+        return power(d, n, m, alpha=alpha) - chance
+
+    return float(optimize.brentq(missing, 0.0, _grow(missing, 1.0, 2.0), xtol=1e-10))
 
 
 def runs_needed(d: float, *, paired: bool, chance: float = 0.8) -> int:
@@ -195,12 +204,19 @@ def _rounding(x: np.ndarray, y: np.ndarray) -> float:
     return 8 * float(np.finfo(float).eps * max(np.abs(x).max(), np.abs(y).max()))
 
 
-def _effect(difference: Any, variance: Any, rounding: float, freedom: int, size: float) -> Estimate:
+def _effect(
+    difference: Any,
+    variance: Any,
+    rounding: float,
+    freedom: int,
+    size: float,
+    level: float = LEVEL,
+) -> Estimate:
     """d with the interval whose ends the noncentral t distribution puts into its tails."""
     if variance <= rounding**2:
         return Estimate(np.nan, np.nan, np.nan)
     d, scale = float(difference / np.sqrt(variance)), float(np.sqrt(size))
-    tail = (1 - LEVEL) / 2
+    tail = (1 - level) / 2
     low, high = (_noncentrality(d * scale, freedom, mass) / scale for mass in (1 - tail, tail))
     return Estimate(d, low, high)
 
