@@ -339,11 +339,16 @@ def test_control_arms():
         "stand": {"walker-stand": arms | more},
     })  # fmt: skip
     assert list(data["series"]["tasks"]["cheetah-run"]) == [*arms, *more]
-    close(np.array(data["series"]["pairs"]["cheetah-run"]), [[0, 2], [1, 2], [2, 2]])
+    pairs = data["series"]["pairs"]["cheetah-run"]
+    assert list(pairs) == ["pebble-revkl − pebble", "sail − pebble", "sail-revkl − sail"]
+    close(np.array(pairs["pebble-revkl − pebble"]), [[0, 2], [1, 2], [2, 2]])
+    close(np.array(pairs["sail − pebble"]), [[0, -5], [1, -5]])
     figure = draw(json.loads(json.dumps(data)))
     with style.context():
         figure.canvas.draw()
     assert collisions(figure) == []
-    assert len(figure.axes) == 3
+    assert len(figure.axes) == 4
+    mean = figure.axes[2].lines[1]
+    close(mean.get_xdata(), [2, 2])
     thick = [line for line in figure.axes[0].lines if line.get_label().startswith("pebble (4)")]
     close(thick[0].get_ydata()[-1], 10 + 1.5 * 5)  # the interquartile mean of 0, 1, 2, 3
