@@ -46,9 +46,10 @@ from sailtheory.certify.certify import BITS, FLOOR
 from sailtheory.certify.cover import Box, root
 from sailtheory.certify.region import region
 from sailtheory.certify.replay import negative
-from sailtheory.check import least_fisher, theorem_threshold
+from sailtheory.check import theorem_threshold
 from sailtheory.files import write_text
 from sailtheory.landscape import Domain, Search, largest_curvature_on, relative_curvature_on
+from sailtheory.landscape.fisher import least_fisher
 from sailtheory.numbers import FLOAT64
 from sailtheory.problem_file import dumps
 

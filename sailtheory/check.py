@@ -17,6 +17,7 @@ from sailtheory.landscape.concavity import (
     relative_curvature_on,
 )
 from sailtheory.landscape.domain import Domain
+from sailtheory.landscape.fisher import least_fisher
 from sailtheory.landscape.maximiser import Maximiser, maximise
 from sailtheory.landscape.pl import PLConstant, pl_constant
 from sailtheory.landscape.search import Search
@@ -61,7 +62,8 @@ class Report:
         thresholds: Four thresholds for γ.
         plain: Plain PL constant of J_γ.
         prox: Prox-PL constant of J_γ.
-        mu: Strong concavity modulus that C12 gives; None unless γ > K_B.
+        mu: Strong concavity modulus that C12 gives; None unless γ > K_B, and where
+            λ⁺_min(F̄(c)) is 0 in float64.
         smoothness: Λ (C12).
         k_minus: K⁻ (C11).
         maximiser: Of J_γ on C.
@@ -169,18 +171,20 @@ def check(
     steepest = largest_curvature_on(sail, search)
     progress("γ*")
     star = relative_curvature_on(sail, search, steepest.theta)
-    sail_verdict = concavity(sail, steepest, [star] if _exceeds(star, 0.0) else [], k_b <= 0)
+    resolved = star.value is not None
+    others = [star] if _exceeds(star, 0.0) else []
+    sail_verdict = concavity(sail, steepest, others, k_b <= 0, resolved)
     progress("curvature of J_γ")
     worst = largest_curvature_on(revkl, search, star.theta)
     guaranteed = used >= k_b
     others = [star] if _exceeds(star, used) else []
-    revkl_verdict = concavity(revkl, worst, others, guaranteed)
+    revkl_verdict = concavity(revkl, worst, others, guaranteed, resolved)
 
     k_minus = float(bounds.lower_curvature(FLOAT64, beta, problem.z_max))
     smoothness = float(bounds.smoothness(used, k_minus, diameter))
     lam_min = least_fisher(domain)
     mu = absolute = None
-    if not null:
+    if lam_min > 0:
         if used > k_b:
             mu = bounds.strong_concavity(FLOAT64, used, k_b, diameter, radius, lam_min)
         absolute = bounds.absolute_threshold(
@@ -227,14 +231,6 @@ def theorem_threshold(problem: PreferenceProblem) -> float:
     """K_B of a problem: ∇²J ⪯ K_B F̄ on C (C11), rounded up."""
     z_max = problem.z_max * (1 + 1e-14)
     return bounds.relative_bound(float(problem.beta), z_max)
-
-
-def least_fisher(domain: Domain) -> float:
-    """λ⁺_min(F̄(c)): the least eigenvalue on S of the Fisher matrix at the centre."""
-    if domain.dimension == 0:
-        return 0.0
-    at_center = domain.problem.fisher(domain.embed(np.zeros(domain.dimension)))
-    return float(np.linalg.eigvalsh(domain.reduce_matrix(at_center))[0])
 
 
 def _exceeds(curvature: Curvature, threshold: float) -> bool:

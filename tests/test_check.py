@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from sailtheory import InputError, PreferenceProblem, SAILRevKL, examples
-from sailtheory.check import check, least_fisher, theorem_threshold
+from sailtheory.check import check, theorem_threshold
 from sailtheory.frontier import frontier
 from sailtheory.landscape import Domain, Search, largest_curvature_on
+from sailtheory.landscape.fisher import least_fisher
 from sailtheory.report.words import summary
 
 KEYS = {

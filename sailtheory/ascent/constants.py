@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from sailtheory import bounds
 from sailtheory.algebra import LinearCombination, Objective
 from sailtheory.errors import InputError
 from sailtheory.landscape.domain import Domain
+from sailtheory.landscape.fisher import least_fisher
 from sailtheory.numbers import FLOAT64
 from sailtheory.objectives import SAIL, KLRefPolicy
 
@@ -74,9 +73,7 @@ def constants(objective: Objective) -> Constants:
     lower = float(bounds.lower_curvature(FLOAT64, beta, z))
     modulus = None
     if gamma > relative:
-        domain = Domain(problem)
-        fisher = domain.reduce_matrix(problem.fisher(problem.center.astype(float)))
-        least = float(np.linalg.eigvalsh(fisher)[0]) if domain.dimension else 0.0
+        least = least_fisher(Domain(problem))
         if least > 0:
             modulus = float(
                 bounds.strong_concavity(FLOAT64, gamma, relative, diameter, radius, least)

@@ -67,8 +67,8 @@ class Planner:
     """Float64 estimates of what the checker will say, for many boxes at once."""
 
     def __init__(self, statement: Statement) -> None:
-        self._region = statement.region
-        self._pencil = Pencil(statement.region, FLOAT64, whitening(statement.region))
+        self._region = region = statement.region
+        self._pencil = Pencil(region, FLOAT64, whitening(region, np.zeros(region.dimension)))
         self._gamma, self._modulus = float(statement.gamma), float(statement.modulus)
         r = self._region.dimension
         self._signs = np.array(list(product((-1.0, 1.0), repeat=r)))

@@ -14,7 +14,7 @@ from flint import arb, ctx
 from sailtheory.certify.branch import Statement
 from sailtheory.certify.certificate import Certificate, Spot
 from sailtheory.certify.cover import OPEN
-from sailtheory.certify.pencil import Pencil, ball_pencil
+from sailtheory.certify.pencil import Pencil, ball_pencil, whitening
 from sailtheory.certify.refine import Effort, refine
 from sailtheory.certify.region import Region, region
 from sailtheory.certify.replay import negative
@@ -161,7 +161,8 @@ def _gamma(made: _Certifier, tolerance: float) -> Certificate:
     ends = {"lower": lower, "witness": spot}
     if best is None:
         return made.certificate("gamma", "undecided", None, fine.cover, **ends)
-    note = "the enclosure is wider than asked: time ran out"
+    why = "float64 cannot tell a sign" if fine.cover.stuck else "time ran out"
+    note = f"the enclosure is wider than asked: {why}"
     return made.certificate("gamma", "undecided", best.gamma, best.cover, note=note, **ends)
 
 
@@ -216,17 +217,10 @@ class _Certifier:
 
     def lower_bound(self, theta: np.ndarray) -> tuple[Fraction, Spot]:
         """A γ below the generalised eigenvalue next to θ, and where that is seen."""
-        x = self.region.inside(theta)
-        pencil = Pencil(self.region, FLOAT64)
-        minus = pencil.matrix(x, 0.0, 0.0)
-        fisher = pencil.matrix(x, 1.0, 0.0) - minus
-        values, vectors = np.linalg.eigh(fisher)
-        half = vectors / np.sqrt(np.maximum(values, values[-1] * 1e-15))
-        direction = half @ np.linalg.eigh(half.T @ minus @ half)[1][:, 0]
-        spot = Spot(x, direction / np.abs(direction).max())
+        spot = self._spot(self.region.inside(theta), 0.0, 0.0)
         with ctx.workprec(BITS):
             xp = arb_numbers()
-            w, at = xp.asarray(spot.direction), xp.asarray(x)
+            w, at = xp.asarray(spot.direction), xp.asarray(spot.x)
             balls = ball_pencil(self.region)
             zero, one = (w @ balls.matrix(at, arb(g), arb(0)) @ w for g in (0, 1))
             value = float_below(-zero / (one - zero))
@@ -300,8 +294,11 @@ class _Certifier:
         return replace(made, seconds=time.monotonic() - self._began)
 
     def _spot(self, x: np.ndarray, gamma: float, modulus: float) -> Spot:
-        matrix = Pencil(self.region, FLOAT64).matrix(x, gamma, modulus)
-        return Spot(x, np.linalg.eigh(matrix)[1][:, 0])
+        """x and the direction in which the pencil is smallest beside F̄(x)."""
+        frame = whitening(self.region, x)
+        matrix = Pencil(self.region, FLOAT64, frame).matrix(x, gamma, modulus)
+        direction = frame @ np.linalg.eigh(matrix)[1][:, 0]
+        return Spot(x, direction / np.abs(direction).max())
 
 
 def _level(gamma: float | Fraction) -> Fraction:

@@ -99,11 +99,10 @@ class Pencil:
         """Root sum of squares of the feature differences along each coordinate, (r,) float64."""
         return np.asarray(np.sqrt(sum((reach**2).sum((0, 1)) for reach in self._reach)))
 
-    def centre_pairs(self) -> Iterator[tuple[Block, Array, Array]]:
-        """Each block with π_kπ_l at c, (n, p), and D_kl, (n, p, r)."""
-        center = self.xp.asarray(np.zeros(self.region.dimension))
+    def pairs_at(self, x: Array) -> Iterator[tuple[Block, Array, Array]]:
+        """Each block with π_kπ_l at c + Wx, (n, p), and D_kl, (n, p, r)."""
         for block, features in zip(self._blocks, self._features, strict=True):
-            policy = self._point(block, center).policy
+            policy = self._point(block, x).policy
             k, l = pairs(policy.shape[-1])  # noqa: E741
             yield block, policy[:, k] * policy[:, l], features[:, k] - features[:, l]
 
@@ -123,15 +122,20 @@ def product(a: Array, b: Array) -> Array:
     return np.array(out.entries(), dtype=object).reshape(*a.shape[:-1], -1)
 
 
-def whitening(region: Region) -> np.ndarray:
-    """T with TᵀF̄(c)T = I in float64, from the singular values of the weighted differences."""
+def whitening(region: Region, x: np.ndarray) -> np.ndarray:
+    """T with TᵀF̄(c + Wx)T = I in float64, from the singular values of weighted differences.
+
+    Their columns are scaled first, so that rare responses along one coordinate are resolved.
+    """
     plain = Pencil(region, FLOAT64)
     rows = [
         (np.sqrt(block.weights[:, None] * chance)[..., None] * gaps).reshape(-1, gaps.shape[-1])
-        for block, chance, gaps in plain.centre_pairs()
+        for block, chance, gaps in plain.pairs_at(x)
     ]
-    _, singular, axes = np.linalg.svd(np.concatenate(rows), full_matrices=False)
-    return np.asarray(axes.T / np.maximum(singular, singular[0] * 1e-12))
+    differences = np.concatenate(rows)
+    scale = np.linalg.norm(differences, axis=0)
+    _, singular, axes = np.linalg.svd(differences / scale, full_matrices=False)
+    return np.asarray(axes.T / np.maximum(singular, singular[0] * 1e-12) / scale[:, None])
 
 
 def ball_pencil(region: Region) -> Pencil:

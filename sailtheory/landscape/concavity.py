@@ -9,6 +9,7 @@ import numpy as np
 
 from sailtheory.algebra import Objective
 from sailtheory.landscape.domain import Domain
+from sailtheory.landscape.fisher import fisher_root
 from sailtheory.landscape.search import Search, SearchResult
 from sailtheory.objectives import SAIL, KLRefPolicy
 from sailtheory.problem import PreferenceProblem
@@ -47,7 +48,8 @@ def relative_curvature(
 
     With F̄ = XᵀX for the weighted centred features X = QR, the pencil becomes
     the symmetric matrix QᵀNQ, N the Laplacian of η normalised by √(π_kπ_l). No
-    matrix is squared, so the result stays accurate where F̄ is nearly singular.
+    matrix is squared, and Q does not see the scale of a column, so the result stays
+    accurate where F̄ is nearly singular.
 
     Args:
         objective: Any objective.
@@ -61,19 +63,14 @@ def relative_curvature(
     theta = np.asarray(theta, dtype=float)
     points = KLRefPolicy(domain.problem).points(theta)
     etas = objective.relative_pair_curvature(theta)
-    rows, shapes = [], []
-    for at in points:
-        root = np.sqrt(at.block.weights)[:, None] * np.exp(at.log_policy / 2)
-        scores = domain.reduce(_scores(at.policy, at.block.features))
-        x = root[..., None] * scores
-        rows.append(x.reshape(*theta.shape[:-1], -1, domain.dimension))
-        shapes.append(x.shape)
-    factor, triangle = np.linalg.qr(np.concatenate(rows, axis=-2))
+    x = fisher_root(domain, theta)
+    scale = np.linalg.norm(x, axis=-2, keepdims=True)
+    factor, triangle = np.linalg.qr(x / np.where(scale > 0, scale, 1))
     total = np.zeros((*theta.shape[:-1], domain.dimension, domain.dimension))
     start = 0
-    for at, eta, shape in zip(points, etas, shapes, strict=True):
-        size = shape[-3] * shape[-2]
-        y = factor[..., start : start + size, :].reshape(shape)
+    for at, eta in zip(points, etas, strict=True):
+        size = at.policy.shape[-2] * at.policy.shape[-1]
+        y = factor[..., start : start + size, :].reshape(*at.policy.shape, domain.dimension)
         start += size
         root = np.exp(at.log_policy / 2)
         degree = (at.policy[..., None, :] * eta).sum(-1)
@@ -84,16 +81,8 @@ def relative_curvature(
     singular = ~(diagonal.min(-1) > 1e-15 * diagonal.max(-1))
     safe = np.where(singular[..., None, None], np.eye(domain.dimension), triangle)
     direction = np.linalg.solve(safe, vectors[..., -1:])[..., 0]
+    direction /= np.where(scale > 0, scale, 1)[..., 0, :]
     return np.where(singular, np.nan, values[..., -1]), domain.lift(direction)
-
-
-def _scores(policy: np.ndarray, features: np.ndarray) -> np.ndarray:
-    """s = φ − E φ, shifted first to the likeliest response so that a peaked π loses nothing."""
-    mode = policy.argmax(-1)
-    index = mode[..., None, None]
-    spread = np.broadcast_to(features, (*policy.shape, features.shape[-1]))
-    shifted = spread - np.take_along_axis(spread, index, axis=-2)
-    return np.asarray(shifted - policy[..., None, :] @ shifted)
 
 
 @dataclass(frozen=True)
@@ -101,7 +90,8 @@ class Curvature:
     """A searched supremum of curvature over C.
 
     Attributes:
-        value: Best value found: a lower bound of the supremum. None if S = {0}.
+        value: Best value found: a lower bound of the supremum. None if S = {0}, or if it is
+            defined at no point tried (F̄ singular in float64).
         theta: Where, (d,).
         direction: Along which direction, (d,).
         search: How hard the search was; None if S = {0}.
@@ -125,7 +115,8 @@ def _supremum(
         return Curvature(None, domain.embed(np.zeros(0)), np.zeros(domain.problem.dimension), None)
     found = search.maximise(lambda theta: measure(objective, domain, theta)[0], slope, extra_starts)
     direction = measure(objective, domain, found.theta)[1]
-    return Curvature(found.value, found.theta, direction, found)
+    value = found.value if np.isfinite(found.value) else None
+    return Curvature(value, found.theta, direction, found)
 
 
 def largest_curvature_on(
@@ -159,6 +150,7 @@ def concavity(
     worst: Curvature,
     others: Sequence[Curvature] = (),
     guaranteed: bool = False,
+    resolved: bool = True,
 ) -> tuple[Verdict | None, Curvature]:
     """Is the objective concave on C?
 
@@ -167,10 +159,12 @@ def concavity(
         worst: Its largest curvature, from :func:`largest_curvature_on`.
         others: Further points and directions along which it may be convex.
         guaranteed: Whether a theorem proves concavity here (γ ≥ K_B, C11).
+        resolved: Whether float64 sees all of S: with F̄ singular there are directions in
+            which a curvature of either sign is lost, and the search supports nothing.
 
     Returns:
-        The verdict, None when S = {0}: ``refuted`` when ball arithmetic confirms
-        a positive curvature; ``holds`` proved by theorem or supported by the
+        The verdict, None when S = {0} or nothing was found: ``refuted`` when ball
+        arithmetic confirms a positive curvature; ``holds`` proved by theorem or supported by the
         search; ``undecided`` when a positive sign cannot be confirmed. With it,
         the point it rests on.
     """
@@ -182,7 +176,7 @@ def concavity(
     evidence = []
     if guaranteed:
         evidence.append(Evidence("argument", "γ ≥ K_B (C11)", Outcome.HOLDS, Strength.PROVED))
-    outcome = Outcome.HOLDS if worst.value <= 0 else Outcome.UNDECIDED
+    outcome = Outcome.HOLDS if worst.value <= 0 and resolved else Outcome.UNDECIDED
     detail = (
         f"largest curvature found {worst.value:.6g} over {worst.search.evaluations} points "
         f"from {worst.search.starts} starts"

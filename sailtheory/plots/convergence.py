@@ -42,12 +42,15 @@ def series(problem: PreferenceProblem, gamma: float | None, seed: int) -> dict[s
     """Settings, caption and series; γ = 2 K_B unless given.
 
     Raises:
-        InputError: γ ≤ K_B, where no rate is proved.
+        InputError: γ ≤ K_B, where no rate is proved, or an F̄ whose least eigenvalue float64
+            cannot tell from 0.
     """
     bound = theorem_threshold(problem)
     level = max(2 * bound, float(problem.beta)) if gamma is None else gamma
     objective, domain = SAILRevKL(problem, level), Domain(problem)
     known = constants(objective)
+    if known.modulus is None and level > known.relative:
+        raise InputError("problem", "F̄ singular", "in float64 at the centre: μ is not known")
     if known.modulus is None:
         raise InputError("gamma", level, f"a γ above K_B = {bound:.4g}, where rates are proved")
     best = maximise(objective, Search(domain, "quick", seed))

@@ -11,7 +11,7 @@ from sailtheory.landscape import Domain, Search, gamma_star, maximise
 from sailtheory.landscape.concavity import largest_curvature
 from sailtheory.objectives import SAILRevKL
 from sailtheory.plots import style
-from sailtheory.plots.series import array, plane, polar
+from sailtheory.plots.series import array, plane, polar, searched
 from sailtheory.problem import PreferenceProblem
 
 _RINGS, _SPOKES = 31, 96
@@ -21,9 +21,9 @@ def series(problem: PreferenceProblem, gamma: float | None, seed: int) -> dict[s
     """Settings, caption and series."""
     domain, search = Domain(problem), Search(Domain(problem), "light", seed)
     star, bound = gamma_star(problem, "light", seed), theorem_threshold(problem)
-    assert star.value is not None
-    if star.value > 0:
-        levels = [("0", 0.0), ("γ*/2", star.value / 2), ("γ*", star.value), ("K_B", bound)]
+    least = searched(star)
+    if least > 0:
+        levels = [("0", 0.0), ("γ*/2", least / 2), ("γ*", least), ("K_B", bound)]
     else:
         top = max(bound, float(problem.beta))
         levels = [("0", 0.0), ("half", top / 2), ("K_B", top)]

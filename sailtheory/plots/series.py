@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from sailtheory.landscape import Domain, Search, maximise
+from sailtheory.errors import InputError
+from sailtheory.landscape import Curvature, Domain, Search, maximise
 from sailtheory.objectives import SAIL, KLRefPolicy
 from sailtheory.problem import PreferenceProblem
 
@@ -39,6 +40,19 @@ def positive(value: Any) -> np.ndarray:
     """A series for a logarithmic axis: what is not positive becomes nan and is not drawn."""
     numbers = array(value)
     return np.where(numbers > 0, numbers, np.nan)
+
+
+def searched(found: Curvature) -> float:
+    """The value that a search found.
+
+    Raises:
+        InputError: It is defined at no point tried.
+    """
+    if found.value is None:
+        raise InputError(
+            "problem", "F̄ singular", "in float64 at every point tried: γ* cannot be drawn"
+        )
+    return found.value
 
 
 def reach(domain: Domain, x: np.ndarray, direction: np.ndarray) -> float:

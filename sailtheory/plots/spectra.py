@@ -11,7 +11,7 @@ from sailtheory.landscape import Domain, gamma_star
 from sailtheory.landscape.concavity import relative_curvature
 from sailtheory.objectives import SAIL
 from sailtheory.plots import style
-from sailtheory.plots.series import array, ray
+from sailtheory.plots.series import array, ray, searched
 from sailtheory.problem import PreferenceProblem
 
 _POINTS = 81
@@ -42,7 +42,7 @@ def series(problem: PreferenceProblem, gamma: float | None, seed: int) -> dict[s
     for name, matrix in matrices.items():
         found[name] = _shown(np.linalg.eigvalsh(domain.reduce_matrix(matrix)).T)
     found["relative"] = relative_curvature(sail, domain, theta)[0]
-    found["gamma_star"] = gamma_star(problem, "light", seed).value
+    found["gamma_star"] = searched(gamma_star(problem, "light", seed))
     found["relative_bound"] = theorem_threshold(problem)
     few = domain.dimension <= _SHOWN
     rows = "all eigenvalues" if few else "extremes and quartiles of the eigenvalues"

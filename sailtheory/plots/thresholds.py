@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 
 from sailtheory import bounds
-from sailtheory.check import least_fisher, theorem_threshold
+from sailtheory.check import theorem_threshold
 from sailtheory.landscape import Domain, Search
 from sailtheory.landscape.concavity import largest_curvature_on, relative_curvature_on
+from sailtheory.landscape.fisher import least_fisher
 from sailtheory.numbers import FLOAT64
 from sailtheory.objectives import SAIL
 from sailtheory.plots import style
-from sailtheory.plots.series import array, positive
+from sailtheory.plots.series import array, positive, searched
 from sailtheory.problem import PreferenceProblem
 
 _POINTS = 13
@@ -39,24 +40,24 @@ def series(problem: PreferenceProblem, gamma: float | None, seed: int) -> dict[s
         search = Search(domain, "light", seed)
         star = relative_curvature_on(SAIL(each), search)
         steepest = largest_curvature_on(SAIL(each), search, star.theta)
-        assert star.value is not None and steepest.value is not None
-        rows["instance"].append(star.value)
+        rows["instance"].append(searched(star))
         rows["relative"].append(theorem_threshold(each))
         rows["closed_form"].append(
             float(bounds.closed_form_threshold(beta, diameter, float(radius), offset))
         )
-        rows["absolute"].append(
-            float(
-                bounds.absolute_threshold(
-                    FLOAT64, steepest.value, diameter, float(radius), least_fisher(domain)
-                )
-            )
-        )
+        least = least_fisher(domain)
+        absolute = np.nan
+        if least > 0:
+            top = searched(steepest)
+            absolute = bounds.absolute_threshold(FLOAT64, top, diameter, float(radius), least)
+        rows["absolute"].append(float(absolute))
     hidden = [name for name, row in rows.items() if min(row) <= 0]
     note = ""
     if hidden:
         words = {"instance": "γ*", "absolute": "γ_abs", "relative": "K_B"}
         note = f" Where {' and '.join(words[name] for name in hidden)} ≤ 0 no point is drawn."
+    if np.isnan(rows["absolute"]).any():
+        note += " γ_abs is left out where the least eigenvalue of F̄ is 0 in float64."
     return {
         "settings": {"points": _POINTS, "effort": "light"},
         "caption": (

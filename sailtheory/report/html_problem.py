@@ -22,7 +22,7 @@ from sailtheory.report.html import (
 )
 from sailtheory.report.html_claims import evidence, witnesses
 from sailtheory.report.html_figures import price_figure, thresholds_figure
-from sailtheory.report.words import THRESHOLD_USES, number, priced, summary, vector
+from sailtheory.report.words import THRESHOLD_USES, modulus, number, priced, summary, vector
 from sailtheory.verdict import Verdict
 
 _SECTIONS = {
@@ -106,7 +106,7 @@ def _landscape(report: Report) -> Html:
     best = report.maximiser
     place = "on the boundary of C" if best.on_boundary else "inside C"
     constants = {
-        "μ": number(report.mu) if report.mu is not None else "none (it needs γ > K_B)",
+        "μ": modulus(report),
         "Λ": f"{number(report.smoothness)}, smoothness",
         "K⁻": number(report.k_minus),
         "maximiser": f"{vector(best.theta)}, {place}, where J_γ = {best.value:.6g}",

@@ -10,7 +10,7 @@ from sailtheory.check import Report
 from sailtheory.claims import Result
 from sailtheory.frontier import Frontier
 from sailtheory.landscape.concavity import Curvature
-from sailtheory.report.words import THRESHOLD_USES, number, priced, summary, vector
+from sailtheory.report.words import THRESHOLD_USES, modulus, number, priced, summary, vector
 from sailtheory.verdict import Outcome, Strength, Verdict
 
 _STYLE = {Outcome.HOLDS: "green", Outcome.REFUTED: "red", Outcome.UNDECIDED: "yellow"}
@@ -122,11 +122,11 @@ def _price(report: Report) -> Table:
 
 
 def _constants(report: Report) -> str:
-    mu = number(report.mu) if report.mu is not None else "none (needs γ > K_B)"
     best = report.maximiser
     return (
-        f"μ = {mu}, smoothness Λ = {number(report.smoothness)}, K⁻ = {number(report.k_minus)}; "
-        f"maximiser of J_γ at {vector(best.theta)}, J_γ = {best.value:.6g}"
+        f"μ = {modulus(report)}, smoothness Λ = {number(report.smoothness)}, "
+        f"K⁻ = {number(report.k_minus)}; maximiser of J_γ at {vector(best.theta)}, "
+        f"J_γ = {best.value:.6g}"
     )
 
 
@@ -140,7 +140,7 @@ def print_frontier(console: Console, curve: Frontier) -> None:
                   title_justify="left")  # fmt: skip
     for p in curve.points:
         mark = {None: "—", False: "no", True: "found no counterexample"}[p.concave]
-        mark = "proved (C11)" if p.guaranteed and p.concave is not None else mark
+        mark = "proved (C11)" if p.guaranteed else mark
         table.add_row(number(p.gamma, 4), f"{p.win_rate:.4f}", f"{p.gain:.4f}",
                       number(p.kl_ref_policy), mark)  # fmt: skip
     console.print(table)

@@ -24,6 +24,16 @@ def number(value: float | None, digits: int = 3) -> str:
     return f"{value:.{digits - 1}e}"
 
 
+def modulus(report: Report) -> str:
+    """μ of C12, or why there is none."""
+    if report.mu is not None:
+        return number(report.mu)
+    bound = report.thresholds.relative
+    if bound is not None and report.gamma > bound:
+        return "none (the least eigenvalue of F̄ at the centre is 0 in float64)"
+    return "none (needs γ > K_B)"
+
+
 def times(ratio: float) -> str:
     """A ratio ≥ 1 in words: ``12 times``."""
     return f"{ratio:.2g} times" if ratio < 10 else f"{ratio:,.0f} times"
@@ -32,9 +42,17 @@ def times(ratio: float) -> str:
 def summary(report: Report) -> str:
     """One paragraph: γ against need and theorem, and what the guarantee costs."""
     star, k_b = report.thresholds.instance, report.thresholds.relative
-    if star is None or k_b is None:
+    if k_b is None:
         return "Every prompt offers one policy only (S = {0}): there is nothing to optimise."
-    sentences = [_against_need(report.gamma, star) + _against_theorem(report.gamma, k_b) + "."]
+    asked = _against_theorem(report.gamma, k_b)
+    if star is None:
+        sentences = [
+            "γ* was not found: F̄ is singular in float64 wherever it was tried.",
+            f"γ = {number(report.gamma)} is {asked}.",
+        ]
+    else:
+        needed = _against_need(report.gamma, star)
+        sentences = [f"γ = {number(report.gamma)} is {needed} and {asked}."]
     free, bound = report.price["zero"].gain, report.price["relative"].gain
     verb = "falls" if bound < free else "goes"
     sentences.append(
@@ -44,24 +62,23 @@ def summary(report: Report) -> str:
 
 
 def _against_need(gamma: float, star: float) -> str:
-    head = f"γ = {number(gamma)} is "
     if star <= 0:
-        return head + f"more than this problem needs (γ* = {number(star)} ≤ 0: J itself is concave)"
+        return f"more than this problem needs (γ* = {number(star)} ≤ 0: J itself is concave)"
     if gamma >= star:
-        return head + f"{times(gamma / star)} what this problem needs (γ* = {number(star)})"
+        return f"{times(gamma / star)} what this problem needs (γ* = {number(star)})"
     if gamma == 0:
-        return head + f"below what this problem needs (γ* = {number(star)})"
-    return head + f"{times(star / gamma)} below what this problem needs (γ* = {number(star)})"
+        return f"below what this problem needs (γ* = {number(star)})"
+    return f"{times(star / gamma)} below what this problem needs (γ* = {number(star)})"
 
 
 def _against_theorem(gamma: float, k_b: float) -> str:
     if gamma > k_b:
         share = f"{times(gamma / k_b)} what" if k_b > 0 else "more than"
-        return f" and {share} the theorem asks (K_B = {number(k_b)})"
+        return f"{share} the theorem asks (K_B = {number(k_b)})"
     if gamma == 0 or gamma == k_b:
         relation = "exactly" if gamma == k_b else "below"
-        return f" and {relation} what the theorem asks (K_B = {number(k_b)})"
-    return f" and {times(k_b / gamma)} below what the theorem asks (K_B = {number(k_b)})"
+        return f"{relation} what the theorem asks (K_B = {number(k_b)})"
+    return f"{times(k_b / gamma)} below what the theorem asks (K_B = {number(k_b)})"
 
 
 def priced(report: Report) -> list[tuple[str, Maximiser]]:
