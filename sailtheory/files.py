@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import tempfile
 from contextlib import suppress
 from pathlib import Path
@@ -22,22 +23,55 @@ def write_text(text: str, path: str | Path, field: str = "file") -> None:
 def write_bytes(content: bytes, path: str | Path, field: str = "file") -> None:
     """Write a file atomically, so that it survives a power cut too.
 
+    A link stays a link, and what is no file (a device, a pipe) is written to as it stands.
+
     Raises:
         InputError: The file cannot be written.
     """
-    path = Path(path)
-    partial = path.with_name(path.name + ".tmp")
+    target = _resolved(path, field)
     try:
-        with open(partial, "wb") as file:
+        if target.exists() and not target.is_file():
+            target.write_bytes(content)
+        else:
+            _replace(content, target)
+    except OSError as error:
+        raise InputError(field, path, error.strerror or "it cannot be written") from None
+
+
+def _resolved(path: str | Path, field: str) -> Path:
+    """Where a path leads; refuses a directory."""
+    try:
+        target = Path(path).resolve()
+        folder = target.is_dir()
+    except (OSError, ValueError) as error:
+        raise InputError(field, path, getattr(error, "strerror", None) or str(error)) from None
+    if folder:
+        raise InputError(field, path, "a file is expected, not a directory")
+    return target
+
+
+def _replace(content: bytes, target: Path) -> None:
+    """By a new file beside it, which nothing else is called."""
+    partial, descriptor = _beside(target)
+    try:
+        with open(descriptor, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(partial, path)
-        sync_folder(path.parent)
-    except OSError as error:
+        if target.exists():
+            os.chmod(partial, target.stat().st_mode & 0o777)
+        os.replace(partial, target)
+    except BaseException:
         with suppress(OSError):
             partial.unlink()
-        raise InputError(field, path, error.strerror or "it cannot be written") from None
+        raise
+    sync_folder(target.parent)
+
+
+def _beside(target: Path) -> tuple[Path, int]:
+    """A new file in the folder of another: its path and descriptor."""
+    partial = target.with_name(f".{target.name[:100]}.{secrets.token_hex(8)}.tmp")
+    return partial, os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
 
 
 def sync_folder(folder: Path) -> None:
@@ -58,12 +92,12 @@ def require_writable(path: str | Path, field: str = "file") -> None:
     Raises:
         InputError: It is a directory, or no file can be made beside it.
     """
-    path = Path(path)
-    if path.is_dir():
-        raise InputError(field, path, "a file is expected, not a directory")
-    partial = path.with_name(path.name + ".tmp")
+    target = _resolved(path, field)
     try:
-        partial.touch()
+        if target.exists() and not target.is_file():
+            return
+        partial, descriptor = _beside(target)
+        os.close(descriptor)
         partial.unlink()
     except OSError as error:
         raise InputError(field, path, error.strerror or "it cannot be written") from None

@@ -128,6 +128,34 @@ def test_bad_input_is_one_line_and_exit_code_2(name, capsys, problem_file):
     assert out == ""
 
 
+COMMANDS = {
+    "check": ("{problem}",), "frontier": ("{problem}",), "rates": ("{problem}", "--gamma", "1"),
+    "verify": (), "compare": ("{folder}/none", "{folder}/neither"), "curvature": ("{problem}",),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_output_that_cannot_be_written_is_refused_before_the_work(command, problem_file, tmp_path,
+                                                                  monkeypatch, capsys):  # fmt: skip
+    def work(*_, **__):
+        raise AssertionError("work before the output was checked")
+
+    monkeypatch.setattr(PreferenceProblem, "load", work)
+    monkeypatch.setattr("sailtheory.claims.run_all", work)
+    words = [w.format(problem=problem_file, folder=tmp_path) for w in COMMANDS[command]]
+    for option, wrong in (("--json", tmp_path / "none" / "a"), ("--json", tmp_path)):
+        assert main([command, *words, option, str(wrong)]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert f"json = {wrong}" in line
+
+
+def test_two_outputs_in_one_file_are_refused(problem_file, tmp_path, capsys):
+    target = str(tmp_path / "a")
+    assert main(["check", problem_file, "--json", target, "--html", target]) == 2
+    assert "another file than that of json" in capsys.readouterr().err
+    assert main(["check", problem_file, "--json", "/dev/null", "--html", "/dev/null"]) == 0
+
+
 def test_malformed_file_is_one_line(capsys, tmp_path):
     path = tmp_path / "bad.toml"
     path.write_text("beta = 0.1\nradius = -1\n[[prompts]]\nfeatures=[[1],[0]]\nrewards=[0,1]\n")

@@ -163,7 +163,7 @@ def test_command(problem_file, tmp_path, capsys):
         (["price", "-o", "a.bmp"], ".pdf"),
         (["price", "-o", "a"], ".svg"),
         (["price", "-o", "missing/a.png"], "out = missing/a.png"),
-        (["price", "-o", "folder.svg"], "not a folder"),
+        (["price", "-o", "folder.svg"], "not a directory"),
         (["price", "-o", "a.png", "--gamma", "1"], "price takes none"),
         (["pl", "-o", "a.png", "--gamma", "-1"], "γ ≥ 0"),
         (["pl", "-o", "a.png", "--gamma", "nan"], "γ ≥ 0"),

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from sailtheory.errors import InputError
+from sailtheory.files import require_writable
 
 Effort = Annotated[str, typer.Option(help="quick or full.")]
 Seed = Annotated[str, typer.Option(help="Seed of everything random; an integer ≥ 0.")]
@@ -33,6 +35,19 @@ def integer(field: str, text: str) -> int:
         return int(text)
     except ValueError:
         raise InputError(field, text, "an integer is expected") from None
+
+
+def require_outputs(**paths: str | None) -> None:
+    """Refuse files that could not be written, by option, before work is spent on them."""
+    taken: dict[Path, str] = {}
+    for option, path in paths.items():
+        if path is None or path == "-":
+            continue
+        require_writable(path, option)
+        place = Path(path).resolve()
+        if place in taken and (place.is_file() or not place.exists()):
+            raise InputError(option, path, f"another file than that of {taken[place]} is expected")
+        taken[place] = option
 
 
 class Progress:

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from sailtheory.cli.common import require_outputs
+
 
 def curvature(
     config: Annotated[str, typer.Argument(help="A TOML file that names policy, data and beta.")],
@@ -18,6 +20,7 @@ def curvature(
     from sailtheory.curvature.command import run
     from sailtheory.report.json_file import write
 
+    require_outputs(json=json, plot=plot)
     if plot is not None:
         from sailtheory.plots.style import check_target
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sailtheory.cli.common import Problem, Seed, integer, real
+from sailtheory.cli.common import Problem, Seed, integer, real, require_outputs
 
 _KINDS = (
     "spectra, curvature-map, thresholds, pl, convergence, samples, price, estimators, divergences "
@@ -27,15 +27,14 @@ def plot(
 ) -> None:
     """Draw a figure of your problem and print its caption."""
     from sailtheory import plots
-    from sailtheory.plots.style import check_folder, check_target
+    from sailtheory.plots.style import check_target
     from sailtheory.problem import PreferenceProblem
 
     level = None if gamma is None else real("gamma", gamma)
     number = integer("seed", seed)
     plots.check_kind(kind)
     target = check_target(out)
-    if data is not None:
-        check_folder("data", data)
+    require_outputs(out=out, data=data)
     loaded = PreferenceProblem.load(problem)
     found = plots.compute(kind, loaded, name=Path(problem).stem, gamma=level, seed=number)
     if data is not None:

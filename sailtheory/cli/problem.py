@@ -18,6 +18,7 @@ from sailtheory.cli.common import (
     console_for,
     integer,
     real,
+    require_outputs,
 )
 
 
@@ -37,12 +38,14 @@ def check(
     from sailtheory.report.json_file import write
     from sailtheory.report.text import print_report
 
+    require_outputs(json=json, html=html)
     level = None if gamma is None else real("gamma", gamma)
     number = integer("seed", seed)
     loaded = PreferenceProblem.load(problem)
     began = time.perf_counter()
     with Progress() as progress:
         report = run_check(loaded, level, effort, number, progress)
+    print_report(console_for(json), report)
     if json is not None:
         write(report.as_dict(), json)
     if html is not None:
@@ -51,7 +54,6 @@ def check(
 
         page = problem_page(report, Path(problem).name, time.perf_counter() - began)
         write_text(page, html, "html")
-    print_report(console_for(json), report)
 
 
 def frontier(
@@ -68,14 +70,15 @@ def frontier(
     from sailtheory.report.json_file import write
     from sailtheory.report.text import print_frontier
 
+    require_outputs(json=json)
     loss, count = real("tolerance", tolerance), integer("points", points)
     number = integer("seed", seed)
     loaded = PreferenceProblem.load(problem)
     with Progress() as progress:
         curve = run_frontier(loaded, loss, count, effort, number, progress)
+    print_frontier(console_for(json), curve)
     if json is not None:
         write(curve.as_dict(), json)
-    print_frontier(console_for(json), curve)
 
 
 def example(

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sailtheory.cli.common import Json, Progress, Seed, console_for, integer, real
+from sailtheory.cli.common import Json, Progress, Seed, console_for, integer, real, require_outputs
 from sailtheory.errors import InputError
 
 
@@ -23,6 +23,7 @@ def rates(
     seed: Seed = "0",
 ) -> None:
     """Fit the rate of a series, or hold predicted rates against measured ones."""
+    require_outputs(json=json)
     number = integer("seed", seed)
     if number < 0:
         raise InputError("seed", number, "an integer ≥ 0 is expected")
@@ -43,9 +44,9 @@ def _series(source: str, json: str | None, seed: int) -> None:
 
     series = read_series(source)
     fit = fit_rate(series.gaps, series.iterations, seed=seed)
+    console_for(json).print(describe(fit))
     if json is not None:
         write(fit.as_dict(), json)
-    console_for(json).print(describe(fit))
 
 
 def _problem(source: str, gamma: float, samples: bool, json: str | None, seed: int) -> None:
@@ -61,8 +62,6 @@ def _problem(source: str, gamma: float, samples: bool, json: str | None, seed: i
         counts: tuple[Complexity, ...] = ()
         if samples:
             counts = sample_complexity(problem, gamma, seed=seed, progress=progress)
-    if json is not None:
-        write(found.as_dict() | {"samples": [each.as_dict() for each in counts]}, json)
     console = console_for(json)
     above = "above" if found.gamma > found.relative else "not above"
     console.print(
@@ -74,3 +73,5 @@ def _problem(source: str, gamma: float, samples: bool, json: str | None, seed: i
         console.print(complexity_table(counts))
     elif samples:
         console.print("θ_ref maximises J_γ already: there is no N(ε) to measure.")
+    if json is not None:
+        write(found.as_dict() | {"samples": [each.as_dict() for each in counts]}, json)

@@ -7,7 +7,15 @@ from typing import Annotated
 
 import typer
 
-from sailtheory.cli.common import Effort, HtmlFile, Json, Seed, console_for, integer
+from sailtheory.cli.common import (
+    Effort,
+    HtmlFile,
+    Json,
+    Seed,
+    console_for,
+    integer,
+    require_outputs,
+)
 from sailtheory.errors import InputError
 
 _HANDFUL = 6
@@ -31,6 +39,7 @@ def verify(
     from sailtheory.report.json_file import write
     from sailtheory.report.text import add_result, ledger_table
 
+    require_outputs(json=json, html=html)
     context = Context(effort, integer("seed", seed))
     chosen = select(registered(), claims.split(",") if claims is not None else None)
     processes = _processes(jobs, len(chosen))

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from sailtheory.cli.common import Json, Seed, integer, real
+from sailtheory.cli.common import Json, Seed, integer, real, require_outputs
 from sailtheory.cli.control import control
 from sailtheory.cli.llm import llm
 from sailtheory.errors import InputError
@@ -60,12 +60,13 @@ def compare(
     from sailtheory.training.compare import compare as run_compare
     from sailtheory.training.record import read_record
 
+    require_outputs(html=html, json=json)
     wanted, number = real("effect", effect), integer("seed", seed)
     if number < 0:
         raise InputError("seed", number, "an integer ≥ 0 is expected")
     found = run_compare([read_record(run) for run in runs], metric, effect=wanted, seed=number)
+    typer.echo(describe(found), err=json == "-")
     if html is not None:
         write_text(page(found), html, "html")
     if json is not None:
         write(found.as_dict(), json)
-    typer.echo(describe(found), err=json == "-")

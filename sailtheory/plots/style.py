@@ -17,7 +17,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from sailtheory.errors import InputError
-from sailtheory.files import write_bytes
+from sailtheory.files import require_writable, write_bytes
 
 SINGLE, DOUBLE = 84.0, 174.0  # column widths of print, in mm
 SUFFIXES = (".png", ".svg", ".pdf")
@@ -142,28 +142,15 @@ def disc(axes: Any, radius: float) -> None:
 
 
 def check_target(path: str | Path) -> Path:
-    """A path whose suffix is known, in a folder that is there.
+    """A path that can be written and whose suffix is known.
 
     Raises:
-        InputError: Another suffix, or no such folder.
-    """
-    path = check_folder("out", path)
-    if path.suffix.lower() not in SUFFIXES:
-        raise InputError("out", path, f"a name that ends in {', '.join(SUFFIXES)} is expected")
-    return path
-
-
-def check_folder(field: str, path: str | Path) -> Path:
-    """A path in a folder that is there, so that long computations do not end in vain.
-
-    Raises:
-        InputError: There is no such folder, or the path is one.
+        InputError: Another suffix, no such folder, or a folder itself.
     """
     path = Path(path)
-    if not path.parent.is_dir():
-        raise InputError(field, path, f"there is no folder {path.parent}")
-    if path.is_dir():
-        raise InputError(field, path, "a file is expected, not a folder")
+    if path.suffix.lower() not in SUFFIXES:
+        raise InputError("out", path, f"a name that ends in {', '.join(SUFFIXES)} is expected")
+    require_writable(path, "out")
     return path
 
 

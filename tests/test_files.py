@@ -1,0 +1,81 @@
+"""Writing files: whole or not at all, and nothing of the user's is lost on the way."""
+
+from __future__ import annotations
+
+import os
+import stat
+import threading
+
+import pytest
+
+from sailtheory import InputError
+from sailtheory.files import require_writable, write_text
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_file_is_replaced_and_keeps_its_mode(tmp_path):
+    path = tmp_path / "a.json"
+    write_text("one", path)
+    assert path.stat().st_mode & 0o777 == 0o666 & ~current_umask()
+    path.chmod(0o640)
+    write_text("two", path)
+    assert path.read_text() == "two" and path.stat().st_mode & 0o777 == 0o640
+    assert names(tmp_path) == ["a.json"]
+
+
+def current_umask():
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def test_other_files_of_the_user_stay(tmp_path):
+    precious = tmp_path / "a.json.tmp"
+    precious.write_text("precious")
+    require_writable(tmp_path / "a.json")
+    write_text("one", tmp_path / "a.json")
+    assert precious.read_text() == "precious" and names(tmp_path) == ["a.json", "a.json.tmp"]
+
+
+def test_a_link_stays_a_link(tmp_path):
+    (tmp_path / "target").write_text("old")
+    (tmp_path / "link").symlink_to("target")
+    require_writable(tmp_path / "link")
+    write_text("new", tmp_path / "link")
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "target").read_text() == "new"
+
+
+def test_a_pipe_is_written_to(tmp_path):
+    """As /dev/null and /dev/stdout are, which would otherwise be replaced by a file."""
+    pipe, read = tmp_path / "pipe", []
+    os.mkfifo(pipe)
+    reader = threading.Thread(target=lambda: read.append(pipe.read_text()), daemon=True)
+    reader.start()
+    require_writable(pipe)
+    write_text("through", pipe)
+    reader.join(10)
+    assert read == ["through"] and stat.S_ISFIFO(pipe.stat().st_mode)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError])
+def test_an_interruption_leaves_the_old_file_alone(tmp_path, monkeypatch, error):
+    write_text("old", tmp_path / "a")
+
+    def fails(*_):
+        raise error
+
+    monkeypatch.setattr(os, "replace", fails)
+    with pytest.raises(InputError if error is OSError else error):
+        write_text("new", tmp_path / "a")
+    assert (tmp_path / "a").read_text() == "old" and names(tmp_path) == ["a"]
+
+
+@pytest.mark.parametrize("use", [require_writable, lambda path: write_text("x", path)])
+def test_bad_paths_are_refused_in_one_line(tmp_path, use):
+    for path in (tmp_path, tmp_path / "none" / "a", "a\0b", "x" * 300, tmp_path / ("y" * 300)):
+        with pytest.raises(InputError, match="file = "):
+            use(path)
+    assert names(tmp_path) == []
