@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from fractions import Fraction
 
 import numpy as np
 import pytest
 
-from sailtheory import InputError, PreferenceProblem, SAILRevKL, examples
+from sailtheory import BradleyTerry, InputError, PreferenceProblem, SAILRevKL, examples
 from sailtheory.check import check, theorem_threshold
 from sailtheory.frontier import frontier
 from sailtheory.landscape import Domain, Search, largest_curvature_on
@@ -138,13 +139,43 @@ def test_zero_radius():
     assert data["maximiser"]["theta"] == [0.0]
 
 
+def test_one_point_is_concave():
+    """m = 2, p₁₂ = 1, θ_ref off the centre: J'' > 0 at c, but C has no other point."""
+    report = check(one_prompt([[1.0], [0.0]], [[0.5, 1], [0, 0.5]], radius=0, base=[[1, 3]]), 0.0)
+    assert report.gamma_star.value > 0
+    assert report.sail[0].outcome.value == "holds" and report.sail[0].strength.value == "proved"
+
+
+def test_a_witness_lies_in_the_domain():
+    """Far from 0, float64 misses the sphere by 4e-5: γ* is 0.12104632, and 0.12104790 there."""
+    far = one_prompt([[1.0, -1.0], [0.0, 0.0]], [[0.5, 1], [0, 0.5]], radius=0.3, base=[[1, 3]],
+                     center=[1e12, 1e12], ref_params=[1e12, 1e12])  # fmt: skip
+    assert check(far, gamma=0.121047).sail_revkl[0].outcome.value != "refuted"
+    found = check(far, gamma=0.12).sail_revkl
+    assert found[0].outcome.value == "refuted"
+    offset = [Fraction(float(t)) - 10**12 for t in found[1].theta]
+    assert sum(x * x for x in offset) <= Fraction(3, 10) ** 2
+
+
+def test_lambda_max_is_that_of_the_hessian():
+    """Also where the verdict rests on the point of γ*, whose value is another quantity."""
+    hidden = PreferenceProblem(
+        features=[[[0, 0], [1, 0], [0, 1]]], preferences=[BradleyTerry([0, 1, 2])],
+        base=[[1, 1, 1e-12]], beta=0.1, radius=1,
+    )  # fmt: skip
+    verdict, point = check(hidden, gamma=0.18).sail_revkl
+    assert verdict.outcome.value == "refuted"
+    hessian = SAILRevKL(hidden, 0.18).hessian(point.theta)
+    assert point.value == pytest.approx(np.linalg.eigvalsh(hessian)[-1], abs=1e-13)
+
+
 def test_gamma_star_below_zero():
     # equal preferences: J = −E log cosh(z/2) − log 2 bends down near the reference
     report = check(one_prompt([[1.0], [0.0]], [[0.5, 0.5], [0.5, 0.5]], beta=1.0, radius=0.3), 0.1)
     assert report.thresholds.instance < 0
     assert report.thresholds.absolute == 0
     assert report.sail[0].outcome.value == "holds"
-    assert "J itself is concave" in summary(report)
+    assert "no point was found where J itself is not concave" in summary(report)
 
 
 def test_duplicate_responses_change_nothing_but_the_base():

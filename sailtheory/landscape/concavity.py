@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -164,15 +164,20 @@ def concavity(
 
     Returns:
         The verdict, None when S = {0} or nothing was found: ``refuted`` when ball
-        arithmetic confirms a positive curvature; ``holds`` proved by theorem or supported by the
-        search; ``undecided`` when a positive sign cannot be confirmed. With it,
-        the point it rests on.
+        arithmetic confirms a positive curvature at a point that lies in C exactly;
+        ``holds`` proved by theorem or supported by the search; ``undecided`` when a
+        positive sign cannot be confirmed. With it, the point it rests on.
     """
     if worst.value is None or worst.search is None:
         return None, worst
+    domain = Domain(objective.problem)
+    if domain.radius == 0:
+        one = Evidence("argument", "B = 0: C is one point", Outcome.HOLDS, Strength.PROVED)
+        return conclude([one]), worst
     for point in (worst, *others):
-        if curvature_sign(objective, point.theta, point.direction) > 0:
-            return conclude([_refutation(objective, point)]), point
+        theta = domain.inside(point.theta)
+        if theta is not None and curvature_sign(objective, theta, point.direction) > 0:
+            return _refutation(objective, domain, replace(point, theta=theta))
     evidence = []
     if guaranteed:
         evidence.append(Evidence("argument", "γ ≥ K_B (C11)", Outcome.HOLDS, Strength.PROVED))
@@ -185,8 +190,10 @@ def concavity(
     return conclude(evidence), worst
 
 
-def _refutation(objective: Objective, point: Curvature) -> Evidence:
-    """Positive curvature at one point, confirmed in ball arithmetic."""
+def _refutation(
+    objective: Objective, domain: Domain, point: Curvature
+) -> tuple[Verdict, Curvature]:
+    """Positive curvature at one point, confirmed in ball arithmetic; and λ_max there."""
     v = point.direction / np.linalg.norm(point.direction)
     value = float(v @ objective.hessian(point.theta) @ v)
     witness = Witness(
@@ -198,7 +205,9 @@ def _refutation(objective: Objective, point: Curvature) -> Evidence:
         data={"direction": v.tolist()},
     )
     detail = f"curvature {value:.6g} > 0 at θ, its sign confirmed in ball arithmetic"
-    return Evidence("exact", detail, Outcome.REFUTED, Strength.PROVED, witness)
+    shown = Evidence("exact", detail, Outcome.REFUTED, Strength.PROVED, witness)
+    largest = float(largest_curvature(objective, domain, point.theta)[0])
+    return conclude([shown]), replace(point, value=max(largest, value))
 
 
 def gamma_star(problem: PreferenceProblem, effort: str = "quick", seed: int = 0) -> Curvature:

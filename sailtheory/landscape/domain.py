@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 from scipy.stats import qmc
 
+from sailtheory.exact import exact_array, to_fraction
 from sailtheory.formulas import pairwise
 from sailtheory.problem import PreferenceProblem
 
@@ -51,6 +54,22 @@ class Domain:
         """Nearest point of the ball: (..., r)."""
         norm = np.linalg.norm(x, axis=-1, keepdims=True)
         return np.asarray(x * (self.radius / np.maximum(norm, max(self.radius, 1e-300))))
+
+    def inside(self, theta: np.ndarray) -> np.ndarray | None:
+        """A point next to θ (d,) whose distance to c is at most B exactly, or None.
+
+        What float64 stores is taken exactly. A distance from c + S changes no policy and
+        takes a point's projection only nearer to c.
+        """
+        center, limit = exact_array(self.problem.center), to_fraction(self.problem.radius, "radius")
+        offset, shrink = theta - self._center, 0.0
+        while shrink < 1:
+            point = theta if shrink == 0 else self._center + (1 - shrink) * offset
+            gaps = [Fraction(float(t)) - c for t, c in zip(point, center, strict=True)]
+            if sum(gap * gap for gap in gaps) <= limit**2:
+                return np.asarray(point)
+            shrink = max(1e-15, 2 * shrink)
+        return None
 
     def starts(self, count: int, rng: np.random.Generator) -> np.ndarray:
         """Well-spread points of C, (about count, r).

@@ -63,7 +63,8 @@ def summary(report: Report) -> str:
 
 def _against_need(gamma: float, star: float) -> str:
     if star <= 0:
-        return f"more than this problem needs (γ* = {number(star)} ≤ 0: J itself is concave)"
+        said = "no point was found where J itself is not concave"
+        return f"more than this problem is seen to need (γ* = {number(star)} ≤ 0: {said})"
     if gamma >= star:
         return f"{times(gamma / star)} what this problem needs (γ* = {number(star)})"
     if gamma == 0:
