@@ -86,11 +86,3 @@ def single(problem: PreferenceProblem, x: int) -> PreferenceProblem:
         radius=problem.radius, ref_params=problem.ref_params, center=problem.center,
         base=None if base is None else [base],
     )  # fmt: skip
-
-
-def z_above(problem: PreferenceProblem) -> float:
-    """Z_max rounded up: it is a sum of about 2d + 6 rounded operations."""
-    reach = float(problem.radius) + float(np.abs(problem.center.astype(float)).sum())
-    size = float(problem.beta) * reach * problem.feature_diameter
-    roundings = 4 * (int(problem.dimension) + 4)
-    return float(problem.z_max + roundings * float(np.finfo(float).eps) * size)

@@ -12,7 +12,7 @@ from flint import arb, ctx
 
 from proofs_check.algebra import vanishes
 from proofs_check.argument import Ball, Step, Tally, argue, curvature_ball, refute, square
-from proofs_check.battery import SIZES, battery, bradley_terry, points, skewed, z_above
+from proofs_check.battery import SIZES, battery, bradley_terry, points, skewed
 from proofs_check.c09_fisher_floor import STEPS as FISHER
 from proofs_check.c11_relative_curvature import against, compare, spectrum
 from proofs_check.expected import claim
@@ -88,7 +88,7 @@ def looseness(problem: PreferenceProblem, context: Context) -> float:
         center = problem.center.astype(float)
         low = curvature_ball(KLRefPolicy(problem), center, flat) / square(flat)
         reach = arb(problem.feature_diameter * float(problem.radius) * (1 - 1e-12))
-        bound = bounds.relative_bound(float(problem.beta), z_above(problem))
+        bound = bounds.relative_bound(float(problem.beta), problem.z_max_above)
         return float((top / low * reach.exp() / arb(bound)).lower())
 
 
@@ -106,7 +106,7 @@ def _check(context: Context) -> Iterator[Evidence]:
         problems = [bradley_terry(rng, beta=0.1, radius=radius) for _ in range(count)]
         ratios = [looseness(p, context) for p in problems]
         needed = [gamma_star(p, context.effort, context.seed).value or np.nan for p in problems]
-        upper = [bounds.relative_bound(0.1, z_above(p)) for p in problems]
+        upper = [bounds.relative_bound(0.1, p.z_max_above) for p in problems]
         true = [r * k / g for r, k, g in zip(ratios, upper, needed, strict=True) if g > 0]
         shown = f"γ_abs/K_B ≥ {np.median(ratios):.3g} in the median, at least {min(ratios):.3g}"
         detail = f"loose at β = .1, B = {radius:g}, {count} problems: {shown}"
@@ -123,7 +123,7 @@ Threshold = Callable[[PreferenceProblem, float], float]
 
 def top_above(problem: PreferenceProblem) -> float:
     """An upper bound of sup λ_max(∇²J) over C: Gershgorin rows on boxes, or K_B D²/4."""
-    bound = bounds.relative_bound(float(problem.beta), z_above(problem))
+    bound = bounds.relative_bound(float(problem.beta), problem.z_max_above)
     plain = bound * problem.feature_diameter**2 / 4
     count = _BOXES.get(problem.dimension, 0)
     edges = np.linspace(-float(problem.radius), float(problem.radius), count + 1)

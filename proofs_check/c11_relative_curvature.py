@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 
 from proofs_check.argument import Ball, Tally, argue, curvature_ball, refute
-from proofs_check.battery import POINTS, SIZES, battery, points, single, skewed, z_above
+from proofs_check.battery import POINTS, SIZES, battery, points, single, skewed
 from proofs_check.certified import enclosures
 from proofs_check.expected import claim
 from proofs_check.preference_step import preference_tally
@@ -64,14 +64,14 @@ def prompt_bound(
     problem: PreferenceProblem, offset: float | None = None
 ) -> Callable[[np.ndarray], np.ndarray]:
     """K_x of a problem with one prompt, at any θ of its domain: K_x is affine in J_x."""
-    z = z_above(problem)
+    z = problem.z_max_above
     at_zero = bounds.pointwise_relative_bound(float(problem.beta), z, 0.0, offset)
     return lambda theta: np.asarray(at_zero - 2 * SAIL(problem).value(theta))
 
 
 def constants(problem: PreferenceProblem) -> dict[str, float]:
     """Bounds of the whole problem by name, each rounded up."""
-    beta, z = float(problem.beta), z_above(problem)
+    beta, z = float(problem.beta), problem.z_max_above
     least = min(float(np.log(ref).min()) for ref in problem.policy(problem.ref_params))
     offset = float(np.linalg.norm(problem.center.astype(float) - problem.ref_params))
     closed = bounds.closed_form_threshold(
@@ -101,7 +101,7 @@ def check_c11(context: Context) -> Iterator[Evidence]:
         theta, beta = points(rng, problem), float(problem.beta)
         levels = []
         for alone in (single(problem, x) for x in range(problem.prompts)):
-            z = z_above(alone)
+            z = alone.z_max_above
             start = float(np.log1p(np.exp(-z)))
             offset = float(10 ** rng.uniform(-2, 1)) * (beta + start) - start
             levels.append(prompt_bound(alone, offset if number % 2 else None)(theta))
@@ -118,7 +118,7 @@ def check_c11(context: Context) -> Iterator[Evidence]:
         compare(largest, at, np.max(np.stack(levels), axis=0))
         for name, bound in constants(problem).items():
             compare(whole.setdefault(name, Tally(name)), at, bound)
-        minus = bounds.lower_curvature(FLOAT64, beta, z_above(problem)) * _ABOVE
+        minus = bounds.lower_curvature(FLOAT64, beta, problem.z_max_above) * _ABOVE
         compare(lower, spectrum(-SAIL(problem), theta), minus)
         if number < _SEARCHED[context.effort]:
             search = Search(Domain(problem), context.effort, context.seed)
@@ -183,12 +183,12 @@ def _tight_c_zero() -> tuple[PreferenceProblem, float]:
 
 def _planted() -> Iterator[Falsehood]:
     small = skewed(1e-6, beta=0.1, radius=1e-3)
-    flat = float(FLOAT64.sigmoid(z_above(small)))
-    sharp = bounds.sharp_curvature(FLOAT64, 0.1, z_above(small))
+    flat = float(FLOAT64.sigmoid(small.z_max_above))
+    sharp = bounds.sharp_curvature(FLOAT64, 0.1, small.z_max_above)
     yield _constant(small, lambda t: 0.1 * (1.5 * 1e-3 + 1), "small-constant: β(3LB + 1) suffices")
     yield _constant(small, lambda t: sharp - 0.01 * 0.1 * flat, "third-digit: 3.99βσ(Z) in (i)")
     loser = skewed(1e-6, beta=0.1, radius=1e-3, wins=False)
-    minus = bounds.lower_curvature(FLOAT64, 0.1, z_above(small)) - 0.01 * 0.1 * flat
+    minus = bounds.lower_curvature(FLOAT64, 0.1, small.z_max_above) - 0.01 * 0.1 * flat
     yield _constant(loser, lambda t: minus, "lower-third-digit: 3.99βσ(Z) in K⁻", -1)
     tight, beta = _tight_c_zero()
     yield _constant(

@@ -12,7 +12,7 @@ from flint import arb
 from proofs_check.algebra import SIZES as RESPONSES
 from proofs_check.algebra import law, mean, one_prompt, vanishes, vector
 from proofs_check.argument import Ball, Step, Tally, argue, deferred, refute
-from proofs_check.battery import battery, bradley_terry, skewed, z_above
+from proofs_check.battery import battery, bradley_terry, skewed
 from proofs_check.c12_strong_concavity import STEPS as CONCAVE
 from proofs_check.c19_bias import best_of
 from proofs_check.expected import claim
@@ -151,7 +151,7 @@ def trade_off(context: Context, count: int) -> Price:
     for _ in range(count):
         problem = bradley_terry(rng, beta=0.1, radius=4.0)
         needed = max(gamma_star(problem, "quick", context.seed).value or 0.0, 0.0)
-        proved = bounds.relative_bound(0.1, z_above(problem))
+        proved = bounds.relative_bound(0.1, problem.z_max_above)
         rows.append([best_of(problem, g, context).gain for g in (0.0, needed, proved)])
     return Price(*np.mean(rows, axis=0))
 
@@ -171,7 +171,7 @@ def _check(context: Context) -> Iterator[Evidence]:
         confirm = deferred(kl_above, problem, best.theta, limit, "log 2/γ")
         kl.add(np.array([best.kl_ref_policy]), np.array([limit]), confirm)
         c = beta * float(10 ** rng.uniform(0, 2))
-        gamma = max(bounds.relative_bound(beta, z_above(problem)), 0.0) + c
+        gamma = max(bounds.relative_bound(beta, problem.z_max_above), 0.0) + c
         best = best_of(problem, gamma, context)
         limit = float(bounds.gain_ceiling(beta, float(reference_variance(problem)), c))
         rise = float(best.value - SAIL(problem).value(problem.ref_params))
@@ -198,7 +198,7 @@ def _wrong_gain(name: str, says: str, limit: Callable[[float], float]) -> Falseh
 
     def check(context: Context) -> Iterator[Evidence]:
         c = 200.0
-        gamma = bounds.relative_bound(0.1, z_above(_EVEN)) + c
+        gamma = bounds.relative_bound(0.1, _EVEN.z_max_above) + c
         best = best_of(_EVEN, gamma, context)
         yield gain_above(_EVEN, gamma, best.theta, limit(c), says)
 

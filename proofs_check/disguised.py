@@ -17,7 +17,7 @@ import numpy as np
 from flint import arb
 
 from proofs_check.argument import Tally, refute
-from proofs_check.battery import battery, points, z_above
+from proofs_check.battery import battery, points
 from sailtheory import (
     DPO,
     IPO,
@@ -196,15 +196,15 @@ def _doubled(problem: PreferenceProblem) -> PreferenceProblem:
 
 
 def _below_floor(problem: PreferenceProblem) -> float:
-    return -float(bounds.value_floor(FLOAT64, z_above(problem))) * _ABOVE
+    return -float(bounds.value_floor(FLOAT64, problem.z_max_above)) * _ABOVE
 
 
 def _upper(problem: PreferenceProblem) -> float:
-    return float(bounds.linear_curvature(float(problem.beta), z_above(problem))) * _ABOVE
+    return float(bounds.linear_curvature(float(problem.beta), problem.z_max_above)) * _ABOVE
 
 
 def _lower(problem: PreferenceProblem) -> float:
-    return float(bounds.lower_curvature(FLOAT64, float(problem.beta), z_above(problem))) * _ABOVE
+    return float(bounds.lower_curvature(FLOAT64, float(problem.beta), problem.z_max_above)) * _ABOVE
 
 
 def _self_upper(problem: PreferenceProblem) -> float:

@@ -9,7 +9,6 @@ import numpy as np
 from flint import arb
 
 from proofs_check.argument import Ball, refute
-from proofs_check.battery import z_above
 from proofs_check.c10_absolute_threshold import center_spectrum
 from sailtheory import Objective, PreferenceProblem, bounds
 from sailtheory.numbers import FLOAT64, arb_numbers
@@ -37,7 +36,7 @@ class Moduli(NamedTuple):
 
 def moduli(problem: PreferenceProblem, excess: float) -> Moduli:
     """μ and Λ of C12 at γ = K_B + excess, or at γ = excess where K_B < 0."""
-    beta, z = float(problem.beta), z_above(problem)
+    beta, z = float(problem.beta), problem.z_max_above
     relative = bounds.relative_bound(beta, z)
     gamma = max(relative, 0.0) + excess
     low = float(center_spectrum(problem)[0][0])

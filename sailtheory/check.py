@@ -180,7 +180,7 @@ def check(
     others = [star] if _exceeds(star, used) else []
     revkl_verdict = concavity(revkl, worst, others, guaranteed, resolved)
 
-    k_minus = float(bounds.lower_curvature(FLOAT64, beta, problem.z_max))
+    k_minus = float(bounds.lower_curvature(FLOAT64, beta, problem.z_max_above))
     smoothness = float(bounds.smoothness(used, k_minus, diameter))
     lam_min = least_fisher(domain)
     mu = absolute = None
@@ -229,8 +229,7 @@ def check(
 
 def theorem_threshold(problem: PreferenceProblem) -> float:
     """K_B of a problem: ∇²J ⪯ K_B F̄ on C (C11), rounded up."""
-    z_max = problem.z_max * (1 + 1e-14)
-    return bounds.relative_bound(float(problem.beta), z_max)
+    return bounds.relative_bound(float(problem.beta), problem.z_max_above)
 
 
 def _exceeds(curvature: Curvature, threshold: float) -> bool:

@@ -244,6 +244,18 @@ class PreferenceProblem:
         return float(self.beta) * float(self.margin_ranges.max())
 
     @cached_property
+    def z_max_above(self) -> float:
+        """An upper bound of Z_max whatever the rounding: what the theorems are used with.
+
+        Features and centres far from 0 lose digits in their differences; each of about
+        d + 8 operations errs by at most 8 units of the largest number that it meets.
+        """
+        shift = np.linalg.norm(self.center.astype(float)) + np.linalg.norm(self.ref_params)
+        largest = (float(self.radius) + float(shift)) * self.feature_norm
+        roundings = 8 * (self.dimension + 8) * float(np.finfo(float).eps)
+        return float(self.z_max + float(self.beta) * roundings * largest)
+
+    @cached_property
     def margin_ranges(self) -> np.ndarray:
         """max_{θ∈C} range(δᵀφ) for each prompt: (n,)."""
         offset = self.center.astype(float) - self.ref_params

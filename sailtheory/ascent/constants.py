@@ -12,8 +12,6 @@ from sailtheory.landscape.fisher import least_fisher
 from sailtheory.numbers import FLOAT64
 from sailtheory.objectives import SAIL, KLRefPolicy
 
-_ROUND_UP = 1 + 1e-14  # Z_max is a sum of a few rounded products
-
 
 @dataclass(frozen=True)
 class Constants:
@@ -67,7 +65,7 @@ def constants(objective: Objective) -> Constants:
         InputError: Another objective, for which no constant is proved.
     """
     gamma, problem = regularisation(objective), objective.problem
-    beta, z = float(problem.beta), problem.z_max * _ROUND_UP
+    beta, z = float(problem.beta), problem.z_max_above
     diameter, radius = problem.feature_diameter, float(problem.radius)
     relative = bounds.relative_bound(beta, z)
     lower = float(bounds.lower_curvature(FLOAT64, beta, z))

@@ -148,7 +148,7 @@ def _stochastic(
 ) -> dict[str, Any]:
     problem = domain.problem
     assert known.modulus is not None
-    beta, z = float(problem.beta), problem.z_max * (1 + 1e-14)
+    beta, z = float(problem.beta), problem.z_max_above
     # tr F_x = ½ E‖φ₁ − φ₂‖² ≤ ½D²(1 − Σπ²).
     trace = problem.feature_diameter**2 / 2 * (1 - 1 / max(problem.responses))
     variance = float(bounds.second_moment_bound(FLOAT64, beta, z, trace, centred=True))
