@@ -26,26 +26,30 @@ def enclosures(bound: Callable[[PreferenceProblem], float], says: str) -> Iterat
 
     Yields:
         Certified evidence on each problem, refuting where γ* certainly exceeds the bound.
+
+    Raises:
+        ArithmeticError: γ* of a problem is not certified, or its certificate does not
+            replay: a defect of the checker.
     """
     for name in NAMES:
         problem = examples.load(name)
         made = certify_gamma(problem, 0.01)
-        if made.verdict != "certified" or made.lower is None or made.gamma is None:
-            continue
+        shown = replay(made)
+        if not shown.valid or made.lower is None or made.gamma is None:
+            raise ArithmeticError(f"{name}: γ* is not certified: {made.note or shown.reason}")
         lower, upper, level = float(made.lower), float(made.gamma), bound(problem)
         if lower > level and isinstance(made.witness, Spot):
             theta = made.region.embed(FLOAT64, made.witness.x)
             direction = made.region.basis.astype(float) @ made.witness.direction
             yield _exceeds(problem, theta, direction, level, says)
             continue
-        shown = replay(made)
         ratio = f", {level / upper:.3g} times that" if upper > 0 else ""
         detail = (
             f"{name}: γ* in [{lower:.6g}, {upper:.6g}] by a certificate of {made.pieces} pieces; "
             f"{says} = {level:.6g}{ratio}"
         )
-        if shown.valid and upper <= level:
-            yield Evidence("certified", detail, Outcome.UNDECIDED, Strength.CERTIFIED)
+        detail += "" if upper <= level else "; the enclosure does not tell which is larger"
+        yield Evidence("certified", detail, Outcome.UNDECIDED, Strength.CERTIFIED)
 
 
 def _exceeds(

@@ -136,6 +136,7 @@ class Report:
         }
 
 
+@np.errstate(over="ignore", under="ignore")  # e^{DB}: ∞ and 0 are told as such
 def check(
     problem: PreferenceProblem,
     gamma: float | None = None,

@@ -23,7 +23,8 @@ class InputError(ValueError):
             shown = str(value)
         except (ValueError, RecursionError):  # an integer of thousands of digits, deep nesting
             shown = f"a {type(value).__name__} too long to show"
-        super().__init__(f"{_line(field)} = {_line(shown)}: {_line(accepted, 400)}")
+        found = _line(shown) or "''"
+        super().__init__(f"{_line(field)} = {found}: {_line(accepted, 400)}")
         self.field = field
         self.value = value
         self.accepted = accepted

@@ -58,6 +58,8 @@ def to_fraction(value: Any, field: str) -> Fraction:
             exact = Fraction(value.strip())
         except ZeroDivisionError:
             raise InputError(field, value, _ACCEPTED) from None
+    elif isinstance(value, Decimal) and value.is_finite():
+        raise InputError(field, value, "the number must fit float64")
     else:
         raise InputError(field, value, _ACCEPTED)
     try:

@@ -18,6 +18,8 @@ from sailtheory.objectives import SAIL, SAILRevKL
 from sailtheory.problem import PreferenceProblem
 
 SCHEMA = "sailtheory.frontier/1"
+MOST_POINTS = 10_000
+"""Values of γ in one curve, at most."""
 _BISECTIONS = 12
 
 
@@ -101,8 +103,8 @@ def frontier(
     """
     if not 0 <= tolerance <= 1:
         raise InputError("tolerance", tolerance, "a loss of win rate in [0, 1] is expected")
-    if count < 5:
-        raise InputError("points", count, "an integer ≥ 5 is expected")
+    if not 5 <= count <= MOST_POINTS:
+        raise InputError("points", count, f"an integer from 5 to {MOST_POINTS} is expected")
     search = Search(Domain(problem), effort, seed)
     progress("γ*")
     star = relative_curvature_on(SAIL(problem), search).value

@@ -89,8 +89,9 @@ def read_preferences(data: Any, m: int, name: str) -> Preferences:
     else:
         model = PreferenceMatrix(data, f"{name}.preferences")
     if model.responses != m:
+        field = "rewards" if isinstance(model, BradleyTerry) else "preferences"
         raise InputError(
-            f"{name}.preferences", f"{model.responses} responses", f"{m} are expected, as features"
+            f"{name}.{field}", f"{model.responses} responses", f"{m} are expected, as features"
         )
     return model
 

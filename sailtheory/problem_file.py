@@ -66,7 +66,7 @@ def load(path: str | Path) -> PreferenceProblem:
         return _from_npz(content, path)
     if path.suffix == ".toml":
         try:
-            return loads(content.decode(), str(path))
+            return loads(content.decode("utf-8-sig"), str(path))
         except UnicodeDecodeError as error:
             raise InputError("file", path, f"not UTF-8 text: {error}") from None
     raise InputError("file", path, "a .toml or .npz file is expected")

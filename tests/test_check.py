@@ -13,7 +13,7 @@ from sailtheory.check import check, theorem_threshold
 from sailtheory.frontier import frontier
 from sailtheory.landscape import Domain, Search, largest_curvature_on
 from sailtheory.landscape.fisher import least_fisher
-from sailtheory.report.words import summary
+from sailtheory.report.words import modulus, summary, times
 
 KEYS = {
     "schema": None,
@@ -94,6 +94,10 @@ def test_summary_names_need_theorem_and_price(report):
     assert "from 0.122 (γ = 0) to 0.008" in words
 
 
+def test_a_ratio_near_one_is_not_rounded_to_one():
+    assert [times(r) for r in (1.03, 1.4, 12.3)] == ["1.030 times", "1.4 times", "12 times"]
+
+
 def test_gamma_defaults_to_the_closed_form():
     report = check(examples.load("c04-one-winner"))
     assert report.gamma == report.thresholds.closed_form
@@ -137,6 +141,14 @@ def test_zero_radius():
     assert data["relative_curvature"]["lower"] == pytest.approx(-0.005, rel=1e-12)
     assert data["pl"]["plain"]["constant"] is None
     assert data["maximiser"]["theta"] == [0.0]
+
+
+def test_overflow_is_told_and_not_warned_of(recwarn):
+    """C10's threshold grows as e^{DB}, C12's modulus falls as e^{−DB}."""
+    report = check(one_prompt([[1.0], [0.0]], [[0.5, 1], [0, 0.5]], radius=1000))
+    assert report.thresholds.absolute == np.inf and report.mu == 0
+    assert "0 in float64" in modulus(report)
+    assert not [w for w in recwarn if issubclass(w.category, RuntimeWarning)]
 
 
 def test_one_point_is_concave():

@@ -9,7 +9,9 @@ from proofs_check.c14_projection import ascend, instance
 from proofs_check.certified import NAMES, enclosures
 from proofs_check.first_order import inward
 from proofs_check.trapping_region import Trap, trapping_squares
-from sailtheory import SAIL, SAILRevKL
+from sailtheory import SAIL, SAILRevKL, examples
+from sailtheory.certify import certify_gamma
+from sailtheory.certify.replay import Replay
 from sailtheory.claims import Context
 from sailtheory.verdict import Outcome, Strength
 
@@ -24,6 +26,20 @@ def test_a_bound_that_is_too_small_is_refuted():
     found = list(enclosures(lambda p: constants(p)["∇²J ⪯ K_B F̄"] / 40, "K_B/40"))
     refuted = [e for e in found if e.outcome is Outcome.REFUTED]
     assert refuted and all(e.witness.replay() for e in refuted)
+
+
+def test_a_bound_inside_the_enclosure_is_neither_held_nor_refuted():
+    enclosed = certify_gamma(examples.load(NAMES[0]), 0.01)
+    middle = float(enclosed.lower + enclosed.gamma) / 2
+    first = next(enclosures(lambda p: middle, "the middle"))
+    assert first.outcome is Outcome.UNDECIDED and "does not tell which" in first.detail
+
+
+def test_a_certificate_that_does_not_replay_is_a_defect(monkeypatch):
+    refused = Replay(False, "altered", 0, 0.0)
+    monkeypatch.setattr("proofs_check.certified.replay", lambda made: refused)
+    with pytest.raises(ArithmeticError, match="not certified: altered"):
+        list(enclosures(lambda p: 1.0, "one"))
 
 
 @pytest.fixture(scope="module")

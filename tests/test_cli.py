@@ -115,6 +115,8 @@ BAD = {
     "verify effort": (["verify", "--effort", "slow"], "effort = slow"),
     "tolerance": (["frontier", "{}", "--tolerance", "2"], "tolerance = 2"),
     "points": (["frontier", "{}", "--points", "1"], "points = 1"),
+    "many points": (["frontier", "{}", "--points", "10001"], "points = 10001"),
+    "no gamma": (["check", "{}", "--gamma", ""], "gamma = '': a number"),
 }
 
 

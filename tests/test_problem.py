@@ -299,7 +299,7 @@ GOOD = {"features": [[[1, 0], [0, 1]]], "preferences": [HALF], "beta": 0.5, "rad
         ({"preferences": [[[0.5, 1.2], [-0.2, 0.5]]]}, "prompts[0].preferences[0][1] = 1.2"),
         ({"preferences": [[[0.5, 0.7], [0.7, 0.5]]]}, "= 1.4: p₁₂ + p₂₁ = 1"),
         ({"preferences": [[[0.6, 0.5], [0.5, 0.4]]]}, "preferences[0][0] = 1.2"),
-        ({"preferences": [BradleyTerry([1, 2, 3])]}, "prompts[0].preferences = 3 responses"),
+        ({"preferences": [BradleyTerry([1, 2, 3])]}, "prompts[0].rewards = 3 responses"),
         ({"beta": 0}, "beta = 0.0: β > 0"),
         ({"beta": -1}, "beta = -1.0: β > 0"),
         ({"beta": "1/0"}, "beta = 1/0"),

@@ -8,7 +8,14 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from sailtheory import SAIL, BradleyTerry, InputError, PreferenceMatrix, PreferenceProblem
+from sailtheory import (
+    SAIL,
+    BradleyTerry,
+    InputError,
+    PreferenceMatrix,
+    PreferenceProblem,
+    examples,
+)
 from sailtheory.exact import exact_array
 from sailtheory.problem_file import dumps, loads
 from tests.instances import ordinary, refusal
@@ -242,7 +249,7 @@ BAD_TOML = {
     "p not square": (TOP + TABLE + "[[0.5, 0.5]]", "preferences = shape (1, 2)"),
     "p too small": (TOP + TABLE + "[[0.5]]", "prompts[0].preferences = 1 responses: 2"),
     "p string": (TOP + TABLE + '[[0.5, "a"], [0, 0.5]]', "prompts[0].preferences[0][1] = a"),
-    "rewards length": (TOP + PROMPT.replace("[1, 0]\n", "[1]\n"), "preferences = 1 responses"),
+    "rewards length": (TOP + PROMPT.replace("[1, 0]\n", "[1]\n"), "rewards = 1 responses"),
     "rewards inf": (TOP + PROMPT.replace("[1, 0]\n", "[-inf, 0]\n"), "rewards[0] = -Infinity"),
     "rewards nested": (TOP + PROMPT.replace("[1, 0]\n", "[[1, 0]]\n"), "rewards = shape (1, 2)"),
     "weight negative": (TOP + PROMPT + "weight = -1", "prompts[0].weight = -1.0"),
@@ -283,3 +290,15 @@ def test_every_truncation_of_a_file_is_a_problem_or_one_line(tmp_path):
             loads(text[:end])
         except InputError as error:
             assert str(error).isprintable()
+
+
+def test_a_byte_order_mark_is_no_part_of_the_file(tmp_path):
+    path = tmp_path / "marked.toml"
+    path.write_bytes(b"\xef\xbb\xbf" + examples.text("bradley-terry").encode())
+    assert dumps(PreferenceProblem.load(path)) == dumps(examples.load("bradley-terry"))
+
+
+def test_a_number_below_float64_is_said_to_be_that():
+    text = "beta = 1E-400\nradius = 1\n[[prompts]]\nfeatures = [[0]]\nrewards = [0]\n"
+    with pytest.raises(InputError, match="beta = 1E-400: the number must fit float64"):
+        loads(text)

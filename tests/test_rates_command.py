@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from sailtheory import InputError, PreferenceProblem, examples
+from sailtheory import BradleyTerry, InputError, PreferenceProblem, examples
 from sailtheory.cli import main
 from sailtheory.rates.prediction import predict
 
@@ -52,6 +52,21 @@ def test_nothing_moves_without_differences():
     )
     with pytest.raises(InputError):
         predict(flat, 1.0)
+
+
+def test_nothing_moves_in_one_point():
+    with pytest.raises(InputError, match="radius = 0"):
+        predict(examples.load("bradley-terry").replace(radius=0, ref_params=[0, 0]), 1.0)
+
+
+def test_gaps_that_vanish_at_once_have_no_kind_of_decay():
+    """β = 1e-9: J_γ is −γ KL to nine digits, and the right step reaches its top in one."""
+    still = PreferenceProblem(
+        features=[[[0], [1], [2]]], preferences=[BradleyTerry([0, 1, 2])], beta=1e-9, radius=0.001
+    )
+    found = predict(still, 1.0)
+    assert [method.fit is None for method in found.methods] == [False, True, True]
+    assert found.as_dict()["methods"][1]["fit"] is None
 
 
 def test_commands(tmp_path, capsys):

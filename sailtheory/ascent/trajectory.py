@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 
 from sailtheory.algebra import Objective
 from sailtheory.errors import InputError
+from sailtheory.files import write_text
 from sailtheory.landscape.domain import Domain
 
 Callback = Callable[[int, int, np.ndarray], bool | None]
@@ -69,17 +71,22 @@ class Trajectory:
         return int(self.path.shape[1])
 
     def to_csv(self, path: str | Path) -> None:
-        """One row a run and record: run, step, the columns above and θ."""
+        """One row a run and record: run, step, the columns above and θ.
+
+        Raises:
+            InputError: The file cannot be written.
+        """
         columns = [getattr(self, name) for name in _COLUMNS]
         theta = [f"theta[{i}]" for i in range(self.path.shape[-1])]
-        with open(path, "w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(["run", "step", *_COLUMNS, *theta])
-            for run in range(self.runs):
-                for k, step in enumerate(self.steps):
-                    cells = [column[k, run].item() for column in columns]
-                    cells[-1] = int(cells[-1])
-                    writer.writerow([run, int(step), *cells, *self.path[k, run].tolist()])
+        file = io.StringIO(newline="")
+        writer = csv.writer(file)
+        writer.writerow(["run", "step", *_COLUMNS, *theta])
+        for run in range(self.runs):
+            for k, step in enumerate(self.steps):
+                cells = [column[k, run].item() for column in columns]
+                cells[-1] = int(cells[-1])
+                writer.writerow([run, int(step), *cells, *self.path[k, run].tolist()])
+        write_text(file.getvalue(), path)
 
 
 class Recorder:

@@ -59,13 +59,14 @@ def replay(certificate: Certificate, progress: Callable[[str], None] = lambda li
     """Show again what a certificate claims."""
     began = time.monotonic()
     reason, pieces = _objection(certificate, progress)
-    shown = f"{certificate.kind} {certificate.verdict}: "
-    shown += (
-        "there is nothing that can move"
-        if _vacuous(certificate)
-        else f"{pieces} pieces hold in ball arithmetic"
-    )
-    return Replay(not reason, reason or shown, pieces, time.monotonic() - began)
+    if _vacuous(certificate):
+        shown = "there is nothing that can move"
+    elif certificate.complete:
+        shown = f"{pieces} pieces hold in ball arithmetic"
+    else:
+        shown = "the witness holds in ball arithmetic" if certificate.witness else "nothing to show"
+    said = f"{certificate.kind} {certificate.verdict}: {shown}"
+    return Replay(not reason, reason or said, pieces, time.monotonic() - began)
 
 
 def _objection(certificate: Certificate, progress: Callable[[str], None]) -> tuple[str, int]:

@@ -68,6 +68,7 @@ def replay(
     """Check a certificate again, without the search: exit 0 valid, 1 not."""
     from sailtheory.certify import load
     from sailtheory.certify import replay as run_replay
+    from sailtheory.report.certificates import claim
 
     loaded = load(certificate)
     with Progress() as progress:
@@ -75,4 +76,6 @@ def replay(
     size = Path(certificate).stat().st_size
     verdict = "valid" if found.valid else "not valid"
     typer.echo(f"{verdict}: {found.reason} ({found.seconds:.1f} s, {size} bytes)")
+    if found.valid:
+        typer.echo(f"{claim(loaded)}\n{loaded.region.problem!r}")
     raise typer.Exit(0 if found.valid else 1)

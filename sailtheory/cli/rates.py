@@ -72,6 +72,6 @@ def _problem(source: str, gamma: float, samples: bool, json: str | None, seed: i
     if counts:
         console.print(complexity_table(counts))
     elif samples:
-        console.print("θ_ref maximises J_γ already: there is no N(ε) to measure.")
+        console.print("θ_ref maximises J_γ to within rounding: there is no N(ε) to measure.")
     if json is not None:
         write(found.as_dict() | {"samples": [each.as_dict() for each in counts]}, json)

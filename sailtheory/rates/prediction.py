@@ -39,7 +39,8 @@ class Method:
         predicted: The contraction 1 − μ/Λ that a theorem promises; None where none does.
         measured: Mean contraction a step of the slowest run, over its resolved gaps; None
             if fewer than two are.
-        fit: The kind of decay of that run, with intervals where it is decided.
+        fit: The kind of decay of that run, with intervals where it is decided; None if
+            fewer than three of its gaps are resolved.
         to_accuracy: Steps until gap ≤ 1e-6 gap_0, median over starts; None if not reached.
         predicted_steps: Steps after which the theorem promises that; None as above.
         worst_ratio: Largest gap_t / (predicted bound), over runs and t; ≤ 1 if the bound
@@ -49,14 +50,14 @@ class Method:
     name: str
     predicted: float | None
     measured: float | None
-    fit: RateFit
+    fit: RateFit | None
     to_accuracy: float | None
     predicted_steps: float | None
     worst_ratio: float | None
 
     def as_dict(self) -> dict[str, Any]:
         """JSON form."""
-        return vars(self) | {"fit": self.fit.as_dict()}
+        return vars(self) | {"fit": None if self.fit is None else self.fit.as_dict()}
 
 
 @dataclass(frozen=True)
@@ -104,10 +105,12 @@ def predict(
         progress: Receives the stage.
 
     Raises:
-        InputError: S = {0}, where nothing moves.
+        InputError: S = {0} or B = 0, where nothing moves.
     """
     if problem.span.dimension == 0:
         raise InputError("features", "equal", "S = {0}: no policy depends on θ")
+    if float(problem.radius) == 0:
+        raise InputError("radius", 0, "C is one point, where nothing moves: B > 0 is expected")
     objective, domain = SAILRevKL(problem, gamma), Domain(problem)
     search = Search(domain, "quick", seed)
     progress("constants")
@@ -171,7 +174,7 @@ def _method(
     slowest = int(gap[len(gap) // 4].argmax())
     resolved = gap[:, slowest] > _RESOLVED * floor
     count = len(gap) if resolved.all() else int(resolved.argmin())
-    fit = fit_rate(gap[:count, slowest], trajectory.steps[:count])
+    fit = fit_rate(gap[:count, slowest], trajectory.steps[:count]) if count > 2 else None
     measured = None
     if count > 1:
         drop = np.log(gap[count - 1, slowest] / gap[0, slowest])

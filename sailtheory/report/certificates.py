@@ -5,11 +5,12 @@ from __future__ import annotations
 from fractions import Fraction
 
 from sailtheory.certify.certificate import Certificate, Spot, Stop
+from sailtheory.numbers import FLOAT64
 
 
 def summary(made: Certificate) -> str:
     """What was shown, in a few lines."""
-    lines = [f"{made.verdict}: {_statement(made)}"]
+    lines = [claim(made)]
     if made.cover is not None and made.complete:
         lines.append(f"{made.pieces} pieces cover C, each shown in ball arithmetic.")
     if made.verdict == "refuted" and isinstance(made.witness, Stop):
@@ -17,14 +18,21 @@ def summary(made: Certificate) -> str:
             f"It stops at x = {made.witness.x.tolist()}, below x = {made.witness.better.tolist()}."
         )
     elif made.verdict == "refuted" and isinstance(made.witness, Spot):
+        x, w = made.witness.x, made.witness.direction
         lines.append(
-            f"At x = {made.witness.x.tolist()} along {made.witness.direction.tolist()} "
-            "ball arithmetic shows the opposite sign."
+            f"At x = {x.tolist()} along {w.tolist()} ball arithmetic shows the opposite sign; "
+            f"θ = c + Wx = {made.region.embed(FLOAT64, x).tolist()}."
         )
     if made.note:
         lines.append(made.note[0].upper() + made.note[1:] + ".")
     lines.append(f"{made.seconds:.1f} s.")
     return "\n".join(lines)
+
+
+def claim(made: Certificate) -> str:
+    """The verdict and the statement that it is about, one line."""
+    open_ = made.verdict == "undecided" and made.kind != "gamma"
+    return f"{made.verdict}: {'whether ' if open_ else ''}{_statement(made)}"
 
 
 def _statement(made: Certificate) -> str:
@@ -40,10 +48,10 @@ def _statement(made: Certificate) -> str:
     if made.region.is_point:
         return f"plain PL and prox-PL hold on C with every μ{at}."
     if made.modulus > 0:
-        return (
-            f"{at.strip()}, J_γ is {float(made.modulus):.6g}-strongly concave on C; so plain "
-            "PL and prox-PL hold on C with that constant (C13)."
-        )
+        strong = f"J_γ is {float(made.modulus):.6g}-strongly concave on C{at}"
+        if made.verdict != "certified":
+            return f"{strong}."
+        return f"{strong}; so plain PL and prox-PL hold on C with that constant (C13)."
     return f"prox-PL on C{at}."
 
 

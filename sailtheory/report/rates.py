@@ -30,7 +30,7 @@ def prediction_table(found: Prediction) -> Table:
             method.name,
             _number(method.predicted),
             _number(method.measured),
-            method.fit.model,
+            "too few gaps" if method.fit is None else method.fit.model,
             _number(method.predicted_steps),
             _number(method.to_accuracy),
             _number(method.worst_ratio),

@@ -26,6 +26,8 @@ def number(value: float | None, digits: int = 3) -> str:
 
 def modulus(report: Report) -> str:
     """μ of C12, or why there is none."""
+    if report.mu == 0:
+        return "0 in float64 (e^(−DB) is below it)"
     if report.mu is not None:
         return number(report.mu)
     bound = report.thresholds.relative
@@ -36,6 +38,8 @@ def modulus(report: Report) -> str:
 
 def times(ratio: float) -> str:
     """A ratio ≥ 1 in words: ``12 times``."""
+    if ratio < 1.095:
+        return f"{ratio:.3f} times"
     return f"{ratio:.2g} times" if ratio < 10 else f"{ratio:,.0f} times"
 
 
