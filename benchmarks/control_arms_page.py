@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from textwrap import fill
 from typing import Any
 
 import numpy as np
+from scipy.stats import binomtest
 
 from benchmarks.certificates_page import short, table
 from benchmarks.control_theory_page import curvature, left_out
@@ -27,16 +29,17 @@ TESTED = {
     "sail": {("sail", "pebble"): 0.025, ("sail-revkl", "sail"): 0.025},
 }
 """Level of the test of each pair of arms; others are described."""
-KNOWN = {("sail", "pebble"): (0, 1, 2)}
-"""Seeds whose difference was known when the test was written down."""
+KNOWN = (0, 1, 2)
+"""Seeds of the discarded runs that were known when the tests of ``sail`` were written down."""
 
 _INTRO = """\
 # SAIL and SAIL-RevKL on control tasks
 
 Written by `python -m benchmarks.control_arms --runs FOLDER` from docs/evidence/control_arms.json.
-Its docstring is the design, written before any run: arms, settings (smaller than the paper's:
-2×256 units, minibatches of 64, reward networks 3×128, 60,000 steps), quantity (mean return over
-the evaluations of the second half of training), test and power. The arms of a table have equal
+Its docstring is the design: arms, settings (smaller than the paper's: 2×256 units, minibatches of
+64, reward networks 3×128, 60,000 steps), quantity (mean return over the evaluations of the second
+half of training), test and power, written before any run; and what was changed after runs were
+seen, the arms `sail` and `sail-revkl` and their tests among it. The arms of a table have equal
 budgets of steps, updates and queries: that file holds the settings of each run and what it spent,
 and runs that the rules of `sailtheory train diff` refuse are not added. The published "SAIL"
 arm is `pebble` bit for bit, and has no row. Runs are added as they finish.
@@ -192,24 +195,31 @@ def _arms(arms: dict[str, Runs]) -> str:
     seeds_text = "; ".join(f"{arm} {s}" for arm, s in seeds.items())
     text = (
         "Returns; the columns of steps are IQMs over runs; with fewer than ten runs the bootstrap "
-        f"intervals are too narrow. Seeds: {seeds_text}.{_margins(arms)}"
+        f"intervals are too narrow. Seeds: {seeds_text}.{_terms(arms)}"
     )
     return table(head, rows) + "\n\n" + fill(text, 98)
 
 
-def _margins(arms: dict[str, Runs]) -> str:
-    """Mean |z| of the segments of the last update that was logged, in the arms that have any."""
+_TERMS = {
+    "sail/margin": "|z| of an update's pairs",
+    "sail/importance": "their weight",
+    "loss/actor/kl_ref_policy": "kl_coef · KL(π_ref‖π_θ)",
+}
+
+
+def _terms(arms: dict[str, Runs]) -> str:
+    """Sizes of the terms as logged along the runs: median, and the largest."""
     found = []
     for arm, runs in arms.items():
-        last = [
-            run["curves"]["sail/margin"][1][-1] for run in runs if "sail/margin" in run["curves"]
-        ]
-        if last:
-            ends = dict.fromkeys(short(value) for value in (min(last), max(last)))
-            found.append(f"{arm} {' to '.join(ends)}")
+        for name, said in _TERMS.items():
+            logged = [run["curves"][name][1] for run in runs if name in run["curves"]]
+            values = np.concatenate(logged) if logged else np.zeros(0)
+            if len(values):
+                shown = f"{short(float(np.median(values)))} ({short(float(values.max()))})"
+                found.append(f"{arm}, {said}: {shown}")
     if not found:
         return ""
-    return f" Mean |z| of the segments of the last update logged: {'; '.join(found)}."
+    return f" As logged along the runs, median (and largest): {'; '.join(found)}."
 
 
 def _pairs(arms: dict[str, Runs], plan: str) -> str:
@@ -220,6 +230,11 @@ def _pairs(arms: dict[str, Runs], plan: str) -> str:
     wanted += [("sail-revkl", "sail")] if first != "sail" and "sail-revkl" in arms else []
     tests = TESTED.get(plan, {})
     lines = [_pair(arms, *pair, tests.get(pair)) for pair in wanted if pair[1] in arms]
+    if plan == "sail":
+        lines.append(
+            f"The two tests were written down when runs of seeds {_list(KNOWN)} of an earlier "
+            "version of these arms were known; those runs are discarded."
+        )
     if plan == "published" and not others:
         lines.append(f"No pair of arms has finished, only {first}: nothing can be concluded.")
     if plan == "published":
@@ -231,6 +246,10 @@ def _pairs(arms: dict[str, Runs], plan: str) -> str:
     return "\n\n".join(fill(line, 98) for line in lines)
 
 
+def _list(seeds: Iterable[int]) -> str:
+    return ", ".join(map(str, seeds))
+
+
 def _pair(arms: dict[str, Runs], arm: str, base: str, alpha: float | None) -> str:
     """Two arms by their pairs; ``alpha`` is the level of their test, if there is one."""
     pairs = both(arms[arm], arms[base])
@@ -240,15 +259,21 @@ def _pair(arms: dict[str, Runs], arm: str, base: str, alpha: float | None) -> st
             f"{arm} − {base}: {len(pairs)} pair of seeds, {difference}of one pair nothing follows."
         )
     x, y = _scores(pairs)
-    better = st.improvement([x], [y], np.random.default_rng(0))
     text = (
         f"{arm} − {base}, {len(pairs)} pairs: mean difference {np.mean(x - y):+.1f}, "
-        f"d of the differences {_effect(x, y, alpha)}, probability of improvement "
-        f"{_interval(better, len(pairs), 2)}. "
+        f"d of the differences {_effect(x, y, alpha)}, better in {_better(x, y)}. "
     )
     if alpha is None:
         return text + "Described, not tested."
-    return text + _conclusion(arm, base, x, y, alpha) + _fresh(pairs, (arm, base), alpha)
+    fresh = _fresh(pairs, alpha) if (arm, base) in TESTED["sail"] else ""
+    return text + _conclusion(arm, base, x, y, alpha) + fresh
+
+
+def _better(x: np.ndarray, y: np.ndarray) -> str:
+    """The share of pairs in which x is larger, with its exact interval."""
+    won = int((x > y).sum())
+    low, high = binomtest(won, len(x)).proportion_ci(st.LEVEL, "exact")
+    return f"{won} of {len(x)} ({low:.2f} to {high:.2f})"
 
 
 def _scores(pairs: list[tuple[int, dict[str, Any], dict[str, Any]]]) -> Any:
@@ -279,22 +304,31 @@ def _conclusion(arm: str, base: str, x: np.ndarray, y: np.ndarray, alpha: float)
     if d.excludes_zero:
         better = "better" if d.value > 0 else "worse"
         return f"The interval leaves out 0: {arm} is {better} than {base} here. {seen}"
-    excluded = "excluded" if d.high < PAPER_EFFECT else "neither shown nor excluded"
-    return f"The interval holds 0: no effect is shown. d = {PAPER_EFFECT} is {excluded}. {seen}"
+    correlation, effect = between_arms(x, y)
+    excluded = "excluded" if d.high < effect else "neither shown nor excluded"
+    return (
+        f"The interval holds 0: no effect is shown. {seen} Between the arms, without pairs, d is "
+        f"{_interval(st.cohens_d(x, y), pairs, 2)}. The paper's is of that kind; the scores of a "
+        f"pair correlate by {correlation:.2f}, which makes it {effect:.2f} of the differences "
+        f"({PAPER_EFFECT / np.sqrt(2):.2f} if they did not): {excluded}."
+    )
 
 
-def _fresh(
-    pairs: list[tuple[int, dict[str, Any], dict[str, Any]]], arms: tuple[str, str], alpha: float
-) -> str:
-    """The same pairs without those that were known when the test was written down."""
-    left = [pair for pair in pairs if pair[0] not in KNOWN.get(arms, ())]
+def between_arms(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
+    """The correlation r of pairs, and d_paper / √(2(1 − r)): its size for the differences."""
+    r = float(np.corrcoef(x, y)[0, 1])
+    return r, PAPER_EFFECT / float(np.sqrt(2 * (1 - r)))
+
+
+def _fresh(pairs: list[tuple[int, dict[str, Any], dict[str, Any]]], alpha: float) -> str:
+    """The same pairs without those of seeds that were known."""
+    left = [pair for pair in pairs if pair[0] not in KNOWN]
     if len(left) in (len(pairs), 0, 1):
         return ""
     x, y = _scores(left)
-    seeds = ", ".join(str(seed) for seed in KNOWN[arms])
     return (
-        f" Seeds {seeds} were known when this test was written down; the other {len(left)} pairs "
-        f"alone: mean difference {np.mean(x - y):+.1f}, d {_effect(x, y, alpha)}."
+        f" The {len(left)} pairs of other seeds than {_list(KNOWN)} alone: mean difference "
+        f"{np.mean(x - y):+.1f}, d {_effect(x, y, alpha)}."
     )
 
 

@@ -21,6 +21,8 @@ SHOWN = (
     "reward/accuracy",
     "loss/actor/kl_ref_policy",
     "sail/margin",
+    "sail/score_coefficient",
+    "sail/importance",
 )
 
 

@@ -50,7 +50,7 @@ def segment_gamma(kl_coef: float, length: int, weight: float) -> float:
 
 def left_out() -> str:
     """What the gradient of ``sail`` leaves out: the starts' dependence, and staleness."""
-    parts = [text for text in (_dropped(), _age()) if text]
+    parts = [text for text in (_dropped(), _limited(), _age()) if text]
     return "\n\n".join(["## What the gradient leaves out", *parts]) if parts else ""
 
 
@@ -58,19 +58,45 @@ def _dropped() -> str:
     """The share of the gradient that the starts' dependence would have."""
     if not DROPPED.exists():
         return ""
-    found = json.loads(DROPPED.read_text(encoding="utf-8"))
+    found = json.loads(DROPPED.read_text(encoding="utf-8"))["left_out"]
     rows = [
         [beta, r["instances"], r["median"], f"{r['tenth']} to {r['ninetieth']}", r["largest"]]
         for beta, r in found.items()
     ]
     text = (
         "`sail` takes the score of a segment exactly, given its start; that the start itself "
-        "depends on earlier actions is left out. On three-step MDPs, enumerated (`python -m "
-        "benchmarks.segment_mdp`), the expected gradient over segments of the present actor is "
-        "that of the stated objective to 1e-10, and what is left out is this share of the whole "
-        "gradient, ‖difference‖ / ‖whole‖:"
+        "depends on earlier actions is left out. The two segments of a pair share no step, so "
+        "given their starts their actions are independent. On three-step MDPs, enumerated "
+        "(`python -m benchmarks.segment_mdp`), the expected gradient over segments of the present "
+        "actor is that of the stated objective to 1e-10, and what is left out is this share of "
+        "the whole gradient, ‖difference‖ / ‖whole‖:"
     )
     head = ["β", "MDPs", "median", "10 % to 90 %", "largest"]
+    return fill(text, 98) + "\n\n" + table(head, rows)
+
+
+def _limited() -> str:
+    """What weights with a limit make of the gradient when the segments are another actor's."""
+    if not DROPPED.exists():
+        return ""
+    found = json.loads(DROPPED.read_text(encoding="utf-8"))["limited"]
+    text = (
+        "In the runs a segment is not the present actor's but of the last steps, each of which had "
+        "an update. A pair weighs min(π_now/π_then, 1), and the limit has its price: weights "
+        "without one make the gradient exact again (but have no bound), with it the gradient is "
+        "off by what follows, on the same MDPs, β = 0.1, by the mean |log π_now − log π_then| of a "
+        "pair: ‖difference‖ / ‖exact‖ and the cosine, medians, and the share of MDPs in which the "
+        "two point apart (cosine < 0). No weights at all are worse throughout."
+    )
+    kinds = ("weighed", "unweighed")
+    rows = [
+        [short(r["apart"]), *(
+            value for kind in kinds
+            for value in (r[f"{kind}_error"], r[f"{kind}_cosine"], f"{r[f'{kind}_reversed']:.1%}")
+        )]
+        for r in found
+    ]  # fmt: skip
+    head = ["nats", *(f"{name}, {kind}" for kind in kinds for name in ("error", "cosine", "apart"))]
     return fill(text, 98) + "\n\n" + table(head, rows)
 
 
@@ -82,9 +108,8 @@ def _age() -> str:
     groups = found["weighed"]["by_update"]
     first, worst = groups[0], max(groups, key=lambda r: r["median"])
     text = (
-        f"In the runs a segment is not the present actor's: it comes from the last "
-        f"{found['recent']} steps, each of which had an update. So a pair of segments weighs "
-        f"min(π_now/π_then, {found['limit']:g}), which is exact but for its limit. `python -m "
+        "How far apart they are in a run, whose segments come from the last "
+        f"{found['recent']} steps, with weights up to {found['limit']:g}: `python -m "
         f"benchmarks.segment_age` follows `{found['method']}` on {found['task']} (seed "
         f"{found['seed']}, the first {found['steps']:,} steps, reference taken at "
         f"{found['since']:,}). In the first {first['updates'][1]} updates with the objective "
@@ -200,8 +225,9 @@ def _along(records: list[dict[str, Any]]) -> str:
     read = (
         "J, curvature and PL ratio ½‖∇J‖²/(best J seen − J) at the actor's parameters, on the "
         "candidates; λ_max(∇²J, F̄) is the generalised eigenvalue on range(F̄), which concavity of "
-        "J_γ wants below γ; network share is the part of the curvature that log-linear policies "
-        "do not have."
+        "J_γ wants below γ where the policy is log-linear (a network's KL has more curvature than "
+        "F̄, which is not measured here); network share is the part of the curvature that "
+        "log-linear policies do not have."
     )
     return fill(read, 98) + "\n\n" + table(["step", *keys.values()], rows)
 

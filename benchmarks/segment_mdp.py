@@ -7,6 +7,10 @@ steps. The second start depends on the first action, and so on θ; ``sail`` leav
 The share is ‖∇J with it − ∇J without it‖ / ‖∇J with it‖, by exact enumeration. Three states,
 two actions, tabular policy; transitions and first states Dirichlet(1), rewards, θ and θ_ref
 standard normal; preferences Bradley–Terry, β = 0.1 as in the runs and β = 1.
+
+Segments of an actor that has moved since: π_then's table is θ plus ``APART`` times normal
+numbers, pairs weigh min(π_now/π_then, 1) as in the runs, or nothing; by the mean of
+|log π_now − log π_then| of a pair, how far the expected gradient is from the exact one.
 """
 
 from __future__ import annotations
@@ -14,6 +18,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +28,12 @@ from torch import Tensor
 
 from sailtheory.files import write_text
 from sailtheory.training.control.sac import SegmentPairs
-from sailtheory.training.control.sail import SAIL
+from sailtheory.training.control.sail import SAIL, segment_log_probs
 from sailtheory.training.control.settings import ReferenceSettings, SACSettings, SAILSettings
 
 F64 = torch.float64
 STATES, ACTIONS, HORIZON = 3, 2, 3
+APART = (0.03, 0.1, 0.3, 1.0, 2.0)
 OUT = Path("docs/evidence/segment_mdp.json")
 
 
@@ -126,21 +132,57 @@ def share(seed: int, beta: float) -> float:
     return float((full - fixed).norm() / full.norm())
 
 
+def aged(seed: int, beta: float, apart: float, limit: float | None) -> tuple[float, float, float]:
+    """Pairs of an actor that has moved: |log ratio| of a pair, relative error and cosine."""
+    mdp = MDP(seed)
+    noise = np.random.default_rng([seed, 1]).normal(size=mdp.theta.shape)
+    then = mdp.theta + apart * torch.tensor(noise)
+    pairs, _ = mdp.pairs(2)
+    one = mdp.probability(then, mdp.starts(mdp.theta, 2), 2)
+    chance = torch.outer(one, one).reshape(-1)
+    own, drawn = (segment_log_probs(Tabular(table), pairs).detach() for table in (mdp.theta, then))
+    agent = mdp.agent(beta, 1.0)
+    agent.objective = replace(agent.objective, importance=limit)
+    found = shipped_gradient(agent, pairs._replace(drawn=drawn), chance)
+    exact = mdp.gradient(beta, 2, moving=False)
+    ratio = (own - drawn).sum(-1).abs()[:, 0]
+    error, cosine = (
+        (found - exact).norm() / exact.norm(),
+        torch.cosine_similarity(found.reshape(-1), exact.reshape(-1), 0),
+    )
+    return float(chance @ ratio), float(error), float(cosine)
+
+
+def summary(seeds: range, beta: float, apart: float) -> dict[str, float]:
+    """Medians over MDPs, with the weights and without."""
+    rows: dict[str, float] = {}
+    for name, limit in (("weighed", 1.0), ("unweighed", None)):
+        ratio, error, cosine = np.array([aged(seed, beta, apart, limit) for seed in seeds]).T
+        rows["apart"] = round(float(np.median(ratio)), 3)
+        rows[f"{name}_error"] = round(float(np.median(error)), 3)
+        rows[f"{name}_cosine"] = round(float(np.median(cosine)), 3)
+        rows[f"{name}_reversed"] = round(float((cosine < 0).mean()), 3)
+    return rows
+
+
 def main() -> None:
     """Measure and write."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--out", default=OUT)
     asked = parser.parse_args()
-    found = {}
+    left_out = {}
     for beta in (0.1, 1.0):
         shares = [share(seed, beta) for seed in range(asked.count)]
         low, middle, high = np.quantile(shares, [0.1, 0.5, 0.9])
-        found[str(beta)] = {
+        left_out[str(beta)] = {
             "instances": asked.count, "median": round(float(middle), 4),
             "tenth": round(float(low), 4), "ninetieth": round(float(high), 4),
             "largest": round(max(shares), 4),
         }  # fmt: skip
+    seeds = range(asked.count)
+    limited = [summary(seeds, 0.1, apart) for apart in APART]
+    found = {"left_out": left_out, "limited": limited}
     write_text(json.dumps(found, indent=1) + "\n", asked.out)
     print(json.dumps(found))
 

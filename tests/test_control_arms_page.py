@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from copy import deepcopy
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from scipy.stats import t
 pytest.importorskip("dm_control", reason="the extra rl is not installed")
 
 from benchmarks import control_arms
-from benchmarks.control_arms_page import both, page, score
+from benchmarks.control_arms_page import _conclusion, between_arms, both, page, score
 from benchmarks.control_evidence import check, merge, summary
 from benchmarks.control_theory_page import PROBE, segment_gamma
 from sailtheory import InputError
@@ -77,7 +78,7 @@ def test_conclusions_come_at_thirteen_pairs(pairs, effect, said):
 
 def test_the_paper_s_effect_is_excluded_where_the_interval_lies_below():
     text = " ".join(page({"published": {"cheetah-run": published(60, 0.0)}}).split())
-    assert "d = 0.872 is excluded" in text
+    assert "of the differences (0.62 if they did not): excluded" in text
 
 
 def test_sail_is_compared_with_and_without_its_kl():
@@ -92,8 +93,9 @@ def test_sail_is_compared_with_and_without_its_kl():
     }
     text = page(data)
     assert "sail-revkl − sail, 3 pairs: mean difference +3.0" in text
-    margins = "sail 1 to 4; sail-revkl 3 to 8."
-    assert f"segments of the last update logged: {margins}" in " ".join(text.split())
+    sizes = "sail, |z| of an update's pairs: 2 (4); sail-revkl, |z| of an update's pairs: 5 (8)."
+    assert f"As logged along the runs, median (and largest): {sizes}" in " ".join(text.split())
+    assert "better in 3 of 3 (0.29 to 1.00)" in text
     assert "sail − pebble, 3 pairs" in text and "Described, not tested" in text
 
 
@@ -114,7 +116,7 @@ def differences(pairs, p, seed=0):
 
 @pytest.mark.parametrize("pairs, p, said", [
     (13, 0.024, "sail is better than pebble here"),
-    (13, 0.026, "no effect is shown. d = 0.872 is neither shown nor excluded"),
+    (13, 0.026, "no effect is shown"),
     (12, 0.001, "nothing is concluded yet"),
 ])  # fmt: skip
 def test_each_of_two_tests_has_half_the_level(pairs, p, said):
@@ -128,8 +130,30 @@ def test_pairs_known_beforehand_are_left_out_beside_the_test():
     difference = differences(13, 0.01)
     text = sail(13, difference)
     mean = difference[3:].mean()
-    assert f"the other 10 pairs alone: mean difference {mean:+.1f}, d " in text
-    assert text.count("were known when this test was written down") == 1
+    said = "The 10 pairs of other seeds than 0, 1, 2 alone: mean difference"
+    assert f"{said} {mean:+.1f}, d " in text and text.count(said) == 2
+    assert "when runs of seeds 0, 1, 2 of an earlier version of these arms were known" in text
+
+
+@pytest.mark.parametrize("p, said", [(0.3, "neither shown nor excluded"), (0.9, "excluded")])
+def test_an_effect_is_excluded_by_what_it_is_of_the_differences(p, said):
+    """Scores of a pair that do not correlate: 0.872 between the arms is 0.617 of differences,
+    and the intervals of d at 13 pairs end at 0.85 and 0.58."""
+    difference, total = differences(13, p), differences(13, 0.5, seed=1)
+    total -= total.mean() + (difference - difference.mean()) * np.cov(difference, total)[0, 1]
+    total *= np.std(difference) / np.std(total)
+    text = _conclusion("a", "b", (total + difference) / 2, (total - difference) / 2, 0.05)
+    assert "which makes it 0.62 of the differences" in text
+    assert text.endswith(f"(0.62 if they did not): {said}.")
+
+
+def test_the_effect_between_arms_is_turned_into_one_of_differences():
+    rng = np.random.default_rng(0)
+    base = rng.normal(size=200_000)
+    x, y = base + rng.normal(size=200_000) + 0.872 * np.sqrt(2), base + rng.normal(size=200_000)
+    r, effect = between_arms(x, y)
+    assert r == pytest.approx(0.5, abs=0.01)
+    assert effect == pytest.approx(np.mean(x - y) / np.std(x - y), abs=0.01)
 
 
 def test_committed_runs_are_not_trained_again(tmp_path, monkeypatch):
@@ -147,6 +171,25 @@ def test_committed_runs_are_not_trained_again(tmp_path, monkeypatch):
     assert trained == [
         ("pebble", [2], "pebble"), ("pebble-revkl", [1, 2], "pebble-revkl"),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("words", [
+    ["--seeds", "-1"], ["--together", "x"], ["--until", "9pm"], ["--plan", "none"],
+])  # fmt: skip
+def test_bad_options_are_one_message(words, monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr("sys.argv", ["control_arms", "--runs", str(tmp_path), *words])
+    with pytest.raises(SystemExit) as caught:
+        control_arms.main()
+    assert caught.value.code == 2
+    assert f"error: argument {words[0]}: invalid" in capsys.readouterr().err
+
+
+def test_an_hour_that_has_passed_is_tomorrows():
+    now = time.time()
+    for minutes in (-30, 30):
+        moment = control_arms.hour(time.strftime("%H:%M", time.localtime(now + 60 * minutes)))
+        assert 0 < moment - now <= 24 * 3600
+        assert abs((moment - now) % (24 * 3600) - 60 * minutes % (24 * 3600)) <= 60
 
 
 # --- what is committed may be compared --------------------------------------------------------

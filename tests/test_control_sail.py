@@ -330,7 +330,7 @@ def test_weights_are_of_the_actors_that_drew_the_segments():
     own = shipped.segment_log_probs(trainer.agent.actor, found).detach()
     ratio = (own - found.drawn).sum(-1).exp().clamp(max=1)
     mean = trainer.agent.observed()["sail/importance"]
-    assert torch.allclose(mean, ratio.mean(-1), rtol=1e-5) and bool((mean < 1).all())
+    assert torch.allclose(mean, ratio.mean(-1), rtol=1e-5) and bool((ratio < 1).any())
 
 
 def test_a_weighed_run_resumes_with_the_same_numbers(tmp_path, monkeypatch):
@@ -357,10 +357,12 @@ def test_segments_are_the_last_ones_and_preferences_those_of_the_learned_reward(
     for _ in range(130):
         trainer.advance()
     one = trainer.lanes[0]
-    found, q, drawn = one.own_pairs(130)
-    again = one.own_pairs(130)[0]
+    update = trainer.agent.updates(0)
+    found, q, drawn = one.own_pairs(update)
+    again = one.own_pairs(update)[0]
     assert drawn.shape == (2, 2)
-    assert np.array_equal(found, again) and not np.array_equal(found, one.own_pairs(131)[0])
+    assert np.array_equal(found, again)
+    assert not np.array_equal(found, one.own_pairs(update + 1)[0])
     assert found.shape == (2, 2, 10, one.buffer.pairs)
     states = one.buffer.states()
     place = [int(np.flatnonzero((states == s).all(1))[0]) for s in found[0, 1, :, :17]]
@@ -378,7 +380,8 @@ def test_segments_are_the_last_ones_and_preferences_those_of_the_learned_reward(
 @pytest.mark.parametrize(
     ("changed", "field"),
     [
-        ({"sail__recent": 9}, "sail.recent"),
+        ({"sail__recent": 29}, "sail.recent"),
+        ({"reference__since": 220}, "reference.since"),  # the last step: there is no use of it
         ({"reference__since": 119}, "reference.since"),
         ({"sail__weight": 0.0}, "sail.weight"),
         ({"sail__importance": 0.0}, "sail.importance"),

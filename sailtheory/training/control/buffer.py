@@ -128,14 +128,50 @@ class ReplayBuffer:
         Raises:
             InputError: No segment of this length lies there.
         """
+        order, starts = self._starts(length, recent)
+        if not len(starts):
+            raise InputError("segment", length, f"a segment within the {len(order)} steps held")
+        return self._cut(order, rng.choice(starts, size=count), length)
+
+    def segment_pairs(
+        self, rng: np.random.Generator, count: int, length: int, recent: int
+    ) -> Segments:
+        """Pairs of segments that share no step, drawn uniformly among all such pairs.
+
+        Args:
+            rng: Source of the draws.
+            count: Number of pairs n.
+            length: Steps L of each segment.
+            recent: They come from the last so many transitions.
+
+        Returns:
+            2n segments, the first two of which are a pair, and so on.
+
+        Raises:
+            InputError: No two such segments lie there.
+        """
+        order, starts = self._starts(length, recent)
+        before = np.searchsorted(starts, starts - length, side="right")  # that end before it
+        after = len(starts) - np.searchsorted(starts, starts + length)
+        sums = np.cumsum(before + after)
+        if not len(starts) or not sums[-1]:
+            accepted = f"two segments of {length} steps that share none, within {len(order)} held"
+            raise InputError("sail.recent", recent, accepted)
+        drawn = rng.integers(sums[-1], size=count)
+        first = np.searchsorted(sums, drawn, side="right")
+        other = drawn - (sums - before - after)[first]
+        other += np.where(other < before[first], 0, len(starts) - (before + after)[first])
+        return self._cut(order, starts[np.stack([first, other], 1).ravel()], length)
+
+    def _starts(self, length: int, recent: int) -> tuple[np.ndarray, np.ndarray]:
+        """Places of the last so many transitions, and where among them a segment may start."""
         order = self._order(recent)
         # Ends before each position: a segment may end an episode but not reach over it.
         before = np.concatenate([[0], np.cumsum(self._ends[order])])
         starts = np.arange(max(len(order) - length + 1, 0))
-        starts = starts[before[starts + length - 1] == before[starts]]
-        if not len(starts):
-            raise InputError("segment", length, f"a segment within the {len(order)} steps held")
-        chosen = rng.choice(starts, size=count)
+        return order, starts[before[starts + length - 1] == before[starts]]
+
+    def _cut(self, order: np.ndarray, chosen: np.ndarray, length: int) -> Segments:
         within = chosen[:, None] + np.arange(length)
         places = order[within]
         rows = self._rows[places]

@@ -117,21 +117,22 @@ class Lane:
         """Remember log π(a|s) of an action as it is drawn; the last ``sail.recent`` are kept."""
         self.densities = [*self.densities, density][-self.settings.sail.recent :]
 
-    def own_pairs(self, step: int) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    def own_pairs(self, update: int) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
         """Pairs of the actor's last segments, and which of each the learned reward prefers.
 
-        Drawn from a generator of their own, so minibatches are those of a run without.
+        Drawn from a generator of their own, so minibatches are those of a run without. The
+        two of a pair share no step: given their starts their actions are independent.
 
         Args:
-            step: On which, with the seed, the draw depends.
+            update: On which, with the seed, the draw depends.
 
         Returns:
             Segments (n, 2, L, o + a); q = p₁₂ − ½, (n,), with p₁₂ = σ(Σ r̂₁ − Σ r̂₂) and
             r̂ the members' mean reward; and Σ_t log π_then(a_t|s_t), (n, 2), if remembered.
         """
         rules, length = self.settings.sail, self.settings.feedback.segment
-        rng = generator_of(self.seed, 5, step)
-        found = self.buffer.segments(rng, 2 * rules.pairs, length, rules.recent)
+        rng = generator_of(self.seed, 5, update)
+        found = self.buffer.segment_pairs(rng, rules.pairs, length, rules.recent)
         first, second = found.learned.astype(np.float64).sum(1).reshape(-1, 2).T
         pairs = found.pairs.reshape(-1, 2, *found.pairs.shape[1:])
         drawn = None

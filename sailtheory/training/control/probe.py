@@ -88,17 +88,17 @@ class ActorProbe:
             settings.feedback.segment if length is None else length, settings.sail.recent,
         )  # fmt: skip
         pairs = torch.tensor(found.pairs, dtype=torch.float64)
-        drawn, width = agent.policy(run).double(), agent.widths[0]
+        drawn, width = agent.policy(run).double().cpu(), agent.widths[0]
         with torch.no_grad():
             density = drawn.log_prob(pairs[..., :width], pairs[..., width:])
         inputs = torch.cat([pairs, density[..., None]], -1)
         inputs = inputs.view(prompts, candidates, *inputs.shape[1:])
-        reference = SegmentPolicy(agent.reference_policy(run).double())
+        reference = SegmentPolicy(agent.reference_policy(run).double().cpu())
         rewards = torch.tensor(found.learned.sum(1, dtype=np.float64)).view(prompts, candidates)
         with torch.no_grad():
             data = CandidateData(inputs, reference(inputs), rewards=rewards)
         self.rewards, self._reference = rewards, reference
-        mine = SegmentPolicy(agent.reference_policy(run).double())  # the monitor's start
+        mine = SegmentPolicy(agent.reference_policy(run).double().cpu())  # the monitor's start
         self.objective = CandidateObjective(mine, data, beta=settings.sail.beta, gamma=gamma)
         self.monitor = CurvatureMonitor(self.objective, share=share, check=False)
 

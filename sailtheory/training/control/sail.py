@@ -15,9 +15,13 @@ these scores is the exact gradient of J. Two things are dropped, and said:
   enumerated.
 - Segments come from the last ``sail.recent`` steps, whose actors are as many updates old at
   most. So a pair weighs min(π_now/π_then, ``sail.importance``): exact without the limit, and
-  with it what the actor would no longer draw counts little. Without the weights runs diverge:
-  the score's coefficient grows as |z|, and segments that the actor has left are pushed away
-  without bound (benchmarks/segment_age.py).
+  with it what the actor would no longer draw counts little, at the price of a bias that
+  benchmarks/segment_mdp.py measures. Without the weights runs diverge: the score's
+  coefficient grows as |z|, and segments that the actor has left are pushed away without bound
+  (benchmarks/segment_age.py).
+
+The two segments of a pair share no step, so that given their starts their actions are
+independent, as in J.
 
 p₁₂ is Bradley–Terry's with the learned reward; no query is spent on it.
 """

@@ -16,6 +16,7 @@ from sailtheory.training.config import Watch, plain
 from sailtheory.training.control.evaluate import evaluate
 from sailtheory.training.control.lane import Lane, generator_of
 from sailtheory.training.control.methods import Method, method_named
+from sailtheory.training.control.reference import Referenced
 from sailtheory.training.control.sac import Batch, SegmentPairs
 from sailtheory.training.control.sail import SAIL
 from sailtheory.training.control.settings import Settings
@@ -136,7 +137,8 @@ class Trainer:
         self._terms = self.agent.update(minibatch)
 
     def _segments(self) -> SegmentPairs:
-        found = [lane.own_pairs(self.step) for lane in self.lanes]
+        updates = map(self.agent.updates, range(len(self.lanes)))
+        found = [lane.own_pairs(k) for lane, k in zip(self.lanes, updates, strict=True)]
         device, width = self.settings.device, self.agent.widths[0]
         pairs = torch.tensor(np.stack([pairs for pairs, _, _ in found]), device=device)
         preference = torch.tensor(np.stack([q for _, q, _ in found]), device=device).to(pairs)
@@ -290,13 +292,17 @@ def _check(settings: Settings, seeds: Sequence[int], method: Method) -> None:
     if settings.capacity is not None and settings.capacity < settings.feedback.segment:
         raise InputError("capacity", settings.capacity, "a segment at least")
     if issubclass(method.agent, SAIL):
-        if settings.sail.recent < settings.feedback.segment:
-            accepted = f"at least feedback.segment = {settings.feedback.segment}"
+        least = 3 * settings.feedback.segment  # two lie there, an episode's end between or not
+        if settings.sail.recent < least:
+            accepted = f"at least 3 feedback.segment = {least}, for pairs that share no step"
             raise InputError("sail.recent", settings.sail.recent, accepted)
         earliest = settings.random_steps + max(settings.sail.recent, settings.entropy_steps)
         if settings.reference.since < earliest:
             accepted = f"at least {earliest}, so that all segments are the learning actor's own"
             raise InputError("reference.since", settings.reference.since, accepted)
+    if issubclass(method.agent, Referenced) and settings.reference.since >= settings.steps:
+        accepted = f"below steps = {settings.steps}: without a reference {method.name} is pebble"
+        raise InputError("reference.since", settings.reference.since, accepted)
     if settings.device != "cpu":
         try:  # "meta" holds tensors, but draws nothing
             zero = torch.zeros(1, device=settings.device)
