@@ -61,7 +61,7 @@ def test_the_difference_is_that_of_the_actors_of_then_and_now():
         actors[trainer.step + 1] = trainer.agent.policy(0)
         trainer.advance()
     last = [row for row in trainer.found if row[0] == 105]
-    rows, _, _ = trainer.lanes[0].own_pairs(105)
+    rows, _, _ = trainer.lanes[0].own_pairs(trainer.agent.updates(0) - 1)
     states = trainer.lanes[0].buffer.states()
     now = actors[105]
     for segment, (_, age, difference) in zip(rows.reshape(-1, 10, 23), last, strict=True):
