@@ -208,19 +208,37 @@ _TERMS = {
 }
 
 
+ACTS = 0.1
+"""Mean weight of an update's pairs below which J is said to hardly act."""
+
+
+def _logged(runs: Runs, name: str) -> np.ndarray:
+    """What the runs logged under a name, along all of them."""
+    found = [run["curves"][name][1] for run in runs if name in run["curves"]]
+    return np.concatenate(found) if found else np.zeros(0)
+
+
 def _terms(arms: dict[str, Runs]) -> str:
-    """Sizes of the terms as logged along the runs: median, and the largest."""
-    found = []
+    """Sizes of the terms as logged along the runs, and how often J acts at all."""
+    found, acting = [], []
     for arm, runs in arms.items():
         for name, said in _TERMS.items():
-            logged = [run["curves"][name][1] for run in runs if name in run["curves"]]
-            values = np.concatenate(logged) if logged else np.zeros(0)
+            values = _logged(runs, name)
             if len(values):
-                shown = f"{short(float(np.median(values)))} ({short(float(values.max()))})"
-                found.append(f"{arm}, {said}: {shown}")
+                low, middle, high = map(short, np.quantile(values, [0.1, 0.5, 0.9]).tolist())
+                found.append(f"{arm}, {said}: {middle} ({low} to {high})")
+        weights = _logged(runs, "sail/importance")
+        if len(weights):
+            acting.append(f"{(weights > ACTS).mean():.0%} of {arm}'s")
     if not found:
         return ""
-    return f" As logged along the runs, median (and largest): {'; '.join(found)}."
+    text = f" As logged along the runs, median (10 % to 90 %): {'; '.join(found)}."
+    if acting:
+        text += (
+            f" The pairs of an update have a mean weight above {ACTS} in {' and '.join(acting)} "
+            "logged updates; in the others J hardly acts, so that these arms say little of SAIL."
+        )
+    return text
 
 
 def _pairs(arms: dict[str, Runs], plan: str) -> str:

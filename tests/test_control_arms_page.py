@@ -93,8 +93,13 @@ def test_sail_is_compared_with_and_without_its_kl():
     }
     text = page(data)
     assert "sail-revkl − sail, 3 pairs: mean difference +3.0" in text
-    sizes = "sail, |z| of an update's pairs: 2 (4); sail-revkl, |z| of an update's pairs: 5 (8)."
-    assert f"As logged along the runs, median (and largest): {sizes}" in " ".join(text.split())
+    said = "|z| of an update's pairs"
+    sizes = f"sail, {said}: 2 (1.2 to 3.6); sail-revkl, {said}: 5 (3.4 to 7.4)."
+    assert f"As logged along the runs, median (10 % to 90 %): {sizes}" in " ".join(text.split())
+    for run, weight in zip(data["sail"]["cheetah-run"]["sail"], (0.05, 0.2, 0.01), strict=True):
+        run["curves"]["sail/importance"] = [[60], [weight]]
+    told = " ".join(page(data).split())
+    assert "weight above 0.1 in 33% of sail's logged updates; in the others J hardly acts" in told
     assert "better in 3 of 3 (0.29 to 1.00)" in text
     assert "sail − pebble, 3 pairs" in text and "Described, not tested" in text
 
