@@ -30,12 +30,21 @@ def write_bytes(content: bytes, path: str | Path, field: str = "file") -> None:
     """
     target = _resolved(path, field)
     try:
-        if target.exists() and not target.is_file():
-            target.write_bytes(content)
+        if _stands(path):
+            with open(path, "ab") as file:
+                file.write(content)
         else:
             _replace(content, target)
     except OSError as error:
         raise InputError(field, path, error.strerror or "it cannot be written") from None
+
+
+def _stands(path: str | Path) -> bool:
+    """Whether a path is to be written to as it stands: a device, a pipe, an open file's name."""
+    given = Path(path)
+    return (given.exists() and not given.is_file()) or given.absolute().parts[1:2] in (
+        ("dev",), ("proc",),
+    )  # fmt: skip
 
 
 def _resolved(path: str | Path, field: str) -> Path:
@@ -94,7 +103,7 @@ def require_writable(path: str | Path, field: str = "file") -> None:
     """
     target = _resolved(path, field)
     try:
-        if target.exists() and not target.is_file():
+        if _stands(path):
             return
         partial, descriptor = _beside(target)
         os.close(descriptor)

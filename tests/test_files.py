@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -58,6 +60,20 @@ def test_a_pipe_is_written_to(tmp_path):
     write_text("through", pipe)
     reader.join(10)
     assert read == ["through"] and stat.S_ISFIFO(pipe.stat().st_mode)
+
+
+def test_standard_output_is_written_to_by_its_name(tmp_path):
+    """Through a pipe and into a file, whose other lines stay."""
+    program = (
+        "import sys; from sailtheory.files import require_writable, write_text\n"
+        "require_writable('/dev/stdout'); print('first', flush=True)\n"
+        "write_text('second\\n', '/dev/stdout')"
+    )
+    words = [sys.executable, "-c", program]
+    assert subprocess.run(words, capture_output=True, text=True).stdout == "first\nsecond\n"
+    with open(tmp_path / "all", "w") as file:
+        subprocess.run(words, stdout=file, check=True)
+    assert (tmp_path / "all").read_text() == "first\nsecond\n" and names(tmp_path) == ["all"]
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, OSError])
