@@ -82,8 +82,10 @@ def test_commands(tmp_path, capsys):
     problem = tmp_path / "p.toml"
     problem.write_text(examples.text("c04-one-winner"), encoding="utf-8")
     assert main(["rates", str(problem), "--gamma", "2", "--json", str(out)]) == 0
-    assert json.loads(out.read_text())["schema"] == "sailtheory.rates/1"
-    capsys.readouterr()
+    data, said = json.loads(out.read_text()), capsys.readouterr().out
+    assert data["schema"] == "sailtheory.rates/1"
+    open_ = [m["fit"]["reason"] for m in data["methods"] if m["fit"]["model"] == "undecided"]
+    assert open_ and all(f"undecided: {reason}." in " ".join(said.split()) for reason in open_)
     for bad in (
         [str(series), "--gamma", "1"], [str(problem)], [str(problem), "--gamma", "-1"],
         [str(problem), "--gamma", "x"], [str(tmp_path / "none.csv")], [str(series), "--seed", "-1"],

@@ -69,6 +69,9 @@ def _problem(source: str, gamma: float, samples: bool, json: str | None, seed: i
         f"{'on the sphere' if found.on_boundary else 'inside'}."
     )
     console.print(prediction_table(found))
+    undecided = [m for m in found.methods if m.fit is not None and m.fit.model == "undecided"]
+    for reason in dict.fromkeys(m.fit.reason for m in undecided if m.fit is not None):
+        console.print(f"undecided: {reason}.")
     if counts:
         console.print(complexity_table(counts))
     elif samples:

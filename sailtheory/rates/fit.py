@@ -110,7 +110,10 @@ def fit_rate(
     rng = np.random.default_rng(seed)
     best = estimate(points, found, label, rng, block)
     if best.independent < MIN_INDEPENDENT and not best.negligible(found.model_error):
-        reason = f"errors worth only {best.independent:.1f} independent points"
+        reason = (
+            f"the fit's errors are so correlated that they count as {best.independent:.1f} "
+            "independent points"
+        )
         return _undecided(window, bic, best.rho, reason)
     if best.drifts() and not best.negligible(found.model_error):
         return _undecided(window, bic, best.rho, "residuals drift: no known kind of decay")
