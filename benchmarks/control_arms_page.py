@@ -209,7 +209,9 @@ _TERMS = {
 
 
 ACTS = 0.1
-"""Mean weight of an update's pairs below which J is said to hardly act."""
+"""Mean weight of an update's pairs below which little of J is said to be left."""
+LOST = 1000.0
+"""|z| beyond which, in most logged updates, a run is said to have diverged."""
 
 
 def _logged(runs: Runs, name: str) -> np.ndarray:
@@ -220,7 +222,7 @@ def _logged(runs: Runs, name: str) -> np.ndarray:
 
 def _terms(arms: dict[str, Runs]) -> str:
     """Sizes of the terms as logged along the runs, and how often J acts at all."""
-    found, acting = [], []
+    found, acting, lost = [], [], []
     for arm, runs in arms.items():
         for name, said in _TERMS.items():
             values = _logged(runs, name)
@@ -230,14 +232,21 @@ def _terms(arms: dict[str, Runs]) -> str:
         weights = _logged(runs, "sail/importance")
         if len(weights):
             acting.append(f"{(weights > ACTS).mean():.0%} of {arm}'s")
+        sizes = {run["seed"]: _logged([run], "sail/margin") for run in runs}
+        away = [str(seed) for seed, z in sizes.items() if len(z) and np.median(z) > LOST]
+        if away:
+            lost.append(f"{len(away)} of {len(runs)} runs of {arm} (seed {', '.join(away)})")
     if not found:
         return ""
     text = f" As logged along the runs, median (10 % to 90 %): {'; '.join(found)}."
     if acting:
         text += (
             f" The pairs of an update have a mean weight above {ACTS} in {' and '.join(acting)} "
-            "logged updates; in the others J hardly acts, so that these arms say little of SAIL."
+            "logged updates; in the others little of J is left, unless |z| is as large as the "
+            "weight is small, so that these arms say little of SAIL."
         )
+    if lost:
+        text += f" All the same {' and '.join(lost)} diverged: |z| is above 1,000 most of the time."
     return text
 
 

@@ -18,7 +18,7 @@ these scores is the exact gradient of J. Two things are dropped, and said:
   with it what the actor would no longer draw counts little, at the price of a bias that
   benchmarks/segment_mdp.py measures. Without the weights runs diverge: the score's
   coefficient grows as |z|, and segments that the actor has left are pushed away without bound
-  (benchmarks/segment_age.py).
+  (benchmarks/segment_age.py); with them one run of five did (docs/control.md).
 
 The two segments of a pair share no step, so that given their starts their actions are
 independent, as in J.
