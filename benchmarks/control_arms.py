@@ -122,6 +122,13 @@ def natural(text: str) -> int:
     return int(text)
 
 
+def positive(text: str) -> int:
+    """An integer ≥ 1."""
+    if int(text) < 1:
+        raise ValueError
+    return int(text)
+
+
 def stop_at(limit: float | None) -> Callable[..., None]:
     """A callback that ends the training at a moment."""
 
@@ -212,14 +219,14 @@ def main() -> None:
     parser.add_argument("--runs", required=True, type=Path, help="folder of the runs")
     parser.add_argument("--plan", nargs="+", choices=list(PLANS), default=list(PLANS))
     parser.add_argument("--seeds", type=natural, nargs="+", help="these alone, not all of the plan")
-    parser.add_argument("--together", type=natural, default=1, help="seeds in one stack")
+    parser.add_argument("--together", type=positive, default=1, help="seeds in one stack")
     parser.add_argument("--until", type=hour, help="hour at which to stop, HH:MM")
     parser.add_argument("--collect", action="store_true", help="train nothing")
     asked = parser.parse_args()
     torch.set_num_threads(1)
     try:
         if not asked.collect:
-            work(asked.plan, asked.seeds, max(asked.together, 1), asked.runs, asked.until)
+            work(asked.plan, asked.seeds, asked.together, asked.runs, asked.until)
         save(asked.runs)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)

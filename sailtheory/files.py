@@ -41,10 +41,9 @@ def write_bytes(content: bytes, path: str | Path, field: str = "file") -> None:
 
 def _stands(path: str | Path) -> bool:
     """Whether a path is to be written to as it stands: a device, a pipe, an open file's name."""
-    given = Path(path)
-    return (given.exists() and not given.is_file()) or given.absolute().parts[1:2] in (
-        ("dev",), ("proc",),
-    )  # fmt: skip
+    given = Path(path).absolute()
+    open_file = given.is_relative_to("/dev") or given.is_relative_to("/proc")
+    return open_file or (given.exists() and not given.is_file())
 
 
 def _resolved(path: str | Path, field: str) -> Path:

@@ -182,7 +182,7 @@ def test_committed_runs_are_not_trained_again(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("words", [
-    ["--seeds", "-1"], ["--together", "x"], ["--until", "9pm"], ["--plan", "none"],
+    ["--seeds", "-1"], ["--together", "0"], ["--until", "9pm"], ["--plan", "none"],
 ])  # fmt: skip
 def test_bad_options_are_one_message(words, monkeypatch, tmp_path, capsys):
     monkeypatch.setattr("sys.argv", ["control_arms", "--runs", str(tmp_path), *words])

@@ -63,9 +63,10 @@ def relative_curvature(
     theta = np.asarray(theta, dtype=float)
     points = KLRefPolicy(domain.problem).points(theta)
     etas = objective.relative_pair_curvature(theta)
-    x = fisher_root(domain, theta)
-    scale = np.linalg.norm(x, axis=-2, keepdims=True)
-    factor, triangle = np.linalg.qr(x / np.where(scale > 0, scale, 1))
+    x = fisher_root(domain, points)
+    norm = np.linalg.norm(x, axis=-2, keepdims=True)
+    scale = np.where(norm > 0, norm, 1)
+    factor, triangle = np.linalg.qr(x / scale)
     total = np.zeros((*theta.shape[:-1], domain.dimension, domain.dimension))
     start = 0
     for at, eta in zip(points, etas, strict=True):
@@ -81,7 +82,7 @@ def relative_curvature(
     singular = ~(diagonal.min(-1) > 1e-15 * diagonal.max(-1))
     safe = np.where(singular[..., None, None], np.eye(domain.dimension), triangle)
     direction = np.linalg.solve(safe, vectors[..., -1:])[..., 0]
-    direction /= np.where(scale > 0, scale, 1)[..., 0, :]
+    direction /= scale[..., 0, :]
     return np.where(singular, np.nan, values[..., -1]), domain.lift(direction)
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from sailtheory.expectation import Point
 from sailtheory.landscape.domain import Domain
 from sailtheory.objectives import KLRefPolicy
 
@@ -15,27 +18,28 @@ def least_fisher(domain: Domain) -> float:
     """
     if domain.dimension == 0:
         return 0.0
-    root = fisher_root(domain, domain.embed(np.zeros(domain.dimension)))
+    center = domain.embed(np.zeros(domain.dimension))
+    root = fisher_root(domain, KLRefPolicy(domain.problem).points(center))
     singular = np.linalg.svd(root, compute_uv=False)
     rounding = max(root.shape) * np.finfo(float).eps * singular[0]
     return float(singular[-1] ** 2) if singular[-1] > rounding else 0.0
 
 
-def fisher_root(domain: Domain, theta: np.ndarray) -> np.ndarray:
+def fisher_root(domain: Domain, points: Sequence[Point]) -> np.ndarray:
     """X with F̄(θ) = XᵀX on S: the centred features, weighted by √(w π).
 
     Args:
         domain: C.
-        theta: (..., d).
+        points: The policies at θ (...), a block each.
 
     Returns:
         (..., N, r), a row a response, in the order of the problem's blocks.
     """
     rows = []
-    for at in KLRefPolicy(domain.problem).points(theta):
+    for at in points:
         root = np.sqrt(at.block.weights)[:, None] * np.exp(at.log_policy / 2)
         x = root[..., None] * domain.reduce(_scores(at.policy, at.block.features))
-        rows.append(x.reshape(*theta.shape[:-1], -1, domain.dimension))
+        rows.append(x.reshape(*x.shape[:-3], -1, domain.dimension))
     return np.concatenate(rows, axis=-2)
 
 
