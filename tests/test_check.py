@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 from sailtheory import BradleyTerry, InputError, PreferenceProblem, SAILRevKL, examples
 from sailtheory.check import check, theorem_threshold
 from sailtheory.frontier import frontier
-from sailtheory.landscape import Domain, Search, largest_curvature_on
+from sailtheory.landscape import Domain, Search, concavity, gamma_star, largest_curvature_on
 from sailtheory.landscape.fisher import least_fisher
 from sailtheory.report.words import modulus, summary, times
 
@@ -173,12 +174,13 @@ def test_lambda_max_is_that_of_the_hessian():
     """Also where the verdict rests on the point of γ*, whose value is another quantity."""
     hidden = PreferenceProblem(
         features=[[[0, 0], [1, 0], [0, 1]]], preferences=[BradleyTerry([0, 1, 2])],
-        base=[[1, 1, 1e-12]], beta=0.1, radius=1,
+        base=[[1, 1, 1e-40]], beta=0.1, radius=1,
     )  # fmt: skip
-    verdict, point = check(hidden, gamma=0.18).sail_revkl
-    assert verdict.outcome.value == "refuted"
-    hessian = SAILRevKL(hidden, 0.18).hessian(point.theta)
-    assert point.value == pytest.approx(np.linalg.eigvalsh(hessian)[-1], abs=1e-13)
+    objective, star = SAILRevKL(hidden, 0.18), gamma_star(hidden)
+    along = replace(star, value=-1.0, direction=np.array([1.0, 0.0]))  # where it bends down
+    verdict, point = concavity(objective, along, [star])
+    assert verdict.outcome.value == "refuted" and star.value > 0.18
+    assert abs(point.value) < 1e-13  # as the Hessian's, whose second row is about 1e-40
 
 
 def test_gamma_star_below_zero():
