@@ -5,6 +5,9 @@ from __future__ import annotations
 import zipfile
 
 import pytest
+
+pytest.importorskip("dm_control", reason="the extra rl is not installed")
+
 import torch
 from torch.distributions import Independent, Normal, TransformedDistribution, kl_divergence
 from torch.distributions.transforms import TanhTransform

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
+pytest.importorskip("dm_control", reason="the extra rl is not installed")
+
 import torch
 
 from sailtheory import SAIL, InputError

@@ -6,6 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+
+pytest.importorskip("dm_control", reason="the extra rl is not installed")
+
 import torch
 
 from benchmarks.segment_mdp import MDP, Tabular, shipped_gradient

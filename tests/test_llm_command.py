@@ -13,6 +13,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
+pytest.importorskip("safetensors", reason="the extra llm is not installed")
+
 import torch
 from safetensors.torch import load_file
 
