@@ -33,14 +33,18 @@ The other plans use the same settings: ``sail`` (sail and sail-revkl on cheetah-
 
 What changed after runs were seen:
 
-- The arms ``sail`` and ``sail-revkl`` were mended twice, and all their runs of before discarded:
-  without weights they diverged (``sail.importance`` and ``sail.recent`` = 200 for 1,000 are of
-  then), and a pair's segments could share steps. No setting was chosen by returns.
+- The arms ``sail`` and ``sail-revkl`` were mended three times, and all their runs of before
+  discarded. They took segments as recorded, with actions of earlier actors, and diverged
+  (``sail.recent`` = 200 for 1,000 is of then); weighed by min(π_now/π_then, 1) the pairs all but
+  vanished, and one run of five diverged all the same; and densities were taken back through
+  tanh, which in float32 cannot be done where it rounds to ±1. Now actions are drawn anew. No
+  setting was chosen by returns.
 - ``sail`` was to be five seeds that describe. It was made thirteen, with two tests, when six
   of the runs since discarded were known (sail − pebble +37.5 at seeds 0, 1, 2, sail-revkl − sail
-  −42.2) and none of those in the table: sail − pebble and sail-revkl − sail, paired t at level
-  0.025 each, so 0.05 for the two; nothing is claimed before the 13th pair, and beside each test
-  stands what the ten other pairs say.
+  −42.2): sail − pebble and sail-revkl − sail, paired t at level 0.025 each, so 0.05 for the two;
+  nothing is claimed before the 13th pair. When the arms were mended last, seeds 0 to 4 of their
+  version of before were known (−48.0 and +71.4), and none of those in the table; beside each
+  test stands what the eight other pairs say.
 
 Resumable: a finished run is kept, others go on from their checkpoint, and what is committed is
 not trained again. Runs of one arm train together, ``--together`` seeds in a stack, which changes

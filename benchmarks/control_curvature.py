@@ -1,4 +1,4 @@
-"""kl_coef against the theorem's thresholds, and curvature along one run of ``pebble-revkl``.
+"""kl_coef against the theorem's thresholds, and curvature along one run of ``sail-revkl``.
 
 ``python -m benchmarks.control_curvature [--steps N] [--out FILE]``
 
@@ -63,7 +63,7 @@ def main() -> None:
     asked = parser.parse_args()
     torch.set_num_threads(1)
     changed = SMALLER | {"steps": asked.steps, "reference.since": SINCE, "reference.every": None}
-    settings = settings_of("cheetah-run", "pebble-revkl", 0, changed, {"evaluate_every": 10**9})
+    settings = settings_of("cheetah-run", "sail-revkl", 0, changed, {"evaluate_every": 10**9})
     trainer, probe, records = Trainer(settings, [0]), None, []
     for step in range(1, asked.steps + 1):
         trainer.advance()
@@ -78,7 +78,13 @@ def main() -> None:
     assert probe is not None
     radius = float(trainer.agent.distance()[0])  # type: ignore[attr-defined]
     result = {
-        "settings": {"task": "cheetah-run", "seed": 0, "steps": asked.steps, "since": SINCE},
+        "settings": {
+            "task": settings.task,
+            "method": settings.method,
+            "seed": settings.seed,
+            "steps": settings.steps,
+            "since": settings.reference.since,
+        },
         "kl_coef": settings.kl_coef,
         "length": LENGTH,
         "segment": settings.feedback.segment,

@@ -22,7 +22,6 @@ SHOWN = (
     "loss/actor/kl_ref_policy",
     "sail/margin",
     "sail/score_coefficient",
-    "sail/importance",
 )
 
 

@@ -1,14 +1,12 @@
-"""How far the actor has gone since it drew the segments that ``sail`` and ``sail-revkl`` use.
+"""How far an actor goes while it walks the segments that ``sail`` could compare.
 
 ``python -m benchmarks.segment_age [--steps N] [--out FILE]``
 
-The first 8,000 steps of the run of ``sail-revkl`` on cheetah-run, seed 0, of
-benchmarks/control_arms.py, reference taken at step 5,000 as there; and the same without the
-weights min(π_now/π_then, 1) of its pairs. Each action of a segment was
-drawn by the actor of its step; log π_then is the sum of the log-densities under those actors, and
-log π_now the one under the actor whose gradient the segment enters. Their difference is measured
-for every segment of every update; nothing random is drawn for it, so the run is the one it would
-be without.
+The first 8,000 steps of ``pebble`` on cheetah-run, seed 0, of benchmarks/control_arms.py. Each
+step has an update, so each action of the last 200 steps was drawn by another actor. Every ten
+steps log π_now − log π_then, π_then being the actor of each step, is summed over all segments
+of 50 steps among them, on the actions before squashing. Nothing random is drawn for it, so the
+run is the one it would be without.
 """
 
 from __future__ import annotations
@@ -16,7 +14,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-from dataclasses import replace
+from collections import deque
 from pathlib import Path
 from typing import Any
 
@@ -25,100 +23,60 @@ import torch
 
 from benchmarks.control_arms import PLANS, settings
 from sailtheory.files import write_text
-from sailtheory.training.control.sac import SegmentPairs
-from sailtheory.training.control.sail import segment_log_probs
 from sailtheory.training.control.settings import Settings
 from sailtheory.training.control.train import Trainer
 
 OUT = Path("docs/evidence/segment_age.json")
-AGES = (0, 50, 100, 151)
-"""Bounds of groups of segments, by steps since their last action; of the first updates only."""
-UPDATES = (0, 25, 50, 75, 100, 200, 500, 1000, 3000)
-"""Bounds of groups of updates, counted from the one after the reference was taken."""
+RECENT, EVERY, BIN = 200, 10, 1000
 
 
-class Observed(Trainer):
-    """One run that remembers with which density each action was drawn.
-
-    Attributes:
-        found: By segment used: step of the update, age of its last action in steps,
-            log π_now − log π_then.
-        sizes: By update: step, mean |z| and mean |g + log 2|, the score's coefficient.
-    """
+class Followed(Trainer):
+    """One run that remembers its last actions and how likely they were."""
 
     def __init__(self, settings: Settings, seed: int) -> None:
         super().__init__(settings, [seed])
-        self.found: list[tuple[int, int, float]] = []
-        self.sizes: list[tuple[int, float, float]] = []
-        self._drawn: dict[bytes, tuple[int, float]] = {}
+        self._last: deque[tuple[torch.Tensor, torch.Tensor, float]] = deque(maxlen=RECENT)
 
     def _actions(self, states: np.ndarray) -> np.ndarray:
-        actions = super()._actions(states)
+        if self.step < self.settings.random_steps:
+            return super()._actions(states)
+        x, actor = torch.tensor(states[:, None]), self.agent.actor
         with torch.no_grad():
-            pair = (torch.tensor(x[:, None]) for x in (states, actions))
-            density = float(self.agent.actor.log_prob(*pair)[0, 0])
-        step = self.step + 1  # the one that begins
-        self._drawn[states[0].tobytes() + actions[0].tobytes()] = (step, density)
-        return actions
+            u = actor.draw_before(x, self.agent.noise(1))
+            density = float(actor.log_prob_before(x, u))
+        self._last.append((x[0], u[0], density))
+        return torch.tanh(u)[:, 0].numpy()
 
-    def _segments(self) -> SegmentPairs:
-        segments = super()._segments()
-        with torch.no_grad():
-            now = segment_log_probs(self.agent.actor, segments).reshape(-1)
-        rows = torch.cat([segments.states, segments.actions], -1).numpy()
-        rows = rows.reshape(len(now), -1, rows.shape[-1])
-        for segment, value in zip(rows, now.tolist(), strict=True):
-            steps, densities = zip(*(self._drawn[row.tobytes()] for row in segment), strict=True)
-            self.found.append((self.step, self.step - steps[-1], value - sum(densities)))
-        return segments
-
-    def _update(self, *, entropy: bool = False) -> None:
-        super()._update(entropy=entropy)
-        if self.agent.wants_segments:
-            seen = self.agent.observed()
-            sizes = (float(seen[f"sail/{name}"][0]) for name in ("margin", "score_coefficient"))
-            self.sizes.append((self.step, *sizes))  # type: ignore[arg-type]
+    @torch.no_grad()
+    def apart(self) -> np.ndarray:
+        """log π_now − log π_then of each segment among the last steps."""
+        states, u, then = zip(*self._last, strict=True)
+        now = self.agent.actor.log_prob_before(torch.cat(states)[None], torch.cat(u)[None])[0]
+        sums = np.cumsum([0.0, *(now.double().numpy() - then)])
+        length = self.settings.feedback.segment
+        found: np.ndarray = sums[length:] - sums[:-length]
+        return found
 
 
-def spread(differences: np.ndarray) -> dict[str, Any]:
-    """Of |log π_now − log π_then|, in nats."""
-    apart = np.abs(differences)
-    low, middle, high = np.quantile(apart, [0.1, 0.5, 0.9])
-    return {
-        "segments": len(apart), "tenth": rounded(low), "median": rounded(middle),
-        "ninetieth": rounded(high), "largest": rounded(apart.max()),
-    }  # fmt: skip
-
-
-def rounded(value: float) -> float:
-    """To four digits."""
-    return float(f"{value:.4g}")
-
-
-def groups(trainer: Observed, since: int) -> dict[str, Any]:
-    """What was found, by updates since the reference and by age in the first group of them."""
-    steps, ages, differences = np.array(trainer.found).T
-    when, margins, coefficients = np.array(trainer.sizes).T
-    by_update = []
-    for low, high in itertools.pairwise(UPDATES):
-        here, then = (within(x - since, low, high) for x in (steps, when))
-        if here.any():
-            sizes = {"margin": margins, "score_coefficient": coefficients}
-            sizes = {name: rounded(np.median(x[then])) for name, x in sizes.items()}
-            by_update.append({"updates": [low, high]} | spread(differences[here]) | sizes)
-    first = within(steps - since, *UPDATES[:2])
-    by_age = []
-    for low, high in itertools.pairwise(AGES):
-        here = first & within(ages, low, high)
-        if here.any():
-            by_age.append({"age": [low, high]} | spread(differences[here]))
-    return {"by_update": by_update, "by_age": by_age}
-
-
-def within(values: np.ndarray, low: float, high: float) -> np.ndarray:
-    """Which values are at least ``low`` and below ``high``."""
-    inside: np.ndarray = (low <= values) & (values < high)
-    return inside
+def measure(chosen: Settings, steps: int) -> list[dict[str, Any]]:
+    """Quantiles of |log π_now − log π_then| of segments, in nats, by steps of the run."""
+    trainer = Followed(chosen, chosen.seed)
+    found: list[tuple[int, np.ndarray]] = []
+    first = chosen.random_steps + max(RECENT, chosen.entropy_steps)
+    while trainer.step < steps:
+        trainer.advance()
+        if trainer.step > first and trainer.step % EVERY == 0:
+            found.append((trainer.step, np.abs(trainer.apart())))
+    trainer.close()
+    rows = []
+    for place, group in itertools.groupby(found, lambda one: (one[0] - 1) // BIN):
+        apart = np.concatenate([values for _, values in group])
+        low, middle, high = (float(f"{q:.3g}") for q in np.quantile(apart, [0.1, 0.5, 0.9]))
+        rows.append({
+            "steps": [place * BIN + 1, (place + 1) * BIN], "segments": len(apart),
+            "tenth": low, "median": middle, "ninetieth": high,
+        })  # fmt: skip
+    return rows
 
 
 def main() -> None:
@@ -128,27 +86,13 @@ def main() -> None:
     parser.add_argument("--out", default=OUT)
     asked = parser.parse_args()
     torch.set_num_threads(1)
-    chosen = settings(PLANS["sail"], "cheetah-run", "sail-revkl", 0)
-    result: dict[str, Any] = {
-        "task": "cheetah-run", "method": "sail-revkl", "seed": 0, "steps": asked.steps,
-        "since": chosen.reference.since, "segment": chosen.feedback.segment,
-        "recent": chosen.sail.recent, "limit": chosen.sail.importance,
+    chosen = settings(PLANS["published"], "cheetah-run", "pebble", 0)
+    result = {
+        "task": chosen.task, "method": chosen.method, "seed": chosen.seed, "steps": asked.steps,
+        "segment": chosen.feedback.segment, "recent": RECENT, "rows": measure(chosen, asked.steps),
     }  # fmt: skip
-    for name, limit in (("weighed", chosen.sail.importance), ("unweighed", None)):
-        sail = replace(chosen.sail, importance=limit)
-        result[name] = followed(replace(chosen, sail=sail), asked.steps)
     write_text(json.dumps(result, indent=1) + "\n", asked.out)
     print(json.dumps(result))
-
-
-def followed(chosen: Settings, steps: int) -> dict[str, Any]:
-    """One run, and what was found along it."""
-    trainer = Observed(chosen, 0)
-    trainer.examine = lambda: [{}]  # type: ignore[method-assign]  # it changes nothing but time
-    while trainer.step < steps:
-        trainer.advance()
-    trainer.close()
-    return groups(trainer, chosen.reference.since)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 
 import numpy as np
 import pytest
@@ -88,26 +87,6 @@ def test_segments_lie_in_one_episode_and_reach_every_place(capacity, steps, rece
     assert np.array_equal(found.rewards, np.vectorize(true.get)(times.astype(int)))
     with pytest.raises(InputError, match="segment"):
         buffer.segments(np.random.default_rng(0), 1, 11, recent)
-
-
-@pytest.mark.parametrize(
-    ("capacity", "steps", "recent"), [(50, 37, 50), (23, 37, 50), (50, 37, 12)]
-)
-def test_pairs_share_no_step_and_are_all_that_share_none(capacity, steps, recent):
-    buffer, count = filled(capacity, steps), 40_000
-    found = buffer.segment_pairs(np.random.default_rng(0), count, L, recent)
-    times = found.pairs[..., 0].astype(int)
-    assert np.array_equal(times, times[:, :1] + np.arange(L))
-    first = max(0, steps - min(capacity, recent))
-    starts = [t for t in range(first, steps - L + 1) if t // 10 == (t + L - 1) // 10]
-    wanted = {(s, t) for s in starts for t in starts if abs(s - t) >= L}
-    drawn = Counter(map(tuple, times[:, 0].reshape(-1, 2).tolist()))
-    assert set(drawn) == wanted
-    # uniform: counts are binomial, of about count / pairs each; six deviations of the largest
-    mean = count / len(wanted)
-    assert max(abs(n - mean) for n in drawn.values()) < 6 * mean**0.5
-    with pytest.raises(InputError, match="share none"):
-        filled(50, 11).segment_pairs(np.random.default_rng(0), 1, 6, 50)
 
 
 @pytest.mark.parametrize("capacity", [23, 100])

@@ -54,10 +54,10 @@ def test_the_margins_are_those_that_the_arm_descends(trainer, moved):
     probe = moved[0]
     probe.follow()
     batch = probe.objective.data.all
-    pairs = batch.inputs[:, :2, :, :-1].float()  # the first two candidates of each prompt
-    states, actions = pairs[..., :17], pairs[..., 17:]
+    pairs = batch.inputs[:, :2, :, :-1]  # the first two candidates of each prompt
+    states, unsquashed = pairs[..., :17].float(), torch.atanh(pairs[..., 17:]).float()
     stacked = SegmentPairs(
-        torch.stack([states, states]), torch.stack([actions, actions]), torch.zeros(2, 3)
+        torch.stack([states, states]), torch.stack([unsquashed, unsquashed]), torch.zeros(2, 3)
     )
     trainer.agent.sail_terms(stacked)
     wanted = trainer.agent.observed()["sail/margin"][1]

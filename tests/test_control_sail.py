@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
@@ -57,16 +55,39 @@ def gap(agent, pairs, chance, exact):
 
 @pytest.mark.parametrize(("length", "beta"), [(1, 0.1), (2, 0.1), (2, 2.0), (3, 0.5)])
 def test_the_expected_gradient_is_exact(length, beta):
-    """Whole episodes have starts that depend on nothing, so there both gradients agree."""
+    """Of J over states as another actor left them, and actions drawn anew."""
     for seed in range(3 if length < 3 else 1):
-        mdp = MDP(seed)
-        pairs, chance = mdp.pairs(length)
+        mdp, then = MDP(seed), MDP(seed + 100).theta
+        pairs, chance = mdp.pairs(length, then)
         assert abs(float(chance.sum()) - 1) < 1e-12
-        exact = mdp.gradient(beta, length, moving=False)
+        exact = mdp.gradient(beta, length, "states", then)
         assert gap(mdp.agent(beta, 0.7), pairs, chance, exact) < 1e-10
-        full = mdp.gradient(beta, length, moving=True)
-        apart = float((full - exact).norm() / full.norm())
-        assert apart < 1e-12 if length == 3 else apart > 1e-3
+
+
+def test_what_is_left_out_is_what_the_dynamics_carry():
+    """Nothing where the next state is the same whatever the action; else something."""
+    mdp = MDP(0)
+    for left_out in ("start", "states"):
+        full = mdp.gradient(0.5, 2)
+        assert float((mdp.gradient(0.5, 2, left_out) - full).norm() / full.norm()) > 1e-3
+    mdp.moves[:] = mdp.moves[:, :1]
+    for length in (1, 2, 3):
+        for left_out in ("start", "states"):
+            full = mdp.gradient(0.5, length)
+            assert float((mdp.gradient(0.5, length, left_out) - full).norm()) < 1e-12
+
+
+def test_weights_without_a_limit_would_make_recorded_actions_exact(monkeypatch):
+    """The enumeration of what is compared with: starts of the other actor, its actions weighed."""
+    mdp, then = MDP(1), MDP(2).theta
+    exact = mdp.gradient(0.5, 3, "start")  # whole episodes: starts do not move
+    assert float((mdp.recorded(0.5, 3, mdp.theta, weighed=False) - exact).norm()) < 1e-12
+    assert float((mdp.recorded(0.5, 3, then, weighed=True) - exact).norm()) > 0.05 * exact.norm()
+    clamp = torch.Tensor.clamp
+    monkeypatch.setattr(
+        torch.Tensor, "clamp", lambda x, **k: x if k == {"max": 0} else clamp(x, **k)
+    )
+    assert float((mdp.recorded(0.5, 3, then, weighed=True) - exact).norm()) < 1e-12
 
 
 def test_the_enumerated_gradient_is_a_derivative():
@@ -99,30 +120,14 @@ def test_the_enumerated_gradient_is_a_derivative():
         move[place] = step
         theta = mdp.theta.numpy()
         wanted[place] = (objective(theta + move) - objective(theta - move)) / (2 * step)
-    found = mdp.gradient(beta, 2, moving=True).numpy()
+    found = mdp.gradient(beta, 2).numpy()
     # central differences: curvature · step² and rounding 1e-16 / step
     assert np.abs(found - wanted).max() < 1e-9
 
 
-@pytest.mark.parametrize("limit", [1e9, 1.0])
-def test_weights_make_the_gradient_exact_for_pairs_of_another_policy(limit):
-    """Actions drawn from π_then, starts as they are; cutting the weights off costs exactness."""
-    mdp, other, beta = MDP(1), MDP(2), 1.0
-    pairs, _ = mdp.pairs(2)
-    chance = mdp.probability(other.theta, mdp.starts(mdp.theta, 2), 2)
-    chance = torch.outer(chance, chance).reshape(-1)
-    drawn = shipped.segment_log_probs(Tabular(other.theta), pairs).detach()
-    exact = mdp.gradient(beta, 2, moving=False)
-    agent = mdp.agent(beta, 0.7)
-    assert gap(agent, pairs._replace(drawn=drawn), chance, exact) > 0.05
-    agent.objective = replace(agent.objective, importance=limit)
-    found = gap(agent, pairs._replace(drawn=drawn), chance, exact)
-    assert found < 1e-10 if limit > 1 else found > 0.05
-
-
 def shifted(pairs):
     """Actions that belong to the next step."""
-    return pairs._replace(actions=pairs.actions.roll(1, 3))
+    return pairs._replace(unsquashed=pairs.unsquashed.roll(1, 3))
 
 
 WRONG = {
@@ -136,8 +141,8 @@ WRONG = {
 
 def test_wrong_versions_are_seen(monkeypatch):
     mdp, beta = MDP(1), 1.0
-    pairs, chance = mdp.pairs(2)
-    exact = mdp.gradient(beta, 2, moving=False)
+    pairs, chance = mdp.pairs(2, mdp.theta)
+    exact = mdp.gradient(beta, 2, "states")
     agent = mdp.agent(beta, 0.7)
     assert gap(agent, pairs, chance, exact) < 1e-10
     for which, wrong in WRONG.values():
@@ -145,7 +150,7 @@ def test_wrong_versions_are_seen(monkeypatch):
             patch.setattr(shipped, f"{which}_loss", wrong)
             assert gap(agent, pairs, chance, exact) > 0.05
     assert gap(agent, shifted(pairs), chance, exact) > 0.05
-    first = SegmentPairs(pairs.states[..., :1, :], pairs.actions[..., :1, :], pairs.preference)
+    first = SegmentPairs(pairs.states[..., :1, :], pairs.unsquashed[..., :1, :], pairs.preference)
     assert gap(agent, first, chance, exact) > 0.05  # a step short
     agent.reference = Tabular(torch.zeros(3, 2, dtype=F64))
     assert gap(agent, pairs, chance, exact) > 0.05  # no reference
@@ -162,20 +167,20 @@ def test_wrong_versions_are_seen(monkeypatch):
 # --- the terms of a Gaussian actor ------------------------------------------------------------
 
 
-def gaussian(cls=SAIL, **more):
+def gaussian(cls=SAIL, dtype=F64, **more):
     """Two runs, their actors a step away from the reference, and segments of theirs."""
     torch.manual_seed(0)
     agent = cls(
         3, 2, SACSettings(width=4, batch=5),
         [torch.Generator().manual_seed(s) for s in (0, 1)], rules=ReferenceSettings(since=1),
-        objective=SAILSettings(beta=0.3, weight=0.7), dtype=F64, **more,
+        objective=SAILSettings(beta=0.3, weight=0.7), dtype=dtype, **more,
     )  # fmt: skip
     agent.begin(1)
     with torch.no_grad():
         agent.actor_network.flat.add_(0.2 * torch.randn_like(agent.actor_network.flat))
     states = torch.randn(2, 4, 2, 6, 3, dtype=F64)
-    actions = torch.rand(2, 4, 2, 6, 2, dtype=F64) * 1.8 - 0.9
-    return agent, SegmentPairs(states, actions, torch.rand(2, 4, dtype=F64) - 0.5)
+    unsquashed = torch.randn(2, 4, 2, 6, 2, dtype=F64)
+    return agent, SegmentPairs(states, unsquashed, torch.rand(2, 4, dtype=F64) - 0.5)
 
 
 def test_the_terms_are_those_of_each_runs_own_policy():
@@ -191,7 +196,8 @@ def test_the_terms_are_those_of_each_runs_own_policy():
         for pair in range(4):
             for which in range(2):
                 for t in range(6):
-                    s, a = (x[run, pair, which, t][None] for x in segments[:2])
+                    s, u = (x[run, pair, which, t][None] for x in segments[:2])
+                    a = torch.tanh(u)  # squashed: the slope of tanh cancels
                     h[pair, which] += (policy.log_prob(s, a) - reference.log_prob(s, a))[0].detach()
         z = 0.3 * (h[:, 0] - h[:, 1])
         p = segments.preference[run] + 0.5
@@ -222,7 +228,7 @@ def test_a_runs_terms_do_not_depend_on_who_trains_beside_it(pairs, length, actio
             shape = (pairs, 2, length)
             parts.append((
                 torch.randn(*shape, 5, generator=rng), torch.randn(5, 12 + actions, generator=rng),
-                torch.rand(*shape, actions, generator=rng) * 2 - 1,
+                torch.randn(*shape, actions, generator=rng),
                 torch.rand(pairs, generator=rng) - 0.5,
             ))  # fmt: skip
         states, rows, chosen, preference = (torch.stack(part) for part in zip(*parts, strict=True))
@@ -318,76 +324,72 @@ def test_a_run_is_the_same_alone_and_resumed(runs, tmp_path, monkeypatch):
     assert mine.read_bytes() == theirs.read_bytes()
 
 
-def test_weights_are_of_the_actors_that_drew_the_segments():
-    trainer, actors = Trainer(small("sail", sail__importance=1.0), [0, 1]), {}
-    while trainer.step < 125:
-        actors[trainer.step + 1] = trainer.agent.policy(1)
-        trainer.advance()
-    found, states = trainer._segments(), trainer.lanes[1].buffer.states()
-    for place in np.ndindex(2, 2):
-        x, y = found.states[1][place], found.actions[1][place]
-        steps = [1 + int(np.flatnonzero((states == s).all(1))[0]) for s in x.numpy()]
-        each = [actors[t].log_prob(x[[i]], y[[i]]).item() for i, t in enumerate(steps)]
-        assert abs(sum(each) - float(found.drawn[1][place])) < 1e-4
-    trainer.agent.sail_terms(found)
-    own = shipped.segment_log_probs(trainer.agent.actor, found).detach()
-    ratio = (own - found.drawn).sum(-1).exp().clamp(max=1)
-    mean = trainer.agent.observed()["sail/importance"]
-    assert torch.allclose(mean, ratio.mean(-1), rtol=1e-5) and bool((ratio < 1).any())
-
-
-def test_a_weighed_run_resumes_with_the_same_numbers(tmp_path, monkeypatch):
-    settings = small("sail-revkl", sail__importance=1.0)
-    whole = train(settings, [0, 1], tmp_path / "whole")[0]
-    advance = Trainer.advance
-
-    def stop(self):
-        if self.step == 190:
-            raise KeyboardInterrupt
-        return advance(self)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Trainer, "advance", stop)
-        with pytest.raises(KeyboardInterrupt):
-            train(settings, [0], tmp_path)
-    train(settings, [0], tmp_path, resume=True)
-    mine, theirs = (f / "metrics.csv" for f in (tmp_path / "seed-0", whole))
-    assert mine.read_bytes() == theirs.read_bytes() and b"sail/importance" in mine.read_bytes()
-
-
-def test_segments_are_the_last_ones_and_preferences_those_of_the_learned_reward():
-    trainer = Trainer(small("sail"), [0])
+def test_segments_are_states_of_the_last_steps_and_actions_of_the_present_actor():
+    """Followed independently, by copies of each run's actor and its reward networks."""
+    trainer = Trainer(small("sail"), [0, 1])
     for _ in range(130):
         trainer.advance()
-    one = trainer.lanes[0]
-    update = trainer.agent.updates(0)
-    found, q, drawn = one.own_pairs(update)
-    again = one.own_pairs(update)[0]
-    assert drawn.shape == (2, 2)
-    assert np.array_equal(found, again)
-    assert not np.array_equal(found, one.own_pairs(update + 1)[0])
-    assert found.shape == (2, 2, 10, one.buffer.pairs)
-    states = one.buffer.states()
-    place = [int(np.flatnonzero((states == s).all(1))[0]) for s in found[0, 1, :, :17]]
-    assert place == list(range(place[0], place[0] + 10)) and place[0] >= 70
-    totals = [sum(one.model.rewards(segment)) for segment in found.reshape(-1, 10, 23)]
-    for pair in range(2):
-        first, second = (float(totals[2 * pair + i]) for i in (0, 1))
-        assert abs(q[pair] + 0.5 - 1 / (1 + np.exp(second - first))) < 1e-6
-    shipped_pairs = trainer._segments()
-    assert torch.equal(shipped_pairs.states[0], torch.tensor(found[..., :17]))
-    assert torch.equal(shipped_pairs.actions[0], torch.tensor(found[..., 17:]))
+    found, again = trainer._segments(), trainer._segments()
+    assert all(torch.equal(x, y) for x, y in zip(found, again, strict=True))
+    for run, lane in enumerate(trainer.lanes):
+        update, actor = trainer.agent.updates(run), trainer.agent.policy(run)
+        states, noise = lane.own_states(update)
+        assert states.shape == (2, 2, 10, 17) and noise.shape == (2, 2, 10, 6)
+        later = lane.own_states(update + 1)
+        assert not np.array_equal(states, later[0]) and not np.array_equal(noise, later[1])
+        assert torch.equal(found.states[run], torch.tensor(states))
+        held = lane.buffer.states()
+        for segment in states.reshape(-1, 10, 17):
+            place = [int(np.flatnonzero((held == s).all(1))[0]) for s in segment]
+            assert place == list(range(place[0], place[0] + 10)) and place[0] >= 70
+        mean, log_std = actor(torch.tensor(states.reshape(-1, 17)))
+        drawn = mean + log_std.exp() * torch.tensor(noise.reshape(-1, 6))
+        assert torch.allclose(found.unsquashed[run].reshape(-1, 6), drawn, rtol=1e-5, atol=1e-6)
+        rows = np.concatenate([states.reshape(-1, 17), drawn.detach().tanh()], 1)
+        total = lane.model.rewards(rows.astype(np.float32)).reshape(2, 2, 10).sum(2)
+        wanted = 1 / (1 + np.exp(total[:, 1] - total[:, 0])) - 0.5
+        assert np.abs(found.preference[run].numpy() - wanted).max() < 1e-5
+    assert not torch.equal(found.unsquashed[0], found.unsquashed[1])
     assert isinstance(trainer.agent, Referenced)
+    trainer.close()
+
+
+def test_saturated_actions_keep_their_density():
+    """Where tanh rounds to ±1 in float32: the ratio is that of the Gaussians of u."""
+    agent, segments = gaussian(dtype=torch.float32)
+    with torch.no_grad():
+        agent.actor_network.layers[-1][..., :2] += 30.0  # biases of the means
+        agent._reference.layers[-1][..., :2] += 31.0
+    noise = torch.randn(segments.unsquashed.shape)
+    drawn = shipped.draw_segments(agent.actor, segments.states.float(), noise)
+    assert bool((torch.tanh(drawn) == 1).all())
+    segments = SegmentPairs(segments.states.float(), drawn, segments.preference.float())
+    agent.sail_terms(segments)
+    seen = agent.observed()["sail/margin"].detach()
+    for run in range(2):
+        flat = segments.states[run].reshape(-1, 3)
+        parts = [policy(flat) for policy in (agent.policy(run), agent.reference_policy(run))]
+        own, ref = (
+            torch.distributions.Normal(mean, log_std.exp())
+            .log_prob(drawn[run].reshape(-1, 2)).sum(-1).view(4, 2, 6).sum(-1)
+            for mean, log_std in parts
+        )  # fmt: skip
+        wanted = 0.3 * ((own - ref)[:, 0] - (own - ref)[:, 1]).abs().mean().detach()
+        assert float(seen[run]) == pytest.approx(float(wanted), rel=1e-4)
+        squashed = torch.tanh(drawn[run].reshape(-1, 2))
+        lost = agent.policy(run).log_prob(flat, squashed) - agent.reference_policy(run).log_prob(
+            flat, squashed
+        )
+        assert float((lost.view(4, 2, 6).sum(-1) - (own - ref)).abs().max()) > 100
 
 
 @pytest.mark.parametrize(
     ("changed", "field"),
     [
-        ({"sail__recent": 29}, "sail.recent"),
+        ({"sail__recent": 19}, "sail.recent"),
         ({"reference__since": 220}, "reference.since"),  # the last step: there is no use of it
         ({"reference__since": 119}, "reference.since"),
         ({"sail__weight": 0.0}, "sail.weight"),
-        ({"sail__importance": 0.0}, "sail.importance"),
         ({"reference__every": 0}, "reference.every"),
         ({"reference__radius": 0.0}, "reference.radius"),
         ({"kl_coef": -1.0}, "kl_coef"),

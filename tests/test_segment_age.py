@@ -1,4 +1,4 @@
-"""The measure of how old the segments of ``sail`` are: what it measures, and that it only looks."""
+"""The measure of how far an actor goes: what it measures, and that it only looks."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import torch
 
 pytest.importorskip("dm_control", reason="the extra rl is not installed")
 
-from benchmarks.segment_age import Observed, groups
+from benchmarks import segment_age
+from benchmarks.segment_age import Followed, measure
 from sailtheory.training.config import assignments
 from sailtheory.training.control.settings import settings_of
 from sailtheory.training.control.train import Trainer
 
 SMALL = assignments(
-    "steps=220 random_steps=40 entropy_steps=20 reset_updates=2 sac.width=8 sac.batch=16"
+    "steps=400 random_steps=40 entropy_steps=20 reset_updates=2 sac.width=8 sac.batch=16"
     " reward.width=16 reward.epochs=3 feedback.every=500 feedback.segment=10 evaluate_every=500"
-    " feedback.queries=5 feedback.maximum=18 reference.since=100 sail.recent=40"
-    " log_every=10".split()
+    " feedback.queries=5 feedback.maximum=18 log_every=10".split()
 )
 
 
@@ -29,54 +29,45 @@ def one_thread():
     torch.set_num_threads(before)
 
 
-def advanced(kind, steps, *more, **changed):
+def small(**changed):
     named = {key.replace("__", "."): value for key, value in changed.items()}
-    trainer = kind(settings_of("cheetah-run", "sail-revkl", 0, SMALL, named), *more)
-    found = [trainer.advance()[0] for _ in range(steps)]
-    trainer.close()
-    return trainer, found
+    return settings_of("cheetah-run", "pebble", 0, SMALL, named)
 
 
 def test_looking_changes_no_number():
-    mine, seen = advanced(Observed, 120, 0)
-    theirs, told = advanced(Trainer, 120, [0])
-    assert seen == told and "sail/margin" in seen[109]
+    mine, theirs = Followed(small(), 0), Trainer(small(), [0])
+    for _ in range(120):
+        assert mine.advance() == theirs.advance()
+        if mine.step > 60:
+            mine.apart()
     assert torch.equal(mine.agent.actor_network.flat, theirs.agent.actor_network.flat)
-    assert len(mine.found) == 4 * 21  # two pairs in each update from step 100 on
-
-
-def test_an_actor_that_stands_still_has_no_old_segments():
-    still, _ = advanced(Observed, 110, 0, sac__actor_rate=1e-30)
-    differences = np.abs([difference for *_, difference in still.found])
-    assert differences.max() < 1e-3  # rounding of sums of ten log-densities in float32
-    moving, _ = advanced(Observed, 110, 0, sac__actor_rate=1e-2)
-    assert np.median(np.abs([difference for *_, difference in moving.found])) > 0.1
+    mine.close()
+    theirs.close()
 
 
 def test_the_difference_is_that_of_the_actors_of_then_and_now():
-    """Followed independently: a copy of the actor before each step."""
-    trainer = Observed(settings_of("cheetah-run", "sail-revkl", 0, SMALL), 0)
-    actors = {}
-    while trainer.step < 105:
-        actors[trainer.step + 1] = trainer.agent.policy(0)
+    """Followed independently: a copy of the actor before each step, and squashed actions."""
+    trainer, actors = Followed(small(sac__actor_rate=3e-3), 0), []
+    while trainer.step < 110:
+        actors.append(trainer.agent.policy(0).double())
         trainer.advance()
-    last = [row for row in trainer.found if row[0] == 105]
-    rows, _, _ = trainer.lanes[0].own_pairs(trainer.agent.updates(0) - 1)
-    states = trainer.lanes[0].buffer.states()
-    now = actors[105]
-    for segment, (_, age, difference) in zip(rows.reshape(-1, 10, 23), last, strict=True):
-        x, y = (torch.tensor(part) for part in (segment[:, :17], segment[:, 17:]))
-        steps = [1 + int(np.flatnonzero((states == s).all(1))[0]) for s in segment[:, :17]]
-        then = [actors[step].log_prob(x[[t]], y[[t]]).item() for t, step in enumerate(steps)]
-        assert age == 105 - steps[-1] and steps == list(range(steps[0], steps[0] + 10))
-        assert abs(now.log_prob(x, y).sum().item() - sum(then) - difference) < 1e-4
+    now, buffer = trainer.agent.policy(0).double(), trainer.lanes[0].buffer
+    x = torch.tensor(buffer.states()[40:]).double()
+    a = torch.tensor(buffer._rows[40:110, 17:23]).double()
+    each = [
+        float((now.log_prob(x[[t]], a[[t]]) - actors[40 + t].log_prob(x[[t]], a[[t]])).detach())
+        for t in range(70)
+    ]
+    wanted = [sum(each[t : t + 10]) for t in range(61)]
+    found = trainer.apart()
+    assert np.abs(found - wanted).max() < 1e-3 < np.abs(found).max()
     trainer.close()
 
 
-def test_groups_hold_every_update_and_segment_once():
-    trainer, _ = advanced(Observed, 140, 0)
-    found = groups(trainer, 100)
-    assert [r["updates"] for r in found["by_update"]] == [[0, 25], [25, 50]]
-    assert [r["segments"] for r in found["by_update"]] == [4 * 25, 4 * 16]
-    assert sum(r["segments"] for r in found["by_age"]) == 4 * 25
-    assert found["by_update"][0]["largest"] >= found["by_update"][0]["median"] > 0
+def test_rows_hold_every_segment_once(monkeypatch):
+    monkeypatch.setattr(segment_age, "BIN", 100)
+    rows = measure(small(), 380)
+    assert [r["steps"] for r in rows] == [[201, 300], [301, 400]]
+    assert [r["segments"] for r in rows] == [6 * 191, 8 * 191]  # from step 250 on
+    still = measure(small(sac__actor_rate=1e-30), 260)
+    assert 0 <= still[0]["ninetieth"] < 1e-3 < rows[0]["tenth"]

@@ -15,14 +15,12 @@ Tree = dict[str, Any]
 class Segments(NamedTuple):
     """Parts of trajectories, with (n, L) true rewards and the ones that are learned from.
 
-    ``pairs`` holds state and action side by side, (n, L, o + a); ``since`` counts the
-    transitions that followed each, (n, L).
+    ``pairs`` holds state and action side by side, (n, L, o + a).
     """
 
     pairs: np.ndarray
     rewards: np.ndarray
     learned: np.ndarray
-    since: np.ndarray
 
 
 class ReplayBuffer:
@@ -128,55 +126,16 @@ class ReplayBuffer:
         Raises:
             InputError: No segment of this length lies there.
         """
-        order, starts = self._starts(length, recent)
-        if not len(starts):
-            raise InputError("segment", length, f"a segment within the {len(order)} steps held")
-        return self._cut(order, rng.choice(starts, size=count), length)
-
-    def segment_pairs(
-        self, rng: np.random.Generator, count: int, length: int, recent: int
-    ) -> Segments:
-        """Pairs of segments that share no step, drawn uniformly among all such pairs.
-
-        Args:
-            rng: Source of the draws.
-            count: Number of pairs n.
-            length: Steps L of each segment.
-            recent: They come from the last so many transitions.
-
-        Returns:
-            2n segments, the first two of which are a pair, and so on.
-
-        Raises:
-            InputError: No two such segments lie there.
-        """
-        order, starts = self._starts(length, recent)
-        before = np.searchsorted(starts, starts - length, side="right")  # that end before it
-        after = len(starts) - np.searchsorted(starts, starts + length)
-        sums = np.cumsum(before + after)
-        if not len(starts) or not sums[-1]:
-            accepted = f"two segments of {length} steps that share none, within {len(order)} held"
-            raise InputError("sail.recent", recent, accepted)
-        drawn = rng.integers(sums[-1], size=count)
-        first = np.searchsorted(sums, drawn, side="right")
-        other = drawn - (sums - before - after)[first]
-        other += np.where(other < before[first], 0, len(starts) - (before + after)[first])
-        return self._cut(order, starts[np.stack([first, other], 1).ravel()], length)
-
-    def _starts(self, length: int, recent: int) -> tuple[np.ndarray, np.ndarray]:
-        """Places of the last so many transitions, and where among them a segment may start."""
         order = self._order(recent)
         # Ends before each position: a segment may end an episode but not reach over it.
         before = np.concatenate([[0], np.cumsum(self._ends[order])])
         starts = np.arange(max(len(order) - length + 1, 0))
-        return order, starts[before[starts + length - 1] == before[starts]]
-
-    def _cut(self, order: np.ndarray, chosen: np.ndarray, length: int) -> Segments:
-        within = chosen[:, None] + np.arange(length)
-        places = order[within]
+        starts = starts[before[starts + length - 1] == before[starts]]
+        if not len(starts):
+            raise InputError("segment", length, f"a segment within the {len(order)} steps held")
+        places = order[rng.choice(starts, size=count)[:, None] + np.arange(length)]
         rows = self._rows[places]
-        since = len(order) - 1 - within
-        return Segments(rows[..., : self.pairs], self._true[places], rows[..., -2], since)
+        return Segments(rows[..., : self.pairs], self._true[places], rows[..., -2])
 
     def _order(self, recent: int | None = None) -> np.ndarray:
         """Places of the last so many transitions, or of all, oldest first."""

@@ -57,7 +57,6 @@ class Lane:
                 self.buffer.pairs, settings.reward, self.torch_generator, self.rng, device
             )
         self.asked = 0
-        self.densities: list[float] = []  # log π of the last actions, where they are asked for
         self._return = self._success = 0.0
         self._length = 0
         self._recent: list[list[float]] = []  # return and length of the last episodes
@@ -113,33 +112,42 @@ class Lane:
             self.buffer.relabel(self.model.rewards)
         return found
 
-    def drew(self, density: float) -> None:
-        """Remember log π(a|s) of an action as it is drawn; the last ``sail.recent`` are kept."""
-        self.densities = [*self.densities, density][-self.settings.sail.recent :]
+    def own_states(self, update: int) -> tuple[np.ndarray, np.ndarray]:
+        """States of pairs of the actor's last segments, and noise for actions in them.
 
-    def own_pairs(self, update: int) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-        """Pairs of the actor's last segments, and which of each the learned reward prefers.
-
-        Drawn from a generator of their own, so minibatches are those of a run without. The
-        two of a pair share no step: given their starts their actions are independent.
+        Drawn from a generator of their own, so minibatches are those of a run without.
 
         Args:
             update: On which, with the seed, the draw depends.
 
         Returns:
-            Segments (n, 2, L, o + a); q = p₁₂ − ½, (n,), with p₁₂ = σ(Σ r̂₁ − Σ r̂₂) and
-            r̂ the members' mean reward; and Σ_t log π_then(a_t|s_t), (n, 2), if remembered.
+            States (n, 2, L, o), the segments uniform and independent; standard normal noise
+            (n, 2, L, a).
         """
         rules, length = self.settings.sail, self.settings.feedback.segment
         rng = generator_of(self.seed, 5, update)
-        found = self.buffer.segment_pairs(rng, rules.pairs, length, rules.recent)
-        first, second = found.learned.astype(np.float64).sum(1).reshape(-1, 2).T
-        pairs = found.pairs.reshape(-1, 2, *found.pairs.shape[1:])
-        drawn = None
-        if self.densities:
-            newest_first = np.array(self.densities[::-1])
-            drawn = newest_first[found.since].sum(1).reshape(-1, 2)
-        return pairs, np.tanh((first - second) / 2) / 2, drawn
+        found = self.buffer.segments(rng, 2 * rules.pairs, length, rules.recent)
+        observations, actions = self.buffer.widths
+        states = found.pairs[..., :observations].reshape(rules.pairs, 2, length, observations)
+        noise = rng.standard_normal((*states.shape[:-1], actions), np.float32)
+        return states, noise
+
+    def preference(self, states: np.ndarray, actions: np.ndarray) -> np.ndarray:
+        """q = p₁₂ − ½ of pairs of segments, p₁₂ = σ(Σ r̂₁ − Σ r̂₂), r̂ the members' mean reward.
+
+        Args:
+            states: (n, 2, L, o).
+            actions: (n, 2, L, a).
+
+        Returns:
+            (n,).
+        """
+        assert self.model is not None
+        rows = np.concatenate([states, actions], -1)
+        rewards = self.model.rewards(rows.reshape(-1, rows.shape[-1])).astype(np.float64)
+        first, second = rewards.reshape(rows.shape[:-1]).sum(-1).T
+        found: np.ndarray = np.tanh((first - second) / 2) / 2
+        return found
 
     def _average(self) -> float:
         """Mean true return of a segment, by the last episodes; by all steps before one ends."""
@@ -178,7 +186,6 @@ class Lane:
             "counts": [self.asked, self._length],
             "episode": [self._return, self._success],
             "recent": self._recent,
-            "densities": self.densities,
         }
 
     def restore(self, tree: Tree, transitions: bytes) -> None:
@@ -192,4 +199,3 @@ class Lane:
         self.asked, self._length = tree["counts"]
         self._return, self._success = tree["episode"]
         self._recent = tree["recent"]
-        self.densities = tree.get("densities", [])  # runs of before have none

@@ -29,7 +29,7 @@ class Method:
     declared: tuple[str, ...] = ()
 
 
-_SAIL = ("sail.beta", "sail.weight", "sail.pairs", "sail.recent", "sail.importance")
+_SAIL = ("sail.beta", "sail.weight", "sail.pairs", "sail.recent")
 _REFERENCE = ("reference.since", "reference.every", "reference.radius")
 
 METHODS = {

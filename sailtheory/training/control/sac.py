@@ -23,16 +23,14 @@ Tree = dict[str, Any]
 
 
 class SegmentPairs(NamedTuple):
-    """Pairs of the actors' segments: (K, n, 2, L, o) states, (K, n, 2, L, a) actions.
+    """Pairs of segments: (K, n, 2, L, o) states, (K, n, 2, L, a) actions before squashing.
 
-    ``preference`` is q = p₁₂ − ½ of each pair, (K, n); ``drawn`` Σ_t log π_then(a_t|s_t) of
-    each segment, (K, n, 2), under the actors that drew it, where that is asked for.
+    ``preference`` is q = p₁₂ − ½ of each pair, (K, n).
     """
 
     states: Tensor
-    actions: Tensor
+    unsquashed: Tensor
     preference: Tensor
-    drawn: Tensor | None = None
 
 
 class Batch(NamedTuple):
@@ -117,11 +115,6 @@ class SAC:
     @property
     def wants_segments(self) -> bool:
         """Whether minibatches should come with pairs of the actor's segments."""
-        return False
-
-    @property
-    def wants_densities(self) -> bool:
-        """Whether those pairs should come with log π of the actors that drew them."""
         return False
 
     def observed(self) -> dict[str, Tensor]:

@@ -1,40 +1,36 @@
 """The segment-level SAIL objective in an actor's loss.
 
-A segment σ = (s₁, a₁, …, s_L, a_L) of the policy has the implicit reward
-h(σ) = β Σ_t log π_θ(a_t|s_t)/π_ref(a_t|s_t), and the objective, to be maximised, is::
+A segment σ = (s₁, a₁, …, s_L, a_L) has the implicit reward
+h(σ) = β Σ_t log π_θ/π_ref(a_t|s_t), and the objective, to be maximised, is::
 
     J(θ) = E g,   g = p₁₂ log σ(z) + p₂₁ log σ(−z),   z = h(σ₁) − h(σ₂)
 
-over pairs of segments whose starts have a fixed distribution d and whose actions are
-π_θ's. Given its start, a segment's density is a product of policy and dynamics, and the
-dynamics do not depend on θ: its score is Σ_t ∇log π_θ(a_t|s_t), exactly. So (C18) with
-these scores is the exact gradient of J. Two things are dropped, and said:
+over pairs of segments whose states are drawn from a fixed distribution d, the last steps of
+the run, and whose actions π_θ draws in them. So the state sequence is the prompt x and the
+actions are the response y, whose score is Σ_t ∇log π_θ(a_t|s_t), exactly: with it, (C18) is
+the exact gradient of J.
 
-- d is that of starts cut from episodes, so it depends on earlier actions and on θ; its
-  gradient is left out. benchmarks/segment_mdp.py measures its share where it can be
-  enumerated.
-- Segments come from the last ``sail.recent`` steps, whose actors are as many updates old at
-  most. So a pair weighs min(π_now/π_then, ``sail.importance``): exact without the limit, and
-  with it what the actor would no longer draw counts little, at the price of a bias that
-  benchmarks/segment_mdp.py measures. Without the weights runs diverge: the score's
-  coefficient grows as |z|, and segments that the actor has left are pushed away without bound
-  (benchmarks/segment_age.py); with them one run of five did (docs/control.md).
+Left out, against the J of the segments that π_θ would walk itself: that states depend on the
+actions before them, and so on θ. benchmarks/segment_mdp.py measures what that costs where it
+can be enumerated. Actions as they were recorded would keep that dependence, but they are those
+of earlier actors, one update a step: what the actor has left is then pushed away, the more the
+further it is, and runs diverge, with weights π_now/π_then too (docs/control.md).
 
-The two segments of a pair share no step, so that given their starts their actions are
-independent, as in J.
+Log-densities are those of actions before squashing: from a tanh that rounds to ±1 none can be
+had, and the slope of tanh cancels in π_θ/π_ref and does not depend on θ.
 
-p₁₂ is Bradley–Terry's with the learned reward; no query is spent on it.
+p₁₂ is Bradley–Terry's with the learned reward of the states and drawn actions; no query is
+spent on it.
 """
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from sailtheory.policies.protocol import Policy
+from sailtheory.policies.gaussian import TanhGaussianPolicy
 from sailtheory.training.control.reference import Referenced, RevKL
 from sailtheory.training.control.sac import Batch, SegmentPairs
 from sailtheory.training.control.settings import SAILSettings, Settings
@@ -65,24 +61,6 @@ class SAIL(Referenced):
         """Once there is a reference."""
         return self.taken is not None
 
-    @property
-    def wants_densities(self) -> bool:
-        """Where pairs are weighed by how likely they still are."""
-        return self.objective.importance is not None
-
-    def importance(self, own: Tensor, segments: SegmentPairs) -> Tensor | None:
-        """min(π_now/π_then, ``sail.importance``) of each pair, (K, n), without gradient.
-
-        Args:
-            own: log π_now of its segments, (K, n, 2).
-            segments: The pairs.
-        """
-        limit = self.objective.importance
-        if limit is None or segments.drawn is None:
-            return None
-        apart: Tensor = (own.detach() - segments.drawn).sum(-1)
-        return apart.clamp(max=math.log(limit)).exp()
-
     def actor_terms(self, batch: Batch, noise: Tensor) -> tuple[dict[str, Tensor], Tensor]:
         """As of SAC, and the objective's where the minibatch has segments."""
         terms, log_prob = super().actor_terms(batch, noise)
@@ -96,15 +74,12 @@ class SAIL(Referenced):
         own = segment_log_probs(self.actor, segments)
         with torch.no_grad():
             ref = segment_log_probs(self.reference, segments)
-        weights = self.importance(own, segments)
-        pairs = Pairs(own[..., 0], own[..., 1], ref[..., 0], ref[..., 1], weights)
+        pairs = Pairs(own[..., 0], own[..., 1], ref[..., 0], ref[..., 1])
         coefficient = score_coefficient(pairs, segments.preference, beta)
         self._seen = {
             "sail/margin": pairs.margin(beta).detach().abs().mean(-1),
             "sail/score_coefficient": coefficient.abs().mean(-1),
         }
-        if weights is not None:
-            self._seen["sail/importance"] = weights.mean(-1)
         losses = {"sail_dpo": pair_loss, "sail_score": score_loss}
         return {
             f"actor/{name}": weight * loss(pairs, segments.preference, beta).mean(-1)
@@ -123,11 +98,25 @@ class SAILRevKL(SAIL, RevKL):
     """The terms of both."""
 
 
-def segment_log_probs(policy: Policy, segments: SegmentPairs) -> Tensor:
-    """Σ_t log π(a_t|s_t) of each segment: (K, n, 2)."""
-    states, actions = segments.states, segments.actions
-    runs = len(states)
-    each = policy.log_prob(
-        states.reshape(runs, -1, states.shape[-1]), actions.reshape(runs, -1, actions.shape[-1])
-    )
+@torch.no_grad()
+def draw_segments(policy: TanhGaussianPolicy, states: Tensor, noise: Tensor) -> Tensor:
+    """Actions before squashing at each state of segments, μ + σ noise: (K, n, 2, L, a).
+
+    Args:
+        policy: Of K runs.
+        states: (K, n, 2, L, o).
+        noise: Standard normal, (K, n, 2, L, a).
+    """
+    return policy.draw_before(_by_run(states), _by_run(noise)).view(noise.shape)
+
+
+def segment_log_probs(policy: TanhGaussianPolicy, segments: SegmentPairs) -> Tensor:
+    """Σ_t log π(u_t|s_t) of each segment, u_t before squashing: (K, n, 2)."""
+    states = segments.states
+    each = policy.log_prob_before(_by_run(states), _by_run(segments.unsquashed))
     return each.view(states.shape[:-1]).sum(-1)
+
+
+def _by_run(values: Tensor) -> Tensor:
+    """(K, n, 2, L, k) to (K, 2nL, k)."""
+    return values.reshape(len(values), -1, values.shape[-1])

@@ -133,16 +133,13 @@ class SAILSettings:
         beta: β of the implicit reward β Σ_t log π_θ/π_ref(a_t|s_t).
         weight: Of the objective against α log π − Q.
         pairs: Pairs of segments in an update; their length is ``feedback.segment``.
-        recent: Segments come from the last so many steps, so from earlier actors.
-        importance: Largest weight π_now/π_then of a pair, π_then being the actors that drew it;
-            none leaves the weights out, as if the present actor had drawn it, and diverges.
+        recent: Their states come from the last so many steps.
     """
 
     beta: float = setting(0.1, above=0)
     weight: float = setting(0.1, above=0)
     pairs: int = setting(2, at_least=1)
     recent: int = setting(200, at_least=2)
-    importance: float | None = setting(1.0, above=0)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from sailtheory.training.control.lane import Lane, generator_of
 from sailtheory.training.control.methods import Method, method_named
 from sailtheory.training.control.reference import Referenced
 from sailtheory.training.control.sac import Batch, SegmentPairs
-from sailtheory.training.control.sail import SAIL
+from sailtheory.training.control.sail import SAIL, draw_segments
 from sailtheory.training.control.settings import Settings
 from sailtheory.training.control.tasks import Episodes, make_task
 from sailtheory.training.control.vector import Vector
@@ -101,13 +101,7 @@ class Trainer:
             drawn = [lane.rng.uniform(-1, 1, width) for lane in self.lanes]
             return np.stack(drawn).astype(np.float32)
         x = torch.tensor(states[:, None], device=self.settings.device)
-        actions = self.agent.act(x)
-        if self.agent.wants_densities:
-            with torch.no_grad():
-                densities = self.agent.actor.log_prob(x, actions)[:, 0].tolist()
-            for lane, density in zip(self.lanes, densities, strict=True):
-                lane.drew(density)
-        return actions[:, 0].cpu().numpy()
+        return self.agent.act(x)[:, 0].cpu().numpy()
 
     def _learn_reward(self, since: int, found: list[dict[str, float]]) -> None:
         """Ask the teacher when it is time: first when exploring ends, then every so often."""
@@ -137,16 +131,21 @@ class Trainer:
         self._terms = self.agent.update(minibatch)
 
     def _segments(self) -> SegmentPairs:
+        """Last states of each run, with actions that its present actor draws in them."""
         updates = map(self.agent.updates, range(len(self.lanes)))
-        found = [lane.own_pairs(k) for lane, k in zip(self.lanes, updates, strict=True)]
-        device, width = self.settings.device, self.agent.widths[0]
-        pairs = torch.tensor(np.stack([pairs for pairs, _, _ in found]), device=device)
-        preference = torch.tensor(np.stack([q for _, q, _ in found]), device=device).to(pairs)
-        drawn = None
-        if self.agent.wants_densities:
-            densities = [density for _, _, density in found if density is not None]
-            drawn = torch.tensor(np.stack(densities), device=device).to(pairs)
-        return SegmentPairs(pairs[..., :width], pairs[..., width:], preference, drawn)
+        drawn = [lane.own_states(k) for lane, k in zip(self.lanes, updates, strict=True)]
+        device = self.settings.device
+        states, noise = (
+            torch.tensor(np.stack(part), device=device) for part in zip(*drawn, strict=True)
+        )
+        unsquashed = draw_segments(self.agent.actor, states, noise)
+        actions = torch.tanh(unsquashed).cpu().numpy()
+        preference = [
+            lane.preference(own, chosen)
+            for lane, (own, _), chosen in zip(self.lanes, drawn, actions, strict=True)
+        ]
+        q = torch.tensor(np.stack(preference), device=device).to(states)
+        return SegmentPairs(states, unsquashed, q)
 
     def examine(self) -> list[dict[str, float]]:
         """Evaluate each run; what is drawn depends on seed and step alone."""
@@ -292,13 +291,13 @@ def _check(settings: Settings, seeds: Sequence[int], method: Method) -> None:
     if settings.capacity is not None and settings.capacity < settings.feedback.segment:
         raise InputError("capacity", settings.capacity, "a segment at least")
     if issubclass(method.agent, SAIL):
-        least = 3 * settings.feedback.segment  # two lie there, an episode's end between or not
+        least = 2 * settings.feedback.segment  # one lies there, an episode's end within or not
         if settings.sail.recent < least:
-            accepted = f"at least 3 feedback.segment = {least}, for pairs that share no step"
+            accepted = f"at least 2 feedback.segment = {least}"
             raise InputError("sail.recent", settings.sail.recent, accepted)
         earliest = settings.random_steps + max(settings.sail.recent, settings.entropy_steps)
         if settings.reference.since < earliest:
-            accepted = f"at least {earliest}, so that all segments are the learning actor's own"
+            accepted = f"at least {earliest}, so that the learning actor has visited all states"
             raise InputError("reference.since", settings.reference.since, accepted)
     if issubclass(method.agent, Referenced) and settings.reference.since >= settings.steps:
         accepted = f"below steps = {settings.steps}: without a reference {method.name} is pebble"
