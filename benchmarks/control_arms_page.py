@@ -208,6 +208,8 @@ _TERMS = {
 }
 
 
+FAR = 100.0
+"""|z| of a logged update at which a run is said to have gone far from its reference."""
 LOST = 1000.0
 """|z| beyond which, in most logged updates, a run is said to have diverged."""
 
@@ -219,24 +221,32 @@ def _logged(runs: Runs, name: str) -> np.ndarray:
 
 
 def _terms(arms: dict[str, Runs]) -> str:
-    """Sizes of the terms as logged along the runs, and which runs diverged."""
-    found, lost = [], []
+    """Sizes of the terms as logged along the runs, and which runs went far or diverged."""
+    found, far, lost = [], [], []
     for arm, runs in arms.items():
         for name, said in _TERMS.items():
             values = _logged(runs, name)
             if len(values):
                 low, middle, high = map(short, np.quantile(values, [0.1, 0.5, 0.9]).tolist())
                 found.append(f"{arm}, {said}: {middle} ({low} to {high})")
-        sizes = {run["seed"]: _logged([run], "sail/margin") for run in runs}
-        away = [str(seed) for seed, z in sizes.items() if len(z) and np.median(z) > LOST]
-        if away:
-            lost.append(f"{len(away)} of {len(runs)} runs of {arm} (seed {', '.join(away)})")
+        sizes = {r["seed"]: z for r in runs if len(z := _logged([r], "sail/margin"))}
+        away = [seed for seed, z in sizes.items() if np.median(z) > LOST]
+        bursts = [seed for seed, z in sizes.items() if seed not in away and z.max() > FAR]
+        far += _of(bursts, runs, arm)
+        lost += _of(away, runs, arm)
     if not found:
         return ""
     text = f" As logged along the runs, median (10 % to 90 %): {'; '.join(found)}."
+    if far:
+        text += f" In {' and '.join(far)} |z| rose above {FAR:g} in a logged update."
     if lost:
         text += f" {' and '.join(lost)} diverged: |z| is above 1,000 most of the time."
     return text
+
+
+def _of(seeds: list[int], runs: Runs, arm: str) -> list[str]:
+    """Some runs of an arm, if there are any."""
+    return [f"{len(seeds)} of {len(runs)} runs of {arm} (seed {_list(seeds)})"] if seeds else []
 
 
 def _pairs(arms: dict[str, Runs], plan: str) -> str:

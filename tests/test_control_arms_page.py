@@ -100,7 +100,10 @@ def test_sail_is_compared_with_and_without_its_kl():
         run["curves"]["sail/score_coefficient"] = [[60], [size]]
     told = " ".join(page(data).split())
     assert "sail, their |g + log 2|: 0.05 (0.018 to 0.17)" in told
-    assert "diverged: |z|" not in told
+    assert "diverged: |z|" not in told and "rose above" not in told
+    data["sail"]["cheetah-run"]["sail"][2]["curves"]["sail/margin"] = [[20, 40, 60], [1, 101, 2]]
+    told = " ".join(page(data).split())
+    assert "In 1 of 3 runs of sail (seed 2) |z| rose above 100" in told
     data["sail"]["cheetah-run"]["sail"][1]["curves"]["sail/margin"] = [[20, 40, 60], [1, 1e9, 1e9]]
     assert "1 of 3 runs of sail (seed 1) diverged" in " ".join(page(data).split())
     assert "better in 3 of 3 (0.29 to 1.00)" in text
