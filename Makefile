@@ -59,6 +59,7 @@ evidence: $(STAMP)
 	$(BIN)/python -m benchmarks.dynamics --table docs/dynamics.md
 	$(BIN)/python -m benchmarks.segment_mdp
 	$(BIN)/python -m benchmarks.segment_age
+	$(BIN)/python -m benchmarks.segment_noise
 	$(BIN)/python -m benchmarks.control_curvature
 
 docs: $(STAMP)

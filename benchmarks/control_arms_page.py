@@ -10,7 +10,7 @@ import numpy as np
 from scipy.stats import binomtest
 
 from benchmarks.certificates_page import short, table
-from benchmarks.control_theory_page import curvature, left_out
+from benchmarks.control_theory_page import curvature, left_out, noise
 from sailtheory.training import statistics as st
 from sailtheory.training.compare import PAPER_EFFECT
 from sailtheory.training.config import plain
@@ -29,6 +29,8 @@ TESTED = {
     "sail": {("sail", "pebble"): 0.025, ("sail-revkl", "sail"): 0.025},
 }
 """Level of the test of each pair of arms; others are described."""
+BESIDE = ("sail", "heavy")
+"""Plans whose arms stand beside those of ``published``."""
 KNOWN = (0, 1, 2, 3, 4)
 """Seeds of the discarded runs of ``sail`` and ``sail-revkl``, known when the arms were mended."""
 
@@ -52,6 +54,7 @@ _FIGURE = """\
 _TITLES = {
     "published": "pebble against pebble-revkl, the published comparison",
     "sail": "All four arms",
+    "heavy": "The same with a heavy J",
     "stand": "All four arms",
     "short": "A short run, 3,000 steps",
 }
@@ -77,11 +80,11 @@ def page(data: Data) -> str:
     parts.append(_settings(data))
     for name, title in _TITLES.items():
         for task, own in data.get(name, {}).items():
-            arms = data.get("published", {}).get(task, {}) | own if name == "sail" else own
+            arms = data.get("published", {}).get(task, {}) | own if name in BESIDE else own
             parts += [f"## {title}: {task}", _arms(arms), _pairs(arms, name)]
     if not data.get("published"):
         parts.append("No run of the published comparison has finished yet, so nothing is known.")
-    parts += [left_out(), curvature()]
+    parts += [noise(), left_out(), curvature()]
     return "\n\n".join(part.strip("\n") for part in [*parts, _PAPER] if part) + "\n"
 
 
@@ -252,7 +255,7 @@ def _of(seeds: list[int], runs: Runs, arm: str) -> list[str]:
 def _pairs(arms: dict[str, Runs], plan: str) -> str:
     """Every arm against the first, and with the KL term against without it, by seeds."""
     first, *others = arms
-    told = TESTED["published"] if plan == "sail" else {}  # in a table of its own
+    told = TESTED["published"] if plan in BESIDE else {}  # in a table of its own
     wanted = [(arm, first) for arm in others if (arm, first) not in told]
     wanted += [("sail-revkl", "sail")] if first != "sail" and "sail-revkl" in arms else []
     tests = TESTED.get(plan, {})

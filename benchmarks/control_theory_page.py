@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from statistics import median
 from textwrap import fill
 from typing import Any
 
 from benchmarks.certificates_page import short, table
+from sailtheory.training.control.settings import SAILSettings
 
 LEFT_OUT = Path("docs/evidence/segment_mdp.json")
 AGE = Path("docs/evidence/segment_age.json")
+NOISE = Path("docs/evidence/segment_noise.json")
+HEAVY = 0.1
+"""Weight of J of the plan ``heavy``."""
 LEARNS = 2000
 """Step by which the reward is learned and the critic drawn anew."""
 CURVATURE = Path("docs/evidence/control_curvature.json")
@@ -118,6 +123,60 @@ def _moved(rows: list[dict[str, float]]) -> str:
         )]
         for r in rows
     ])  # fmt: skip
+
+
+def noise() -> str:
+    """How large the terms of J are beside SAC's, and the weight that follows."""
+    if not NOISE.exists():
+        return ""
+    found = json.loads(NOISE.read_text(encoding="utf-8"))
+    return "\n\n".join([
+        "## What the weight of J goes by", fill(_drawn(found), 98), _sizes(found["rows"]),
+        fill(_weighed(found["rows"]), 98),
+    ])  # fmt: skip
+
+
+def _drawn(found: dict[str, Any]) -> str:
+    return (
+        f"`python -m benchmarks.segment_noise`: the first {found['steps']:,} steps of `sail` on "
+        f"{found['task']} (seed {found['seed']}) with a weight next to nothing, so of `pebble`; "
+        "gradients in the actor's parameters, SAC's and at weight 1 those of J, drawn "
+        f"{found['draws']} times each as in an update ({found['pairs']} pairs of segments of "
+        f"{found['segment']} steps, β = {found['beta']:g}): the norm of their mean (0 where the "
+        "noise hides it) and their noise, the root mean square distance from it. Last, the noise "
+        "of the score with the constant baseline that has least, instead of −log 2, and SAC's "
+        "noise over the score's:"
+    )
+
+
+def _sizes(rows: list[dict[str, Any]]) -> str:
+    names = [f"{term}_{kind}" for term in ("sac", "dpo", "score") for kind in ("mean", "noise")]
+    head = ["step", *(name.replace("_", ": ") for name in names), "best baseline", "SAC ÷ score"]
+    return table(head, [
+        [r["step"], *(short(r[name]) for name in names), short(r["best_noise"]), short(ratio)]
+        for r, ratio in zip(rows, noise_ratios(rows), strict=True)
+    ])  # fmt: skip
+
+
+def noise_ratios(rows: list[dict[str, Any]]) -> list[float]:
+    """Weights at which the score's noise would be SAC's own."""
+    return [row["sac_noise"] / row["score_noise"] for row in rows]
+
+
+def _weighed(rows: list[dict[str, Any]]) -> str:
+    ratios = noise_ratios(rows)
+    hidden = sum(row["score_mean"] == 0 for row in rows)
+    lost = max(1 - row["best_noise"] / row["score_noise"] for row in rows)
+    least, most = (short(HEAVY / pick(ratios)) for pick in (max, min))
+    return (
+        "As the actor leaves its reference the score's noise grows, since its coefficient g + log "
+        f"2 grows as |z| does; in {hidden} of {len(rows)} measurements it hides the mean, and no "
+        f"constant baseline would take away more than {lost:.0%} of it. A weight of {HEAVY:g}, as "
+        f"the runs of `heavy` have it, makes it {least} to {most} times SAC's own. Those runs were "
+        "seen not to learn, and this was measured then; the weight of the others is set by the "
+        f"table: the median of its last column is {short(median(ratios))}, and the default that "
+        f"to one digit, {SAILSettings().weight:g}."
+    )
 
 
 def curvature() -> str:

@@ -16,10 +16,11 @@ pytest.importorskip("dm_control", reason="the extra rl is not installed")
 from benchmarks import control_arms
 from benchmarks.control_arms_page import _conclusion, between_arms, both, page, score
 from benchmarks.control_evidence import check, merge, summary
-from benchmarks.control_theory_page import PROBE, segment_gamma
+from benchmarks.control_theory_page import HEAVY, NOISE, PROBE, noise, segment_gamma
 from sailtheory import InputError
 from sailtheory.training.config import plain
 from sailtheory.training.control.methods import method_named
+from sailtheory.training.control.settings import SAILSettings
 from sailtheory.training.record import Record
 from sailtheory.training.runs import flatten
 
@@ -216,7 +217,7 @@ def four():
 def test_the_committed_runs_may_be_compared():
     data = control_arms.committed()
     check(data, control_arms.TOGETHER)
-    assert sorted(sum(control_arms.TOGETHER, ())) == sorted(control_arms.PLANS)
+    assert set(sum(control_arms.TOGETHER, ())) == set(control_arms.PLANS)
     text = " ".join(page(data).split())
     assert text == " ".join(Path("docs/control.md").read_text(encoding="utf-8").split())
 
@@ -224,7 +225,7 @@ def test_the_committed_runs_may_be_compared():
 def test_a_summary_keeps_settings_and_what_was_spent():
     run = made(5.0, 3, "sail")
     assert run["spent"] == {"spent/queries": 40.0} and run["seed"] == 3
-    assert run["settings"]["sail.weight"] == 0.1 and "seed" not in run["settings"]
+    assert run["settings"]["sail.weight"] == 0.002 and "seed" not in run["settings"]
     assert "kl_coef" not in run["settings"]
     assert set(run["unread"]) == {"kl_coef"} and run["declared"][0] == "sail.beta"
 
@@ -315,3 +316,12 @@ def test_the_example_of_the_probe_runs(capsys):
     exec(compile(block, "docs/control.md", "exec"), {})
     top, dimension = capsys.readouterr().out.split()
     assert np.isfinite(float(top)) and 0 < int(dimension) <= 12
+
+
+def test_the_default_weight_is_what_the_noise_table_says():
+    found = json.loads(NOISE.read_text(encoding="utf-8"))
+    ratios = sorted(row["sac_noise"] / row["score_noise"] for row in found["rows"])
+    assert len(ratios) % 2 and float(f"{ratios[len(ratios) // 2]:.0e}") == SAILSettings().weight
+    assert control_arms.PLANS["heavy"].changed == {"sail.weight": HEAVY}
+    told = " ".join(noise().split())
+    assert f"makes it {HEAVY / ratios[-1]:.4g} to {HEAVY / ratios[0]:.4g} times SAC's own" in told

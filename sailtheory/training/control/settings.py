@@ -131,13 +131,14 @@ class SAILSettings:
 
     Attributes:
         beta: β of the implicit reward β Σ_t log π_θ/π_ref(a_t|s_t).
-        weight: Of the objective against α log π − Q.
+        weight: Of the objective against α log π − Q. At the default the noise of its gradient is
+            about that of theirs (benchmarks/segment_noise.py); much above it drowns them.
         pairs: Pairs of segments in an update; their length is ``feedback.segment``.
         recent: Their states come from the last so many steps.
     """
 
     beta: float = setting(0.1, above=0)
-    weight: float = setting(0.1, above=0)
+    weight: float = setting(0.002, above=0)
     pairs: int = setting(2, at_least=1)
     recent: int = setting(200, at_least=2)
 

@@ -127,12 +127,16 @@ class Trainer:
         batch = torch.tensor(self._rows, device=self.settings.device)
         minibatch = Batch.of_rows(batch, *self.agent.widths)
         if self.agent.wants_segments:
-            minibatch = minibatch._replace(segments=self._segments())
+            updates = [self.agent.updates(k) for k in range(len(self.lanes))]
+            minibatch = minibatch._replace(segments=self.segments(updates))
         self._terms = self.agent.update(minibatch)
 
-    def _segments(self) -> SegmentPairs:
-        """Last states of each run, with actions that its present actor draws in them."""
-        updates = map(self.agent.updates, range(len(self.lanes)))
+    def segments(self, updates: Sequence[int]) -> SegmentPairs:
+        """Last states of each run, with actions that its present actor draws in them.
+
+        Args:
+            updates: One number a run, on which its draw depends.
+        """
         drawn = [lane.own_states(k) for lane, k in zip(self.lanes, updates, strict=True)]
         device = self.settings.device
         states, noise = (
