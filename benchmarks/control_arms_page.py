@@ -54,7 +54,7 @@ _FIGURE = """\
 _TITLES = {
     "published": "pebble against pebble-revkl, the published comparison",
     "sail": "All four arms",
-    "heavy": "The same with a heavy J",
+    "heavy": "All four arms, J at a weight that drowns SAC (0.1, see below)",
     "stand": "All four arms",
     "short": "A short run, 3,000 steps",
 }
