@@ -8,6 +8,7 @@ import pytest
 pytest.importorskip("dm_control", reason="the extra rl is not installed")
 
 import torch
+from scipy.stats import kstest
 
 from benchmarks.segment_mdp import MDP, Tabular, shipped_gradient
 from sailtheory import InputError
@@ -351,7 +352,31 @@ def test_segments_are_states_of_the_last_steps_and_actions_of_the_present_actor(
         wanted = 1 / (1 + np.exp(total[:, 1] - total[:, 0])) - 0.5
         assert np.abs(found.preference[run].numpy() - wanted).max() < 1e-5
     assert not torch.equal(found.unsquashed[0], found.unsquashed[1])
+    assert not any(part.requires_grad for part in found)  # the score holds all of the gradient
     assert isinstance(trainer.agent, Referenced)
+    trainer.close()
+
+
+def test_segments_of_a_pair_are_uniform_and_independent_and_so_is_their_noise():
+    trainer = Trainer(small("sail"), [0])
+    while trainer.step < 130:
+        trainer.advance()
+    lane, count = trainer.lanes[0], 4000
+    drawn = [lane.own_states(update) for update in range(count)]
+    noise = np.stack([noise for _, noise in drawn]).astype(float)
+    assert kstest(noise.ravel()[::7], "norm").pvalue > 1e-4
+    first, second = noise[:, :, 0].ravel(), noise[:, :, 1].ravel()
+    assert abs(np.corrcoef(first, second)[0, 1]) < 5 / first.size**0.5
+    place = {s.tobytes(): t for t, s in enumerate(lane.buffer.states())}
+    pairs = [[place[s.tobytes()] for s in pair[:, 0]] for x, _ in drawn for pair in x]
+    places = np.arange(70, 121)  # starts of ten steps among the last sixty
+    rows, columns = (np.searchsorted(places, x) for x in np.array(pairs).T)
+    table = np.zeros((len(places), len(places)))
+    np.add.at(table, (rows, columns), 1)
+    assert set(np.ravel(pairs)) == set(places)
+    expected = 2 * count / table.size  # 3.1 each: chi-square by its normal approximation
+    chi = ((table - expected) ** 2 / expected).sum()
+    assert abs(chi - (table.size - 1)) < 5 * (2 * table.size) ** 0.5
     trainer.close()
 
 
