@@ -37,9 +37,9 @@ What changed after runs were seen:
 - The arms ``sail`` and ``sail-revkl`` were mended three times, and all their runs of before
   discarded. They took segments as recorded, with actions of earlier actors, and diverged
   (``sail.recent`` = 200 for 1,000 is of then); weighed by min(π_now/π_then, 1) the pairs all but
-  vanished, and one run of five diverged all the same; and densities were taken back through
-  tanh, which in float32 cannot be done where it rounds to ±1. Now actions are drawn anew. No
-  setting was chosen by returns.
+  vanished, and one run of five diverged all the same; a pair's segments shared steps, so that
+  their actions were not independent; and densities were taken back through tanh, which in
+  float32 cannot be done where it rounds to ±1. Now actions are drawn anew.
 - ``sail`` was to be five seeds that describe. It was made thirteen, with two tests, when six
   of the runs since discarded were known (sail − pebble +37.5 at seeds 0, 1, 2, sail-revkl − sail
   −42.2): sail − pebble and sail-revkl − sail, paired t at level 0.025 each, so 0.05 for the two;

@@ -212,9 +212,7 @@ _TERMS = {
 
 
 FAR = 100.0
-"""|z| of a logged update at which a run is said to have gone far from its reference."""
-LOST = 1000.0
-"""|z| beyond which, in most logged updates, a run is said to have diverged."""
+"""|z| of a logged update at which an actor is said to be far from its reference."""
 
 
 def _logged(runs: Runs, name: str) -> np.ndarray:
@@ -224,32 +222,27 @@ def _logged(runs: Runs, name: str) -> np.ndarray:
 
 
 def _terms(arms: dict[str, Runs]) -> str:
-    """Sizes of the terms as logged along the runs, and which runs went far or diverged."""
-    found, far, lost = [], [], []
+    """Sizes of the terms as logged along the runs, and how often an actor was far off."""
+    found, far = [], []
     for arm, runs in arms.items():
         for name, said in _TERMS.items():
             values = _logged(runs, name)
             if len(values):
                 low, middle, high = map(short, np.quantile(values, [0.1, 0.5, 0.9]).tolist())
                 found.append(f"{arm}, {said}: {middle} ({low} to {high})")
-        sizes = {r["seed"]: z for r in runs if len(z := _logged([r], "sail/margin"))}
-        away = [seed for seed, z in sizes.items() if np.median(z) > LOST]
-        bursts = [seed for seed, z in sizes.items() if seed not in away and z.max() > FAR]
-        far += _of(bursts, runs, arm)
-        lost += _of(away, runs, arm)
+        sizes = [z for run in runs if len(z := _logged([run], "sail/margin"))]
+        if sizes:
+            beyond = np.concatenate(sizes) > FAR
+            ends = sum(z[-1] > FAR for z in sizes)
+            far.append(
+                f"in {beyond.mean():.0%} of {arm}'s logged updates, of "
+                f"{sum((z > FAR).any() for z in sizes)} of {len(sizes)} runs, and in the last "
+                f"of {ends}"
+            )
     if not found:
         return ""
     text = f" As logged along the runs, median (10 % to 90 %): {'; '.join(found)}."
-    if far:
-        text += f" In {' and '.join(far)} |z| rose above {FAR:g} in a logged update."
-    if lost:
-        text += f" {' and '.join(lost)} diverged: |z| is above 1,000 most of the time."
-    return text
-
-
-def _of(seeds: list[int], runs: Runs, arm: str) -> list[str]:
-    """Some runs of an arm, if there are any."""
-    return [f"{len(seeds)} of {len(runs)} runs of {arm} (seed {_list(seeds)})"] if seeds else []
+    return text + (f" |z| is above {FAR:g} {'; '.join(far)}." if far else "")
 
 
 def _pairs(arms: dict[str, Runs], plan: str) -> str:

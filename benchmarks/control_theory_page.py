@@ -62,40 +62,45 @@ def left_out() -> str:
     found, age = (json.loads(path.read_text(encoding="utf-8")) for path in (LEFT_OUT, AGE))
     return "\n\n".join([
         "## What the gradient leaves out", fill(_REDRAWN, 98), _shares(found["left_out"]),
-        fill(_recorded(age), 98), _moved(found["moved"]),
+        fill(_recorded(age, found["moved"]), 98), _moved(found["moved"]),
     ])  # fmt: skip
 
 
 _REDRAWN = (
     "`sail` takes the states of its segments as they are, of the last steps, and draws actions in "
-    "them from the present actor, which the learned reward then compares: the states are the "
-    "prompt, the actions the response. Of J over such pairs the gradient is exact; on three-step "
-    "MDPs, enumerated (`python -m benchmarks.segment_mdp`), the expected gradient equals it to "
-    "1e-10. Of J over the segments that π_θ walks itself it leaves out that a state depends on the "
-    "actions before it. On the same MDPs, that is this share of the whole gradient, ‖difference‖ / "
-    "‖whole‖, with the cosine of the two and how often they point apart (cosine < 0); the part of "
-    "it that is the start's alone is what would be left out of segments taken as they were walked. "
-    "How large the share is for segments of 50 steps in MuJoCo is not measured:"
+    "them from the present actor, which the learned reward then compares: the states of both are "
+    "the prompt, the actions the responses. (So log Z does not cancel in z as it does where both "
+    "answer one prompt: J compares segments, as preferences over them do, and is not the "
+    "reduction of a bilevel problem.) Of J over such pairs the expected gradient is exact; on "
+    "three-step MDPs, enumerated (`python -m benchmarks.segment_mdp`), it is to 1e-10. Of J over "
+    "the segments that π_θ walks itself it leaves out that a state depends on the actions before "
+    "it. On the same MDPs, that is this share of the whole gradient, ‖difference‖ / ‖whole‖, with "
+    "the cosine of the two and how often they point apart (cosine < 0); the part of it that is the "
+    "start's alone is what would be left out of segments taken as they were walked. How large the "
+    "share is for segments of 50 steps in MuJoCo is not measured:"
 )
 
 
-def _recorded(age: dict[str, Any]) -> str:
+def _recorded(age: dict[str, Any], moved: list[dict[str, float]]) -> str:
     """Why segments are not taken as they were walked."""
     learning = [row for row in age["rows"] if row["steps"][0] > LEARNS]
-    least, most = (pick(row["median"] for row in learning) for pick in (min, max))
+    least, most = (short(pick(row["median"] for row in learning)) for pick in (min, max))
+    close = max(r["apart"] for r in moved if r["weighed_error"] < r["redrawn_error"])
     return (
         "Segments taken as they were walked were the first attempt, and are nearer to the whole "
         "gradient as long as the actor that walked them is the present one. It is not: each step "
         f"has an update, so the last {age['recent']} steps are of {age['recent']} actors. In a run "
         f"of `{age['method']}` on {age['task']} (`python -m benchmarks.segment_age`, seed "
         f"{age['seed']}, steps {LEARNS:,} to {age['steps']:,}) |log π_now − log π_then| of their "
-        f"segments of {age['segment']} steps has medians of {short(least)} to {short(most)} nats, "
-        "by thousands of steps, and a pair has two. With the objective in the loss, runs diverged: "
-        "segments that the actor has left are pushed away, the more the further they are; with "
-        "weights min(π_now/π_then, 1) the pairs all but vanished. The table has what each way "
+        f"segments of {age['segment']} steps has medians of {least} to {most} nats, by thousands "
+        "of steps (before, the critic is drawn anew and the actor goes much further), and a pair "
+        f"has two. With J in the loss, at weight {HEAVY:g} as in `heavy`, such runs diverged, and "
+        "with weights min(π_now/π_then, 1) the pairs all but vanished; but actors of `heavy` go "
+        "far as well, so this is no proof that they were the cause. The table has what each way "
         "costs: states and actions of an actor π_then, by the mean |log π_now − log π_then| of a "
         "pair; ‖difference‖ / ‖whole‖ and the cosine, medians, and how often the two point apart "
-        "(β = 0.1, L = 2):"
+        f"(β = 0.1, L = 2; segments of 50 steps may differ). Up to {short(close)} nats weights are "
+        "the better way:"
     )
 
 
@@ -168,14 +173,17 @@ def _weighed(rows: list[dict[str, Any]]) -> str:
     hidden = sum(row["score_mean"] == 0 for row in rows)
     lost = max(1 - row["best_noise"] / row["score_noise"] for row in rows)
     least, most = (short(HEAVY / pick(ratios)) for pick in (max, min))
+    default = SAILSettings().weight
     return (
         "As the actor leaves its reference the score's noise grows, since its coefficient g + log "
         f"2 grows as |z| does; in {hidden} of {len(rows)} measurements it hides the mean, and no "
-        f"constant baseline would take away more than {lost:.0%} of it. A weight of {HEAVY:g}, as "
+        f"constant baseline would take away more than {lost:.0%} of it (one that depends on the "
+        "states was not tried). A weight of {HEAVY:g}, as "
         f"the runs of `heavy` have it, makes it {least} to {most} times SAC's own. Those runs were "
         "seen not to learn, and this was measured then; the weight of the others is set by the "
         f"table: the median of its last column is {short(median(ratios))}, and the default that "
-        f"to one digit, {SAILSettings().weight:g}."
+        f"to one digit, {default:g}. It makes the score's noise {short(default / max(ratios))} to "
+        f"{short(default / min(ratios))} times SAC's own along these steps, and more later."
     )
 
 

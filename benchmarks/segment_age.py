@@ -42,8 +42,8 @@ class Followed(Trainer):
             return super()._actions(states)
         x, actor = torch.tensor(states[:, None]), self.agent.actor
         with torch.no_grad():
-            u = actor.draw_before(x, self.agent.noise(1))
-            density = float(actor.log_prob_before(x, u))
+            u = actor.draw_unsquashed(x, self.agent.noise(1))
+            density = float(actor.log_prob_unsquashed(x, u))
         self._last.append((x[0], u[0], density))
         return torch.tanh(u)[:, 0].numpy()
 
@@ -51,7 +51,7 @@ class Followed(Trainer):
     def apart(self) -> np.ndarray:
         """log π_now − log π_then of each segment among the last steps."""
         states, u, then = zip(*self._last, strict=True)
-        now = self.agent.actor.log_prob_before(torch.cat(states)[None], torch.cat(u)[None])[0]
+        now = self.agent.actor.log_prob_unsquashed(torch.cat(states)[None], torch.cat(u)[None])[0]
         sums = np.cumsum([0.0, *(now.double().numpy() - then)])
         length = self.settings.feedback.segment
         found: np.ndarray = sums[length:] - sums[:-length]

@@ -42,7 +42,7 @@ from sailtheory.training.control.settings import ReferenceSettings, SACSettings,
 F64 = torch.float64
 STATES, ACTIONS, HORIZON = 3, 2, 3
 BETAS = (0.1, 1.0)
-APART = (0.03, 0.1, 0.3, 1.0, 2.0)
+APART = (0.03, 0.1, 0.3, 1.0, 2.0, 5.0)
 LEFT_OUT = ("nothing", "start", "states")
 OUT = Path("docs/evidence/segment_mdp.json")
 
@@ -54,7 +54,7 @@ class Tabular(torch.nn.Module):
         super().__init__()
         self.table = torch.nn.Parameter(table.clone())
 
-    def log_prob_before(self, states: Tensor, actions: Tensor) -> Tensor:
+    def log_prob_unsquashed(self, states: Tensor, actions: Tensor) -> Tensor:
         """(..., 3), (..., 2) to (...); named as for actors that squash their actions."""
         return ((states @ self.table).log_softmax(-1) * actions).sum(-1)
 
@@ -165,15 +165,22 @@ class MDP:
         chance = self.chance(self.theta, length, "states", then)
         return SegmentPairs(states, actions, preference), torch.outer(chance, chance).reshape(-1)
 
-    def recorded(self, beta: float, length: int, then: Tensor, *, weighed: bool) -> Tensor:
-        """What (C18) gives for segments that another actor walked: (3, 2)."""
+    def recorded(self, beta: float, length: int, then: Tensor, limit: float | None) -> Tensor:
+        """What (C18) gives for segments that another actor walked: (3, 2).
+
+        Args:
+            beta: β.
+            length: L.
+            then: Table of that actor.
+            limit: Largest weight π_now/π_then of a pair; None leaves the weights out.
+        """
         theta = self.theta.clone().requires_grad_()
         drawn, own = (self.chosen(table, length).log() for table in (then, theta))
         one = self.walked(then, self.starts(then, length), length)
         chance, both = torch.outer(one, one), own[:, None] + own
-        if weighed:
+        if limit is not None:
             ratio = both.detach() - (drawn[:, None] + drawn)
-            chance = chance * ratio.clamp(max=0).exp()
+            chance = chance * ratio.exp().clamp(max=limit)
         g = self.payoff(theta, beta, length)
         surrogate = g + (g.detach() + math.log(2)) * both
         return torch.autograd.grad((chance * surrogate).sum(), theta)[0]
@@ -223,13 +230,11 @@ def moved(seeds: range, beta: float, apart: float) -> dict[str, float]:
         nats.append(mdp.apart(2, then))
         found.append([
             error(mdp.gradient(beta, 2, "states", then), exact),
-            *(error(mdp.recorded(beta, 2, then, weighed=w), exact) for w in (True, False)),
+            *(error(mdp.recorded(beta, 2, then, limit), exact) for limit in (1.0, None)),
         ])  # fmt: skip
     rows = {"apart": round(float(np.median(nats)), 3)}
-    for name, values in zip(
-        ("redrawn", "weighed", "unweighed"), np.array(found).T.swapaxes(0, 1), strict=True
-    ):
-        share, cosine = values
+    ways = np.transpose(found, (1, 2, 0))
+    for name, (share, cosine) in zip(("redrawn", "weighed", "unweighed"), ways, strict=True):
         rows[f"{name}_error"] = round(float(np.median(share)), 3)
         rows[f"{name}_cosine"] = round(float(np.median(cosine)), 3)
         rows[f"{name}_reversed"] = round(float((cosine < 0).mean()), 3)

@@ -17,7 +17,6 @@ from sailtheory.training.arms import diff
 from sailtheory.training.audit import Term, audit
 from sailtheory.training.config import assignments
 from sailtheory.training.control import sail as shipped
-from sailtheory.training.control.reference import Referenced
 from sailtheory.training.control.sac import Batch, SegmentPairs
 from sailtheory.training.control.sail import SAIL, SAILRevKL
 from sailtheory.training.control.settings import (
@@ -78,17 +77,14 @@ def test_what_is_left_out_is_what_the_dynamics_carry():
             assert float((mdp.gradient(0.5, length, left_out) - full).norm()) < 1e-12
 
 
-def test_weights_without_a_limit_would_make_recorded_actions_exact(monkeypatch):
-    """The enumeration of what is compared with: starts of the other actor, its actions weighed."""
+def test_weights_without_a_limit_make_recorded_actions_exact():
+    """The enumeration of what is compared with; whole episodes, whose starts do not move."""
     mdp, then = MDP(1), MDP(2).theta
-    exact = mdp.gradient(0.5, 3, "start")  # whole episodes: starts do not move
-    assert float((mdp.recorded(0.5, 3, mdp.theta, weighed=False) - exact).norm()) < 1e-12
-    assert float((mdp.recorded(0.5, 3, then, weighed=True) - exact).norm()) > 0.05 * exact.norm()
-    clamp = torch.Tensor.clamp
-    monkeypatch.setattr(
-        torch.Tensor, "clamp", lambda x, **k: x if k == {"max": 0} else clamp(x, **k)
-    )
-    assert float((mdp.recorded(0.5, 3, then, weighed=True) - exact).norm()) < 1e-12
+    exact = mdp.gradient(0.5, 3, "start")
+    assert float((mdp.recorded(0.5, 3, mdp.theta, None) - exact).norm()) < 1e-12
+    assert float((mdp.recorded(0.5, 3, then, np.inf) - exact).norm()) < 1e-12
+    for limit in (1.0, None):
+        assert float((mdp.recorded(0.5, 3, then, limit) - exact).norm()) > 0.05 * exact.norm()
 
 
 def test_the_enumerated_gradient_is_a_derivative():
@@ -209,6 +205,49 @@ def test_the_terms_are_those_of_each_runs_own_policy():
         coefficient = p * torch.log(torch.sigmoid(z)) + (1 - p) * torch.log(torch.sigmoid(-z))
         size = (coefficient + np.log(2)).abs().mean()
         assert abs(float(agent.observed()["sail/score_coefficient"][run] - size)) < 1e-12 < size
+
+
+def test_drawn_actions_have_the_gradient_of_the_integral_over_them():
+    """J as a Gauss–Hermite sum over noise, differentiated through actions, rewards and densities;
+    the terms see actions as given, and hold the rest in the score. Rewards are entire in u, so
+    the sum converges fast."""
+    agent = SAIL(
+        3, 1, SACSettings(width=4, batch=5), [torch.Generator().manual_seed(5)],
+        rules=ReferenceSettings(since=1), objective=SAILSettings(beta=0.8, weight=0.7), dtype=F64,
+    )  # fmt: skip
+    agent.begin(1)
+    torch.manual_seed(0)
+    with torch.no_grad():
+        agent.actor_network.flat.add_(0.1 * torch.randn_like(agent.actor_network.flat))
+    states = torch.randn(1, 1, 2, 1, 3, dtype=F64)
+    nodes, chances = np.polynomial.hermite_e.hermegauss(24)
+    chances = chances / chances.sum()
+
+    def preference(u):
+        first, second = (torch.sin(u) + 0.3 * states.sum(-1, keepdim=True))[0, 0, :, 0, 0]
+        return torch.sigmoid(first - second) - 0.5
+
+    value = terms = 0.0
+    for i, j in np.ndindex(24, 24):
+        noise = torch.tensor([nodes[i], nodes[j]]).view(1, 1, 2, 1, 1)
+        chance = chances[i] * chances[j]
+        u = agent.actor.draw_unsquashed(states.view(1, 2, 3), noise.view(1, 2, 1)).view(noise.shape)
+        h = [
+            policy.log_prob_unsquashed(states.view(1, 2, 3), u.view(1, 2, 1))[0]
+            for policy in (agent.actor, agent.reference)
+        ]
+        z, q = 0.8 * ((h[0] - h[1])[0] - (h[0] - h[1])[1]), preference(u)
+        value = value + chance * (
+            (0.5 + q) * torch.log(torch.sigmoid(z)) + (0.5 - q) * torch.log(torch.sigmoid(-z))
+        )
+        drawn = shipped.draw_segments(agent.actor, states, noise)
+        found = agent.sail_terms(SegmentPairs(states, drawn, preference(drawn).view(1, 1)))
+        terms = terms + chance * sum(found.values())
+    wanted, seen = (
+        torch.cat([g.reshape(-1) for g in torch.autograd.grad(x.sum(), agent.actor_network.layers)])
+        for x in (-0.7 * value, terms)
+    )
+    assert float((seen - wanted).norm()) < 1e-6 * float(wanted.norm())  # 24 nodes
 
 
 @pytest.mark.parametrize(("pairs", "length", "actions"), [(1, 7, 3), (2, 10, 6), (3, 5, 1)])
@@ -353,7 +392,6 @@ def test_segments_are_states_of_the_last_steps_and_actions_of_the_present_actor(
         assert np.abs(found.preference[run].numpy() - wanted).max() < 1e-5
     assert not torch.equal(found.unsquashed[0], found.unsquashed[1])
     assert not any(part.requires_grad for part in found)  # the score holds all of the gradient
-    assert isinstance(trainer.agent, Referenced)
     trainer.close()
 
 
@@ -413,6 +451,7 @@ def test_saturated_actions_keep_their_density():
     ("changed", "field"),
     [
         ({"sail__recent": 19}, "sail.recent"),
+        ({"capacity": 19}, "capacity"),
         ({"reference__since": 220}, "reference.since"),  # the last step: there is no use of it
         ({"reference__since": 119}, "reference.since"),
         ({"sail__weight": 0.0}, "sail.weight"),

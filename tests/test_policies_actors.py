@@ -90,12 +90,12 @@ def test_ratios_before_squashing_are_those_of_the_actions():
     p, q = actor(TanhGaussianPolicy, 1), actor(TanhGaussianPolicy, 2)
     noise = torch.empty(6, 2, dtype=F64).normal_(generator=generator(4))
     with torch.no_grad():
-        u = p.draw_before(STATES, noise)
+        u = p.draw_unsquashed(STATES, noise)
         actions, log_prob = p.draw(STATES, noise)
         assert torch.equal(torch.tanh(u), actions)
         slope = torch.log1p(-(actions**2)).sum(-1)
-        assert (p.log_prob_before(STATES, u) - slope - log_prob).abs().max() < 1e-12
-        ratio = p.log_prob_before(STATES, u) - q.log_prob_before(STATES, u)
+        assert (p.log_prob_unsquashed(STATES, u) - slope - log_prob).abs().max() < 1e-12
+        ratio = p.log_prob_unsquashed(STATES, u) - q.log_prob_unsquashed(STATES, u)
         squashed = p.log_prob(STATES, actions) - q.log_prob(STATES, actions)
         assert (ratio - squashed).abs().max() < 1e-10
         far = torch.full_like(u, 25.0)
@@ -103,7 +103,7 @@ def test_ratios_before_squashing_are_those_of_the_actions():
             sign * torch.distributions.Normal(mean, log_std.exp()).log_prob(far).sum(-1)
             for sign, (mean, log_std) in ((1, p(STATES)), (-1, q(STATES)))
         )
-        found = p.log_prob_before(STATES, far) - q.log_prob_before(STATES, far)
+        found = p.log_prob_unsquashed(STATES, far) - q.log_prob_unsquashed(STATES, far)
         assert (found - wanted).abs().max() < 1e-9 * wanted.abs().max()
 
 

@@ -86,9 +86,9 @@ class TanhGaussianPolicy(GaussianPolicy):
         inside = responses.clamp(-edge, edge)
         # atanh, by a function whose bits do not depend on how much lies beside an entry.
         u = (torch.log1p(inside) - torch.log1p(-inside)) / 2
-        return self.log_prob_before(prompts, u) - _log_slope(u).sum(-1)
+        return self.log_prob_unsquashed(prompts, u) - _log_slope(u).sum(-1)
 
-    def log_prob_before(self, prompts: Tensor, u: Tensor) -> Tensor:
+    def log_prob_unsquashed(self, prompts: Tensor, u: Tensor) -> Tensor:
         """The log-density of u before squashing, any number: (n,).
 
         Two policies' log-densities at tanh(u) differ by as much as these at u; and these are
@@ -100,7 +100,7 @@ class TanhGaussianPolicy(GaussianPolicy):
         """
         return super().log_prob(prompts, u)
 
-    def draw_before(self, prompts: Tensor, noise: Tensor) -> Tensor:
+    def draw_unsquashed(self, prompts: Tensor, noise: Tensor) -> Tensor:
         """u = μ + σ noise, differentiable in θ; shapes as of :meth:`draw`."""
         mean, log_std = self(prompts)
         return torch.as_tensor(mean + log_std.exp() * noise)

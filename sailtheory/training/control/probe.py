@@ -2,9 +2,9 @@
 
 A prompt has m segments of the actor as candidates y, with π_θ(y) ∝ ν(y) Π_t π_θ(a_t|s_t).
 The base measure ν is one over the density with which the segments were drawn, so the policy
-they were drawn from is uniform on them, as draws are. Then z is that of ``sail``. The set is
-finite and fixed, so J, its curvature and the PL ratio are exact on it; and its linearisation
-at π_ref is a log-linear problem with thresholds in closed form.
+they were drawn from is uniform on them, as draws are. Then z is formed as in ``sail``, of
+recorded actions. The set is finite and fixed, so J, its curvature and the PL ratio are exact on
+it; and its linearisation at π_ref is a log-linear problem with thresholds in closed form.
 """
 
 from __future__ import annotations

@@ -6,15 +6,18 @@ h(σ) = β Σ_t log π_θ/π_ref(a_t|s_t), and the objective, to be maximised, i
     J(θ) = E g,   g = p₁₂ log σ(z) + p₂₁ log σ(−z),   z = h(σ₁) − h(σ₂)
 
 over pairs of segments whose states are drawn from a fixed distribution d, the last steps of
-the run, and whose actions π_θ draws in them. So the state sequence is the prompt x and the
-actions are the response y, whose score is Σ_t ∇log π_θ(a_t|s_t), exactly: with it, (C18) is
-the exact gradient of J.
+the run, and whose actions π_θ draws in them. Given the states of both, the actions are
+independent, and the score of a segment's is Σ_t ∇log π_θ(a_t|s_t), exactly: with these
+scores the expectation of (C18)'s estimate is the exact gradient of J.
+
+Unlike the two responses to a prompt, the two segments have states of their own, as preferences
+over segments have them. So log Z of the one does not cancel that of the other in z, and J is
+not the reduction of a bilevel problem (C21).
 
 Left out, against the J of the segments that π_θ would walk itself: that states depend on the
 actions before them, and so on θ. benchmarks/segment_mdp.py measures what that costs where it
 can be enumerated. Actions as they were recorded would keep that dependence, but they are those
-of earlier actors, one update a step: what the actor has left is then pushed away, the more the
-further it is, and runs diverge, with weights π_now/π_then too (docs/control.md).
+of earlier actors, one update a step (benchmarks/segment_age.py).
 
 Log-densities are those of actions before squashing: from a tanh that rounds to ±1 none can be
 had, and the slope of tanh cancels in π_θ/π_ref and does not depend on θ.
@@ -107,13 +110,13 @@ def draw_segments(policy: TanhGaussianPolicy, states: Tensor, noise: Tensor) -> 
         states: (K, n, 2, L, o).
         noise: Standard normal, (K, n, 2, L, a).
     """
-    return policy.draw_before(_by_run(states), _by_run(noise)).view(noise.shape)
+    return policy.draw_unsquashed(_by_run(states), _by_run(noise)).view(noise.shape)
 
 
 def segment_log_probs(policy: TanhGaussianPolicy, segments: SegmentPairs) -> Tensor:
     """Σ_t log π(u_t|s_t) of each segment, u_t before squashing: (K, n, 2)."""
     states = segments.states
-    each = policy.log_prob_before(_by_run(states), _by_run(segments.unsquashed))
+    each = policy.log_prob_unsquashed(_by_run(states), _by_run(segments.unsquashed))
     return each.view(states.shape[:-1]).sum(-1)
 
 

@@ -148,7 +148,7 @@ class Trainer:
             lane.preference(own, chosen)
             for lane, (own, _), chosen in zip(self.lanes, drawn, actions, strict=True)
         ]
-        q = torch.tensor(np.stack(preference), device=device).to(states)
+        q = torch.tensor(np.stack(preference).astype(np.float32), device=device)
         return SegmentPairs(states, unsquashed, q)
 
     def examine(self) -> list[dict[str, float]]:
@@ -299,6 +299,9 @@ def _check(settings: Settings, seeds: Sequence[int], method: Method) -> None:
         if settings.sail.recent < least:
             accepted = f"at least 2 feedback.segment = {least}"
             raise InputError("sail.recent", settings.sail.recent, accepted)
+        if settings.capacity is not None and settings.capacity < least:
+            accepted = f"at least 2 feedback.segment = {least} for {method.name}"
+            raise InputError("capacity", settings.capacity, accepted)
         earliest = settings.random_steps + max(settings.sail.recent, settings.entropy_steps)
         if settings.reference.since < earliest:
             accepted = f"at least {earliest}, so that the learning actor has visited all states"
