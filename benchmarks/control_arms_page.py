@@ -2,38 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from textwrap import fill
 from typing import Any
 
 import numpy as np
-from scipy.stats import binomtest
 
 from benchmarks.certificates_page import short, table
+from benchmarks.control_pairs import (
+    KNOWN,
+    TESTED,
+    Data,
+    Runs,
+    compared,
+    in_short,
+    interval,
+    listed,
+    score,
+)
 from benchmarks.control_theory_page import curvature, left_out, noise
 from sailtheory.training import statistics as st
 from sailtheory.training.compare import PAPER_EFFECT
 from sailtheory.training.config import plain
 from sailtheory.training.control.settings import PAPER, settings_of
 from sailtheory.training.runs import flatten
-from sailtheory.training.statistics import Estimate
 
-Data = dict[str, Any]
-Runs = list[dict[str, Any]]
-LATE = 3
-"""Evaluations of the second half of training, of six."""
-PLANNED = 13
-"""Pairs at which a test concludes, and not before."""
-TESTED = {
-    "published": {("pebble-revkl", "pebble"): 0.05},
-    "sail": {("sail", "pebble"): 0.025, ("sail-revkl", "sail"): 0.025},
-}
-"""Level of the test of each pair of arms; others are described."""
 BESIDE = ("sail", "heavy")
 """Plans whose arms stand beside those of ``published``."""
-KNOWN = (0, 1, 2, 3, 4)
-"""Seeds of the discarded runs of ``sail`` and ``sail-revkl``, known when the arms were mended."""
-
 _INTRO = """\
 # SAIL and SAIL-RevKL on control tasks
 
@@ -77,7 +71,7 @@ a core of the machine that made the runs above, and a run 400,000 of them, so mo
 def page(data: Data) -> str:
     """Markdown from the JSON data."""
     parts = [_INTRO, _FIGURE] if data.get("published") else [_INTRO]
-    parts.append(_settings(data))
+    parts += [in_short(data), _settings(data)]
     for name, title in _TITLES.items():
         for task, own in data.get(name, {}).items():
             arms = data.get("published", {}).get(task, {}) | own if name in BESIDE else own
@@ -173,17 +167,6 @@ def _unread(data: Data) -> str:
     )
 
 
-def score(run: dict[str, Any]) -> float:
-    """Mean return over the evaluations of the second half."""
-    return float(np.mean(run["curves"]["eval/return"][1][-LATE:]))
-
-
-def both(runs: Runs, base: Runs) -> list[tuple[int, dict[str, Any], dict[str, Any]]]:
-    """Seeds that two arms have, with the run of each."""
-    theirs = {run["seed"]: run for run in base}
-    return [(r["seed"], r, theirs[r["seed"]]) for r in runs if r["seed"] in theirs]
-
-
 def _arms(arms: dict[str, Runs]) -> str:
     steps = next(iter(arms.values()))[0]["curves"]["eval/return"][0]
     head = ["arm", "runs", "quantity: IQM (95 %)", *(f"{step:,}" for step in steps)]
@@ -193,7 +176,7 @@ def _arms(arms: dict[str, Runs]) -> str:
         found = st.iqm_interval([scores], np.random.default_rng(0))
         curve = np.array([run["curves"]["eval/return"][1] for run in runs]).T
         rows.append([
-            arm, len(runs), _interval(found, len(runs), 1), *(f"{st.iqm(c):.1f}" for c in curve)
+            arm, len(runs), interval(found, len(runs), 1), *(f"{st.iqm(c):.1f}" for c in curve)
         ])  # fmt: skip
     seeds = {arm: ", ".join(str(r["seed"]) for r in runs) for arm, runs in arms.items()}
     seeds_text = "; ".join(f"{arm} {s}" for arm, s in seeds.items())
@@ -252,12 +235,12 @@ def _pairs(arms: dict[str, Runs], plan: str) -> str:
     wanted = [(arm, first) for arm in others if (arm, first) not in told]
     wanted += [("sail-revkl", "sail")] if first != "sail" and "sail-revkl" in arms else []
     tests = TESTED.get(plan, {})
-    lines = [_pair(arms, *pair, tests.get(pair)) for pair in wanted if pair[1] in arms]
+    lines = [compared(arms, *pair, tests.get(pair)) for pair in wanted if pair[1] in arms]
     if plan == "sail":
         lines.append(
             "The two tests were written down when runs of seeds 0, 1, 2 of an earlier version of "
             f"these arms were known, and the arms were mended last when runs of seeds "
-            f"{_list(KNOWN)} were; those runs are discarded."
+            f"{listed(KNOWN)} were; those runs are discarded."
         )
     if plan == "published" and not others:
         lines.append(f"No pair of arms has finished, only {first}: nothing can be concluded.")
@@ -268,95 +251,3 @@ def _pairs(arms: dict[str, Runs], plan: str) -> str:
             f"{st.runs_needed(PAPER_EFFECT, paired=False)} runs an arm without pairs."
         )
     return "\n\n".join(fill(line, 98) for line in lines)
-
-
-def _list(seeds: Iterable[int]) -> str:
-    return ", ".join(map(str, seeds))
-
-
-def _pair(arms: dict[str, Runs], arm: str, base: str, alpha: float | None) -> str:
-    """Two arms by their pairs; ``alpha`` is the level of their test, if there is one."""
-    pairs = both(arms[arm], arms[base])
-    if len(pairs) < 2:
-        difference = "".join(f"difference {score(x) - score(y):+.1f}; " for _, x, y in pairs)
-        return (
-            f"{arm} − {base}: {len(pairs)} pair of seeds, {difference}of one pair nothing follows."
-        )
-    x, y = _scores(pairs)
-    text = (
-        f"{arm} − {base}, {len(pairs)} pairs: mean difference {np.mean(x - y):+.1f}, "
-        f"d of the differences {_effect(x, y, alpha)}, better in {_better(x, y)}. "
-    )
-    if alpha is None:
-        return text + "Described, not tested."
-    fresh = _fresh(pairs, alpha) if (arm, base) in TESTED["sail"] else ""
-    return text + _conclusion(arm, base, x, y, alpha) + fresh
-
-
-def _better(x: np.ndarray, y: np.ndarray) -> str:
-    """The share of pairs in which x is larger, with its exact interval."""
-    won = int((x > y).sum())
-    low, high = binomtest(won, len(x)).proportion_ci(st.LEVEL, "exact")
-    return f"{won} of {len(x)} ({low:.2f} to {high:.2f})"
-
-
-def _scores(pairs: list[tuple[int, dict[str, Any], dict[str, Any]]]) -> Any:
-    return np.array([(score(one), score(other)) for _, one, other in pairs]).T
-
-
-def _effect(x: np.ndarray, y: np.ndarray, alpha: float | None) -> str:
-    """d with the interval that its test goes by."""
-    level = st.LEVEL if alpha is None else 1 - alpha
-    shown = _interval(st.paired_d(x, y, level), len(x), 2)
-    return shown if level == st.LEVEL else shown.replace("(", f"({100 * level:g} %: ")
-
-
-def _conclusion(arm: str, base: str, x: np.ndarray, y: np.ndarray, alpha: float) -> str:
-    """What follows from the interval of d, and what does not."""
-    pairs, d = len(x), st.paired_d(x, y, 1 - alpha)
-    chance = f"{100 * st.power(PAPER_EFFECT, pairs, alpha=alpha):.0f} %"
-    seen = f"{pairs} pairs see d = {PAPER_EFFECT} with probability {chance}, and d ≥ "
-    seen += f"{st.detectable(pairs, alpha=alpha):.2f} with probability 80 %."
-    if not np.isfinite(d.value):
-        return f"The runs do not differ. {seen}"
-    if pairs < PLANNED:  # as pairs come in, looking each time would find an effect by chance
-        beside = "leaves out" if d.excludes_zero else "holds"
-        return (
-            f"The interval {beside} 0; the design concludes at its {PLANNED} pairs and not "
-            f"before, so nothing is concluded yet. {seen}"
-        )
-    if d.excludes_zero:
-        better = "better" if d.value > 0 else "worse"
-        return f"The interval leaves out 0: {arm} is {better} than {base} here. {seen}"
-    correlation, effect = between_arms(x, y)
-    excluded = "excluded" if d.high < effect else "neither shown nor excluded"
-    return (
-        f"The interval holds 0: no effect is shown. {seen} Between the arms, without pairs, d is "
-        f"{_interval(st.cohens_d(x, y), pairs, 2)}. The paper's is of that kind; the scores of a "
-        f"pair correlate by {correlation:.2f}, which makes it {effect:.2f} of the differences "
-        f"({PAPER_EFFECT / np.sqrt(2):.2f} if they did not): {excluded}."
-    )
-
-
-def between_arms(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
-    """The correlation r of pairs, and d_paper / √(2(1 − r)): its size for the differences."""
-    r = float(np.corrcoef(x, y)[0, 1])
-    return r, PAPER_EFFECT / float(np.sqrt(2 * (1 - r)))
-
-
-def _fresh(pairs: list[tuple[int, dict[str, Any], dict[str, Any]]], alpha: float) -> str:
-    """The same pairs without those of seeds that were known."""
-    left = [pair for pair in pairs if pair[0] not in KNOWN]
-    if len(left) in (len(pairs), 0, 1):
-        return ""
-    x, y = _scores(left)
-    return (
-        f" The {len(left)} pairs of other seeds than {_list(KNOWN)} alone: mean difference "
-        f"{np.mean(x - y):+.1f}, d {_effect(x, y, alpha)}."
-    )
-
-
-def _interval(found: Estimate, runs: int, digits: int) -> str:
-    if runs < 2 or not np.isfinite(found.value):
-        return f"{found.value:.{digits}f}"
-    return f"{found.value:.{digits}f} ({found.low:.{digits}f} to {found.high:.{digits}f})"

@@ -149,16 +149,19 @@ def _drawn(found: dict[str, Any]) -> str:
         f"{found['draws']} times each as in an update ({found['pairs']} pairs of segments of "
         f"{found['segment']} steps, β = {found['beta']:g}): the norm of their mean (0 where the "
         "noise hides it) and their noise, the root mean square distance from it. Last, the noise "
-        "of the score with the constant baseline that has least, instead of −log 2, and SAC's "
-        "noise over the score's:"
+        "of the score with the constant baseline that has least, instead of −log 2; with both "
+        "segments of a pair in the same states, as two responses to a prompt; and SAC's noise over "
+        "the score's:"
     )
 
 
 def _sizes(rows: list[dict[str, Any]]) -> str:
     names = [f"{term}_{kind}" for term in ("sac", "dpo", "score") for kind in ("mean", "noise")]
-    head = ["step", *(name.replace("_", ": ") for name in names), "best baseline", "SAC ÷ score"]
+    names += ["best_noise", "same_noise"]
+    head = [name.replace("_", ": ") for name in names[:-2]]
+    head = ["step", *head, "best baseline", "same states", "SAC ÷ score"]
     return table(head, [
-        [r["step"], *(short(r[name]) for name in names), short(r["best_noise"]), short(ratio)]
+        [r["step"], *(short(r[name]) for name in names), short(ratio)]
         for r, ratio in zip(rows, noise_ratios(rows), strict=True)
     ])  # fmt: skip
 
@@ -174,16 +177,19 @@ def _weighed(rows: list[dict[str, Any]]) -> str:
     lost = max(1 - row["best_noise"] / row["score_noise"] for row in rows)
     least, most = (short(HEAVY / pick(ratios)) for pick in (max, min))
     default = SAILSettings().weight
+    same = median(row["score_noise"] / row["same_noise"] for row in rows)
     return (
         "As the actor leaves its reference the score's noise grows, since its coefficient g + log "
         f"2 grows as |z| does; in {hidden} of {len(rows)} measurements it hides the mean, and no "
         f"constant baseline would take away more than {lost:.0%} of it (one that depends on the "
-        "states was not tried). A weight of {HEAVY:g}, as "
-        f"the runs of `heavy` have it, makes it {least} to {most} times SAC's own. Those runs were "
-        "seen not to learn, and this was measured then; the weight of the others is set by the "
-        f"table: the median of its last column is {short(median(ratios))}, and the default that "
-        f"to one digit, {default:g}. It makes the score's noise {short(default / max(ratios))} to "
-        f"{short(default / min(ratios))} times SAC's own along these steps, and more later."
+        f"states was not tried). The same states for both segments divide it by {short(same)} "
+        f"(median), with another J. A weight of {HEAVY:g}, as the runs of `heavy` have it, makes "
+        f"it {least} to {most} times SAC's own. Those runs were seen not to learn, and this was "
+        "measured then; the weight of the others is set by the table: the median of its last "
+        f"column is {short(median(ratios))}, and the default that to one digit, {default:g}. It "
+        f"makes the score's noise {short(default / max(ratios))} to {short(default / min(ratios))} "
+        "times SAC's own along these steps, and more later: of the runs with it, the tables tell "
+        "in how many |z| ran off all the same."
     )
 
 

@@ -10,7 +10,8 @@ minibatch, and pairs of segments. Of each, the norm of the mean (its square corr
 noise left in it) and the noise, the root mean square distance from the mean.
 
 The score's baseline is −log 2. Any constant is right in expectation, so the noise of the one
-that has least is beside it, as found on the same draws.
+that has least is beside it, as found on the same draws; and the noise of the score if both
+segments of a pair had the states of the first, as two responses to one prompt would.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import argparse
 import json
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +31,8 @@ from torch import Tensor
 from benchmarks.control_arms import PLANS, settings
 from sailtheory.files import write_text
 from sailtheory.training.control.lane import generator_of
-from sailtheory.training.control.sac import Batch
-from sailtheory.training.control.sail import SAIL, segment_log_probs
+from sailtheory.training.control.sac import Batch, SegmentPairs
+from sailtheory.training.control.sail import SAIL, draw_segments, segment_log_probs
 from sailtheory.training.control.settings import Settings
 from sailtheory.training.control.train import Trainer
 
@@ -41,7 +43,9 @@ APART = 10**9
 
 
 def gradients(trainer: Trainer, draw: int) -> dict[str, Tensor]:
-    """Of one draw, flat: ``sac``, ``dpo``, ``score``, and ``drift``, the mean of both scores."""
+    """Of one draw, flat: ``sac``, ``dpo``, ``score``, ``same`` (the score in the same states),
+    and ``drift``, the mean of both scores.
+    """
     agent, lane = trainer.agent, trainer.lanes[0]
     assert isinstance(agent, SAIL)
     rng = generator_of(lane.seed, 7, trainer.step, draw)
@@ -53,13 +57,26 @@ def gradients(trainer: Trainer, draw: int) -> dict[str, Tensor]:
     noise = rng.standard_normal((1, rows.shape[1], agent.widths[1]), np.float32)
     terms, _ = agent.actor_terms(batch, torch.tensor(noise))
     weight = agent.objective.weight
+    same = agent.sail_terms(in_same_states(trainer, segments, rng))["actor/sail_score"]
     wanted = {
         "sac": terms["actor/entropy"] + terms["actor/value"],
         "dpo": terms["actor/sail_dpo"] / weight,
         "score": terms["actor/sail_score"] / weight,
+        "same": same / weight,
         "drift": segment_log_probs(agent.actor, segments).sum(-1).mean(-1),
     }
     return {name: flat(trainer, term.sum()) for name, term in wanted.items()}
+
+
+def in_same_states(
+    trainer: Trainer, segments: SegmentPairs, rng: np.random.Generator
+) -> SegmentPairs:
+    """Pairs whose second segments have the states of the first, with actions drawn in them."""
+    states = segments.states[:, :, :1].repeat(1, 1, 2, 1, 1)
+    noise = torch.tensor(rng.standard_normal(tuple(segments.unsquashed.shape), np.float32))
+    unsquashed = draw_segments(trainer.agent.actor, states, noise)
+    q = trainer.lanes[0].preference(states[0].numpy(), torch.tanh(unsquashed[0]).numpy())
+    return SegmentPairs(states, unsquashed, torch.tensor(q.astype(np.float32))[None])
 
 
 def flat(trainer: Trainer, value: Tensor) -> Tensor:
@@ -97,7 +114,7 @@ def measure(trainer: Trainer) -> dict[str, Any]:
         row |= {f"{name}_mean": rounded(mean), f"{name}_noise": rounded(noise)}
     shift, noise = best_baseline(every["score"], every["drift"])
     row |= {"best_baseline": rounded(shift - math.log(2)), "best_noise": rounded(noise)}
-    return row | {"margin": rounded(float(trainer.agent.observed()["sail/margin"][0]))}
+    return row | {"same_noise": rounded(size(every["same"])[1])}
 
 
 def rounded(value: float) -> float:
@@ -122,8 +139,6 @@ def main() -> None:
     parser.add_argument("--out", default=OUT)
     asked = parser.parse_args()
     torch.set_num_threads(1)
-    from dataclasses import replace
-
     chosen = settings(PLANS["sail"], "cheetah-run", "sail", 0)
     chosen = replace(chosen, sail=replace(chosen.sail, weight=NOTHING))
     rows = []

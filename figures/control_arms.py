@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.control_arms_page import both, score
+from benchmarks.control_pairs import both, score
 from figures.write import FOLDER, write_summary
 from sailtheory.plots import style
 from sailtheory.plots.series import array, plain

@@ -14,8 +14,9 @@ from scipy.stats import t
 pytest.importorskip("dm_control", reason="the extra rl is not installed")
 
 from benchmarks import control_arms
-from benchmarks.control_arms_page import _conclusion, between_arms, both, page, score
+from benchmarks.control_arms_page import page
 from benchmarks.control_evidence import check, merge, summary
+from benchmarks.control_pairs import _conclusion, between_arms, both, in_short, score
 from benchmarks.control_theory_page import HEAVY, NOISE, PROBE, noise, segment_gamma
 from figures import control_arms as control_figure
 from sailtheory import InputError
@@ -140,6 +141,25 @@ def test_each_of_two_tests_has_half_the_level(pairs, p, said):
     part = text[text.index("sail − pebble, ") :]
     assert said in part[: part.index("sail-revkl − pebble, ")]
     assert "(97.5 %: " in part and "The runs do not differ" in part  # sail-revkl − sail
+
+
+def test_what_follows_is_said_in_short():
+    def told(data):
+        return " ".join(in_short(data).split())
+
+    assert "No effect is shown, and the paper's largest, d = 0.872, is excluded" in told(
+        {"published": {"cheetah-run": published(60, 0.0)}}
+    )
+    assert "pebble-revkl is worse than pebble here" in told(
+        {"published": {"cheetah-run": published(13, -5.0)}}
+    )
+    few = told({"published": {"cheetah-run": published(12, 5.0)}})
+    assert "d of" not in few and "SAIL objective" not in few
+    arms = {"sail": runs([99, 300, 1], 0, "sail")}
+    beside = {"published": {"cheetah-run": published(3, 0.0)}, "heavy": {"cheetah-run": arms}}
+    assert "2 of 3 pairs of sail (cheetah-run, heavy)" in told(beside)
+    own = {"stand": {"walker-stand": {"pebble": runs([5, 5]), **arms}}}
+    assert "0 of 2 pairs of sail (walker-stand, stand)" in told(own)
 
 
 def test_pairs_known_beforehand_are_left_out_beside_the_test():

@@ -78,3 +78,15 @@ def test_measuring_changes_no_number_of_the_run(trainer, monkeypatch):
     assert before["lane"]["rng"] == after["lane"]["rng"]
     assert torch.equal(before["agent"]["actor"], after["agent"]["actor"])
     assert row["best_noise"] <= row["score_noise"] and row["sac_noise"] > 0 and row["step"] == 130
+
+
+def test_in_the_same_states_only_actions_differ(trainer):
+    segments = trainer.segments([segment_noise.APART])
+    same = segment_noise.in_same_states(trainer, segments, np.random.default_rng(0))
+    assert torch.equal(same.states[:, :, 0], segments.states[:, :, 0])
+    assert torch.equal(same.states[:, :, 0], same.states[:, :, 1])
+    assert not torch.equal(same.unsquashed[:, :, 0], same.unsquashed[:, :, 1])
+    actions = torch.tanh(same.unsquashed[0]).numpy()
+    wanted = trainer.lanes[0].preference(same.states[0].numpy(), actions)
+    assert np.abs(same.preference[0].numpy() - wanted).max() < 1e-6
+    assert 0 < np.abs(wanted).max() < np.abs(segments.preference.numpy()).max()
