@@ -85,14 +85,26 @@ def _with_pebble(data: Data, task: str, arms: dict[str, Runs], arm: str) -> Pair
 
 def _verdict(arm: str, base: str, x: np.ndarray, y: np.ndarray, d: Estimate) -> str:
     """What an interval of d at the planned number of pairs says."""
+    if not np.isfinite(d.value):
+        return "The runs do not differ."
     if d.excludes_zero:
-        return f"{arm} is {'better' if d.value > 0 else 'worse'} than {base} here."
-    excluded = d.high < between_arms(x, y)[1]
-    told = "is excluded" if excluded else "is neither shown nor excluded"
-    return f"No effect is shown, and the paper's largest, d = {PAPER_EFFECT}, {told}."
+        return _direction(arm, base, d)
+    excluded = _excluded(d, between_arms(x, y)[1])
+    return f"No effect is shown, and the paper's largest, d = {PAPER_EFFECT}, is {excluded}."
+
+
+def _direction(arm: str, base: str, d: Estimate) -> str:
+    """Which arm is better, where the interval of d leaves out 0."""
+    return f"{arm} is {'better' if d.value > 0 else 'worse'} than {base} here."
+
+
+def _excluded(d: Estimate, effect: float) -> str:
+    """Whether an effect of this size lies above the interval of d."""
+    return "excluded" if d.high < effect else "neither shown nor excluded"
 
 
 def listed(seeds: Iterable[int]) -> str:
+    """Seeds side by side."""
     return ", ".join(map(str, seeds))
 
 
@@ -148,15 +160,13 @@ def _conclusion(arm: str, base: str, x: np.ndarray, y: np.ndarray, alpha: float)
             f"before, so nothing is concluded yet. {seen}"
         )
     if d.excludes_zero:
-        better = "better" if d.value > 0 else "worse"
-        return f"The interval leaves out 0: {arm} is {better} than {base} here. {seen}"
+        return f"The interval leaves out 0: {_direction(arm, base, d)} {seen}"
     correlation, effect = between_arms(x, y)
-    excluded = "excluded" if d.high < effect else "neither shown nor excluded"
     return (
         f"The interval holds 0: no effect is shown. {seen} Between the arms, without pairs, d is "
         f"{interval(st.cohens_d(x, y), pairs, 2)}. The paper's is of that kind; the scores of a "
         f"pair correlate by {correlation:.2f}, which makes it {effect:.2f} of the differences "
-        f"({PAPER_EFFECT / np.sqrt(2):.2f} if they did not): {excluded}."
+        f"({PAPER_EFFECT / np.sqrt(2):.2f} if they did not): {_excluded(d, effect)}."
     )
 
 

@@ -153,6 +153,8 @@ def test_what_follows_is_said_in_short():
     assert "pebble-revkl is worse than pebble here" in told(
         {"published": {"cheetah-run": published(13, -5.0)}}
     )
+    same = {arm: runs(range(13), 0, arm) for arm in ("pebble", "pebble-revkl")}
+    assert "The runs do not differ" in told({"published": {"cheetah-run": same}})
     few = told({"published": {"cheetah-run": published(12, 5.0)}})
     assert "d of" not in few and "SAIL objective" not in few
     arms = {"sail": runs([99, 300, 1], 0, "sail")}

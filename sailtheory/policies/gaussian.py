@@ -53,7 +53,7 @@ class GaussianPolicy(torch.nn.Module):
         with torch.no_grad():
             mean, log_std = self(prompts)
             noise = torch.empty_like(mean).normal_(generator=generator)
-            return torch.as_tensor(mean + log_std.exp() * noise)
+            return _shifted(mean, log_std, noise)
 
     def exact_kl(self, other: Policy, prompts: Tensor) -> Tensor | None:
         """KL(self‖other) of two policies of the same kind: (n,).
@@ -101,9 +101,14 @@ class TanhGaussianPolicy(GaussianPolicy):
         return super().log_prob(prompts, u)
 
     def draw_unsquashed(self, prompts: Tensor, noise: Tensor) -> Tensor:
-        """u = μ + σ noise, differentiable in θ; shapes as of :meth:`draw`."""
+        """u = μ + σ noise before squashing, differentiable in θ: (..., n, a).
+
+        Args:
+            prompts: (..., n, k).
+            noise: Standard normal, (..., n, a).
+        """
         mean, log_std = self(prompts)
-        return torch.as_tensor(mean + log_std.exp() * noise)
+        return _shifted(mean, log_std, noise)
 
     def draw(self, prompts: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         """Actions tanh(μ + σ noise), differentiable in θ, and their log-densities.
@@ -118,13 +123,18 @@ class TanhGaussianPolicy(GaussianPolicy):
             Actions (..., n, a) and log π (..., n).
         """
         mean, log_std = self(prompts)
-        u = mean + log_std.exp() * noise
+        u = _shifted(mean, log_std, noise)
         each: Tensor = -0.5 * (noise * noise + math.log(2 * math.pi)) - log_std - _log_slope(u)
         return torch.tanh(u), each.sum(-1)
 
     def sample(self, prompts: Tensor, generator: torch.Generator) -> Tensor:
         """Actions, (n, a)."""
         return torch.tanh(super().sample(prompts, generator))
+
+
+def _shifted(mean: Tensor, log_std: Tensor, noise: Tensor) -> Tensor:
+    """μ + σ noise, each entry."""
+    return torch.as_tensor(mean + log_std.exp() * noise)
 
 
 def _log_slope(u: Tensor) -> Tensor:
