@@ -11,6 +11,7 @@ from sailtheory.algebra import Objective
 from sailtheory.landscape.domain import Domain
 from sailtheory.landscape.fisher import fisher_root
 from sailtheory.landscape.search import Search, SearchResult
+from sailtheory.landscape.single_prompts import worst_of_single_prompts
 from sailtheory.objectives import SAIL, KLRefPolicy
 from sailtheory.problem import PreferenceProblem
 from sailtheory.verdict import (
@@ -114,7 +115,12 @@ def _supremum(
     domain = search.domain
     if domain.dimension == 0:
         return Curvature(None, domain.embed(np.zeros(0)), np.zeros(domain.problem.dimension), None)
-    found = search.maximise(lambda theta: measure(objective, domain, theta)[0], slope, extra_starts)
+    found = search.maximise(
+        lambda theta: measure(objective, domain, theta)[0],
+        slope,
+        extra_starts,
+        propose=lambda count, rng: worst_of_single_prompts(domain, count, rng),
+    )
     direction = measure(objective, domain, found.theta)[1]
     value = found.value if np.isfinite(found.value) else None
     return Curvature(value, found.theta, direction, found)

@@ -1,7 +1,10 @@
-"""The worst point on C: multi-start, projected ascent, then a constrained polish.
+"""The worst point on C: rounds of ascents, repeated until independent rounds agree.
 
-One engine serves every question: largest curvature, generalised curvature, the
-PL and prox-PL constants, the maximiser. It reports how hard it searched.
+One engine serves every question: largest curvature, generalised curvature, the PL and
+prox-PL constants, the maximiser. A round draws points of its own, climbs from the most
+promising and from a few unscreened ones, and reports where it got. Rounds know nothing of
+each other, so how many of them end at the best value says how far the search can be
+trusted; they end when enough do, or when the budget is spent.
 """
 
 from __future__ import annotations
@@ -10,20 +13,25 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import minimize
 
 from sailtheory.errors import InputError
+from sailtheory.landscape.bfgs import ascend
 from sailtheory.landscape.domain import Domain
 
 Function = Callable[[np.ndarray], np.ndarray]
 """θ (k, d) to (k,); nan or -inf where the quantity is not defined."""
 
-_STEPS = {"light": 12, "quick": 40, "full": 120}
-_BUDGET = {"light": 6e5, "quick": 4e7, "full": 4e8}
-_KEPT = {"light": 6, "quick": 12, "full": 32}
-_POLISHED = {"light": 1, "quick": 3, "full": 8}
-_POLISH_STEPS = {"light": 20, "quick": 40, "full": 120}
-_POLISH_DIMENSION = 64
+Proposal = Callable[[int, np.random.Generator], np.ndarray]
+"""How many points are wanted, and a generator, to points θ (k, d)."""
+
+_ROUNDS = {"light": 1, "quick": 32, "full": 320}
+_AGREEING = {"light": 1, "quick": 3, "full": 12}
+_WORK = 1e9  # multiplications of one round, roughly
+_CLIMBS = (2, 8)  # from each family of points, in one round
+_POOL = 8  # points drawn for each climb
+_STEPS, _TOLERANCE = 60, 1e-7
+_POLISH_STEPS, _POLISH_TOLERANCE = 100, 1e-13
+_SAME = 1e-3  # of the range of the function: two rounds found one maximum
 
 
 @dataclass(frozen=True)
@@ -34,9 +42,14 @@ class SearchResult:
         theta: The best point found, (d,).
         value: The function there; -inf if it was defined nowhere.
         evaluations: Points at which the function was evaluated.
-        starts: Starting points of the multi-start.
+        starts: Points from which ascents began.
         trace: (evaluations so far, best value so far), improvements only.
-        spread: Distinct local maxima among the refined starts, best first.
+        spread: Distinct local maxima among the ends of the rounds, best first.
+        rounds: Independent rounds made.
+        agreeing: Rounds that ended at the best value.
+        trusted: Whether as many agree as the effort asks for. The search is then evidence
+            that no point is better; without it, it shows only what it found.
+        ends: Where each round ended, θ (rounds, d).
     """
 
     theta: np.ndarray
@@ -45,24 +58,31 @@ class SearchResult:
     starts: int
     trace: tuple[tuple[int, float], ...]
     spread: tuple[float, ...]
+    rounds: int
+    agreeing: int
+    trusted: bool
+    ends: np.ndarray
 
 
 class Search:
     """Maximisation over C.
 
+    The rounds of a smaller effort are the first rounds of a larger one, so more effort
+    never finds less.
+
     Args:
         domain: C.
-        effort: ``light`` (for one of many problems), ``quick`` or ``full``.
-        seed: Seed of the starting points; equal seeds give equal results.
+        effort: ``light`` (one round, for one of many problems), ``quick`` or ``full``.
+        seed: Seed of the rounds; equal seeds give equal results.
 
     Raises:
         InputError: Unknown effort or a seed that is not a natural number.
     """
 
     def __init__(self, domain: Domain, effort: str = "quick", seed: int = 0) -> None:
-        if effort not in _STEPS:
+        if effort not in _ROUNDS:
             raise InputError("effort", effort, "light, quick or full is expected")
-        if not isinstance(seed, (int, np.integer)) or seed < 0:
+        if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
             raise InputError("seed", seed, "an integer ≥ 0 is expected")
         self.domain = domain
         self.effort = effort
@@ -70,7 +90,11 @@ class Search:
         problem = domain.problem
         sizes = np.array(problem.responses)
         cost = float((sizes**2 + sizes * problem.dimension).sum() + problem.dimension**3)
-        self.count = int(np.clip(_BUDGET[effort] / (100.0 * cost), 32, 4096))
+        affordable = _WORK / (100.0 * cost * _STEPS)  # climbs in one round
+        self._climbs = int(np.clip(affordable, *_CLIMBS))
+        scarce = min(1.0, affordable / _CLIMBS[0])
+        self._agreeing = _AGREEING[effort]
+        self._rounds = max(int(scarce * _ROUNDS[effort]), self._agreeing)
 
     def maximise(
         self,
@@ -78,50 +102,71 @@ class Search:
         gradient: Function | None = None,
         extra_starts: np.ndarray | None = None,
         enough: float = np.inf,
+        propose: Proposal | None = None,
     ) -> SearchResult:
         """The largest value found of a function on C.
 
         Args:
             function: θ (k, d) to (k,).
             gradient: θ (k, d) to (k, d); central differences are used without it.
-            extra_starts: Further points θ (k, d) to try; projected onto C.
+            extra_starts: Further points θ (k, d) to climb from; projected onto C. Row j joins
+                round j; the rest is climbed from at the end.
             enough: Stop as soon as a value above this is found.
+            propose: Draws further points θ for a round, beside those of the domain.
         """
-        run = _Run(self.domain, function, gradient, _POLISH_STEPS[self.effort])
-        x = self.domain.starts(self.count, np.random.default_rng(self.seed))
+        run = _Run(self.domain, function, gradient, enough)
+        extra = np.empty((0, self.domain.dimension))
         if extra_starts is not None:
-            x = np.concatenate([x, self.domain.coordinates(np.atleast_2d(extra_starts))])
-        starts = len(x)
-        values = run.evaluate(x)
-        if self.domain.dimension == 0 or self.domain.radius == 0.0 or run.best > enough:
-            return run.result(starts, ())
-        best = _distinct(x, values, _KEPT[self.effort], self.domain.radius)
-        x, values = run.climb(x[best], values[best], _STEPS[self.effort], enough)
-        order = np.argsort(-values)
-        for i in order[: _POLISHED[self.effort]]:
-            if run.best > enough or self.domain.dimension > _POLISH_DIMENSION:
+            extra = self.domain.coordinates(np.atleast_2d(extra_starts))
+        if self.domain.dimension == 0 or self.domain.radius == 0.0:
+            run.evaluate(np.zeros((1, self.domain.dimension)))
+            return run.result([(run.best_x, run.best)], 1, 1, True)
+        ends: list[tuple[np.ndarray, float]] = []
+        scale = 0.0
+        while len(ends) < self._rounds and not run.satisfied():
+            j = len(ends)
+            rng = np.random.default_rng([self.seed, j])
+            families = [self.domain.starts(_POOL * self._climbs, rng)]
+            if propose is not None:
+                proposed = propose(_POOL * self._climbs, rng)
+                families.append(self.domain.coordinates(proposed))
+            end, scale_here = run.round(families, extra[j : j + 1], self._climbs, rng)
+            scale = scale or scale_here
+            ends.append(end)
+            if self._count(ends, scale) >= self._agreeing:
                 break
-            if np.isfinite(values[i]):
-                values[i] = max(values[i], run.polish(x[i]))
-        ranked = np.sort(values[np.isfinite(values)])[::-1]
-        fresh = np.abs(np.diff(ranked, prepend=np.inf)) > 1e-6 * (1e-12 + np.abs(ranked))
-        return run.result(starts, tuple(float(v) for v in ranked[fresh][:8]))
+        if len(extra) > len(ends) and not run.satisfied():
+            ends.append(run.climb(extra[len(ends) :]))
+        agreeing = self._count(ends, scale)
+        return run.result(ends, len(ends), agreeing, agreeing >= self._agreeing)
+
+    @staticmethod
+    def _count(ends: list[tuple[np.ndarray, float]], scale: float) -> int:
+        values = np.array([value for _, value in ends])
+        best = values.max()
+        rounding = 64 * np.finfo(float).eps * abs(best)
+        return int((values >= best - _SAME * scale - rounding).sum()) if np.isfinite(best) else 0
 
 
 class _Run:
     """One maximisation: counts evaluations and remembers the best point."""
 
     def __init__(
-        self, domain: Domain, function: Function, gradient: Function | None, polish_steps: int
+        self, domain: Domain, function: Function, gradient: Function | None, enough: float
     ) -> None:
         self.domain = domain
-        self._polish_steps = polish_steps
         self._function = function
         self._gradient = gradient
+        self._enough = enough
         self.evaluations = 0
+        self.starts = 0
         self.best = -np.inf
         self.best_x = np.zeros(domain.dimension)
         self.trace: list[tuple[int, float]] = []
+
+    def satisfied(self) -> bool:
+        """Whether a value above ``enough`` was found."""
+        return self.best > self._enough
 
     def evaluate(self, x: np.ndarray) -> np.ndarray:
         """The function at points of the ball, (k, r) to (k,); undefined is -inf."""
@@ -151,65 +196,74 @@ class _Run:
         g = (around[:, 0] - around[:, 1]) / (2 * h)
         return np.where(np.isfinite(g), g, 0.0)
 
-    def climb(
-        self, x: np.ndarray, values: np.ndarray, steps: int, enough: float
+    def round(
+        self,
+        families: list[np.ndarray],
+        extra: np.ndarray,
+        climbs: int,
+        rng: np.random.Generator,
+    ) -> tuple[tuple[np.ndarray, float], float]:
+        """Screen each family of points and climb; its end, and the range of the function."""
+        starts, drawn = [extra], []
+        for points in families:
+            values = self.evaluate(points)
+            drawn.append(values[np.isfinite(values)])
+            best = _distinct(points, values, climbs // 2, self.domain.radius)
+            others = np.setdiff1d(np.arange(len(points)), best)
+            blind = rng.permutation(others)[: climbs - climbs // 2]
+            starts += [points[best], points[blind]]
+        end = self.climb(np.concatenate(starts))
+        seen = np.concatenate(drawn)
+        spread = end[1] - float(np.median(seen)) if len(seen) else 0.0
+        return end, spread
+
+    def climb(self, x: np.ndarray) -> tuple[np.ndarray, float]:
+        """Ascend from points (k, r) at once, then the best of them to the end."""
+        if len(x) == 0 or self.satisfied():
+            return self.best_x, self.best
+        self.starts += len(x)
+        x, values = self._ascend(x, self.evaluate(x), _STEPS, _TOLERANCE)
+        top = slice(int(values.argmax()), int(values.argmax()) + 1)
+        x, values = self._ascend(x[top], values[top], _POLISH_STEPS, _POLISH_TOLERANCE)
+        return x[0], float(values[0])
+
+    def _ascend(
+        self, x: np.ndarray, values: np.ndarray, steps: int, tolerance: float
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Projected ascent from all points at once, each with its own step length."""
-        length = np.full(len(x), 0.1 * self.domain.radius)
-        g = self.slope(x)
-        for _ in range(steps):
-            norm = np.linalg.norm(g, axis=1)
-            active = (norm > 0) & (length > 1e-12 * self.domain.radius)
-            if not active.any() or self.best > enough:
-                break
-            trial = x.copy()
-            move = length[active] / norm[active]
-            trial[active] = self.domain.project(x[active] + move[:, None] * g[active])
-            found = values.copy()
-            found[active] = self.evaluate(trial[active])
-            better = found > values
-            length = np.where(better, 1.6 * length, 0.4 * length)
-            length = np.minimum(length, 2.0 * self.domain.radius)
-            x[better], values[better] = trial[better], found[better]
-            if better.any():
-                g[better] = self.slope(x[better])
-        return x, values
-
-    def polish(self, start: np.ndarray) -> float:
-        """Sequential quadratic programming from one point; returns the value reached."""
         radius = self.domain.radius
+        return ascend(self.evaluate, self.slope, x, values, radius, steps, tolerance,
+                      self.satisfied)  # fmt: skip
 
-        def negative(x: np.ndarray) -> float:
-            value = self.evaluate(self.domain.project(x)[None, :])[0]
-            return -float(value) if np.isfinite(value) else 1e300
-
-        reached = minimize(
-            lambda y: negative(radius * y),
-            start / radius,
-            jac=lambda y: -radius * self.slope(self.domain.project(radius * y)[None, :])[0],
-            method="SLSQP",
-            constraints=[{"type": "ineq", "fun": lambda y: 1.0 - y @ y, "jac": lambda y: -2.0 * y}],
-            options={"maxiter": self._polish_steps, "ftol": 1e-16},
-        )
-        return -float(reached.fun) if reached.fun < 1e299 else -np.inf
-
-    def result(self, starts: int, spread: tuple[float, ...]) -> SearchResult:
+    def result(
+        self, ends: list[tuple[np.ndarray, float]], rounds: int, agreeing: int, trusted: bool
+    ) -> SearchResult:
         """Freeze the best point."""
-        theta = self.domain.embed(self.best_x)
-        return SearchResult(theta, self.best, self.evaluations, starts, tuple(self.trace), spread)
+        embed = self.domain.embed
+        ranked = np.sort([value for _, value in ends if np.isfinite(value)])[::-1]
+        fresh = np.abs(np.diff(ranked, prepend=np.inf)) > 1e-6 * (1e-12 + np.abs(ranked))
+        return SearchResult(
+            theta=embed(self.best_x),
+            value=self.best,
+            evaluations=self.evaluations,
+            starts=self.starts,
+            trace=tuple(self.trace),
+            spread=tuple(float(v) for v in ranked[fresh][:8]),
+            rounds=rounds,
+            agreeing=agreeing,
+            trusted=trusted,
+            ends=np.stack([embed(x) for x, _ in ends]) if ends else embed(self.best_x)[None],
+        )
 
 
 def _distinct(x: np.ndarray, values: np.ndarray, keep: int, radius: float) -> np.ndarray:
     """Indices of the best points that lie apart from each other, filled up with the next best."""
     order = np.argsort(-values)
     order = order[np.isfinite(values[order])]
-    if len(order) == 0:
-        return np.arange(min(len(x), 1))
     apart: list[int] = []
-    for i in order[: 20 * keep]:
-        if all(np.linalg.norm(x[i] - x[j]) > 0.05 * radius for j in apart):
-            apart.append(int(i))
+    for i in order:
         if len(apart) == keep:
             break
+        if all(np.linalg.norm(x[i] - x[j]) > 0.05 * radius for j in apart):
+            apart.append(int(i))
     rest = [int(i) for i in order[:keep] if int(i) not in apart]
-    return np.array(apart + rest[: max(0, keep - len(apart))])
+    return np.array(apart + rest[: max(0, keep - len(apart))], dtype=int)
