@@ -171,15 +171,14 @@ def check(
     sail, revkl = SAIL(problem), SAILRevKL(problem, used)
     steepest = largest_curvature_on(sail, search)
     progress("γ*")
-    star = relative_curvature_on(sail, search, steepest.theta)
-    resolved = star.value is not None
-    others = [star] if _exceeds(star, 0.0) else []
-    sail_verdict = concavity(sail, steepest, others, k_b <= 0, resolved)
+    star = relative_curvature_on(sail, search)
     progress("curvature of J_γ")
     worst = largest_curvature_on(revkl, search, star.theta)
-    guaranteed = used >= k_b
-    others = [star] if _exceeds(star, used) else []
-    revkl_verdict = concavity(revkl, worst, others, guaranteed, resolved)
+    convex = [star] if _exceeds(star, used) else []
+    revkl_verdict = concavity(revkl, worst, convex, used >= k_b, star)
+    # The KL term is convex: where J_γ is not concave, J is not either.
+    convex = [point for point in (star, worst) if _exceeds(point, 0.0)]
+    sail_verdict = concavity(sail, steepest, convex, k_b <= 0, star)
 
     k_minus = float(bounds.lower_curvature(FLOAT64, beta, problem.z_max_above))
     smoothness = float(bounds.smoothness(used, k_minus, diameter))

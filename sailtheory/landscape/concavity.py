@@ -157,23 +157,24 @@ def concavity(
     worst: Curvature,
     others: Sequence[Curvature] = (),
     guaranteed: bool = False,
-    resolved: bool = True,
+    relative: Curvature | None = None,
 ) -> tuple[Verdict | None, Curvature]:
     """Is the objective concave on C?
 
     Args:
         objective: The objective.
         worst: Its largest curvature, from :func:`largest_curvature_on`.
-        others: Further points and directions along which it may be convex.
+        others: Further points and directions along which a search found it convex.
         guaranteed: Whether a theorem proves concavity here (γ ≥ K_B, C11).
-        resolved: Whether float64 sees all of S: with F̄ singular there are directions in
-            which a curvature of either sign is lost, and the search supports nothing.
+        relative: The search for γ*, where there was one. It rather than ``worst`` then has
+            to be trusted: it sees directions of small curvature too, unless F̄ is singular
+            in float64, where it has no value.
 
     Returns:
         The verdict, None when S = {0} or nothing was found: ``refuted`` when ball
         arithmetic confirms a positive curvature at a point that lies in C exactly;
-        ``holds`` proved by theorem or supported by the search; ``undecided`` when a
-        positive sign cannot be confirmed. With it, the point it rests on.
+        ``holds`` proved by theorem or supported by a search whose rounds agree;
+        ``undecided`` otherwise. With it, the point it rests on.
     """
     if worst.value is None or worst.search is None:
         return None, worst
@@ -188,13 +189,30 @@ def concavity(
     evidence = []
     if guaranteed:
         evidence.append(Evidence("argument", "γ ≥ K_B (C11)", Outcome.HOLDS, Strength.PROVED))
-    outcome = Outcome.HOLDS if worst.value <= 0 and resolved else Outcome.UNDECIDED
+    doubt = _doubt(worst, others, worst if relative is None else relative)
     detail = (
         f"largest curvature found {worst.value:.6g} over {worst.search.evaluations} points "
-        f"from {worst.search.starts} starts"
+        f"from {worst.search.starts} starts{doubt}"
     )
+    outcome = Outcome.UNDECIDED if doubt else Outcome.HOLDS
     evidence.append(Evidence("search", detail, outcome, Strength.SUPPORTED))
     return conclude(evidence), worst
+
+
+def _doubt(worst: Curvature, others: Sequence[Curvature], searched: Curvature) -> str:
+    """Why the searches do not support concavity; empty if they do."""
+    if others or (worst.value is not None and worst.value > 0):
+        return "; a positive curvature was found, its sign not confirmed"
+    if searched.value is None or searched.search is None:
+        return "; F̄ is singular in float64, so curvature of either sign may be lost"
+    if not searched.search.trusted:
+        return f"; {agreement(searched.search)}, too few to rely on"
+    return ""
+
+
+def agreement(search: SearchResult) -> str:
+    """How many independent rounds of a search ended at its best value, in words."""
+    return f"{search.agreeing} of {search.rounds} rounds of the search end at the best value"
 
 
 def _refutation(

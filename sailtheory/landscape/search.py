@@ -9,6 +9,7 @@ trusted; they end when enough do, or when the budget is spent.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -24,8 +25,9 @@ Function = Callable[[np.ndarray], np.ndarray]
 Proposal = Callable[[int, np.random.Generator], np.ndarray]
 """How many points are wanted, and a generator, to points θ (k, d)."""
 
-_ROUNDS = {"light": 1, "quick": 32, "full": 320}
-_AGREEING = {"light": 1, "quick": 3, "full": 12}
+_WAVE = 4  # rounds that climb side by side, which saves calls
+_WAVES = {"light": 1, "quick": 8, "full": 80}
+_AGREEING = {"light": 2, "quick": 3, "full": 12}
 _WORK = 1e9  # multiplications of one round, roughly
 _CLIMBS = (2, 8)  # from each family of points, in one round
 _POOL = 8  # points drawn for each climb
@@ -49,7 +51,6 @@ class SearchResult:
         agreeing: Rounds that ended at the best value.
         trusted: Whether as many agree as the effort asks for. The search is then evidence
             that no point is better; without it, it shows only what it found.
-        ends: Where each round ended, θ (rounds, d).
     """
 
     theta: np.ndarray
@@ -61,7 +62,6 @@ class SearchResult:
     rounds: int
     agreeing: int
     trusted: bool
-    ends: np.ndarray
 
 
 class Search:
@@ -80,7 +80,7 @@ class Search:
     """
 
     def __init__(self, domain: Domain, effort: str = "quick", seed: int = 0) -> None:
-        if effort not in _ROUNDS:
+        if effort not in _WAVES:
             raise InputError("effort", effort, "light, quick or full is expected")
         if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
             raise InputError("seed", seed, "an integer ≥ 0 is expected")
@@ -94,7 +94,7 @@ class Search:
         self._climbs = int(np.clip(affordable, *_CLIMBS))
         scarce = min(1.0, affordable / _CLIMBS[0])
         self._agreeing = _AGREEING[effort]
-        self._rounds = max(int(scarce * _ROUNDS[effort]), self._agreeing)
+        self._waves = max(int(scarce * _WAVES[effort]), -(-self._agreeing // _WAVE))
 
     def maximise(
         self,
@@ -109,8 +109,7 @@ class Search:
         Args:
             function: θ (k, d) to (k,).
             gradient: θ (k, d) to (k, d); central differences are used without it.
-            extra_starts: Further points θ (k, d) to climb from; projected onto C. Row j joins
-                round j; the rest is climbed from at the end.
+            extra_starts: Further points θ (k, d) for the first round; projected onto C.
             enough: Stop as soon as a value above this is found.
             propose: Draws further points θ for a round, beside those of the domain.
         """
@@ -120,29 +119,33 @@ class Search:
             extra = self.domain.coordinates(np.atleast_2d(extra_starts))
         if self.domain.dimension == 0 or self.domain.radius == 0.0:
             run.evaluate(np.zeros((1, self.domain.dimension)))
-            return run.result([(run.best_x, run.best)], 1, 1, True)
-        ends: list[tuple[np.ndarray, float]] = []
+            return run.result([run.best], 1, True)
+        ends: list[float] = []
         scale = 0.0
-        while len(ends) < self._rounds and not run.satisfied():
-            j = len(ends)
-            rng = np.random.default_rng([self.seed, j])
-            families = [self.domain.starts(_POOL * self._climbs, rng)]
-            if propose is not None:
-                proposed = propose(_POOL * self._climbs, rng)
-                families.append(self.domain.coordinates(proposed))
-            end, scale_here = run.round(families, extra[j : j + 1], self._climbs, rng)
-            scale = scale or scale_here
-            ends.append(end)
-            if self._count(ends, scale) >= self._agreeing:
+        for wave in range(self._waves):
+            rounds = [self._draw(_WAVE * wave + i, propose) for i in range(_WAVE)]
+            if wave == 0:
+                rounds[0].append(extra)
+            starts, spread = run.screen(rounds, self._climbs)
+            ends += run.climb(starts)
+            scale = scale or spread
+            if self._count(ends, scale) >= self._agreeing or run.satisfied():
                 break
-        if len(extra) > len(ends) and not run.satisfied():
-            ends.append(run.climb(extra[len(ends) :]))
         agreeing = self._count(ends, scale)
-        return run.result(ends, len(ends), agreeing, agreeing >= self._agreeing)
+        return run.result(ends, agreeing, agreeing >= self._agreeing)
+
+    def _draw(self, number: int, propose: Proposal | None) -> list[np.ndarray]:
+        """The points of one round, a family each: x (·, r)."""
+        rng = np.random.default_rng([self.seed, number])
+        families = [self.domain.starts(_POOL * self._climbs, rng)]
+        if propose is not None:
+            proposed = propose(_POOL * self._climbs, rng)
+            families.append(self.domain.coordinates(proposed))
+        return [rng.permutation(family) for family in families]
 
     @staticmethod
-    def _count(ends: list[tuple[np.ndarray, float]], scale: float) -> int:
-        values = np.array([value for _, value in ends])
+    def _count(ends: list[float], scale: float) -> int:
+        values = np.array(ends)
         best = values.max()
         rounding = 64 * np.finfo(float).eps * abs(best)
         return int((values >= best - _SAME * scale - rounding).sum()) if np.isfinite(best) else 0
@@ -196,36 +199,49 @@ class _Run:
         g = (around[:, 0] - around[:, 1]) / (2 * h)
         return np.where(np.isfinite(g), g, 0.0)
 
-    def round(
-        self,
-        families: list[np.ndarray],
-        extra: np.ndarray,
-        climbs: int,
-        rng: np.random.Generator,
-    ) -> tuple[tuple[np.ndarray, float], float]:
-        """Screen each family of points and climb; its end, and the range of the function."""
-        starts, drawn = [extra], []
-        for points in families:
-            values = self.evaluate(points)
-            drawn.append(values[np.isfinite(values)])
-            best = _distinct(points, values, climbs // 2, self.domain.radius)
-            others = np.setdiff1d(np.arange(len(points)), best)
-            blind = rng.permutation(others)[: climbs - climbs // 2]
-            starts += [points[best], points[blind]]
-        end = self.climb(np.concatenate(starts))
-        seen = np.concatenate(drawn)
-        spread = end[1] - float(np.median(seen)) if len(seen) else 0.0
-        return end, spread
+    def screen(
+        self, rounds: list[list[np.ndarray]], climbs: int
+    ) -> tuple[list[np.ndarray], float]:
+        """Choose from each family of each round: the best that lie apart, and the first ones.
 
-    def climb(self, x: np.ndarray) -> tuple[np.ndarray, float]:
-        """Ascend from points (k, r) at once, then the best of them to the end."""
-        if len(x) == 0 or self.satisfied():
-            return self.best_x, self.best
+        Returns:
+            Starts of each round, and how far the best of all rises above their median.
+        """
+        families = [family for each in rounds for family in each]
+        values = self.evaluate(np.concatenate(families))
+        at = np.cumsum([len(family) for family in families])[:-1]
+        scores = iter(np.split(values, at))
+        starts = []
+        for each in rounds:
+            chosen = []
+            for family in each:
+                score = next(scores)
+                best = _distinct(family, score, climbs // 2, self.domain.radius)
+                others = np.setdiff1d(np.arange(len(family)), best)
+                blind = others[: climbs - climbs // 2]
+                chosen += [family[best], family[blind]]
+            starts.append(np.concatenate(chosen))
+        seen = values[np.isfinite(values)]
+        return starts, float(seen.max() - np.median(seen)) if len(seen) else 0.0
+
+    def climb(self, rounds: list[np.ndarray]) -> list[float]:
+        """Ascend from the points of all rounds at once, then further from the best of each.
+
+        Args:
+            rounds: Starts of each round, (·, r).
+
+        Returns:
+            Where each round ended.
+        """
+        if self.satisfied():
+            return [self.best]
+        x = np.concatenate(rounds)
         self.starts += len(x)
         x, values = self._ascend(x, self.evaluate(x), _STEPS, _TOLERANCE)
-        top = slice(int(values.argmax()), int(values.argmax()) + 1)
-        x, values = self._ascend(x[top], values[top], _POLISH_STEPS, _POLISH_TOLERANCE)
-        return x[0], float(values[0])
+        first = np.cumsum([0, *(len(starts) for starts in rounds)])
+        top = [a + int(values[a:b].argmax()) for a, b in itertools.pairwise(first)]
+        _, values = self._ascend(x[top], values[top], _POLISH_STEPS, _POLISH_TOLERANCE)
+        return [float(v) for v in values]
 
     def _ascend(
         self, x: np.ndarray, values: np.ndarray, steps: int, tolerance: float
@@ -234,24 +250,20 @@ class _Run:
         return ascend(self.evaluate, self.slope, x, values, radius, steps, tolerance,
                       self.satisfied)  # fmt: skip
 
-    def result(
-        self, ends: list[tuple[np.ndarray, float]], rounds: int, agreeing: int, trusted: bool
-    ) -> SearchResult:
+    def result(self, ends: list[float], agreeing: int, trusted: bool) -> SearchResult:
         """Freeze the best point."""
-        embed = self.domain.embed
-        ranked = np.sort([value for _, value in ends if np.isfinite(value)])[::-1]
+        ranked = np.sort([value for value in ends if np.isfinite(value)])[::-1]
         fresh = np.abs(np.diff(ranked, prepend=np.inf)) > 1e-6 * (1e-12 + np.abs(ranked))
         return SearchResult(
-            theta=embed(self.best_x),
+            theta=self.domain.embed(self.best_x),
             value=self.best,
             evaluations=self.evaluations,
             starts=self.starts,
             trace=tuple(self.trace),
             spread=tuple(float(v) for v in ranked[fresh][:8]),
-            rounds=rounds,
+            rounds=len(ends),
             agreeing=agreeing,
             trusted=trusted,
-            ends=np.stack([embed(x) for x, _ in ends]) if ends else embed(self.best_x)[None],
         )
 
 
