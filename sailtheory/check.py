@@ -115,6 +115,7 @@ class Report:
             "relative_curvature": {
                 "lower": self.gamma_star.value,
                 "theta": _theta(self.gamma_star),
+                "search": _search_dict(self.gamma_star),
                 "upper": self.thresholds.relative,
             },
             "thresholds": {
@@ -174,12 +175,6 @@ def check(
     star = relative_curvature_on(sail, search)
     progress("curvature of J_γ")
     worst = largest_curvature_on(revkl, search, star.theta)
-    convex = [star] if _exceeds(star, used) else []
-    revkl_verdict = concavity(revkl, worst, convex, used >= k_b, star)
-    # The KL term is convex: where J_γ is not concave, J is not either.
-    convex = [point for point in (star, worst) if _exceeds(point, 0.0)]
-    sail_verdict = concavity(sail, steepest, convex, k_b <= 0, star)
-
     k_minus = float(bounds.lower_curvature(FLOAT64, beta, problem.z_max_above))
     smoothness = float(bounds.smoothness(used, k_minus, diameter))
     lam_min = least_fisher(domain)
@@ -195,6 +190,13 @@ def check(
     progress("PL constants")
     plain = pl_constant(revkl, search, best, "plain", smoothness, used > k_b)
     prox = pl_constant(revkl, search, best, "prox", smoothness, used > k_b)
+    stops = [pl.convex for pl in (plain, prox) if pl.convex is not None]
+    convex = [*([star] if _exceeds(star, used) else []), *stops]
+    revkl_verdict = concavity(revkl, worst, convex, used >= k_b, star)
+    # The KL term is convex: where J_γ is not concave, J is not either.
+    convex = [*(point for point in (star, worst) if _exceeds(point, 0.0)), *stops]
+    sail_verdict = concavity(sail, steepest, convex, k_b <= 0, star)
+
     progress("price of the guarantee")
     price = {
         name: maximise(SAILRevKL(problem, max(at, 0.0)), search)
@@ -246,6 +248,13 @@ def _verdict_dict(verdict: Verdict | None) -> dict[str, Any]:
         "verdict": verdict.outcome.value if verdict else None,
         "strength": strength.value if strength else None,
     }
+
+
+def _search_dict(curvature: Curvature) -> dict[str, Any] | None:
+    found = curvature.search
+    if found is None:
+        return None
+    return {"rounds": found.rounds, "agreeing": found.agreeing, "trusted": found.trusted}
 
 
 def _concavity_dict(verdict: Verdict | None, point: Curvature) -> dict[str, Any]:

@@ -32,7 +32,8 @@ class FrontierPoint:
         win_rate: Of the maximiser against π_ref.
         gain: win_rate − ½.
         kl_ref_policy: E_x KL(π_ref‖π_θ).
-        concave: Whether γ ≥ γ*, the largest relative curvature found; None if S = {0}.
+        concave: Whether γ ≥ γ*, the largest relative curvature found. None where that is not
+            known: no γ* was found, or γ lies above one on which the search does not agree.
         guaranteed: Whether γ ≥ K_B, so that C11 proves concavity.
     """
 
@@ -107,7 +108,9 @@ def frontier(
         raise InputError("points", count, f"an integer from 5 to {MOST_POINTS} is expected")
     search = Search(Domain(problem), effort, seed)
     progress("γ*")
-    star = relative_curvature_on(SAIL(problem), search).value
+    found = relative_curvature_on(SAIL(problem), search)
+    star = found.value
+    trusted = found.search is not None and found.search.trusted
     k_b = theorem_threshold(problem)
 
     def at(gamma: float, start: np.ndarray | None) -> tuple[FrontierPoint, np.ndarray]:
@@ -118,7 +121,7 @@ def frontier(
             win_rate=best.win_rate,
             gain=best.gain,
             kl_ref_policy=best.kl_ref_policy,
-            concave=None if star is None else gamma >= star,
+            concave=None if star is None or (gamma >= star and not trusted) else gamma >= star,
             guaranteed=gamma >= k_b,
         )
         return point, best.theta

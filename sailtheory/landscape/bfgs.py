@@ -18,6 +18,7 @@ _SUFFICIENT = 1e-4
 _SHRINK = 0.3
 _TRIALS = 12
 _FIRST_ANGLE, _LARGEST_ANGLE = 0.1, 0.5
+_TINY = 1e-280
 
 
 def ascend(
@@ -132,11 +133,12 @@ def _update(
     s = _tangent(end - y, end)
     change = _tangent(before, end) - after
     curved = (s * change).sum(1)
-    good = curved > 1e-10 * np.linalg.norm(s, axis=1) * np.linalg.norm(change, axis=1)
-    at, s, change, curved = at[good], s[good], change[good], curved[good]
+    size = (change * change).sum(1)
+    good = (curved > 1e-10 * np.linalg.norm(s, axis=1) * np.sqrt(size)) & (size > _TINY)
+    at, s, change, curved, size = (a[good] for a in (at, s, change, curved, size))
     if len(at) == 0:
         return
-    scale = curved / (change * change).sum(1)
+    scale = curved / size
     eye = np.eye(s.shape[1])
     h = np.where(fresh[at, None, None], scale[:, None, None] * eye, inverse[at])
     image = (h @ change[..., None])[..., 0]

@@ -31,6 +31,7 @@ class Maximiser:
         win_rate: E_x Σ π_θ(y₁) π_ref(y₂) p₁₂.
         gain: win_rate − ½.
         maxima: Distinct local maxima met, best first.
+        trusted: Whether independent rounds of the search agree on it.
     """
 
     theta: np.ndarray
@@ -41,6 +42,7 @@ class Maximiser:
     win_rate: float
     gain: float
     maxima: tuple[float, ...]
+    trusted: bool
 
 
 def gain(problem: PreferenceProblem, theta: np.ndarray) -> np.ndarray:
@@ -85,6 +87,7 @@ def maximise(
         win_rate=0.5 + ahead,
         gain=ahead,
         maxima=found.spread,
+        trusted=found.trusted,
     )
 
 
@@ -104,22 +107,13 @@ def stationary_point(
         x: Coordinates of a point near a stationary one, (r,).
         ascend: Whether a step may not lower the objective.
     """
-    r, radius = domain.dimension, domain.radius
-    if r == 0 or radius == 0.0:
+    if domain.dimension == 0 or domain.radius == 0.0:
         return x
     best = _stationarity(objective, domain, x)
     for _ in range(_NEWTON_STEPS):
         theta = domain.embed(x)
-        g = domain.reduce(objective.gradient(theta))
-        h = domain.reduce_matrix(objective.hessian(theta))
-        outward = float(g @ x) / radius**2
-        if np.linalg.norm(x) >= radius * (1 - 1e-6) and outward > 0:
-            bordered = [[h - outward * np.eye(r), -x[:, None]], [x[None, :], np.zeros((1, 1))]]
-            system = np.block(bordered)
-            right = np.concatenate([outward * x - g, [(radius**2 - x @ x) / 2]])
-            step = np.linalg.lstsq(system, right, rcond=None)[0][:r]
-        else:
-            step = np.linalg.lstsq(h, -g, rcond=None)[0]
+        system, right = _first_order_system(objective, domain, x)
+        step = np.linalg.lstsq(system, right, rcond=None)[0][: domain.dimension]
         trial = domain.project(x + step)
         reached = _stationarity(objective, domain, trial)
         lost = objective.value(theta) - objective.value(domain.embed(trial))
@@ -127,3 +121,35 @@ def stationary_point(
             break
         x, best = trial, reached
     return x
+
+
+def newton_distance(objective: Objective, domain: Domain, x: np.ndarray) -> float:
+    """Length of Newton's step from x (r,) on the first-order conditions; ∞ where it has none.
+
+    It does not depend on the scale of the objective along any direction, so it tells a
+    stationary point from one where the objective is only flat.
+    """
+    system, right = _first_order_system(objective, domain, x)
+    try:
+        step = np.linalg.solve(system, right)
+    except np.linalg.LinAlgError:
+        return np.inf
+    length = float(np.linalg.norm(step[: domain.dimension]))
+    return length if np.isfinite(length) else np.inf
+
+
+def _first_order_system(
+    objective: Objective, domain: Domain, x: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Newton's equations at x (r,): ∇ = 0 inside; on the sphere ∇ = λx, ‖x‖ = B, λ > 0."""
+    theta, radius = domain.embed(x), domain.radius
+    g = domain.reduce(objective.gradient(theta))
+    h = domain.reduce_matrix(objective.hessian(theta))
+    outward = float(g @ x) / radius**2
+    if np.linalg.norm(x) < radius * (1 - 1e-6) or outward <= 0:
+        return h, -g
+    bordered = [
+        [h - outward * np.eye(domain.dimension), -x[:, None]],
+        [x[None, :], np.zeros((1, 1))],
+    ]
+    return np.block(bordered), np.concatenate([outward * x - g, [(radius**2 - x @ x) / 2]])

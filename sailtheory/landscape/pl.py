@@ -12,15 +12,27 @@ from typing import Literal
 import numpy as np
 
 from sailtheory.algebra import Objective
+from sailtheory.landscape.concavity import Curvature, agreement
 from sailtheory.landscape.domain import Domain
-from sailtheory.landscape.maximiser import Maximiser, stationary_point
+from sailtheory.landscape.maximiser import Maximiser, newton_distance, stationary_point
 from sailtheory.landscape.search import Search
-from sailtheory.verdict import Evidence, Outcome, Strength, Verdict, Witness, conclude
+from sailtheory.verdict import (
+    Evidence,
+    Outcome,
+    Strength,
+    Verdict,
+    Witness,
+    conclude,
+    curvature_sign,
+)
 
 Kind = Literal["plain", "prox"]
 
 _GAP_FLOOR = 1e-9
 _STATIONARY = 1e-10
+_SETTLED = 1e-6  # of B: a Newton step this short is none
+_LINES, _ALONG = 8, np.geomspace(1e-3, 2, 12)
+_SEGMENT = 65
 
 
 @dataclass(frozen=True)
@@ -32,11 +44,13 @@ class PLConstant:
             constant. None if S = {0} or the objective is constant on C.
         theta: Where, (d,).
         verdict: Whether PL holds with some μ > 0.
+        convex: Where a refutation shows that the objective is not concave; None without one.
     """
 
     constant: float | None
     theta: np.ndarray
     verdict: Verdict | None
+    convex: Curvature | None = None
 
 
 def pl_ratio(
@@ -75,8 +89,9 @@ def _progress(
     """Left side of the inequality, (...), and the move y − θ that attains it, (..., r)."""
     if kind == "plain":
         return (g * g).sum(-1), g
-    x = domain.coordinates(theta)
-    move = domain.project(x + g / smoothness) - x
+    x, free = domain.coordinates(theta), g / smoothness
+    beyond = np.linalg.norm(x + free, axis=-1, keepdims=True) > domain.radius
+    move = np.where(beyond, domain.project(x + free) - x, free)
     return 2 * smoothness * ((g - smoothness / 2 * move) * move).sum(-1), move
 
 
@@ -132,7 +147,7 @@ def pl_constant(
         arguments = (maximiser.value, kind, smoothness)
         return -_log_ratio_gradient(objective, domain, theta, *arguments)
 
-    found = search.maximise(badness, slope)
+    found = search.maximise(badness, slope, _along_the_curvature(objective, domain, maximiser))
     constant, theta = float(np.exp(-found.value)), found.theta
     candidate = domain.embed(
         stationary_point(objective, domain, domain.coordinates(theta), ascend=False)
@@ -147,41 +162,91 @@ def pl_constant(
             constant, theta = max(limit, 0.0), maximiser.theta
     if not np.isfinite(constant):
         return nothing
-    stationary = constant < _STATIONARY * smoothness and theta is not maximiser.theta
-    return PLConstant(
-        constant, theta, _verdict(objective, domain, constant, theta, kind, smoothness,
-                                  maximiser, stationary, guaranteed, found.evaluations)
-    )  # fmt: skip
+    stop = convex = None
+    small = constant < _STATIONARY * smoothness and theta is not maximiser.theta
+    if small and not guaranteed and _settled(objective, domain, theta):
+        convex = _convex_between(objective, domain, theta, maximiser.theta)
+        if convex is not None:
+            stop = _spurious_stop(objective, domain, theta, maximiser, convex, kind, smoothness)
+    detail = (
+        f"smallest {kind} PL ratio found {constant:.6g} over {found.evaluations} points; "
+        f"{agreement(found)}"
+    )
+    clear = constant > 1e-6 * smoothness and found.trusted and maximiser.trusted
+    return PLConstant(constant, theta, _verdict(detail, stop, clear, guaranteed), convex)
 
 
-def _verdict(
+def _along_the_curvature(objective: Objective, domain: Domain, maximiser: Maximiser) -> np.ndarray:
+    """Points on the lines through the maximiser along the eigenvectors of its Hessian, θ (·, d).
+
+    Where one direction is far flatter than the others, the ratio is small only next to the
+    line along it, too thin for points drawn at random.
+    """
+    x = domain.coordinates(maximiser.theta)
+    hessian = domain.reduce_matrix(objective.hessian(maximiser.theta))
+    flattest = np.linalg.eigh(-hessian)[1][:, :_LINES]
+    steps = domain.radius * np.concatenate([-_ALONG, _ALONG])
+    moved = x + (steps[:, None, None] * flattest.T).reshape(-1, domain.dimension)
+    return domain.embed(domain.project(moved))
+
+
+def _settled(objective: Objective, domain: Domain, theta: np.ndarray) -> bool:
+    """Whether Newton's step from θ is nothing: a stationary point and not only a flat one."""
+    distance = newton_distance(objective, domain, domain.coordinates(theta))
+    return distance <= _SETTLED * domain.radius
+
+
+def _convex_between(
+    objective: Objective, domain: Domain, start: np.ndarray, end: np.ndarray
+) -> Curvature | None:
+    """Where the objective is certainly convex along the segment.
+
+    It does not rise from a stationary point towards the maximiser at first, and does in the
+    end. So a point like this exists unless the stationary point is none, and a concave
+    objective is never refuted.
+    """
+    v = end - start
+    points = start + np.linspace(0, 1, _SEGMENT)[:, None] * v
+    along = np.einsum("i,kij,j->k", v, objective.hessian(points), v)
+    for i in np.argsort(-along)[:3]:
+        point = domain.inside(points[i])
+        if point is not None and curvature_sign(objective, point, v) > 0:
+            return Curvature(float(along[i] / (v @ v)), point, v, None)
+    return None
+
+
+def _spurious_stop(
     objective: Objective,
     domain: Domain,
-    constant: float,
     theta: np.ndarray,
+    maximiser: Maximiser,
+    convex: Curvature,
     kind: Kind,
     smoothness: float,
-    maximiser: Maximiser,
-    stationary: bool,
-    guaranteed: bool,
-    evaluations: int,
-) -> Verdict:
-    detail = f"smallest {kind} PL ratio found {constant:.6g} over {evaluations} points"
-    if stationary:
+) -> Witness:
+    """A first-order point below the maximum: PL fails there for every μ > 0."""
+    best = maximiser.value
+    ratio = float(pl_ratio(objective, domain, theta, best, kind, smoothness))
 
-        def replay() -> bool:
-            ratio = pl_ratio(objective, domain, theta, maximiser.value, kind, smoothness)
-            return bool(ratio < _STATIONARY * smoothness)
+    def replay() -> bool:
+        again = pl_ratio(objective, domain, theta, best, kind, smoothness)
+        stationary = bool(again < _STATIONARY * smoothness)
+        return stationary and curvature_sign(objective, convex.theta, convex.direction) > 0
 
-        witness = Witness(
-            objective.problem, theta, "stationary, yet below the maximum", constant, replay,
-            {"best_theta": maximiser.theta.tolist(), "best_value": maximiser.value},
-        )  # fmt: skip
-        return conclude([Evidence("search", detail, Outcome.REFUTED, Strength.SUPPORTED, witness)])
-    evidence = []
+    data = {
+        "best_theta": maximiser.theta.tolist(),
+        "best_value": best,
+        "convex_at": convex.theta.tolist(),
+    }
+    said = "stationary, yet below the maximum"
+    return Witness(objective.problem, theta, said, ratio, replay, data)
+
+
+def _verdict(detail: str, stop: Witness | None, clear: bool, guaranteed: bool) -> Verdict:
     if guaranteed:
-        evidence.append(Evidence("argument", "γ > K_B (C12, C13)", Outcome.HOLDS, Strength.PROVED))
-    clear = constant > 1e-6 * smoothness
+        proof = Evidence("argument", "γ > K_B (C12, C13)", Outcome.HOLDS, Strength.PROVED)
+        return conclude([proof, Evidence("search", detail, Outcome.UNDECIDED, Strength.SUPPORTED)])
+    if stop is not None:
+        return conclude([Evidence("search", detail, Outcome.REFUTED, Strength.SUPPORTED, stop)])
     outcome = Outcome.HOLDS if clear else Outcome.UNDECIDED
-    evidence.append(Evidence("search", detail, outcome, Strength.SUPPORTED))
-    return conclude(evidence)
+    return conclude([Evidence("search", detail, outcome, Strength.SUPPORTED)])

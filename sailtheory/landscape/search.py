@@ -199,9 +199,7 @@ class _Run:
         g = (around[:, 0] - around[:, 1]) / (2 * h)
         return np.where(np.isfinite(g), g, 0.0)
 
-    def screen(
-        self, rounds: list[list[np.ndarray]], climbs: int
-    ) -> tuple[list[np.ndarray], float]:
+    def screen(self, rounds: list[list[np.ndarray]], climbs: int) -> tuple[list[np.ndarray], float]:
         """Choose from each family of each round: the best that lie apart, and the first ones.
 
         Returns:

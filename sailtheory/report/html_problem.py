@@ -22,7 +22,15 @@ from sailtheory.report.html import (
 )
 from sailtheory.report.html_claims import evidence, witnesses
 from sailtheory.report.html_figures import price_figure, thresholds_figure
-from sailtheory.report.words import THRESHOLD_USES, modulus, number, priced, summary, vector
+from sailtheory.report.words import (
+    THRESHOLD_USES,
+    modulus,
+    number,
+    priced,
+    summary,
+    trust,
+    vector,
+)
 from sailtheory.verdict import Verdict
 
 _SECTIONS = {
@@ -127,7 +135,9 @@ def _thresholds(report: Report) -> Html:
             "and what follows without relative curvature (absolute)."
         )
         picture = figure(thresholds_figure(named, report.gamma), caption)
-    return Html(picture + table("Thresholds for γ", ("threshold", "γ", "when to use it"), rows))
+    levels_found = table("Thresholds for γ", ("threshold", "γ", "when to use it"), rows)
+    note = f"<p>{text(trust(report))}</p>" if trust(report) else ""
+    return Html(picture + levels_found + note)
 
 
 def _price(report: Report) -> Html:

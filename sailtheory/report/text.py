@@ -10,7 +10,15 @@ from sailtheory.check import Report
 from sailtheory.claims import Result
 from sailtheory.frontier import Frontier
 from sailtheory.landscape.concavity import Curvature
-from sailtheory.report.words import THRESHOLD_USES, modulus, number, priced, summary, vector
+from sailtheory.report.words import (
+    THRESHOLD_USES,
+    modulus,
+    number,
+    priced,
+    summary,
+    trust,
+    vector,
+)
 from sailtheory.verdict import Outcome, Strength, Verdict
 
 _STYLE = {Outcome.HOLDS: "green", Outcome.REFUTED: "red", Outcome.UNDECIDED: "yellow"}
@@ -85,6 +93,8 @@ def print_report(console: Console, report: Report) -> None:
     console.print(f"γ = {number(report.gamma)}{given}\n")
     console.print(_landscape(report))
     console.print(_thresholds(report))
+    if trust(report):
+        console.print(trust(report))
     console.print(_price(report))
     console.print(_constants(report))
     console.print(f"\n[bold]{escape(summary(report))}[/bold]")
@@ -139,7 +149,7 @@ def print_frontier(console: Console, curve: Frontier) -> None:
     table = Table("γ", "win rate", "gain", "KL(π_ref‖π)", "J_γ concave", title="Frontier",
                   title_justify="left")  # fmt: skip
     for p in curve.points:
-        mark = {None: "—", False: "no", True: "found no counterexample"}[p.concave]
+        mark = {None: "undecided", False: "no", True: "found no counterexample"}[p.concave]
         mark = "proved (C11)" if p.guaranteed else mark
         table.add_row(number(p.gamma, 4), f"{p.win_rate:.4f}", f"{p.gain:.4f}",
                       number(p.kl_ref_policy), mark)  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from sailtheory.check import Report
+from sailtheory.landscape.concavity import agreement
 from sailtheory.landscape.maximiser import Maximiser
 
 THRESHOLD_USES = {
@@ -36,6 +37,15 @@ def modulus(report: Report) -> str:
     return "none (needs γ > K_B)"
 
 
+def trust(report: Report) -> str:
+    """How far γ* can be trusted: how many independent rounds of the search agree on it."""
+    found = report.gamma_star.search
+    if found is None or report.gamma_star.value is None:
+        return ""
+    verdict = "" if found.trusted else ": γ* may be larger. Try --effort full"
+    return f"γ*: {agreement(found)}{verdict}."
+
+
 def times(ratio: float) -> str:
     """A ratio ≥ 1 in words: ``12 times``."""
     if ratio < 1.095:
@@ -56,6 +66,8 @@ def summary(report: Report) -> str:
         ]
     else:
         needed = _against_need(report.gamma, star)
+        if report.gamma_star.search is not None and not report.gamma_star.search.trusted:
+            needed = needed.replace("(γ* = ", "(γ* ≥ ")
         sentences = [f"γ = {number(report.gamma)} is {needed} and {asked}."]
     free, bound = report.price["zero"].gain, report.price["relative"].gain
     verb = "falls" if bound < free else "goes"
