@@ -26,7 +26,7 @@ KEYS = {
     },
     "gamma": None,
     "concavity": {"sail", "sail_revkl"},
-    "relative_curvature": {"lower", "theta", "upper"},
+    "relative_curvature": {"lower", "theta", "search", "upper"},
     "thresholds": {"instance", "relative", "closed_form", "absolute"},
     "pl": {"plain", "prox"},
     "constants": {"mu", "smoothness", "k_minus"},

@@ -15,7 +15,7 @@ from sailtheory.algebra import Objective
 from sailtheory.landscape.concavity import Curvature, agreement
 from sailtheory.landscape.domain import Domain
 from sailtheory.landscape.maximiser import Maximiser, newton_distance, stationary_point
-from sailtheory.landscape.search import Search
+from sailtheory.landscape.search import Proposal, Search
 from sailtheory.verdict import (
     Evidence,
     Outcome,
@@ -31,7 +31,7 @@ Kind = Literal["plain", "prox"]
 _GAP_FLOOR = 1e-9
 _STATIONARY = 1e-10
 _SETTLED = 1e-6  # of B: a Newton step this short is none
-_LINES, _ALONG = 8, np.geomspace(1e-3, 2, 12)
+_LINES, _FAR = 8, (-3.0, np.log10(2))
 _SEGMENT = 65
 
 
@@ -147,7 +147,9 @@ def pl_constant(
         arguments = (maximiser.value, kind, smoothness)
         return -_log_ratio_gradient(objective, domain, theta, *arguments)
 
-    found = search.maximise(badness, slope, _along_the_curvature(objective, domain, maximiser))
+    found = search.maximise(
+        badness, slope, propose=_along_the_curvature(objective, domain, maximiser)
+    )
     constant, theta = float(np.exp(-found.value)), found.theta
     candidate = domain.embed(
         stationary_point(objective, domain, domain.coordinates(theta), ascend=False)
@@ -176,18 +178,23 @@ def pl_constant(
     return PLConstant(constant, theta, _verdict(detail, stop, clear, guaranteed), convex)
 
 
-def _along_the_curvature(objective: Objective, domain: Domain, maximiser: Maximiser) -> np.ndarray:
-    """Points on the lines through the maximiser along the eigenvectors of its Hessian, θ (·, d).
+def _along_the_curvature(objective: Objective, domain: Domain, maximiser: Maximiser) -> Proposal:
+    """Draws points of the lines through the maximiser along the eigenvectors of its Hessian.
 
     Where one direction is far flatter than the others, the ratio is small only next to the
     line along it, too thin for points drawn at random.
     """
     x = domain.coordinates(maximiser.theta)
     hessian = domain.reduce_matrix(objective.hessian(maximiser.theta))
-    flattest = np.linalg.eigh(-hessian)[1][:, :_LINES]
-    steps = domain.radius * np.concatenate([-_ALONG, _ALONG])
-    moved = x + (steps[:, None, None] * flattest.T).reshape(-1, domain.dimension)
-    return domain.embed(domain.project(moved))
+    lines = np.linalg.eigh(-hessian)[1].T
+
+    def draw(count: int, rng: np.random.Generator) -> np.ndarray:
+        chosen = lines[rng.integers(min(len(lines), _LINES), size=count)]
+        distance = domain.radius * 10 ** rng.uniform(*_FAR, (count, 1))
+        distance *= rng.choice([-1.0, 1.0], (count, 1))
+        return domain.embed(domain.project(x + distance * chosen))
+
+    return draw
 
 
 def _settled(objective: Objective, domain: Domain, theta: np.ndarray) -> bool:

@@ -26,13 +26,14 @@ Proposal = Callable[[int, np.random.Generator], np.ndarray]
 """How many points are wanted, and a generator, to points θ (k, d)."""
 
 _WAVE = 4  # rounds that climb side by side, which saves calls
-_WAVES = {"light": 1, "quick": 8, "full": 80}
+_WAVES = {"light": 0, "quick": 8, "full": 80}
 _AGREEING = {"light": 2, "quick": 3, "full": 12}
 _WORK = 1e9  # multiplications of one round, roughly
 _CLIMBS = (2, 8)  # from each family of points, in one round
 _POOL = 8  # points drawn for each climb
-_STEPS, _TOLERANCE = 60, 1e-7
-_POLISH_STEPS, _POLISH_TOLERANCE = 100, 1e-13
+_STEPS, _POLISH_STEPS = 60, 100  # the best end of each round is polished
+_SCOUT_CLIMBS, _SCOUT_STEPS = 2, 12
+_TOLERANCE, _POLISH_TOLERANCE = 1e-7, 1e-13
 _SAME = 1e-3  # of the range of the function: two rounds found one maximum
 
 
@@ -67,12 +68,12 @@ class SearchResult:
 class Search:
     """Maximisation over C.
 
-    The rounds of a smaller effort are the first rounds of a larger one, so more effort
-    never finds less.
+    A wave of short rounds goes ahead, and is all that ``light`` does. The rounds of a smaller
+    effort are the first ones of a larger one, so more effort never finds less.
 
     Args:
         domain: C.
-        effort: ``light`` (one round, for one of many problems), ``quick`` or ``full``.
+        effort: ``light`` (for one of many problems), ``quick`` or ``full``.
         seed: Seed of the rounds; equal seeds give equal results.
 
     Raises:
@@ -94,7 +95,8 @@ class Search:
         self._climbs = int(np.clip(affordable, *_CLIMBS))
         scarce = min(1.0, affordable / _CLIMBS[0])
         self._agreeing = _AGREEING[effort]
-        self._waves = max(int(scarce * _WAVES[effort]), -(-self._agreeing // _WAVE))
+        least = -(-self._agreeing // _WAVE) if _WAVES[effort] else 0
+        self._waves = max(int(scarce * _WAVES[effort]), least)
 
     def maximise(
         self,
@@ -120,35 +122,44 @@ class Search:
         if self.domain.dimension == 0 or self.domain.radius == 0.0:
             run.evaluate(np.zeros((1, self.domain.dimension)))
             return run.result([run.best], 1, True)
-        ends: list[float] = []
-        scale = 0.0
+        ends, scale = self._wave(run, -1, _SCOUT_CLIMBS, _SCOUT_STEPS, extra, propose)
         for wave in range(self._waves):
-            rounds = [self._draw(_WAVE * wave + i, propose) for i in range(_WAVE)]
-            if wave == 0:
-                rounds[0].append(extra)
-            starts, spread = run.screen(rounds, self._climbs)
-            ends += run.climb(starts)
-            scale = scale or spread
-            if self._count(ends, scale) >= self._agreeing or run.satisfied():
+            if run.satisfied():
                 break
-        agreeing = self._count(ends, scale)
+            found, spread = self._wave(
+                run, wave, self._climbs, _STEPS, extra if wave == 0 else extra[:0], propose
+            )
+            ends, scale = (found, spread) if wave == 0 else (ends + found, scale)
+            if run.agreeing(ends, scale) >= self._agreeing:
+                break
+        agreeing = run.agreeing(ends, scale)
         return run.result(ends, agreeing, agreeing >= self._agreeing)
 
-    def _draw(self, number: int, propose: Proposal | None) -> list[np.ndarray]:
+    def _wave(
+        self,
+        run: _Run,
+        number: int,
+        climbs: int,
+        steps: int,
+        extra: np.ndarray,
+        propose: Proposal | None,
+    ) -> tuple[list[float], float]:
+        """Where the rounds of one wave end, and the range of the function on their points."""
+        first = _WAVE * (number + 1)
+        rounds = [self._draw(first + i, climbs, propose) for i in range(_WAVE)]
+        if len(extra):
+            rounds[0].append(extra)
+        starts, spread = run.screen(rounds, climbs)
+        return run.climb(starts, steps), spread
+
+    def _draw(self, number: int, climbs: int, propose: Proposal | None) -> list[np.ndarray]:
         """The points of one round, a family each: x (·, r)."""
         rng = np.random.default_rng([self.seed, number])
-        families = [self.domain.starts(_POOL * self._climbs, rng)]
+        families = [self.domain.starts(_POOL * climbs, rng)]
         if propose is not None:
-            proposed = propose(_POOL * self._climbs, rng)
+            proposed = propose(_POOL * climbs, rng)
             families.append(self.domain.coordinates(proposed))
         return [rng.permutation(family) for family in families]
-
-    @staticmethod
-    def _count(ends: list[float], scale: float) -> int:
-        values = np.array(ends)
-        best = values.max()
-        rounding = 64 * np.finfo(float).eps * abs(best)
-        return int((values >= best - _SAME * scale - rounding).sum()) if np.isfinite(best) else 0
 
 
 class _Run:
@@ -170,6 +181,13 @@ class _Run:
     def satisfied(self) -> bool:
         """Whether a value above ``enough`` was found."""
         return self.best > self._enough
+
+    def agreeing(self, ends: list[float], scale: float) -> int:
+        """How many of the ends of rounds are the best value found, given the function's range."""
+        if not np.isfinite(self.best):
+            return 0
+        rounding = 64 * np.finfo(float).eps * abs(self.best)
+        return int((np.array(ends) >= self.best - _SAME * scale - rounding).sum())
 
     def evaluate(self, x: np.ndarray) -> np.ndarray:
         """The function at points of the ball, (k, r) to (k,); undefined is -inf."""
@@ -222,11 +240,12 @@ class _Run:
         seen = values[np.isfinite(values)]
         return starts, float(seen.max() - np.median(seen)) if len(seen) else 0.0
 
-    def climb(self, rounds: list[np.ndarray]) -> list[float]:
+    def climb(self, rounds: list[np.ndarray], steps: int) -> list[float]:
         """Ascend from the points of all rounds at once, then further from the best of each.
 
         Args:
             rounds: Starts of each round, (·, r).
+            steps: Of each ascent, at most.
 
         Returns:
             Where each round ended.
@@ -235,10 +254,11 @@ class _Run:
             return [self.best]
         x = np.concatenate(rounds)
         self.starts += len(x)
-        x, values = self._ascend(x, self.evaluate(x), _STEPS, _TOLERANCE)
+        x, values = self._ascend(x, self.evaluate(x), steps, _TOLERANCE)
+        polish = steps * _POLISH_STEPS // _STEPS
         first = np.cumsum([0, *(len(starts) for starts in rounds)])
         top = [a + int(values[a:b].argmax()) for a, b in itertools.pairwise(first)]
-        _, values = self._ascend(x[top], values[top], _POLISH_STEPS, _POLISH_TOLERANCE)
+        _, values = self._ascend(x[top], values[top], polish, _POLISH_TOLERANCE)
         return [float(v) for v in values]
 
     def _ascend(

@@ -27,13 +27,17 @@ def worst_of_single_prompts(domain: Domain, count: int, rng: np.random.Generator
         rng: Generator.
 
     Returns:
-        θ, (at most count, d).
+        θ, (count, d).
     """
     blocks = domain.problem.blocks()
     sizes = np.array([len(block.features) for block in blocks])
     shares = rng.multinomial(count, sizes / sizes.sum())
-    return np.concatenate([_of_block(domain, block, share, rng)
-                           for block, share in zip(blocks, shares, strict=True)])  # fmt: skip
+    drawn = [
+        _of_block(domain, block, share, rng)
+        for block, share in zip(blocks, shares, strict=True)
+        if share > 0
+    ]
+    return np.concatenate(drawn)
 
 
 def _of_block(domain: Domain, block: Block, count: int, rng: np.random.Generator) -> np.ndarray:
@@ -42,8 +46,7 @@ def _of_block(domain: Domain, block: Block, count: int, rng: np.random.Generator
     features = block.features[chosen]
     bases = [_span(domain.reduce(f)) for f in features]
     drawn = np.stack([_in_ball(domain, basis, rng) for basis in bases], axis=1)
-    theta = domain.embed(drawn) if count else np.empty((_DRAWN, 0, domain.problem.dimension))
-    worst = _own_curvature(block, chosen, theta).argmax(0)
+    worst = _own_curvature(block, chosen, domain.embed(drawn)).argmax(0)
     x = drawn[worst, np.arange(count)]
     outward = rng.standard_normal(x.shape)
     for i, basis in enumerate(bases):
