@@ -26,8 +26,9 @@ Proposal = Callable[[int, np.random.Generator], np.ndarray]
 """How many points are wanted, and a generator, to points θ (k, d)."""
 
 _WAVE = 4  # rounds that climb side by side, which saves calls
-_WAVES = {"light": 0, "quick": 8, "full": 80}
+_WAVES = {"light": 0, "quick": 16, "full": 160}
 _AGREEING = {"light": 2, "quick": 3, "full": 12}
+_MANY_MAXIMA = 4  # dimensions beyond which twice as many rounds have to agree
 _WORK = 1e9  # multiplications of one round, roughly
 _CLIMBS = (2, 8)  # from each family of points, in one round
 _POOL = 8  # points drawn for each climb
@@ -94,7 +95,7 @@ class Search:
         affordable = _WORK / (100.0 * cost * _STEPS)  # climbs in one round
         self._climbs = int(np.clip(affordable, *_CLIMBS))
         scarce = min(1.0, affordable / _CLIMBS[0])
-        self._agreeing = _AGREEING[effort]
+        self._agreeing = _AGREEING[effort] * (1 + (domain.dimension > _MANY_MAXIMA))
         least = -(-self._agreeing // _WAVE) if _WAVES[effort] else 0
         self._waves = max(int(scarce * _WAVES[effort]), least)
 
