@@ -7,13 +7,13 @@ import os
 import socket
 import sys
 import warnings
-from importlib.util import find_spec
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 import typer
 
 from sailtheory.errors import InputError
+from sailtheory.extras import require_extra
 
 
 def llm(
@@ -56,9 +56,7 @@ def llm(
     for key in named:
         if any(key in source for source in given):
             raise InputError(key, "set", f"the option --{key.replace('_', '-')}")
-    for library in ("transformers", "accelerate", "peft"):
-        if find_spec(library) is None:
-            raise InputError(library, "not installed", "pip install sailtheory[llm]")
+    require_extra("llm", "torch", "transformers", "accelerate", "peft")
     typed = {key: Text(value) for key, value in named.items()}
     if steps is not None:
         typed["steps"] = Text(steps)
