@@ -26,6 +26,8 @@ from typing import Any
 
 import numpy as np
 
+from sailtheory.extras import require_extra
+
 Array = Any
 """NumPy array of any supported entry type, or torch tensor."""
 
@@ -114,7 +116,11 @@ def torch_numbers(device: str = "cpu", dtype: str = "float64") -> NumberSystem:
 
     Returns:
         A number system whose functions are twice differentiable by autograd.
+
+    Raises:
+        MissingExtra: torch is not installed.
     """
+    require_extra("torch", "torch")
     import torch
 
     kind = getattr(torch, dtype)

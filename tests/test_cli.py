@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 
@@ -116,7 +117,7 @@ BAD = {
     "tolerance": (["frontier", "{}", "--tolerance", "2"], "tolerance = 2"),
     "points": (["frontier", "{}", "--points", "1"], "points = 1"),
     "many points": (["frontier", "{}", "--points", "10001"], "points = 10001"),
-    "no gamma": (["check", "{}", "--gamma", ""], "gamma = '': a number"),
+    "no gamma": (["check", "{}", "--gamma", ""], "gamma = '': "),
 }
 
 
@@ -128,6 +129,72 @@ def test_bad_input_is_one_line_and_exit_code_2(name, capsys, problem_file):
     assert message in err
     assert err.count("\n") == 1
     assert out == ""
+
+
+TYPED = {
+    "verify": "effort seed jobs",
+    "check": "gamma effort seed",
+    "frontier": "tolerance points effort seed",
+    "certify": "property gamma tol time-limit jobs",
+    "rates": "gamma seed",
+    "plot": "gamma seed",
+    "compare": "effect seed",
+    "train control": "steps threads",
+    "train llm": "method kl-coef tune seed steps",
+}
+
+
+@pytest.mark.parametrize(
+    ("command", "option"), [(c, o) for c, options in TYPED.items() for o in options.split()]
+)
+def test_what_is_no_number_or_no_choice_is_named_with_its_option(command, option, capsys):
+    assert main([*command.split(), f"--{option}", "non\nsense"]) == 2
+    out, err = capsys.readouterr()
+    assert err.startswith(f"sailtheory: {option} = non sense: ")
+    assert err.count("\n") == 1 and out == ""
+
+
+RANGES = {
+    "verify": ["--jobs=0", "--seed=-1"],
+    "check": ["--gamma=-0.1", "--gamma=nan"],
+    "frontier": ["--tolerance=-1", "--tolerance=1.5", "--points=4", "--points=10001"],
+    "certify": ["--jobs=0", "--jobs=1025", "--tol=1e-13", "--tol=1.5"],
+    "rates": ["--gamma=-1"],
+    "plot": ["--gamma=nan", "--seed=-1"],
+    "compare": ["--seed=-1"],
+    "train control": ["--steps=0", "--threads=0"],
+    "train llm": ["--kl-coef=-0.5", "--kl-coef=nan", "--seed=-1"],
+}
+
+
+@pytest.mark.parametrize(
+    ("command", "word"), [(c, word) for c, words in RANGES.items() for word in words]
+)
+def test_what_is_out_of_range_is_named_with_its_option(command, word, capsys):
+    assert main([*command.split(), word]) == 2
+    out, err = capsys.readouterr()
+    option, _, value = word[2:].partition("=")
+    assert err.startswith(f"sailtheory: {option} = {value}: ")
+    assert err.count("\n") == 1 and out == ""
+
+
+def completed(words):
+    """What bash would offer for the last of these words."""
+    done = subprocess.run(
+        [sys.executable, "-m", "sailtheory"], capture_output=True, text=True, check=False,
+        env=os.environ | {"_SAILTHEORY_COMPLETE": "complete_bash", "COMP_WORDS": words,
+                          "COMP_CWORD": str(len(words.split(" ")) - 1)},
+    )  # fmt: skip
+    return done.stdout.split()
+
+
+def test_shells_complete_commands_choices_and_names():
+    assert completed("sailtheory f") == ["frontier", "fetch"]
+    assert completed("sailtheory check p.toml --effort ") == ["quick", "full"]
+    assert completed("sailtheory example c22") == [
+        name for name in examples.names() if name.startswith("c22")
+    ]
+    assert "self-preference" in completed("sailtheory plot s")
 
 
 COMMANDS = {
@@ -172,7 +239,7 @@ def test_installed_command_and_light_import():
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
     shown = subprocess.run(
-        [sys.executable, "-m", "sailtheory.cli", "--version"], capture_output=True, text=True,
+        [sys.executable, "-m", "sailtheory", "--version"], capture_output=True, text=True,
         check=True,
     )  # fmt: skip
     assert shown.stdout == "sailtheory 0.1.0\n"

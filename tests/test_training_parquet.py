@@ -51,7 +51,7 @@ def test_refusals_are_one_line(tmp_path, monkeypatch, capsys):
     assert main(["train", "export", str(tmp_path)]) == 2
     assert capsys.readouterr().err.startswith("sailtheory: run = ")
     recorded(tmp_path / "r")
-    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(InputError, match=r"pip install 'sailtheory\[rl\]'"):
         write_parquet(tmp_path / "r")
     options = ["--task", "cheetah-run", "--out", str(tmp_path / "out"), "--parquet"]

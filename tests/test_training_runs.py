@@ -315,6 +315,6 @@ def test_tensorboard_shows_what_counts(tmp_path):
 
 
 def test_without_tensorboard_the_command_is_named(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
     with pytest.raises(InputError, match=r"pip install 'sailtheory\[rl\]'"):
         Run.create(tmp_path, CONFIG, tensorboard=True)

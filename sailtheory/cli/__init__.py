@@ -24,7 +24,6 @@ from sailtheory.cli import (
 from sailtheory.errors import InputError
 
 app = typer.Typer(
-    add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="Check the theory of SAIL and SAIL-RevKL, and say honestly what holds.",
@@ -69,12 +68,24 @@ def main(arguments: list[str] | None = None) -> int:
         code = app(args=arguments, standalone_mode=False, prog_name="sailtheory")
     except InputError as error:
         return _fail(str(error))
+    except typer.BadParameter as error:
+        return _fail(_refused(error))
     except TyperException as error:
         return _fail(error.format_message() if hasattr(error, "format_message") else str(error))
     except (typer.Abort, KeyboardInterrupt):
         print("sailtheory: interrupted", file=sys.stderr)
         return 130
     return code if isinstance(code, int) else 0
+
+
+def _refused(error: typer.BadParameter) -> str:
+    """Field, value and what is accepted, where typer says what it was given."""
+    reasons = getattr(error.__cause__, "errors", None)
+    if reasons is None or error.param is None:
+        return error.format_message()
+    field = max(error.param.opts, key=len).lstrip("-")
+    accepted = error.message.removeprefix("Value error, ")
+    return str(InputError(field, reasons()[0]["input"], accepted))
 
 
 def _fail(message: str) -> int:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
+from fractions import Fraction
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from sailtheory.cli.common import Problem, Progress, integer, real
+from sailtheory.cli.common import Problem, Progress
 from sailtheory.errors import InputError
 from sailtheory.exact import to_fraction
 from sailtheory.files import require_writable
@@ -15,14 +17,30 @@ from sailtheory.files import require_writable
 EXIT_CODES = {"certified": 0, "refuted": 1, "undecided": 3}
 
 
+def _exact(text: str) -> Fraction:
+    try:
+        return to_fraction(text, "gamma")
+    except InputError as error:
+        raise ValueError(error.accepted) from None
+
+
 def certify(
     problem: Problem,
-    property_: Annotated[str, typer.Option("--property", help="concave, gamma or pl.")],
-    gamma: Annotated[str | None, typer.Option(help="γ ≥ 0, for concave and pl.")] = None,
-    tol: Annotated[str, typer.Option(help="Relative width, for gamma and pl.")] = "0.01",
+    property_: Annotated[
+        Literal["concave", "gamma", "pl"], typer.Option("--property", help="What to prove.")
+    ],
+    gamma: Annotated[
+        Fraction | None,
+        typer.Option(
+            parser=_exact, metavar="NUMBER", help="γ ≥ 0, such as 0.1 or 1/3; not for gamma."
+        ),
+    ] = None,
+    tol: Annotated[
+        float, typer.Option(min=1e-12, max=1, help="Relative width, for gamma and pl.")
+    ] = 0.01,
     out: Annotated[str | None, typer.Option(help="Write the certificate to this file.")] = None,
-    time_limit: Annotated[str | None, typer.Option(help="Seconds after which to stop.")] = None,
-    jobs: Annotated[str, typer.Option(help="Processes.")] = "1",
+    time_limit: Annotated[float | None, typer.Option(help="Seconds after which to stop.")] = None,
+    jobs: Annotated[int, typer.Option(min=1, max=1024, help="Processes.")] = 1,
 ) -> None:
     """Prove a property over the whole of C: exit 0 certified, 1 refuted, 3 undecided."""
     import time
@@ -31,29 +49,24 @@ def certify(
     from sailtheory.problem import PreferenceProblem
     from sailtheory.report.certificates import summary
 
-    if property_ not in ("concave", "gamma", "pl"):
-        raise InputError("property", property_, "concave, gamma or pl is expected")
     if (gamma is None) != (property_ == "gamma"):
         needed = "none is expected for gamma" if property_ == "gamma" else "a number is expected"
         raise InputError("gamma", gamma, needed)
-    limit = float("inf") if time_limit is None else real("time-limit", time_limit)
+    limit = math.inf if time_limit is None else time_limit
     if not limit > 0:
         raise InputError("time-limit", limit, "a positive number of seconds is expected")
-    processes, width = integer("jobs", jobs), real("tol", tol)
-    if not 1 <= processes <= 1024:
-        raise InputError("jobs", processes, "an integer from 1 to 1024 is expected")
     loaded = PreferenceProblem.load(problem)
     if out is not None:
         require_writable(out, "out")
     state = None if out is None else Path(out + ".partial")
     with Progress() as progress:
-        effort = Effort(time.monotonic() + limit, processes, progress, state)
+        effort = Effort(time.monotonic() + limit, jobs, progress, state)
         if gamma is None:
-            made = certify_gamma(loaded, width, effort)
+            made = certify_gamma(loaded, tol, effort)
         elif property_ == "concave":
-            made = certify_concave(loaded, to_fraction(gamma, "gamma"), effort)
+            made = certify_concave(loaded, gamma, effort)
         else:
-            made = certify_pl(loaded, to_fraction(gamma, "gamma"), width, effort)
+            made = certify_pl(loaded, gamma, tol, effort)
     if out is not None:
         made.save(out)
         if made.verdict != "undecided" and state is not None:

@@ -1,40 +1,24 @@
-"""What the commands share: options, numbers from text, progress, where output goes."""
+"""What the commands share: options, progress, where output goes."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from sailtheory.errors import InputError
 from sailtheory.files import require_writable
 
-Effort = Annotated[str, typer.Option(help="quick or full.")]
-Seed = Annotated[str, typer.Option(help="Seed of everything random; an integer ≥ 0.")]
+Effort = Annotated[Literal["quick", "full"], typer.Option(help="How hard to search.")]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
 Json = Annotated[str | None, typer.Option("--json", help="Write JSON to this file; - for stdout.")]
 HtmlFile = Annotated[
     str | None, typer.Option("--html", help="Write a self-contained page to this file.")
 ]
 Problem = Annotated[str, typer.Argument(help="A problem file: .toml or .npz.")]
-
-
-def real(field: str, text: str) -> float:
-    """A number from text; refuses anything else by name."""
-    try:
-        return float(text)
-    except ValueError:
-        raise InputError(field, text, "a number is expected") from None
-
-
-def integer(field: str, text: str) -> int:
-    """An integer from text; refuses anything else by name."""
-    try:
-        return int(text)
-    except ValueError:
-        raise InputError(field, text, "an integer is expected") from None
 
 
 def require_outputs(**paths: str | None) -> None:

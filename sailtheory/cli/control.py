@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from sailtheory.cli.common import integer
 from sailtheory.errors import InputError
 
 _SEEDS = "FIRST:LAST+1 or a list such as 4,5,6"
@@ -30,7 +29,7 @@ def control(
         bool,
         typer.Option("--paper", help="The paper's tasks and seeds, in OUT/TASK/METHOD."),
     ] = False,
-    steps: Annotated[str | None, typer.Option(help="Steps in the environment.")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Steps in the environment.")] = None,
     change: Annotated[
         list[str] | None, typer.Option("--set", help="key=value, such as sac.width=256.")
     ] = None,
@@ -38,8 +37,8 @@ def control(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with what is there.")] = False,
     device: Annotated[str, typer.Option(help="Where the networks live: cpu or cuda.")] = "cpu",
     threads: Annotated[
-        str, typer.Option(help="Environments stepped at once; pays where physics is slow.")
-    ] = "1",
+        int, typer.Option(min=1, help="Environments stepped at once; pays where physics is slow.")
+    ] = 1,
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Show the metrics to TensorBoard as well.")
     ] = False,
@@ -56,7 +55,7 @@ def control(
     and ends, on the CPU, with the numbers of one that was left alone. With --paper, every
     task of the paper (or the one named) trains with its seeds, budgets equal for all methods.
     """
-    from sailtheory.training.config import Text, assignments, read_toml
+    from sailtheory.training.config import assignments, read_toml
     from sailtheory.training.control.film import film, require_renderer
     from sailtheory.training.control.live import Live
     from sailtheory.training.control.settings import settings_of
@@ -73,10 +72,7 @@ def control(
     for key in ("task", "method", "seed", "device"):
         if any(key in source for source in given):
             raise InputError(key, "set", f"the option --{'seeds' if key == 'seed' else key}")
-    chosen = {"device": device} | ({} if steps is None else {"steps": Text(steps)})
-    count = integer("threads", threads)
-    if count < 1:
-        raise InputError("threads", count, "an integer ≥ 1 is expected")
+    chosen = {"device": device} | ({} if steps is None else {"steps": steps})
     if parquet:
         require_parquet()
     if video:
@@ -88,7 +84,7 @@ def control(
         folder = Path(out) / name / method if paper else Path(out)
         with Live(settings.steps, len(numbers), sys.stdout) as live:
             folders += train(
-                settings, numbers, folder, resume=resume, threads=count, tensorboard=tensorboard,
+                settings, numbers, folder, resume=resume, threads=threads, tensorboard=tensorboard,
                 progress=live,
             )  # fmt: skip
     for folder in folders:
@@ -126,9 +122,16 @@ def seeds_of(text: str) -> list[int]:
     """
     first, colon, last = text.partition(":")
     if colon:
-        found = list(range(integer("seeds", first or "0"), integer("seeds", last)))
+        found = list(range(_seed(first or "0"), _seed(last)))
     else:
-        found = [integer("seeds", part) for part in text.split(",")]
+        found = [_seed(part) for part in text.split(",")]
     if not found or min(found) < 0 or len(set(found)) != len(found) or len(found) > 1000:
         raise InputError("seeds", text, f"{_SEEDS}, each ≥ 0 and once")
     return found
+
+
+def _seed(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise InputError("seeds", text, f"{_SEEDS} is expected") from None

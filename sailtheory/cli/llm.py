@@ -7,13 +7,13 @@ import os
 import socket
 import sys
 import warnings
-from importlib.util import find_spec
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 import typer
 
 from sailtheory.errors import InputError
+from sailtheory.extras import require_extra
 
 
 def llm(
@@ -21,18 +21,20 @@ def llm(
     data: Annotated[str, typer.Option(help="FILE.jsonl, a data set of the hub, or prompts.")],
     out: Annotated[str, typer.Option(help="Folder of the run.")],
     method: Annotated[
-        str, typer.Option(help="sft, dpo, sail-ddp, sail-dpp or sail-dpr.")
+        Literal["sft", "dpo", "sail-ddp", "sail-dpp", "sail-dpr"], typer.Option(help="The loss.")
     ] = "sail-dpr",
-    kl_coef: Annotated[str, typer.Option(help="γ ≥ 0, the weight of KL(π_ref‖π_θ).")] = "0",
-    tune: Annotated[str, typer.Option(help="lora, last-block or full.")] = "lora",
+    kl_coef: Annotated[float, typer.Option(min=0, help="γ, the weight of KL(π_ref‖π_θ).")] = 0.0,
+    tune: Annotated[
+        Literal["lora", "last-block", "full"], typer.Option(help="What is trained.")
+    ] = "lora",
     reward: Annotated[
         str,
         typer.Option(
             help="kind-and-brief, vader, length:WORDS, keywords:A,B, format:REGEX or a classifier."
         ),
     ] = "kind-and-brief",
-    seed: Annotated[str, typer.Option(help="An integer ≥ 0.")] = "0",
-    steps: Annotated[str | None, typer.Option(help="Updates; default one epoch.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
+    steps: Annotated[int | None, typer.Option(help="Updates; default one epoch.")] = None,
     split: Annotated[str, typer.Option(help="Of a data set of the hub.")] = "train",
     change: Annotated[
         list[str] | None, typer.Option("--set", help="key=value, such as learning_rate=5e-6.")
@@ -45,9 +47,9 @@ def llm(
     Files are JSONL in TRL's, UltraFeedback's or PKU-SafeRLHF's format; `prompts` is a shipped
     list. The trained model lies in OUT/model, the record of the run in OUT/record.
     """
-    from sailtheory.training.config import Text, assignments, read_toml
+    from sailtheory.training.config import assignments, read_toml
 
-    named = {
+    named: dict[str, Any] = {
         "model": model, "data": data, "method": method, "kl_coef": kl_coef, "tune": tune,
         "reward": reward, "seed": seed, "split": split,
     }  # fmt: skip
@@ -56,17 +58,13 @@ def llm(
     for key in named:
         if any(key in source for source in given):
             raise InputError(key, "set", f"the option --{key.replace('_', '-')}")
-    for library in ("transformers", "accelerate", "peft"):
-        if find_spec(library) is None:
-            raise InputError(library, "not installed", "pip install sailtheory[llm]")
-    typed = {key: Text(value) for key, value in named.items()}
-    if steps is not None:
-        typed["steps"] = Text(steps)
+    require_extra("llm", "torch", "transformers", "accelerate", "peft")
+    chosen = named if steps is None else named | {"steps": steps}
     with warnings.catch_warnings():
         _quietly()
         from sailtheory.training.llm.train import choices, train
 
-        typer.echo(f"done: {train(choices(*given, typed), out, resume=resume)}")
+        typer.echo(f"done: {train(choices(*given, chosen), out, resume=resume)}")
 
 
 def _quietly() -> None:

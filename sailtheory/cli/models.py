@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from typing import Annotated
 
 import typer
 
 from sailtheory.cli.common import Progress
-from sailtheory.errors import InputError
+from sailtheory.extras import require_extra
 
 
 def fetch(
@@ -18,12 +17,10 @@ def fetch(
 
     The cache is $SAILTHEORY_CACHE, or the user's cache folder.
     """
+    require_extra("llm", "torch", "transformers", "gguf")
     from sailtheory.training.llm.fetch import SOURCES
     from sailtheory.training.llm.fetch import fetch as fetch_model
 
-    for library in ("transformers", "gguf"):
-        if find_spec(library) is None:
-            raise InputError(library, "not installed", "pip install sailtheory[llm]")
     with Progress() as stage:
         stage(f"fetching {SOURCES[model].note if model in SOURCES else model}")
         folder = fetch_model(model)

@@ -7,36 +7,35 @@ from typing import Annotated
 
 import typer
 
-from sailtheory.cli.common import Problem, Seed, integer, real, require_outputs
+from sailtheory import plots
+from sailtheory.cli.common import Problem, Seed, require_outputs
 
-_KINDS = (
-    "spectra, curvature-map, thresholds, pl, convergence, samples, price, estimators, divergences "
-    "or self-preference."
-)
+
+def _kinds() -> list[str]:
+    return list(plots.KINDS)
 
 
 def plot(
-    kind: Annotated[str, typer.Argument(help=_KINDS)],
+    kind: Annotated[str, typer.Argument(help=f"{', '.join(plots.KINDS)}.", autocompletion=_kinds)],
     problem: Problem,
     out: Annotated[str, typer.Option("--out", "-o", help="FILE.png, FILE.svg or FILE.pdf.")],
     data: Annotated[
         str | None, typer.Option("--data", help="Write the data, as JSON, to this file.")
     ] = None,
-    gamma: Annotated[str | None, typer.Option(help="γ ≥ 0, for the kinds that take one.")] = None,
-    seed: Seed = "0",
+    gamma: Annotated[
+        float | None, typer.Option(min=0, help="γ, for the kinds that take one.")
+    ] = None,
+    seed: Seed = 0,
 ) -> None:
     """Draw a figure of your problem and print its caption."""
-    from sailtheory import plots
     from sailtheory.plots.style import check_target
     from sailtheory.problem import PreferenceProblem
 
-    level = None if gamma is None else real("gamma", gamma)
-    number = integer("seed", seed)
     plots.check_kind(kind)
     target = check_target(out)
     require_outputs(out=out, data=data)
     loaded = PreferenceProblem.load(problem)
-    found = plots.compute(kind, loaded, name=Path(problem).stem, gamma=level, seed=number)
+    found = plots.compute(kind, loaded, name=Path(problem).stem, gamma=gamma, seed=seed)
     if data is not None:
         plots.write_data(found, data)
     plots.save(plots.draw(found), target)

@@ -16,8 +16,6 @@ from sailtheory.cli.common import (
     Progress,
     Seed,
     console_for,
-    integer,
-    real,
     require_outputs,
 )
 
@@ -25,12 +23,12 @@ from sailtheory.cli.common import (
 def check(
     problem: Problem,
     gamma: Annotated[
-        str | None, typer.Option(help="γ ≥ 0; default: the closed-form threshold.")
+        float | None, typer.Option(min=0, help="γ; default: the closed-form threshold.")
     ] = None,
     effort: Effort = "quick",
     json: Json = None,
     html: HtmlFile = None,
-    seed: Seed = "0",
+    seed: Seed = 0,
 ) -> None:
     """What holds on your problem, how large γ must be, and what that costs."""
     from sailtheory.check import check as run_check
@@ -39,12 +37,10 @@ def check(
     from sailtheory.report.text import print_report
 
     require_outputs(json=json, html=html)
-    level = None if gamma is None else real("gamma", gamma)
-    number = integer("seed", seed)
     loaded = PreferenceProblem.load(problem)
     began = time.perf_counter()
     with Progress() as progress:
-        report = run_check(loaded, level, effort, number, progress)
+        report = run_check(loaded, gamma, effort, seed, progress)
     print_report(console_for(json), report)
     if json is not None:
         write(report.as_dict(), json)
@@ -58,11 +54,13 @@ def check(
 
 def frontier(
     problem: Problem,
-    tolerance: Annotated[str, typer.Option(help="Tolerated loss of win rate.")] = "0.01",
-    points: Annotated[str, typer.Option(help="How many values of γ.")] = "25",
+    tolerance: Annotated[
+        float, typer.Option(min=0, max=1, help="Tolerated loss of win rate.")
+    ] = 0.01,
+    points: Annotated[int, typer.Option(min=5, max=10_000, help="How many values of γ.")] = 25,
     effort: Effort = "quick",
     json: Json = None,
-    seed: Seed = "0",
+    seed: Seed = 0,
 ) -> None:
     """The curve of win rate and KL against γ, and the γ you can afford."""
     from sailtheory.frontier import frontier as run_frontier
@@ -71,18 +69,24 @@ def frontier(
     from sailtheory.report.text import print_frontier
 
     require_outputs(json=json)
-    loss, count = real("tolerance", tolerance), integer("points", points)
-    number = integer("seed", seed)
     loaded = PreferenceProblem.load(problem)
     with Progress() as progress:
-        curve = run_frontier(loaded, loss, count, effort, number, progress)
+        curve = run_frontier(loaded, tolerance, points, effort, seed, progress)
     print_frontier(console_for(json), curve)
     if json is not None:
         write(curve.as_dict(), json)
 
 
+def _names() -> list[str]:
+    from sailtheory import examples
+
+    return examples.names()
+
+
 def example(
-    name: Annotated[str | None, typer.Argument(help="Name; without one, the list.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="Name; without one, the list.", autocompletion=_names)
+    ] = None,
 ) -> None:
     """Print a built-in problem file to standard output."""
     from sailtheory import examples

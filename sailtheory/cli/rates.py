@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sailtheory.cli.common import Json, Progress, Seed, console_for, integer, real, require_outputs
+from sailtheory.cli.common import Json, Progress, Seed, console_for, require_outputs
 from sailtheory.errors import InputError
 
 
@@ -15,26 +15,23 @@ def rates(
     source: Annotated[
         str, typer.Argument(help="A CSV of gaps (iteration,gap), or a problem file.")
     ],
-    gamma: Annotated[str | None, typer.Option(help="γ ≥ 0, for a problem file.")] = None,
+    gamma: Annotated[float | None, typer.Option(min=0, help="γ, for a problem file.")] = None,
     samples: Annotated[
         bool, typer.Option(help="For a problem file: measure N(ε) too, of three methods.")
     ] = True,
     json: Json = None,
-    seed: Seed = "0",
+    seed: Seed = 0,
 ) -> None:
     """Fit the rate of a series, or hold predicted rates against measured ones."""
     require_outputs(json=json)
-    number = integer("seed", seed)
-    if number < 0:
-        raise InputError("seed", number, "an integer ≥ 0 is expected")
     is_problem = Path(source).suffix in (".toml", ".npz")
     if is_problem != (gamma is not None):
         accepted = "a number is expected with a problem file" if is_problem else "none with a CSV"
         raise InputError("gamma", gamma, accepted)
     if gamma is None:
-        _series(source, json, number)
+        _series(source, json, seed)
     else:
-        _problem(source, real("gamma", gamma), samples, json, number)
+        _problem(source, gamma, samples, json, seed)
 
 
 def _series(source: str, json: str | None, seed: int) -> None:

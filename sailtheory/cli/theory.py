@@ -13,10 +13,8 @@ from sailtheory.cli.common import (
     Json,
     Seed,
     console_for,
-    integer,
     require_outputs,
 )
-from sailtheory.errors import InputError
 
 _HANDFUL = 6
 
@@ -26,9 +24,9 @@ def verify(
     effort: Effort = "quick",
     json: Json = None,
     html: HtmlFile = None,
-    seed: Seed = "0",
+    seed: Seed = 0,
     jobs: Annotated[
-        str | None, typer.Option(help="Processes; default: the cores, for many claims.")
+        int | None, typer.Option(min=1, help="Processes; default: the cores, for many claims.")
     ] = None,
 ) -> None:
     """Check the paper's claims and compare with what was expected."""
@@ -40,9 +38,9 @@ def verify(
     from sailtheory.report.text import add_result, ledger_table
 
     require_outputs(json=json, html=html)
-    context = Context(effort, integer("seed", seed))
+    context = Context(effort, seed)
     chosen = select(registered(), claims.split(",") if claims is not None else None)
-    processes = _processes(jobs, len(chosen))
+    processes = _processes(len(chosen)) if jobs is None else jobs
     began = time.perf_counter()
     console, table, results = console_for(json), ledger_table(), []
     with Live(table, console=console, refresh_per_second=4, vertical_overflow="visible"):
@@ -72,13 +70,8 @@ def verify(
     console.print(f"All {len(results)} verdicts are as expected ({seconds:.0f} s).")
 
 
-def _processes(jobs: str | None, claims: int) -> int:
+def _processes(claims: int) -> int:
     """Other processes take seconds to start, which a handful of claims does not repay."""
-    if jobs is None:
-        from joblib import cpu_count
+    from joblib import cpu_count
 
-        return int(cpu_count()) if claims > _HANDFUL else 1
-    number = integer("jobs", jobs)
-    if number < 1:
-        raise InputError("jobs", number, "an integer ≥ 1 is expected")
-    return number
+    return int(cpu_count()) if claims > _HANDFUL else 1

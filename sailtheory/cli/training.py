@@ -6,10 +6,9 @@ from typing import Annotated
 
 import typer
 
-from sailtheory.cli.common import Json, Seed, integer, real, require_outputs
+from sailtheory.cli.common import Json, Seed, require_outputs
 from sailtheory.cli.control import control
 from sailtheory.cli.llm import llm
-from sailtheory.errors import InputError
 
 train = typer.Typer(no_args_is_help=True, help="Train, and hold runs against one another.")
 
@@ -46,11 +45,11 @@ def compare(
         "eval/return"
     ),
     effect: Annotated[
-        str, typer.Option(help="Cohen's d; says how many runs would be needed to see it.")
-    ] = "0.872",
+        float, typer.Option(help="Cohen's d; says how many runs would be needed to see it.")
+    ] = 0.872,
     html: Annotated[str | None, typer.Option(help="Write a page to this file.")] = None,
     json: Json = None,
-    seed: Seed = "0",
+    seed: Seed = 0,
 ) -> None:
     """Hold finished runs against one another; the first one named is of the baseline."""
     from sailtheory.files import write_text
@@ -61,10 +60,7 @@ def compare(
     from sailtheory.training.record import read_record
 
     require_outputs(html=html, json=json)
-    wanted, number = real("effect", effect), integer("seed", seed)
-    if number < 0:
-        raise InputError("seed", number, "an integer ≥ 0 is expected")
-    found = run_compare([read_record(run) for run in runs], metric, effect=wanted, seed=number)
+    found = run_compare([read_record(run) for run in runs], metric, effect=effect, seed=seed)
     typer.echo(describe(found), err=json == "-")
     if html is not None:
         write_text(page(found), html, "html")

@@ -1,5 +1,9 @@
 """Matrix-free curvature of neural policies, in torch and as SciPy operators."""
 
+from sailtheory.extras import require_extra
+
+require_extra("torch", "torch")
+
 from sailtheory.curvature.block import block_extremal
 from sailtheory.curvature.density import (
     SpectralDensity,

@@ -1,5 +1,9 @@
 """Neural policies and their objectives, in torch."""
 
+from sailtheory.extras import require_extra
+
+require_extra("torch", "torch")
+
 from sailtheory.policies.autoregressive import TokenPolicy
 from sailtheory.policies.data import Batch, CandidateData, Judge
 from sailtheory.policies.gaussian import GaussianPolicy, TanhGaussianPolicy

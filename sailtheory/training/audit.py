@@ -13,10 +13,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from sailtheory.errors import InputError
+from sailtheory.extras import require_extra
+
+require_extra("torch", "torch")
+
 import torch
 from torch import Tensor
-
-from sailtheory.errors import InputError
 
 Group = torch.nn.Module | Mapping[str, Tensor]
 """A network, or parameters by name."""

@@ -24,6 +24,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 from sailtheory.errors import InputError
+from sailtheory.extras import MissingExtra, require_extra
 from sailtheory.files import sync_folder
 
 FORMAT = "sailtheory.state/1"
@@ -72,6 +73,7 @@ def load_state(path: str | Path) -> Tree:
 
     Raises:
         InputError: A file that is missing, truncated, damaged, or of another kind.
+        MissingExtra: It holds tensors, and torch is not installed.
     """
     path = Path(path)
     try:
@@ -84,6 +86,8 @@ def load_state(path: str | Path) -> Tree:
             if content["format"] != FORMAT:
                 raise ValueError(f"format {content['format']}")
             return _decode(content["tree"], archive)
+    except MissingExtra:
+        raise
     except Exception as error:  # zipfile, json and numpy raise a dozen kinds on damaged files
         reason = f"damaged or not a checkpoint ({type(error).__name__}: {error})"
         raise InputError("checkpoint", path, reason) from None
@@ -175,6 +179,7 @@ def _member(archive: zipfile.ZipFile, number: int) -> np.ndarray:
 
 
 def _decode_tensor(archive: zipfile.ZipFile, number: int, name: str, shape: list[int]) -> Any:
+    require_extra("torch", "torch")
     import torch
 
     dtype = getattr(torch, name)

@@ -11,11 +11,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sailtheory import formulas
+from sailtheory.extras import require_extra
+from sailtheory.numbers import numbers_of
+
+require_extra("torch", "torch")
+
 import torch
 from torch import Tensor
-
-from sailtheory import formulas
-from sailtheory.numbers import numbers_of
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
-from sailtheory.errors import InputError
+from sailtheory.extras import require_extra
 from sailtheory.files import write_bytes
 from sailtheory.training.record import read_record
 from sailtheory.training.runs import RUN
@@ -24,13 +24,9 @@ def require_parquet() -> None:
     """Refuse, before work is spent, where the library is missing.
 
     Raises:
-        InputError: It is not installed.
+        MissingExtra: pyarrow is not installed.
     """
-    try:
-        import pyarrow.parquet  # noqa: F401
-    except ImportError:
-        command = "it is not installed: pip install 'sailtheory[rl]'"
-        raise InputError("parquet", "pyarrow", command) from None
+    require_extra("rl", "pyarrow")
 
 
 def write_parquet(folder: str | Path) -> Path:
@@ -43,8 +39,8 @@ def write_parquet(folder: str | Path) -> Path:
         The file, written atomically.
 
     Raises:
-        InputError: No run there, a damaged one, a file that cannot be written, or pyarrow
-            is not installed.
+        InputError: No run there, a damaged one, or a file that cannot be written.
+        MissingExtra: pyarrow is not installed.
     """
     require_parquet()
     import pyarrow as pa

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from sailtheory.errors import InputError
+from sailtheory.extras import require_extra
 
 FOLDER = "tensorboard"
 
@@ -19,15 +19,13 @@ class Mirror:
             is withdrawn.
 
     Raises:
-        InputError: TensorBoard is not installed.
+        MissingExtra: TensorBoard is not installed.
     """
 
     def __init__(self, folder: Path, step: int | None) -> None:
-        try:
-            from torch.utils.tensorboard import SummaryWriter
-        except ImportError:
-            command = "it is not installed: pip install 'sailtheory[rl]'"
-            raise InputError("tensorboard", "on", command) from None
+        require_extra("rl", "torch", "tensorboard")
+        from torch.utils.tensorboard import SummaryWriter
+
         purge = None if step is None else step + 1
         self._writer = SummaryWriter(str(folder / FOLDER), purge_step=purge)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from sailtheory.errors import InputError
+from sailtheory.extras import require_extra
 
 if TYPE_CHECKING:
     import gymnasium
@@ -19,12 +20,7 @@ Tree = dict[str, Any]
 TASKS = ("walker-walk", "walker-stand", "cheetah-run", "door-open")
 """The tasks of the paper: three of dm_control's suite and one of Meta-World v3."""
 
-SCALES = {name: ("eval/return", 1000.0) for name in TASKS} | {"door-open": ("eval/success", 1.0)}
-"""By which metric tasks are pooled, and its largest value; the least is 0.
-
-dm_control's rewards lie in [0, 1] and its episodes have 1,000 steps. Meta-World's rewards are
-shaped and their sum means little, so there it is the share of successful episodes.
-"""
+_SIMULATORS = dict.fromkeys(TASKS, ("dm_control",)) | {"door-open": ("metaworld",)}
 
 
 class Step(NamedTuple):
@@ -45,22 +41,17 @@ def make_task(name: str) -> gymnasium.Env[np.ndarray, np.ndarray]:
             flattenable observations and a time limit.
 
     Raises:
-        InputError: An unknown task, an action space of another kind, no time limit, or
-            the extra is not installed.
+        InputError: An unknown task, an action space of another kind, or no time limit.
+        MissingExtra: The extra ``rl`` is not installed.
     """
     # Nothing is drawn while training, and a renderer may want a display.
     os.environ.setdefault("MUJOCO_GL", "disabled")
-    try:
-        from sailtheory.training.control import suites
-
-        if name == "door-open":
-            return suites.DoorOpen()
-        if name in TASKS:
-            return suites.DmControl(*name.split("-"))
+    require_extra("rl", "gymnasium", *_SIMULATORS.get(name, ()))
+    if name not in TASKS:
         return _registered(name)
-    except ModuleNotFoundError as error:
-        hint = f"it needs {error.name}: pip install 'sailtheory[rl]'"
-        raise InputError("task", name, hint) from None
+    from sailtheory.training.control import suites
+
+    return suites.DoorOpen() if name == "door-open" else suites.DmControl(*name.split("-"))
 
 
 def _registered(name: str) -> gymnasium.Env[np.ndarray, np.ndarray]:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from sailtheory.errors import InputError
+from sailtheory.extras import require_extra
 
 if TYPE_CHECKING:
     from sailtheory.training.llm.config import SAILConfig
@@ -13,14 +12,14 @@ if TYPE_CHECKING:
 
 __all__ = ["SAILConfig", "SAILTrainer"]
 
+require_extra("llm", "torch")
+
 
 def __getattr__(name: str) -> Any:
-    """The two names are loaded on demand: losses alone need torch only."""
+    """The two names are loaded on demand: losses alone need torch alone."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    for library in ("transformers", "accelerate"):
-        if find_spec(library) is None:
-            raise InputError(library, "not installed", "pip install sailtheory[llm]")
+    require_extra("llm", "transformers", "accelerate")
     if name == "SAILConfig":
         from sailtheory.training.llm.config import SAILConfig
 

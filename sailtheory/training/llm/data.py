@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from sailtheory.errors import InputError
+from sailtheory.extras import require_extra
 
 Row = dict[str, Any]
 
@@ -211,10 +212,9 @@ def _lines(path: Path) -> Iterable[tuple[int, Any]]:
 
 
 def _hub(name: str, split: str) -> Any:
-    try:
-        from datasets import load_dataset
-    except ImportError:
-        raise InputError("datasets", "not installed", "pip install sailtheory[llm]") from None
+    require_extra("llm", "datasets")
+    from datasets import load_dataset
+
     try:
         return load_dataset(name, split=split)
     except Exception as error:  # whatever the library and the network may raise

@@ -6,12 +6,12 @@ import copy
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 from typing import Any
 
 import torch
 
 from sailtheory.errors import InputError
+from sailtheory.extras import require_extra
 from sailtheory.training.llm.fetch import resolve
 
 TUNE = ("full", "last-block", "lora")
@@ -127,8 +127,7 @@ def tune(model: Any, which: str, peft_config: Any = None) -> Any:
         reason = "an adapter of weights: with virtual tokens positions are not the policy's own"
         raise InputError("peft_config", type(virtual[0]).__name__, reason)
     if which == "lora":
-        if find_spec("peft") is None:
-            raise InputError("tune", "lora", "pip install sailtheory[llm], which brings peft")
+        require_extra("llm", "peft")
         from peft import LoraConfig, get_peft_model
 
         default = LoraConfig(

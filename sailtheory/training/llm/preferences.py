@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from sailtheory.errors import InputError
+from sailtheory.extras import require_extra
 
 Reward = Callable[..., Sequence[float]]
 Text = str | list[dict[str, str]]
@@ -142,12 +143,11 @@ def vader(scale: float = 1.0) -> Reward:
     """VADER's compound sentiment in [−1, 1], times a scale; many ties on neutral text.
 
     Raises:
-        InputError: vaderSentiment is not installed.
+        MissingExtra: vaderSentiment is not installed.
     """
-    try:
-        from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
-    except ImportError:
-        raise InputError("reward", "vader", "pip install vaderSentiment") from None
+    require_extra("llm", "vaderSentiment")
+    from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
+
     analyzer = SentimentIntensityAnalyzer()
 
     @labelled("vader" if scale == 1 else f"vader, scale {scale:g}")

@@ -1,4 +1,4 @@
-"""``python -m sailtheory.cli``."""
+"""``python -m sailtheory``: the command line."""
 
 import sys
 
