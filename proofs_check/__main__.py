@@ -6,12 +6,12 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 from proofs_check import claims
 from proofs_check.disguised import TRUTHS, attempt
 from sailtheory.claims import EFFORTS, Claim, Context, Falsehood, run_all, select
-from sailtheory.errors import InputError
+from sailtheory.cli.exits import ended
+from sailtheory.files import require_writable, write_text
 from sailtheory.verdict import Outcome, Verdict, conclude
 
 
@@ -66,7 +66,7 @@ def planted(chosen: Sequence[Claim], context: Context, table: str | None = None)
                 flush=True,
             )
     if table is not None:
-        Path(table).write_text("\n".join(rows) + "\n", encoding="utf-8")
+        write_text("\n".join(rows) + "\n", table, "table")
     print(f"planted {total}, refuted {refuted}, missed {total - refuted}")
     return int(refuted < total)
 
@@ -93,7 +93,11 @@ def disguised(context: Context) -> int:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run; 0 when all is as expected, 1 when not, 2 on bad input."""
+    """Run; the exit codes are those of ``sailtheory``: :mod:`sailtheory.cli.exits`."""
+    return ended(lambda: _run(arguments))
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     parser = argparse.ArgumentParser(prog="python -m proofs_check", description=__doc__)
     parser.add_argument("claims", nargs="*", metavar="C11", help="claims to check, all by default")
     parser.add_argument("--planted", action="store_true", help="try the planted falsehoods")
@@ -102,12 +106,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--effort", choices=EFFORTS, default="quick")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)
-    try:
-        chosen = select(claims(), options.claims or None)
-        context = Context(options.effort, options.seed)
-    except InputError as error:
-        print(error, file=sys.stderr)
-        return 2
+    chosen = select(claims(), options.claims or None)
+    context = Context(options.effort, options.seed)
+    if options.table is not None:
+        require_writable(options.table, "table")
     if options.disguised:
         return disguised(context)
     if options.planted:

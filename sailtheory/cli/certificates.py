@@ -8,11 +8,12 @@ from typing import Annotated
 import typer
 
 from sailtheory.cli.common import Problem, Progress, integer, real
+from sailtheory.cli.exits import UNDECIDED
 from sailtheory.errors import InputError
 from sailtheory.exact import to_fraction
 from sailtheory.files import require_writable
 
-EXIT_CODES = {"certified": 0, "refuted": 1, "undecided": 3}
+EXIT_CODES = {"certified": 0, "refuted": 1, "undecided": UNDECIDED}
 
 
 def certify(
@@ -58,7 +59,7 @@ def certify(
         made.save(out)
         if made.verdict != "undecided" and state is not None:
             state.unlink(missing_ok=True)
-    typer.echo(summary(made))
+    print(summary(made))
     raise typer.Exit(EXIT_CODES[made.verdict])
 
 
@@ -75,7 +76,7 @@ def replay(
         found = run_replay(loaded, progress)
     size = Path(certificate).stat().st_size
     verdict = "valid" if found.valid else "not valid"
-    typer.echo(f"{verdict}: {found.reason} ({found.seconds:.1f} s, {size} bytes)")
+    print(f"{verdict}: {found.reason} ({found.seconds:.1f} s, {size} bytes)")
     if found.valid:
-        typer.echo(f"{claim(loaded)}\n{loaded.region.problem!r}")
+        print(f"{claim(loaded)}\n{loaded.region.problem!r}")
     raise typer.Exit(0 if found.valid else 1)

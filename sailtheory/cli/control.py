@@ -95,8 +95,8 @@ def control(
         if parquet:
             write_parquet(folder)
         if video:
-            typer.echo(f"film: {film(folder)}")
-    typer.echo(f"done: {', '.join(map(str, folders))}")
+            print(f"film: {film(folder)}")
+    print(f"done: {', '.join(map(str, folders))}")
 
 
 def planned(task: str | None, seeds: str | None, paper: bool) -> dict[str, list[int]]:

@@ -66,7 +66,7 @@ def llm(
         _quietly()
         from sailtheory.training.llm.train import choices, train
 
-        typer.echo(f"done: {train(choices(*given, typed), out, resume=resume)}")
+        print(f"done: {train(choices(*given, typed), out, resume=resume)}")
 
 
 def _quietly() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
@@ -27,7 +28,7 @@ def diff(runs: Runs) -> None:
     from sailtheory.training.record import read_record
 
     found = run_diff([read_record(folder) for folder in runs])
-    typer.echo(describe_diff(found))
+    print(describe_diff(found))
     raise typer.Exit(1 if found.refused else 0)
 
 
@@ -37,7 +38,7 @@ def export(runs: Runs) -> None:
     from sailtheory.training.parquet import write_parquet
 
     for run in runs:
-        typer.echo(write_parquet(run))
+        print(write_parquet(run))
 
 
 def compare(
@@ -65,7 +66,7 @@ def compare(
     if number < 0:
         raise InputError("seed", number, "an integer ≥ 0 is expected")
     found = run_compare([read_record(run) for run in runs], metric, effect=wanted, seed=number)
-    typer.echo(describe(found), err=json == "-")
+    print(describe(found), file=sys.stderr if json == "-" else sys.stdout)
     if html is not None:
         write_text(page(found), html, "html")
     if json is not None:
