@@ -8,12 +8,12 @@ from typing import Annotated
 import typer
 
 from sailtheory.cli.common import Problem, Progress, integer, real
-from sailtheory.cli.exits import UNDECIDED
+from sailtheory.cli.exits import DIFFERS, UNDECIDED
 from sailtheory.errors import InputError
 from sailtheory.exact import to_fraction
 from sailtheory.files import require_writable
 
-EXIT_CODES = {"certified": 0, "refuted": 1, "undecided": UNDECIDED}
+EXIT_CODES = {"certified": 0, "refuted": DIFFERS, "undecided": UNDECIDED}
 
 
 def certify(

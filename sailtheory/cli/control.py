@@ -56,7 +56,8 @@ def control(
     and ends, on the CPU, with the numbers of one that was left alone. With --paper, every
     task of the paper (or the one named) trains with its seeds, budgets equal for all methods.
     """
-    from sailtheory.training.config import Text, assignments, read_toml
+    from sailtheory.readers import read_toml
+    from sailtheory.training.config import Text, assignments
     from sailtheory.training.control.film import film, require_renderer
     from sailtheory.training.control.live import Live
     from sailtheory.training.control.settings import settings_of

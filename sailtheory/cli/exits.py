@@ -22,7 +22,7 @@ from contextlib import suppress
 from sailtheory.cli.streams import OutputError, spelt, standard_streams
 from sailtheory.errors import InputError, one_line
 
-BAD_INPUT, UNDECIDED, INTERNAL, INTERRUPTED, BROKEN_PIPE = 2, 3, 70, 130, 141
+DIFFERS, BAD_INPUT, UNDECIDED, INTERNAL, INTERRUPTED, BROKEN_PIPE = 1, 2, 3, 70, 130, 141
 DEBUG = "SAILTHEORY_DEBUG"
 """The variable that, set to anything, asks for the traceback of an internal error."""
 
@@ -39,7 +39,12 @@ def ended(command: Callable[[], int]) -> int:
     except KeyboardInterrupt:
         return said(INTERRUPTED, "interrupted")
     except Exception as error:
-        return internal(one_line(error), "".join(traceback.format_exception(error)))
+        return failed(error)
+
+
+def failed(error: Exception, where: str = "") -> int:
+    """Say that an exception is the program's fault; returns the code."""
+    return internal(one_line(error), "".join(traceback.format_exception(error)), where)
 
 
 def internal(says: str, details: str, where: str = "") -> int:

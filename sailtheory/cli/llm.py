@@ -45,7 +45,8 @@ def llm(
     Files are JSONL in TRL's, UltraFeedback's or PKU-SafeRLHF's format; `prompts` is a shipped
     list. The trained model lies in OUT/model, the record of the run in OUT/record.
     """
-    from sailtheory.training.config import Text, assignments, read_toml
+    from sailtheory.readers import read_toml
+    from sailtheory.training.config import Text, assignments
 
     named = {
         "model": model, "data": data, "method": method, "kl_coef": kl_coef, "tune": tune,
