@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from sailtheory import lock
 from sailtheory.cli.common import Problem, Progress, integer, real
 from sailtheory.cli.exits import DIFFERS, UNDECIDED
 from sailtheory.errors import InputError
@@ -47,18 +49,19 @@ def certify(
     if out is not None:
         require_writable(out, "out")
     state = None if out is None else Path(out + ".partial")
-    with Progress() as progress:
-        effort = Effort(time.monotonic() + limit, processes, progress, state)
-        if gamma is None:
-            made = certify_gamma(loaded, width, effort)
-        elif property_ == "concave":
-            made = certify_concave(loaded, to_fraction(gamma, "gamma"), effort)
-        else:
-            made = certify_pl(loaded, to_fraction(gamma, "gamma"), width, effort)
-    if out is not None:
-        made.save(out)
-        if made.verdict != "undecided" and state is not None:
-            state.unlink(missing_ok=True)
+    with nullcontext() if out is None else lock.output(out, "out"):
+        with Progress() as progress:
+            effort = Effort(time.monotonic() + limit, processes, progress, state)
+            if gamma is None:
+                made = certify_gamma(loaded, width, effort)
+            elif property_ == "concave":
+                made = certify_concave(loaded, to_fraction(gamma, "gamma"), effort)
+            else:
+                made = certify_pl(loaded, to_fraction(gamma, "gamma"), width, effort)
+        if out is not None:
+            made.save(out)
+            if made.verdict != "undecided" and state is not None:
+                state.unlink(missing_ok=True)
     print(summary(made))
     raise typer.Exit(EXIT_CODES[made.verdict])
 
