@@ -6,28 +6,32 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 from proofs_check import claims
 from proofs_check.disguised import TRUTHS, attempt
 from sailtheory.claims import EFFORTS, Claim, Context, Falsehood, run_all, select
-from sailtheory.errors import InputError
+from sailtheory.cli.exits import INTERNAL, ended, failed, internal
+from sailtheory.files import require_writable, write_text
 from sailtheory.verdict import Outcome, Verdict, conclude
 
 
 def ledger(chosen: Sequence[Claim], context: Context) -> int:
-    """Print one line a claim; 1 if a verdict is not the expected one."""
+    """Print one line a claim; an exit code of :mod:`sailtheory.cli.exits`."""
     status = 0
     for result in run_all(chosen, context):
-        verdict, expected = result.verdict, result.claim.expected.value
-        strength = verdict.strength.value if verdict.strength else "-"
-        mark = "" if result.as_expected else "  DIFFERS"
+        verdict, failure = result.verdict, result.failure
+        found = "error" if verdict is None else verdict.outcome.value
+        strength = verdict.strength.value if verdict and verdict.strength else "-"
+        mark = "" if result.as_expected or failure else "  DIFFERS"
         print(
-            f"{result.claim.id:5} {verdict.outcome.value:9} {strength:9} "
-            f"expected {expected:9} {result.seconds:6.2f} s  {result.claim.title}{mark}",
+            f"{result.claim.id:5} {found:9} {strength:9} "
+            f"expected {result.claim.expected.value:9} {result.seconds:6.2f} s  "
+            f"{result.claim.title}{mark}",
             flush=True,
         )
-        status |= not result.as_expected
+        if failure is not None:
+            status = internal(failure.says, failure.traceback, result.claim.id)
+        status = status or int(not result.as_expected)
     return status
 
 
@@ -45,7 +49,7 @@ def try_falsehood(falsehood: Falsehood, context: Context) -> tuple[bool, Verdict
 
 def planted(chosen: Sequence[Claim], context: Context, table: str | None = None) -> int:
     """Print one line a falsehood, optionally write a Markdown table; 1 if one is missed."""
-    total = refuted = 0
+    total = refuted = failures = 0
     rows = [
         "# Planted falsehoods\n\nEach wrong variant of a claim, the verdict of the check that "
         "the claim itself goes through, and the\nwitness that replays. Written by "
@@ -55,9 +59,14 @@ def planted(chosen: Sequence[Claim], context: Context, table: str | None = None)
     ]
     for claim in chosen:
         for falsehood in claim.planted:
-            began = time.perf_counter()
-            found, verdict = try_falsehood(falsehood, context)
-            total, refuted = total + 1, refuted + found
+            began, total = time.perf_counter(), total + 1
+            try:
+                found, verdict = try_falsehood(falsehood, context)
+            except Exception as error:
+                failures += 1
+                failed(error, f"{claim.id}, {falsehood.name}")
+                continue
+            refuted += found
             rows.append(_row(claim, falsehood, verdict))
             word = "refuted" if found else f"MISSED ({verdict.outcome.value})"
             print(
@@ -65,10 +74,13 @@ def planted(chosen: Sequence[Claim], context: Context, table: str | None = None)
                 f"{falsehood.name}: {falsehood.statement}",
                 flush=True,
             )
+    missed = total - refuted - failures
+    print(f"planted {total}, refuted {refuted}, missed {missed}")
+    if failures:
+        return INTERNAL
     if table is not None:
-        Path(table).write_text("\n".join(rows) + "\n", encoding="utf-8")
-    print(f"planted {total}, refuted {refuted}, missed {total - refuted}")
-    return int(refuted < total)
+        write_text("\n".join(rows) + "\n", table, "table")
+    return int(missed > 0)
 
 
 def _row(claim: Claim, falsehood: Falsehood, verdict: Verdict) -> str:
@@ -83,17 +95,26 @@ def _row(claim: Claim, falsehood: Falsehood, verdict: Verdict) -> str:
 
 def disguised(context: Context) -> int:
     """Print one line a disguised truth; 1 if one is refuted or undecided."""
-    missed = 0
+    held = missed = status = 0
     for truth in TRUTHS:
-        verdict = conclude(attempt(truth, context))
+        try:
+            verdict = conclude(attempt(truth, context))
+        except Exception as error:
+            status = failed(error, truth.name)
+            continue
+        held += verdict.outcome is Outcome.HOLDS
         missed += verdict.outcome is not Outcome.HOLDS
         print(f"{verdict.outcome.value:9} {truth.name}: {verdict.evidence[0].detail}", flush=True)
-    print(f"disguised {len(TRUTHS)}, not refuted {len(TRUTHS) - missed}, wrong {missed}")
-    return int(missed > 0)
+    print(f"disguised {len(TRUTHS)}, not refuted {held}, wrong {missed}")
+    return status or int(missed > 0)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run; 0 when all is as expected, 1 when not, 2 on bad input."""
+    """Run; the exit codes are those of ``sailtheory``: :mod:`sailtheory.cli.exits`."""
+    return ended(lambda: _run(arguments))
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     parser = argparse.ArgumentParser(prog="python -m proofs_check", description=__doc__)
     parser.add_argument("claims", nargs="*", metavar="C11", help="claims to check, all by default")
     parser.add_argument("--planted", action="store_true", help="try the planted falsehoods")
@@ -102,12 +123,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--effort", choices=EFFORTS, default="quick")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)
-    try:
-        chosen = select(claims(), options.claims or None)
-        context = Context(options.effort, options.seed)
-    except InputError as error:
-        print(error, file=sys.stderr)
-        return 2
+    chosen = select(claims(), options.claims or None)
+    context = Context(options.effort, options.seed)
+    if options.table is not None:
+        require_writable(options.table, "table")
     if options.disguised:
         return disguised(context)
     if options.planted:

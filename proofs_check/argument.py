@@ -52,14 +52,11 @@ def argue(
     complete = True
     steps = tuple(steps)
     for number, step in enumerate(steps, 1):
-        try:
-            shown, trouble = bool(step.check()), ""
-        except Exception as error:  # a step that cannot be evaluated is not shown
-            shown, trouble = False, f" ({type(error).__name__}: {error})"
+        shown = bool(step.check())
         complete &= shown
         detail = f"step {number} of {len(steps)}: {step.says}"
         if not shown:
-            detail = f"{detail}: NOT SHOWN{trouble}"
+            detail = f"{detail}: NOT SHOWN"
         strength = Strength.PROVED if shown else Strength.SUPPORTED
         yield Evidence(step.kind, detail, Outcome.UNDECIDED, strength)
     if complete:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from proofs_check.expected import claim
-from proofs_check.identities import Identity, conclude_by, establish, false_identity, guarded
+from proofs_check.identities import Identity, conclude_by, establish, false_identity
 from proofs_check.settings import Prompt, Setting
 from sailtheory import formulas
 from sailtheory.claims import Context
@@ -170,7 +170,7 @@ CLAIMS = [
         title="gradient of SAIL: sampling shift plus DPO term",
         statement=r"\nabla J = E[g(s_1+s_2)] + \beta E[u\Delta]",
         source="standard",
-        check=guarded(check),
+        check=check,
         planted=PLANTED,
     )
 ]

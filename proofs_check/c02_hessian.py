@@ -18,7 +18,7 @@ from proofs_check.derivative_steps import (
     preference_slope,
 )
 from proofs_check.expected import claim
-from proofs_check.identities import Identity, Sides, establish, false_identity, guarded
+from proofs_check.identities import Identity, Sides, establish, false_identity
 from proofs_check.instances import random_problem
 from proofs_check.settings import Prompt, Setting, outer
 from sailtheory.claims import Context
@@ -241,7 +241,7 @@ CLAIMS = [
             r" = \tfrac12\sum_{kl}\pi_k\pi_l\eta_{kl}\Delta_{kl}\Delta_{kl}^\top"
         ),
         source="arXiv 2606.31524, in a form that is new",
-        check=guarded(check),
+        check=check,
         planted=PLANTED,
     )
 ]

@@ -14,7 +14,7 @@ from proofs_check.argument import Step, argue, refute
 from proofs_check.c03_reference_hessian import STEPS as C03_STEPS
 from proofs_check.c04_concavity import WITNESSES
 from proofs_check.expected import claim
-from proofs_check.identities import establish, guarded
+from proofs_check.identities import establish
 from proofs_check.jets import curvature_along
 from proofs_check.tabular_rule import Rule, complement, diagonal_form, tabular_rule, try_rule
 from proofs_check.witnesses import (
@@ -53,7 +53,7 @@ def still_false(
         objective = SAIL(problem) - gamma * KLRefPolicy(problem)
         yield curves_up(objective, np.zeros(1), f"not so: {says}")
 
-    return Falsehood(name, says, guarded(refuted))
+    return Falsehood(name, says, refuted)
 
 
 def bradley_terry() -> PreferenceProblem:
@@ -160,7 +160,7 @@ def false_rule(name: str, says: str, rule: Rule) -> Falsehood:
     def check(context: Context) -> Generator[Evidence, None, None]:
         yield from try_rule(rule, context, name, 2000)
 
-    return Falsehood(name, says, guarded(check))
+    return Falsehood(name, says, check)
 
 
 def false_winner(context: Context) -> Generator[Evidence, None, None]:
@@ -208,10 +208,10 @@ CRITERION_PLANTED = (
     ),
     Falsehood(
         "every-prompt", "J is strongly concave near θ_ref only if every J_x is",
-        guarded(per_prompt),
+        per_prompt,
     ),
     Falsehood(
-        "winner-factor", "one winner among m: [4β(p − ½)(1 − 1/m) − β²/2]F", guarded(false_winner)
+        "winner-factor", "one winner among m: [4β(p − ½)(1 − 1/m) − β²/2]F", false_winner
     ),
 )  # fmt: skip
 
@@ -222,7 +222,7 @@ CLAIMS = [
         title="J is strongly concave near the reference",
         statement=r"\nabla^2J(\theta_{\rm ref})\prec0\ \text{on }S",
         source="arXiv 2606.31524, as told in second-hand accounts",
-        check=guarded(check_as_told),
+        check=check_as_told,
         planted=TOLD_PLANTED,
     ),
     claim(
@@ -234,7 +234,7 @@ CLAIMS = [
         ),
         source="new",
         hypotheses=("definiteness is meant on S",),
-        check=guarded(check_criterion),
+        check=check_criterion,
         planted=CRITERION_PLANTED,
     ),
 ]

@@ -11,7 +11,7 @@ from flint import arb
 from proofs_check.argument import Step, argue, certain_sign, refute
 from proofs_check.derivative_steps import curvature_slope, gradient, hessian, payoff_chain
 from proofs_check.expected import claim
-from proofs_check.identities import Identity, establish, false_identity, guarded
+from proofs_check.identities import Identity, establish, false_identity
 from proofs_check.instances import random_points, random_problem
 from proofs_check.self_preference_steps import (
     along_direction,
@@ -162,12 +162,12 @@ PLANTED = (
         at_reference=True,
     ),
     Falsehood(
-        "quarter-0.249", "∇²J_self,x ⪯ (−2J_self,x + 2·0.249β²)F_x", guarded(sharp_quarter)
+        "quarter-0.249", "∇²J_self,x ⪯ (−2J_self,x + 2·0.249β²)F_x", sharp_quarter
     ),
     Falsehood(
-        "gradient-field", "the stop-gradient field is a gradient field", guarded(symmetric_jacobian)
+        "gradient-field", "the stop-gradient field is a gradient field", symmetric_jacobian
     ),
-    Falsehood("reference-maximises", "θ_ref maximises J_self", guarded(reference_maximises)),
+    Falsehood("reference-maximises", "θ_ref maximises J_self", reference_maximises),
 )  # fmt: skip
 
 
@@ -182,7 +182,7 @@ CLAIMS = [
         ),
         source="new",
         hypotheses=("the last bound is per prompt",),
-        check=guarded(check),
+        check=check,
         planted=PLANTED,
     )
 ]

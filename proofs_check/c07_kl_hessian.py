@@ -7,7 +7,7 @@ from typing import Any
 
 from proofs_check.derivative_steps import curvature_slope, fisher_pairs, gradient, hessian
 from proofs_check.expected import claim
-from proofs_check.identities import Identity, Sides, conclude_by, establish, false_identity, guarded
+from proofs_check.identities import Identity, Sides, conclude_by, establish, false_identity
 from proofs_check.settings import Prompt, Setting, outer
 from sailtheory.claims import Context
 from sailtheory.numbers import Array
@@ -104,7 +104,7 @@ CLAIMS = [
         title="Hessian of KL(π_ref‖π_θ) is the Fisher matrix",
         statement=r"\nabla^2\,\mathrm{KL}(\pi_{\rm ref}\|\pi_\theta)=F(\theta)",
         source="standard",
-        check=guarded(check),
+        check=check,
         planted=PLANTED,
     )
 ]

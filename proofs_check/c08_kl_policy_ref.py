@@ -12,7 +12,7 @@ from flint import arb
 from proofs_check.argument import Step, argue, certain_sign
 from proofs_check.derivative_steps import curvature_slope, gradient, hessian
 from proofs_check.expected import claim
-from proofs_check.identities import Identity, Sides, establish, false_identity, guarded
+from proofs_check.identities import Identity, Sides, establish, false_identity
 from proofs_check.instances import random_problem
 from proofs_check.jets import curvature_along
 from proofs_check.settings import Prompt, Setting, outer
@@ -187,7 +187,7 @@ def curving(
         objective = SAIL(problem) - gamma * divergence if gamma else -divergence
         yield curves_up(objective, np.array([at]), f"not so: {says}")
 
-    return Falsehood(name, says, guarded(refuted))
+    return Falsehood(name, says, refuted)
 
 
 def pair(radius: float) -> Callable[[], PreferenceProblem]:
@@ -221,9 +221,8 @@ CONVEX_PLANTED = (
     ),
     curving("gamma-10", "J − 10 KL(π_θ‖π_ref) is concave", pair(1), -1.0, 10.0),
     curving("gamma-1000", "J − 1000 KL(π_θ‖π_ref) is concave", pair(1), -1.0, 1000.0),
-    Falsehood("range-3", "∇²KL(π_θ‖π_ref) ⪰ 0 whenever R ≤ 3", guarded(
-        lambda context: try_ranges(3.0, context, "C08-range-3", 500)
-    )),
+    Falsehood("range-3", "∇²KL(π_θ‖π_ref) ⪰ 0 whenever R ≤ 3",
+              lambda context: try_ranges(3.0, context, "C08-range-3", 500)),
 )  # fmt: skip
 
 
@@ -236,7 +235,7 @@ CLAIMS = [
             r"\nabla^2\,\mathrm{KL}(\pi_\theta\|\pi_{\rm ref})=E[(1+\delta^\top s)ss^\top]"
         ),
         source="new",
-        check=guarded(check),
+        check=check,
         planted=PLANTED,
     ),
     claim(
@@ -244,7 +243,7 @@ CLAIMS = [
         title="KL(π_θ‖π_ref) is convex",
         statement=r"\nabla^2\,\mathrm{KL}(\pi_\theta\|\pi_{\rm ref})\succeq0",
         source="the contrary is new",
-        check=guarded(check_convex),
+        check=check_convex,
         planted=CONVEX_PLANTED,
     ),
 ]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from proofs_check.expected import claim
-from proofs_check.identities import Identity, Sides, conclude_by, establish, false_identity, guarded
+from proofs_check.identities import Identity, Sides, conclude_by, establish, false_identity
 from proofs_check.settings import Prompt, Setting
 from sailtheory.claims import Context
 from sailtheory.numbers import Array
@@ -155,7 +155,7 @@ CLAIMS = [
             r"J(\theta)=E[\,p_{12}\log\sigma(r_1-r_2)+p_{21}\log\sigma(r_2-r_1)\,]"
         ),
         source="standard",
-        check=guarded(check),
+        check=check,
         planted=PLANTED,
     )
 ]

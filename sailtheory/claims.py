@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import time
+import traceback
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -18,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from sailtheory.errors import InputError
+from sailtheory.errors import InputError, one_line
 from sailtheory.verdict import Evidence, Outcome, Strength, Verdict, conclude
 
 GROUP = "sailtheory.claims"
@@ -100,30 +101,57 @@ class Claim:
 
 
 @dataclass(frozen=True)
+class Failure:
+    """What a check raised: a defect of the check, the program or a library, never a verdict.
+
+    Attributes:
+        says: The exception, one line.
+        traceback: Where it was raised.
+    """
+
+    says: str
+    traceback: str
+
+
+@dataclass(frozen=True)
 class Result:
-    """What the check of one claim ended with."""
+    """What the check of one claim ended with.
+
+    Attributes:
+        claim: The claim.
+        verdict: What was found; None when the check failed.
+        seconds: How long it took.
+        failure: What the check raised; None when it ended with a verdict.
+    """
 
     claim: Claim
-    verdict: Verdict
+    verdict: Verdict | None
     seconds: float
+    failure: Failure | None = None
 
     @property
     def as_expected(self) -> bool:
-        """Whether the verdict is the one written down beforehand."""
-        return self.verdict.outcome is self.claim.expected
+        """Whether there is a verdict, and it is the one written down beforehand."""
+        return self.verdict is not None and self.verdict.outcome is self.claim.expected
 
     def as_dict(self) -> dict[str, Any]:
-        """JSON form."""
-        strength = self.verdict.strength
-        return {
+        """JSON form; a failed check has ``error`` and a null verdict."""
+        verdict = self.verdict
+        strength = None if verdict is None else verdict.strength
+        out: dict[str, Any] = {
             "id": self.claim.id,
             "title": self.claim.title,
-            "verdict": self.verdict.outcome.value,
+            "verdict": None if verdict is None else verdict.outcome.value,
             "strength": strength.value if strength else None,
             "expected": self.claim.expected.value,
-            "evidence": [e.as_dict() for e in self.verdict.evidence],
+            "evidence": [] if verdict is None else [e.as_dict() for e in verdict.evidence],
             "seconds": self.seconds,
         }
+        return out if self.failure is None else out | {"error": self.failure.says}
+
+
+class ClaimsError(Exception):
+    """The claims that a package registers cannot be loaded."""
 
 
 def registered() -> list[Claim]:
@@ -131,10 +159,15 @@ def registered() -> list[Claim]:
 
     Raises:
         InputError: Two packages state a claim of one id.
+        ClaimsError: A package's claims cannot be loaded.
     """
     claims: dict[str, Claim] = {}
     for entry in sorted(entry_points(group=GROUP), key=lambda e: e.name):
-        for claim in entry.load()():
+        try:
+            stated = entry.load()()
+        except Exception as error:
+            raise ClaimsError(f"the claims of {entry.value}: {one_line(error)}") from error
+        for claim in stated:
             if claim.id in claims:
                 raise InputError("claim", claim.id, "each id may be registered once")
             claims[claim.id] = claim
@@ -163,10 +196,24 @@ def _names(name: str, claim_id: str) -> bool:
 
 
 def run(claim: Claim, context: Context) -> Result:
-    """Check one claim."""
+    """Check one claim.
+
+    Raises:
+        Exception: Whatever the check raises.
+    """
     began = time.perf_counter()
     verdict = conclude(claim.check(context))
     return Result(claim, verdict, time.perf_counter() - began)
+
+
+def attempt(claim: Claim, context: Context) -> Result:
+    """Check one claim; an exception becomes the result's failure, so that others are checked."""
+    began = time.perf_counter()
+    try:
+        return run(claim, context)
+    except Exception as error:
+        failure = Failure(one_line(error), "".join(traceback.format_exception(error)))
+        return Result(claim, None, time.perf_counter() - began, failure)
 
 
 def run_all(claims: Iterable[Claim], context: Context, jobs: int = 1) -> Iterator[Result]:
@@ -179,31 +226,34 @@ def run_all(claims: Iterable[Claim], context: Context, jobs: int = 1) -> Iterato
     """
     claims = list(claims)
     if jobs == 1 or len(claims) < 2:
-        yield from (run(claim, context) for claim in claims)
+        yield from (attempt(claim, context) for claim in claims)
         return
     from joblib import Parallel, delayed
 
     found = Parallel(n_jobs=jobs, return_as="generator")(
         delayed(_run_apart)(claim, context) for claim in claims
     )
-    for claim, (verdict, seconds) in zip(claims, found, strict=True):
-        yield Result(claim, verdict, seconds)
+    for claim, result in zip(claims, found, strict=True):
+        yield Result(claim, *result)
 
 
-def _run_apart(claim: Claim, context: Context) -> tuple[Verdict, float]:
+def _run_apart(claim: Claim, context: Context) -> tuple[Verdict | None, float, Failure | None]:
     """What of a result travels between processes: a witness replays by finding it again."""
-    result = run(claim, context)
-    evidence = tuple(
-        piece
-        if piece.witness is None
-        else replace(
-            piece, witness=replace(piece.witness, replay=partial(_replay, claim, context, i))
+    result = attempt(claim, context)
+    verdict = result.verdict
+    if verdict is not None:
+        evidence = tuple(
+            piece
+            if piece.witness is None
+            else replace(
+                piece, witness=replace(piece.witness, replay=partial(_replay, claim, context, i))
+            )
+            for i, piece in enumerate(verdict.evidence)
         )
-        for i, piece in enumerate(result.verdict.evidence)
-    )
-    return replace(result.verdict, evidence=evidence), result.seconds
+        verdict = replace(verdict, evidence=evidence)
+    return verdict, result.seconds, result.failure
 
 
 def _replay(claim: Claim, context: Context, place: int) -> bool:
-    witness = run(claim, context).verdict.evidence[place].witness
+    witness = conclude(claim.check(context)).evidence[place].witness
     return witness is not None and witness.replay()

@@ -29,6 +29,16 @@ class InputError(ValueError):
         self.value = value
         self.accepted = accepted
 
+    def __reduce__(self) -> tuple[type[InputError], tuple[str, Any, str]]:
+        """Travel between processes whole."""
+        return type(self), (self.field, self.value, self.accepted)
+
+
+def one_line(error: BaseException) -> str:
+    """An exception as its type and message, on one line."""
+    message = _line(str(error), 400)
+    return f"{type(error).__name__}: {message}" if message else type(error).__name__
+
 
 def _line(text: str, length: int = 80) -> str:
     """Text on one line, without control characters, cut in its middle to a length."""

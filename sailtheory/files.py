@@ -28,9 +28,9 @@ def write_bytes(content: bytes, path: str | Path, field: str = "file") -> None:
     Raises:
         InputError: The file cannot be written.
     """
-    target = _resolved(path, field)
+    target = resolved(path, field)
     try:
-        if _stands(path):
+        if stands(path):
             with open(path, "ab") as file:
                 file.write(content)
         else:
@@ -39,15 +39,19 @@ def write_bytes(content: bytes, path: str | Path, field: str = "file") -> None:
         raise InputError(field, path, error.strerror or "it cannot be written") from None
 
 
-def _stands(path: str | Path) -> bool:
+def stands(path: str | Path) -> bool:
     """Whether a path is to be written to as it stands: a device, a pipe, an open file's name."""
     given = Path(path).absolute()
     open_file = given.is_relative_to("/dev") or given.is_relative_to("/proc")
     return open_file or (given.exists() and not given.is_file())
 
 
-def _resolved(path: str | Path, field: str) -> Path:
-    """Where a path leads; refuses a directory."""
+def resolved(path: str | Path, field: str) -> Path:
+    """Where a path leads.
+
+    Raises:
+        InputError: To a directory, or nowhere.
+    """
     try:
         target = Path(path).resolve()
         folder = target.is_dir()
@@ -100,9 +104,9 @@ def require_writable(path: str | Path, field: str = "file") -> None:
     Raises:
         InputError: It is a directory, or no file can be made beside it.
     """
-    target = _resolved(path, field)
+    target = resolved(path, field)
     try:
-        if _stands(path):
+        if stands(path):
             return
         partial, descriptor = _beside(target)
         os.close(descriptor)

@@ -41,6 +41,7 @@ from sailtheory.files import write_bytes
 from sailtheory.numbers import FLOAT64
 from sailtheory.preferences import BradleyTerry, PreferenceMatrix
 from sailtheory.problem import PreferenceProblem
+from sailtheory.readers import parse_npz, read_bytes
 
 _TOP_KEYS = ("beta", "radius", "ref_params", "center", "prompts")
 _PROMPT_KEYS = ("features", "weight", "base", "preferences", "rewards")
@@ -58,10 +59,7 @@ def load(path: str | Path) -> PreferenceProblem:
         InputError: The file cannot be read, is malformed, or states bad data.
     """
     path = Path(path)
-    try:
-        content = path.read_bytes()
-    except (OSError, ValueError) as error:
-        raise InputError("file", path, _reason(error)) from None
+    content = read_bytes(path, "file")
     if path.suffix == ".npz":
         return _from_npz(content, path)
     if path.suffix == ".toml":
@@ -142,10 +140,6 @@ def dumps(problem: PreferenceProblem) -> str:
         else:
             lines += _rows("preferences", model.centred(FLOAT64) + 0.5)
     return "\n".join(lines) + "\n"
-
-
-def _reason(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error)
 
 
 # --- TOML ---------------------------------------------------------------------
@@ -238,14 +232,8 @@ def _to_npz(problem: PreferenceProblem) -> bytes:
 
 
 def _from_npz(content: bytes, path: Path) -> PreferenceProblem:
-    try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-            _known(archive.files, _ARRAY_KEYS, "")
-            arrays = {key: np.asarray(archive[key]) for key in archive.files}
-    except InputError:
-        raise
-    except Exception as error:  # zipfile, zlib and numpy raise a dozen kinds on damaged files
-        raise InputError("file", path, f"not a readable NPZ of plain arrays: {error}") from None
+    arrays: dict[str, Any] = dict(parse_npz(content, "file", path))
+    _known(arrays, _ARRAY_KEYS, "")
     for key, array in arrays.items():
         if array.dtype.kind not in "fiu":
             raise InputError(key, f"dtype {array.dtype}", "real numbers are expected")

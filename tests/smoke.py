@@ -145,4 +145,6 @@ if __name__ == "__main__":
         found = extras()
         library()
         os.chdir("/")
-    print(f"smoke: {done} commands on Python {platform.python_version()}, extras: {found or 'none'}")
+    print(
+        f"smoke: {done} commands on Python {platform.python_version()}, extras: {found or 'none'}"
+    )

@@ -122,7 +122,9 @@ def cases():
     yield examples.load("c13-boundary-maximiser")
 
 
-@pytest.mark.parametrize("problem", list(cases()), ids=lambda p: f"d{p.dimension}-B{float(p.radius):.3g}")
+@pytest.mark.parametrize(
+    "problem", list(cases()), ids=lambda p: f"d{p.dimension}-B{float(p.radius):.3g}"
+)
 @pytest.mark.parametrize("share", [0.0, 0.3, 1.0, 1.5])
 def test_rows_do_not_contradict_each_other(problem, share):
     """γ at a share of K_B."""

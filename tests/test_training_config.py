@@ -9,7 +9,8 @@ from typing import Literal
 import pytest
 
 from sailtheory import InputError
-from sailtheory.training.config import Watch, assignments, plain, read_toml, resolve, setting
+from sailtheory.readers import read_toml
+from sailtheory.training.config import Watch, assignments, plain, resolve, setting
 
 
 @dataclass(frozen=True)

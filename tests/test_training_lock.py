@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sailtheory import InputError
-from sailtheory.training import lock
+from sailtheory import InputError, lock
 from sailtheory.training.runs import Run
 
 pytest.importorskip("fcntl", reason="runs are not locked on this system")

@@ -19,13 +19,16 @@ def ledger() -> list[tuple[Claim, dict[str, Any]]]:
     """Each claim with what the committed ledger found about it.
 
     Raises:
-        ValueError: The ledger and the claims do not name the same ids.
+        ValueError: The ledger and the claims do not name the same ids, or a check failed.
     """
     found = json.loads((DOCS / "evidence/ledger.json").read_text(encoding="utf-8"))["claims"]
     by_id = {entry["id"]: entry for entry in found}
     claims = registered()
     if [claim.id for claim in claims] != list(by_id):
         raise ValueError("docs/evidence/ledger.json is not of these claims; run make evidence")
+    for entry in found:
+        if "error" in entry:
+            raise ValueError(f"docs/evidence/ledger.json: {entry['id']} failed: {entry['error']}")
     return [(claim, by_id[claim.id]) for claim in claims]
 
 

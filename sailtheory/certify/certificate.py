@@ -18,6 +18,7 @@ from sailtheory.errors import InputError
 from sailtheory.exact import to_fraction
 from sailtheory.files import write_text
 from sailtheory.problem_file import dumps, loads
+from sailtheory.readers import read_json
 
 SCHEMA = "sailtheory.certificate/1"
 VERDICTS = ("certified", "refuted", "undecided")
@@ -137,14 +138,7 @@ def load(path: str | Path) -> Certificate:
     Raises:
         InputError: The file cannot be read, is malformed, or was altered.
     """
-    path = Path(path)
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_constant)
-    except OSError as error:
-        raise InputError("certificate", path, error.strerror or "it cannot be read") from None
-    except (ValueError, RecursionError):
-        raise InputError("certificate", path, "a complete JSON file is expected") from None
-    return parse(data)
+    return parse(read_json(path, "certificate"))
 
 
 def parse(data: Any) -> Certificate:
@@ -190,10 +184,6 @@ def parse(data: Any) -> Certificate:
     if data["pieces"] != certificate.pieces:
         raise InputError("pieces", data["pieces"], f"the cover has {certificate.pieces}")
     return certificate
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON number")
 
 
 def _text(value: Fraction | None) -> str | None:

@@ -21,7 +21,7 @@ from sailtheory.certify.replay import negative
 from sailtheory.certify.saved import Cover
 from sailtheory.certify.stationary import kind, spurious_stop, starting_points
 from sailtheory.enclose import float_below
-from sailtheory.errors import InputError, real_number
+from sailtheory.errors import InputError, one_line, real_number
 from sailtheory.exact import to_fraction
 from sailtheory.files import require_writable
 from sailtheory.landscape import Domain, Search, largest_curvature_on, relative_curvature_on
@@ -36,6 +36,7 @@ BITS = 96
 _NO_POLICY_MOVES = "S = {0}: no policy depends on θ, so there is nothing to show and γ* is null"
 _ONE_POINT = "B = 0: C is one point, and the gap to its maximum is 0"
 _BEYOND = "the search met numbers that float64 cannot hold or tell apart"
+_OUT_OF_RANGE = (OverflowError, ZeroDivisionError, FloatingPointError, np.linalg.LinAlgError)
 _WIDTHS = (15.0, 7.0, 3.0, 1.0, 0.3)  # tried when time runs out before the one asked for is met
 _FIRST_SHARE = 0.6  # of the time, for the width asked for
 _RAISES = 20
@@ -281,13 +282,15 @@ class _Certifier:
     ) -> Certificate:
         """What a search shows; data beyond its arithmetic leave the question open.
 
-        Only the search works in float64, so that nothing is believed that came before.
+        Only the search works in float64, so that nothing is believed that came before. Any
+        other exception is a defect and stays one.
         """
         try:
             with np.errstate(all="ignore"):
                 return search()
-        except (ArithmeticError, np.linalg.LinAlgError):
-            return self.certificate(name, "undecided", gamma, None, note=_BEYOND)
+        except _OUT_OF_RANGE as error:
+            note = f"{_BEYOND}: {one_line(error)}"
+            return self.certificate(name, "undecided", gamma, None, note=note)
 
     def timed(self, made: Certificate) -> Certificate:
         """The same with the time since the beginning."""

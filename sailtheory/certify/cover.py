@@ -27,6 +27,10 @@ CHUNK = 32
 """Pieces that are worth checking at once."""
 
 
+class TreeError(ValueError):
+    """A word that is no tree of a cover."""
+
+
 class Box(NamedTuple):
     """A box in units of R: corners in [−1, 1]^r, dyadic, exact in float64."""
 
@@ -50,26 +54,26 @@ def leaves(word: str, box: Box) -> Iterator[tuple[int, Box]]:
     """The leaves of a tree over a box, in preorder, each with its place in the word.
 
     Raises:
-        ValueError: The word is not one complete tree, names a coordinate that does not
+        TreeError: The word is not one complete tree, names a coordinate that does not
             exist, or halves a box below the resolution of float64.
     """
     dimension, open_ = len(box.lower), [box]
     for position, letter in enumerate(word):
         if not open_:
-            raise ValueError(f"{len(word) - position} letters after the end of the tree")
+            raise TreeError(f"{len(word) - position} letters after the end of the tree")
         piece = open_.pop()
         if letter in (LEAF, OPEN):
             yield position, piece
             continue
         axis = LETTERS.find(letter)
         if not 0 <= axis < dimension:
-            raise ValueError(f"letter {letter!r} at {position} names no coordinate")
+            raise TreeError(f"letter {letter!r} at {position} names no coordinate")
         below, above = piece.halves(axis)
         if not below.lower[axis] < below.upper[axis] < above.upper[axis]:
-            raise ValueError(f"the box at {position} is below the resolution of float64")
+            raise TreeError(f"the box at {position} is below the resolution of float64")
         open_ += [above, below]
     if open_:
-        raise ValueError(f"the tree ends with {len(open_)} boxes missing")
+        raise TreeError(f"the tree ends with {len(open_)} boxes missing")
 
 
 class Checker:

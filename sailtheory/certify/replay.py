@@ -16,7 +16,7 @@ from itertools import islice
 from flint import ctx
 
 from sailtheory.certify.certificate import Certificate, Spot, Stop
-from sailtheory.certify.cover import CHUNK, LEAF, Checker, leaves, root
+from sailtheory.certify.cover import CHUNK, LEAF, Checker, TreeError, leaves, root
 from sailtheory.certify.pencil import ball_pencil
 from sailtheory.certify.region import Region, ball, valid
 from sailtheory.certify.stationary import kind as stop_kind
@@ -161,6 +161,6 @@ def _cover_objection(certificate: Certificate, progress: Callable[[str], None]) 
                     return f"the inequality is not shown on the piece at {place}", pieces
                 pieces += 1
             progress(f"{pieces} of {certificate.pieces} pieces")
-    except ValueError as error:
+    except TreeError as error:
         return str(error), pieces
     return "", pieces

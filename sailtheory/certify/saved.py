@@ -18,9 +18,12 @@ from typing import Any
 import numpy as np
 
 from sailtheory.certify.cover import LEAF, OPEN, leaves, root
+from sailtheory.errors import InputError, one_line
 from sailtheory.files import write_text
+from sailtheory.readers import read_json
 
 _SCHEMA = "sailtheory.state/1"
+_REFUSED = f"a file of schema {_SCHEMA} is expected, or none (delete it to begin anew)"
 
 
 @dataclass(frozen=True)
@@ -44,28 +47,33 @@ class Cover:
 
 
 def recall(path: Path | None, key: str, dimension: int) -> Cover | None:
-    """What the file knows about a statement; None when that is nothing, or malformed.
+    """What the file knows about a statement; None when that is nothing.
 
     Args:
         path: The file; None for none.
         key: Digest of the statement.
         dimension: r of the boxes and points.
+
+    Raises:
+        InputError: The file cannot be read, or is no such file: it is not written over.
     """
     if path is None:
         return None
+    entry = _read(path).get(key)
+    if entry is None:
+        return None
     try:
-        entry = _read(path)[key]
         word, against, stuck = entry["word"], entry["against"], entry["stuck"]
-        if not hmac.compare_digest(entry["seal"], _seal(key, word)):
+        if not hmac.compare_digest(str(entry["seal"]).encode(), _seal(key, word).encode()):
             word = word.replace(LEAF, OPEN)
         for _ in leaves(word, root(dimension)):  # raises where it is no tree
             pass
         point = None if against is None else np.array(against, dtype=float)
         if point is not None and not (point.shape == (dimension,) and np.isfinite(point).all()):
-            return None
-        return Cover(word, point, bool(stuck))
-    except (KeyError, TypeError, ValueError, AttributeError):
-        return None
+            raise ValueError(f"{dimension} numbers are expected")
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError("state", path, f"{_REFUSED}: {one_line(error)}") from None
+    return Cover(word, point, bool(stuck))
 
 
 def remember(path: Path | None, key: str, cover: Cover) -> None:
@@ -88,11 +96,15 @@ def remember(path: Path | None, key: str, cover: Cover) -> None:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-        return dict(data["covers"]) if data["schema"] == _SCHEMA else {}
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    """The entries of the file; none where there is no file yet."""
+    if not path.exists():
         return {}
+    data = read_json(path, "state")
+    if not isinstance(data, dict) or data.get("schema") != _SCHEMA:
+        raise InputError("state", path, _REFUSED)
+    if not isinstance(data.get("covers"), dict):
+        raise InputError("state", path, f"{_REFUSED}: covers are missing")
+    return dict(data["covers"])
 
 
 def _seal(key: str, word: str) -> str:

@@ -1,7 +1,4 @@
-"""The ``sailtheory`` command.
-
-Exit codes: 0 done, 1 a verdict differs or is refuted, 2 bad input, 3 undecided.
-"""
+"""The ``sailtheory`` command. Its exit codes: :mod:`sailtheory.cli.exits`."""
 
 from __future__ import annotations
 
@@ -21,6 +18,7 @@ from sailtheory.cli import (
     theory,
     training,
 )
+from sailtheory.cli.exits import BAD_INPUT, INTERRUPTED, ended, said
 from sailtheory.errors import InputError
 
 app = typer.Typer(
@@ -49,7 +47,7 @@ def _version(value: bool) -> None:
     if value:
         from sailtheory import __version__
 
-        typer.echo(f"sailtheory {__version__}")
+        print(f"sailtheory {__version__}")
         raise typer.Exit()
 
 
@@ -64,18 +62,25 @@ def _root(
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns the exit code. Bad input is one line on standard error."""
+    return ended(lambda: _run(sys.argv[1:] if arguments is None else list(arguments)))
+
+
+def _run(arguments: list[str]) -> int:
+    """The command without typer's own way to end, in which a broken pipe is exit code 1."""
+    group = typer.main.get_command(app)
     try:
-        code = app(args=arguments, standalone_mode=False, prog_name="sailtheory")
-    except InputError as error:
-        return _fail(str(error))
+        with group.make_context("sailtheory", arguments) as context:
+            group.invoke(context)
+    except typer.Exit as end:
+        return int(end.exit_code)
     except typer.BadParameter as error:
-        return _fail(_refused(error))
+        return said(BAD_INPUT, _refused(error))
     except TyperException as error:
-        return _fail(error.format_message() if hasattr(error, "format_message") else str(error))
-    except (typer.Abort, KeyboardInterrupt):
-        print("sailtheory: interrupted", file=sys.stderr)
-        return 130
-    return code if isinstance(code, int) else 0
+        message = error.format_message()
+        return said(BAD_INPUT, message) if message else BAD_INPUT
+    except typer.Abort:
+        return said(INTERRUPTED, "interrupted")
+    return 0
 
 
 def _refused(error: typer.BadParameter) -> str:
@@ -86,9 +91,3 @@ def _refused(error: typer.BadParameter) -> str:
     field = max(error.param.opts, key=len).lstrip("-")
     accepted = error.message.removeprefix("Value error, ")
     return str(InputError(field, reasons()[0]["input"], accepted))
-
-
-def _fail(message: str) -> int:
-    if message:
-        print("sailtheory: " + " ".join(message.split()), file=sys.stderr)
-    return 2

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
 from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
+from sailtheory import lock
 from sailtheory.cli.common import Problem, Progress
+from sailtheory.cli.exits import DIFFERS, UNDECIDED
 from sailtheory.errors import InputError
 from sailtheory.exact import to_fraction
 from sailtheory.files import require_writable
 
-EXIT_CODES = {"certified": 0, "refuted": 1, "undecided": 3}
+EXIT_CODES = {"certified": 0, "refuted": DIFFERS, "undecided": UNDECIDED}
 
 
 def _exact(text: str) -> Fraction:
@@ -59,19 +62,20 @@ def certify(
     if out is not None:
         require_writable(out, "out")
     state = None if out is None else Path(out + ".partial")
-    with Progress() as progress:
-        effort = Effort(time.monotonic() + limit, jobs, progress, state)
-        if gamma is None:
-            made = certify_gamma(loaded, tol, effort)
-        elif property_ == "concave":
-            made = certify_concave(loaded, gamma, effort)
-        else:
-            made = certify_pl(loaded, gamma, tol, effort)
-    if out is not None:
-        made.save(out)
-        if made.verdict != "undecided" and state is not None:
-            state.unlink(missing_ok=True)
-    typer.echo(summary(made))
+    with nullcontext() if out is None else lock.output(out, "out"):
+        with Progress() as progress:
+            effort = Effort(time.monotonic() + limit, jobs, progress, state)
+            if gamma is None:
+                made = certify_gamma(loaded, tol, effort)
+            elif property_ == "concave":
+                made = certify_concave(loaded, gamma, effort)
+            else:
+                made = certify_pl(loaded, gamma, tol, effort)
+        if out is not None:
+            made.save(out)
+            if made.verdict != "undecided" and state is not None:
+                state.unlink(missing_ok=True)
+    print(summary(made))
     raise typer.Exit(EXIT_CODES[made.verdict])
 
 
@@ -88,7 +92,7 @@ def replay(
         found = run_replay(loaded, progress)
     size = Path(certificate).stat().st_size
     verdict = "valid" if found.valid else "not valid"
-    typer.echo(f"{verdict}: {found.reason} ({found.seconds:.1f} s, {size} bytes)")
+    print(f"{verdict}: {found.reason} ({found.seconds:.1f} s, {size} bytes)")
     if found.valid:
-        typer.echo(f"{claim(loaded)}\n{loaded.region.problem!r}")
+        print(f"{claim(loaded)}\n{loaded.region.problem!r}")
     raise typer.Exit(0 if found.valid else 1)

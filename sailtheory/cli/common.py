@@ -5,12 +5,17 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO
 
 import typer
 
+from sailtheory.cli.streams import spelt
 from sailtheory.errors import InputError
 from sailtheory.files import require_writable
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
 
 Effort = Annotated[Literal["quick", "full"], typer.Option(help="How hard to search.")]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
@@ -38,9 +43,9 @@ class Progress:
     """A status line on standard error, only on a terminal."""
 
     def __enter__(self) -> Callable[[str], None]:
-        from rich.console import Console
-
-        self._status = Console(stderr=True).status("")
+        console = _console(sys.stderr)
+        plain = not console.encoding.startswith("utf")
+        self._status = console.status("", spinner="line" if plain else "dots")
         if sys.stderr.isatty():
             self._status.start()
         return lambda stage: self._status.update(stage)
@@ -49,10 +54,17 @@ class Progress:
         self._status.stop()
 
 
-def console_for(json: str | None):  # type: ignore[no-untyped-def]
+def console_for(json: str | None) -> Console:
     """Standard output, or standard error when JSON takes standard output."""
+    return _console(sys.stderr if json == "-" else sys.stdout)
+
+
+def _console(stream: TextIO) -> Console:
+    """A console whose tables keep their shape where characters have to be spelt out."""
     from rich.console import Console
 
-    stderr = json == "-"
-    stream = sys.stderr if stderr else sys.stdout
-    return Console(stderr=stderr, width=None if stream.isatty() else 120, highlight=False)
+    class Spelling(Console):
+        def render_str(self, text: str, **named: Any) -> Text:
+            return super().render_str(spelt(text, self.encoding), **named)
+
+    return Spelling(file=stream, width=None if stream.isatty() else 120, highlight=False)

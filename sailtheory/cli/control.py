@@ -55,7 +55,8 @@ def control(
     and ends, on the CPU, with the numbers of one that was left alone. With --paper, every
     task of the paper (or the one named) trains with its seeds, budgets equal for all methods.
     """
-    from sailtheory.training.config import assignments, read_toml
+    from sailtheory.readers import read_toml
+    from sailtheory.training.config import assignments
     from sailtheory.training.control.film import film, require_renderer
     from sailtheory.training.control.live import Live
     from sailtheory.training.control.settings import settings_of
@@ -91,8 +92,8 @@ def control(
         if parquet:
             write_parquet(folder)
         if video:
-            typer.echo(f"film: {film(folder)}")
-    typer.echo(f"done: {', '.join(map(str, folders))}")
+            print(f"film: {film(folder)}")
+    print(f"done: {', '.join(map(str, folders))}")
 
 
 def planned(task: str | None, seeds: str | None, paper: bool) -> dict[str, list[int]]:

@@ -47,7 +47,8 @@ def llm(
     Files are JSONL in TRL's, UltraFeedback's or PKU-SafeRLHF's format; `prompts` is a shipped
     list. The trained model lies in OUT/model, the record of the run in OUT/record.
     """
-    from sailtheory.training.config import assignments, read_toml
+    from sailtheory.readers import read_toml
+    from sailtheory.training.config import assignments
 
     named: dict[str, Any] = {
         "model": model, "data": data, "method": method, "kl_coef": kl_coef, "tune": tune,
@@ -64,7 +65,7 @@ def llm(
         _quietly()
         from sailtheory.training.llm.train import choices, train
 
-        typer.echo(f"done: {train(choices(*given, chosen), out, resume=resume)}")
+        print(f"done: {train(choices(*given, chosen), out, resume=resume)}")
 
 
 def _quietly() -> None:

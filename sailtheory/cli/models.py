@@ -24,4 +24,4 @@ def fetch(
     with Progress() as stage:
         stage(f"fetching {SOURCES[model].note if model in SOURCES else model}")
         folder = fetch_model(model)
-    typer.echo(f"{model}: {folder}")
+    print(f"{model}: {folder}")

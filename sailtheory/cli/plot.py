@@ -39,4 +39,4 @@ def plot(
     if data is not None:
         plots.write_data(found, data)
     plots.save(plots.draw(found), target)
-    typer.echo(found["caption"])
+    print(found["caption"])

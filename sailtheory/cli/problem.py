@@ -92,6 +92,6 @@ def example(
     from sailtheory import examples
 
     if name is None:
-        typer.echo("\n".join(examples.names()))
+        print("\n".join(examples.names()))
     else:
-        typer.echo(examples.text(name), nl=False)
+        print(examples.text(name), end="")

@@ -15,6 +15,7 @@ from sailtheory.cli.common import (
     console_for,
     require_outputs,
 )
+from sailtheory.cli.exits import DIFFERS, INTERNAL, internal
 
 _HANDFUL = 6
 
@@ -63,10 +64,14 @@ def verify(
         from sailtheory.report.html_ledger import ledger_page
 
         write_text(ledger_page(results, context, seconds), html, "html")
-    different = [result.claim.id for result in results if not result.as_expected]
+    different = [r.claim.id for r in results if r.verdict and not r.as_expected]
     if different:
         console.print(f"{len(different)} of {len(results)} differ: {', '.join(different)}")
-        raise typer.Exit(1)
+    failed = [(r.claim.id, r.failure) for r in results if r.failure]
+    for claim, failure in failed:
+        internal(failure.says, failure.traceback, claim)
+    if failed or different:
+        raise typer.Exit(INTERNAL if failed else DIFFERS)
     console.print(f"All {len(results)} verdicts are as expected ({seconds:.0f} s).")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
@@ -26,7 +27,7 @@ def diff(runs: Runs) -> None:
     from sailtheory.training.record import read_record
 
     found = run_diff([read_record(folder) for folder in runs])
-    typer.echo(describe_diff(found))
+    print(describe_diff(found))
     raise typer.Exit(1 if found.refused else 0)
 
 
@@ -36,7 +37,7 @@ def export(runs: Runs) -> None:
     from sailtheory.training.parquet import write_parquet
 
     for run in runs:
-        typer.echo(write_parquet(run))
+        print(write_parquet(run))
 
 
 def compare(
@@ -61,7 +62,7 @@ def compare(
 
     require_outputs(html=html, json=json)
     found = run_compare([read_record(run) for run in runs], metric, effect=effect, seed=seed)
-    typer.echo(describe(found), err=json == "-")
+    print(describe(found), file=sys.stderr if json == "-" else sys.stdout)
     if html is not None:
         write_text(page(found), html, "html")
     if json is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,8 @@ from sailtheory.curvature.witness import witness
 from sailtheory.errors import InputError
 from sailtheory.policies.data import CandidateData
 from sailtheory.policies.objectives import CandidateObjective
-from sailtheory.policies.softmax import MLPPolicy, read_npz
+from sailtheory.policies.softmax import MLPPolicy
+from sailtheory.readers import read_npz, read_toml
 
 _KNOWN = {"policy", "data", "beta", "gamma", "divergence", "chunk", "products", "seed"}
 
@@ -117,10 +117,7 @@ def report(
 
 
 def _read(path: Path) -> dict[str, Any]:
-    try:
-        config = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise InputError("config", path, f"a readable TOML file ({error})") from None
+    config = read_toml(path)
     for name in set(config) - _KNOWN:
         raise InputError(name, config[name], f"one of {', '.join(sorted(_KNOWN))}")
     for name in ("policy", "data", "beta"):

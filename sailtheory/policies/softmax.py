@@ -6,6 +6,7 @@ sees of each of the m responses. A response is its index, (n,).
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -15,7 +16,9 @@ import torch
 from torch import Tensor
 
 from sailtheory.errors import InputError
+from sailtheory.files import write_bytes
 from sailtheory.policies.protocol import Policy, finite
+from sailtheory.readers import read_npz
 
 ACTIVATIONS: dict[str, type[torch.nn.Module]] = {
     "tanh": torch.nn.Tanh, "gelu": torch.nn.GELU, "silu": torch.nn.SiLU,
@@ -118,10 +121,15 @@ class MLPPolicy(CandidatePolicy):
         self.activation = activation
 
     def save(self, path: str | Path) -> None:
-        """Write weights and activation to an NPZ file."""
+        """Write weights and activation to an NPZ file, atomically.
+
+        Raises:
+            InputError: The file cannot be written.
+        """
         arrays = {name: p.detach().cpu().numpy() for name, p in self.named_parameters()}
-        with open(path, "wb") as file:
-            np.savez(file, activation=np.array(self.activation), **arrays)  # type: ignore[arg-type]
+        content = io.BytesIO()
+        np.savez(content, activation=np.array(self.activation), **arrays)  # type: ignore[arg-type]
+        write_bytes(content.getvalue(), path, "policy")
 
     @classmethod
     def load(cls, path: str | Path) -> MLPPolicy:
@@ -147,16 +155,3 @@ class MLPPolicy(CandidatePolicy):
         for name, parameter in policy.named_parameters():
             finite(f"policy.{name}", parameter)
         return policy
-
-
-def read_npz(path: str | Path, field: str) -> dict[str, np.ndarray]:
-    """The arrays of an NPZ file without pickled objects.
-
-    Raises:
-        InputError: It cannot be read as one.
-    """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except (OSError, ValueError, AttributeError, EOFError) as error:
-        raise InputError(field, path, f"a readable NPZ file ({error})") from None

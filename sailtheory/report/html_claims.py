@@ -23,6 +23,9 @@ def statement(claim: Claim) -> Html:
 def conclusion(claim: Claim, found: Found) -> Html:
     """The verdict beside the one written down beforehand."""
     expected = verdict(claim.expected.value)
+    if "error" in found:
+        failed = Html(f'<span class="differs">internal error: {escape(found["error"])}</span>')
+        return facts({"no verdict": failed, "expected": expected})
     if found["verdict"] != claim.expected.value:
         expected = Html(f'<span class="differs">{expected}: they differ</span>')
     rows = {

@@ -50,16 +50,27 @@ def ledger_page(
 
 
 def _lead(results: Sequence[Result]) -> str:
-    different = [r.claim.id for r in results if not r.as_expected]
+    failed = [r.claim.id for r in results if r.failure]
+    different = [r.claim.id for r in results if r.verdict and not r.as_expected]
+    said = []
+    if failed:
+        said.append(
+            f"{len(failed)} of {len(results)} checks ended in an internal error, which is no "
+            f"verdict: {', '.join(failed)}."
+        )
     if different:
-        return (
+        said.append(
             f"{len(different)} of {len(results)} verdicts differ from what was written down "
             f"beforehand: {', '.join(different)}."
         )
-    return f"All {len(results)} verdicts are those written down before the checks."
+    return (
+        " ".join(said) or f"All {len(results)} verdicts are those written down before the checks."
+    )
 
 
 def _label(result: Result) -> Html:
+    if result.verdict is None:
+        return Html(f'<span class="differs">{text(result.claim.id)}, error</span>')
     outcome = result.verdict.outcome
     return Html(
         f'<span class="{outcome.value}" aria-hidden="true">{MARKS[outcome]}</span> '
@@ -73,7 +84,8 @@ def _picture(results: Sequence[Result]) -> Html:
         "or an argument whose every step was checked. Certified: ball arithmetic over the whole "
         "region. Supported: sampled and searched, without a counterexample."
     )
-    return figure(ledger_figure([(r.claim.id, r.verdict) for r in results]), caption)
+    found = [(r.claim.id, r.verdict) for r in results if r.verdict is not None]
+    return figure(ledger_figure(found), caption)
 
 
 def _pictures(figures: Mapping[str, str] | None) -> Html:
@@ -85,8 +97,7 @@ def _table(results: Sequence[Result]) -> Html:
         (
             Html(f'<a href="#{escape(r.claim.id)}">{text(r.claim.id)}</a>'),
             r.claim.title,
-            verdict(r.verdict.outcome.value),
-            r.verdict.strength.value if r.verdict.strength else "—",
+            *_found(r),
             verdict(r.claim.expected.value) if r.as_expected else _differs(r),
             f"{r.seconds:.1f}",
         )
@@ -94,6 +105,14 @@ def _table(results: Sequence[Result]) -> Html:
     ]
     columns = ("id", "claim", "verdict", "strength", "expected", "s")
     return table("Verdicts, and those expected before the checks", columns, rows)
+
+
+def _found(result: Result) -> tuple[Html, str]:
+    """Verdict and strength; an error is neither."""
+    if result.verdict is None:
+        return Html('<span class="differs">error</span>'), "—"
+    strength = result.verdict.strength
+    return verdict(result.verdict.outcome.value), strength.value if strength else "—"
 
 
 def _differs(result: Result) -> Html:

@@ -16,7 +16,9 @@ def write(data: dict[str, Any], target: str) -> None:
     Raises:
         InputError: The file cannot be written.
     """
-    text = json.dumps(_finite(data), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    # A terminal that lacks a character gets JSON's own name for it.
+    plain = target == "-" and not (sys.stdout.encoding or "utf-8").lower().startswith("utf")
+    text = json.dumps(_finite(data), indent=2, ensure_ascii=plain, allow_nan=False) + "\n"
     if target == "-":
         sys.stdout.write(text)
         return

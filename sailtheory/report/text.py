@@ -48,15 +48,19 @@ def ledger_table() -> Table:
 
 def add_result(table: Table, result: Result) -> None:
     """One row of the ledger."""
-    outcome, strength = result.verdict.outcome, result.verdict.strength
-    style = _STYLE[outcome]
-    expected = result.claim.expected.value
+    verdict, expected = result.verdict, result.claim.expected.value
+    if verdict is None:
+        assert result.failure is not None
+        found, strength, basis = "[bold red]error[/bold red]", None, result.failure.says
+    else:
+        style, strength, basis = _STYLE[verdict.outcome], verdict.strength, _deciding(verdict)
+        found = f"[{style}]{verdict.outcome.value}[/{style}]"
     table.add_row(
         result.claim.id,
         escape(result.claim.title),
-        f"[{style}]{outcome.value}[/{style}]",
+        found,
         strength.value if strength else "—",
-        escape(_deciding(result.verdict)),
+        escape(basis),
         expected if result.as_expected else f"[bold red]{expected}[/bold red]",
         f"{result.seconds:.1f}",
     )

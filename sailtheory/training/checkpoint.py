@@ -26,6 +26,7 @@ from numpy.lib import format as npy
 from sailtheory.errors import InputError
 from sailtheory.extras import MissingExtra, require_extra
 from sailtheory.files import sync_folder
+from sailtheory.readers import members_once, parse_json
 
 FORMAT = "sailtheory.state/1"
 Tree: TypeAlias = Any
@@ -82,7 +83,8 @@ def load_state(path: str | Path) -> Tree:
         raise InputError("checkpoint", path, error.strerror or "it cannot be read") from None
     try:
         with file, zipfile.ZipFile(file) as archive:
-            content = json.loads(archive.read(_TREE))
+            members_once(archive)
+            content = parse_json(archive.read(_TREE))
             if content["format"] != FORMAT:
                 raise ValueError(f"format {content['format']}")
             return _decode(content["tree"], archive)

@@ -15,7 +15,6 @@ import tomllib
 import types
 import typing
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar, Union, cast
 
 from sailtheory.errors import InputError
@@ -42,20 +41,6 @@ def setting(default: Any = dataclasses.MISSING, **bounds: float) -> Any:
     if unknown:
         raise TypeError(f"unknown bounds {sorted(unknown)}")
     return dataclasses.field(default=default, metadata=bounds)
-
-
-def read_toml(path: str | Path) -> dict[str, Any]:
-    """The content of a TOML file.
-
-    Raises:
-        InputError: The file cannot be read or is not TOML.
-    """
-    try:
-        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError("config", path, error.strerror or "it cannot be read") from None
-    except (ValueError, RecursionError) as error:
-        raise InputError("config", path, f"not valid TOML: {error}") from None
 
 
 def assignments(texts: Iterable[str]) -> dict[str, Text]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from sailtheory.errors import InputError
+from sailtheory.readers import read_json
 from sailtheory.training.runs import FINISHED, HEADER, METRICS, RECORD, RUN, SCHEMA, flatten
 
 
@@ -113,12 +113,7 @@ def read_header(folder: Path) -> dict[str, Any]:
 
 
 def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_bytes())
-    except OSError as error:
-        raise InputError("run", path, error.strerror or "it cannot be read") from None
-    except (ValueError, RecursionError) as error:
-        raise InputError("run", path, f"not valid JSON: {error}") from None
+    content = read_json(path, "run")
     if not isinstance(content, dict):
         raise InputError("run", path, "a JSON object is expected")
     return content

@@ -28,9 +28,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sailtheory import lock
 from sailtheory.errors import InputError
 from sailtheory.files import write_text
-from sailtheory.training import lock
 from sailtheory.training.appended import Appended
 from sailtheory.training.checkpoint import Tree, load_state, save_state
 from sailtheory.training.machine import hardware, libraries

@@ -12,13 +12,14 @@ Known schemas, told apart by their fields:
 
 from __future__ import annotations
 
-import json
+import codecs
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from sailtheory.errors import InputError
 from sailtheory.extras import require_extra
+from sailtheory.readers import DuplicateError, parse_json
 
 Row = dict[str, Any]
 
@@ -199,15 +200,19 @@ def _lines(path: Path) -> Iterable[tuple[int, Any]]:
         content = path.read_bytes()
     except OSError as error:
         raise InputError("data", path, error.strerror or "it cannot be read") from None
-    lines = content.splitlines()
+    lines = content.removeprefix(codecs.BOM_UTF8).splitlines()
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         try:
-            yield number, json.loads(line.decode("utf-8"))
+            yield number, parse_json(line.decode("utf-8"), finite=False)
         except (ValueError, RecursionError) as error:
             cut = number == len(lines) and not content.endswith(b"\n")
-            reason = "truncated: the last line is not complete" if cut else f"not JSON: {error}"
+            reason = f"not JSON: {error}"
+            if isinstance(error, DuplicateError):
+                reason = str(error)
+            elif cut:
+                reason = "truncated: the last line is not complete"
             raise InputError("data", f"{path}:{number}", reason) from None
 
 
