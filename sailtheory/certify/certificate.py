@@ -139,9 +139,12 @@ def load(path: str | Path) -> Certificate:
     """
     path = Path(path)
     try:
-        data = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_constant)
+        text = path.read_text(encoding="utf-8")
+        data = json.loads(text, parse_constant=_no_constant, object_pairs_hook=_once)
     except OSError as error:
         raise InputError("certificate", path, error.strerror or "it cannot be read") from None
+    except InputError:
+        raise
     except (ValueError, RecursionError):
         raise InputError("certificate", path, "a complete JSON file is expected") from None
     return parse(data)
@@ -190,6 +193,15 @@ def parse(data: Any) -> Certificate:
     if data["pieces"] != certificate.pieces:
         raise InputError("pieces", data["pieces"], f"the cover has {certificate.pieces}")
     return certificate
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON, whose readers disagree on a key that comes twice."""
+    data = dict(pairs)
+    if len(data) < len(pairs):
+        twice = next(key for i, (key, _) in enumerate(pairs) if key in dict(pairs[:i]))
+        raise InputError(twice, "given twice", "each key once is expected")
+    return data
 
 
 def _no_constant(name: str) -> None:
