@@ -15,7 +15,6 @@ each with its reason. The exit code is 1 when less than ``LEAST`` of the others 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import importlib
 import importlib.util
 import json
@@ -26,7 +25,6 @@ import sys
 import tomllib
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from hashlib import sha256
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from pathlib import Path
 from typing import Any
@@ -46,32 +44,56 @@ LIBRARIES = (
     "numpy", "scipy.linalg", "scipy.optimize", "scipy.special", "scipy.stats", "mpmath", "flint",
     "sympy", "torch", "joblib", "hypothesis", "typer.testing", "rich.progress",
 )  # fmt: skip
-FORMULAS = ["tests/test_mutations.py::test_the_ledger_is_as_expected_without_a_mutation"]
-BOUNDS = ["tests/test_bounds.py", "tests/test_relative_bound.py", "tests/test_inner_supremum.py"]
-CERTIFY = ["tests/test_certify_bounds.py", "tests/test_certify.py", "-k", "not processes_agree and not built_in and not spurious and not interior_stop and not modulus_bounds and not nearly_dependent and not test_commands and not below_a_witness and not time_runs_out and not units"]
+BOUNDS = ["test_bounds", "test_relative_bound", "test_inner_supremum"]
 TESTS = {
-    "sailtheory/formulas.py": FORMULAS,
-    "sailtheory/bounds.py": BOUNDS,
-    "sailtheory/inner_supremum.py": BOUNDS[::-1],
-    "sailtheory/enclose.py": ["tests/test_enclose.py", *BOUNDS],
-    "sailtheory/certify": CERTIFY,
+    "formulas.py": ["test_mutations::test_the_ledger_is_as_expected_without_a_mutation"],
+    "bounds.py": BOUNDS,
+    "inner_supremum.py": BOUNDS[::-1],
+    "enclose.py": ["test_enclose", *BOUNDS],
+    "certify/branch.py": ["test_certify_search", "test_certify_cover"],
+    "certify/certificate.py": ["test_certify_forged"],
+    "certify/certify.py": [
+        "test_certify_search",
+        "test_certify::test_gamma_is_enclosed_around_what_search_finds",
+        "test_certify::test_concave_on_both_sides_of_gamma_star",
+        "test_certify::test_wide_levels_are_tried_downwards_when_time_runs_out",
+        "test_certify::test_a_modulus_bounds_pl_constants",
+        "test_certify_extremes::test_wording_at_one_point",
+        "test_certify_extremes::test_a_tolerance_is_refused_before_the_work",
+    ],
+    "certify/cover.py": ["test_certify_cover", "test_certify_forged", "test_certify_search"],
+    "certify/expansion.py": ["test_certify_bounds", "test_certify_remainder"],
+    "certify/pencil.py": ["test_certify_bounds", "test_certify_search"],
+    "certify/positive.py": ["test_certify_bounds", "test_certify_cover"],
+    "certify/refine.py": [
+        "test_certify_search",
+        "test_certify_resume::test_a_coarse_pass_does_not_push_out_the_fine_one",
+        "test_certify_resume::test_finished_levels_are_skipped",
+    ],
+    "certify/region.py": ["test_certify_search", "test_certify_forged"],
+    "certify/remainder.py": ["test_certify_remainder", "test_certify_bounds"],
+    "certify/replay.py": ["test_certify_forged"],
+    "certify/saved.py": [
+        "test_certify_resume::test_a_damaged_state_is_ignored",
+        "test_certify_resume::test_a_forged_state_is_not_believed",
+        "test_certify_resume::test_finished_levels_are_skipped",
+        "test_certify_resume::test_without_the_key_pieces_are_shown_again",
+    ],
+    "certify/stationary.py": ["test_certify_search", "test_certify_forged"],
 }
 """What is mutated, and the tests that are to notice, the quickest first."""
 
 
 def population() -> list[Mutant]:
     """All mutants of all files."""
-    return [
-        mutant
-        for place in TESTS
-        for path in ([ROOT / place] if place.endswith(".py") else sorted((ROOT / place).glob("*.py")))
-        for mutant in mutants(path, str(path.relative_to(ROOT)))
-    ]
+    files = [f"sailtheory/{name}" for name in TESTS]
+    return [mutant for file in files for mutant in mutants(ROOT / file, file)]
 
 
 def killers(file: str) -> list[str]:
-    """The tests that are to notice a mutant of a file."""
-    return next(tests for place, tests in TESTS.items() if file.startswith(place))
+    """The tests that are to notice a mutant of a file, as pytest takes them."""
+    named = [name.partition("::") for name in TESTS[file.removeprefix("sailtheory/")]]
+    return [f"tests/{name}.py{mark}{test}" for name, mark, test in named]
 
 
 # --- equivalent mutants -----------------------------------------------------------------
@@ -113,9 +135,7 @@ class _Finder:
     def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
         if name != self._name:
             return None
-        return importlib.util.spec_from_file_location(
-            name, self._loader.path, loader=self._loader
-        )
+        return importlib.util.spec_from_file_location(name, self._loader.path, loader=self._loader)
 
 
 class _Watcher:
@@ -231,7 +251,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         importlib.import_module(library)
     for mutant, found in tried([mutant for mutant in drawn if mutant not in done], asked.jobs):
         done[mutant] = found
-        print(f"{len(done)}/{len(drawn)} {found['outcome']:11} {found['seconds']:5.1f} s  {shown(mutant)}", flush=True)
+        said = f"{len(done)}/{len(drawn)} {found['outcome']:11} {found['seconds']:5.1f} s"
+        print(f"{said}  {shown(mutant)}", flush=True)
         if asked.out is not None:
             _write(asked, len(some), drawn, done)
     said, share = summary(list(done.values()))
@@ -247,7 +268,10 @@ def shown(mutant: Mutant) -> str:
 
 
 def _write(
-    asked: argparse.Namespace, size: int, drawn: Sequence[Mutant], done: dict[Mutant, dict[str, Any]]
+    asked: argparse.Namespace,
+    size: int,
+    drawn: Sequence[Mutant],
+    done: dict[Mutant, dict[str, Any]],
 ) -> None:
     listed = [{key: getattr(m, key) for key in SHOWN} | done[m] for m in drawn if m in done]
     head = {"summary": summary(listed)[0], "population": size, "sample": asked.sample,
