@@ -19,7 +19,7 @@ from sailtheory.certify.refine import Effort, refine
 from sailtheory.certify.region import Region, region
 from sailtheory.certify.replay import negative
 from sailtheory.certify.saved import Cover
-from sailtheory.certify.stationary import kind, spurious_stop, starting_points
+from sailtheory.certify.stationary import REFUTED, kind, spurious_stop, starting_points
 from sailtheory.enclose import float_below
 from sailtheory.errors import InputError, one_line, real_number
 from sailtheory.exact import to_fraction
@@ -40,11 +40,6 @@ _OUT_OF_RANGE = (OverflowError, ZeroDivisionError, FloatingPointError, np.linalg
 _WIDTHS = (15.0, 7.0, 3.0, 1.0, 0.3)  # tried when time runs out before the one asked for is met
 _FIRST_SHARE = 0.6  # of the time, for the width asked for
 _RAISES = 20
-_REFUTED = {
-    "interior": "an interior stationary point lies below another point: no μ for plain or prox-PL",
-    "boundary": "projected ascent stops at a boundary point below another point: no μ for "
-    "prox-PL; plain PL is not refuted",
-}
 
 
 def certify_concave(
@@ -136,7 +131,7 @@ def _pl(made: _Certifier, level: Fraction, tolerance: float) -> Certificate:
             late = " before time ran out" if made.effort.left <= 0 else ""
             note = f"J_γ is not strongly concave on C, and no spurious stop was found{late}"
             return made.certificate("pl", "undecided", level, None, note=note)
-        return made.certificate("pl", "refuted", level, None, witness=stop, note=_REFUTED[where])
+        return made.certificate("pl", "refuted", level, None, witness=stop, note=REFUTED[where])
     found = made.decide("pl", level, Fraction(-worst.value * (1 - tolerance)), spot)
     if found.verdict == "refuted":  # the search overrated μ by more than the tolerance
         return replace(found, verdict="undecided", witness=None, note="μ was overrated by search")

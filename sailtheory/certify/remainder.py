@@ -16,7 +16,7 @@ import numpy as np
 
 from sailtheory.certify.expansion import Coefficients, Expansion, pairs, square, with_zeros
 from sailtheory.expectation import Point
-from sailtheory.numbers import Array
+from sailtheory.numbers import Array, NumberSystem
 
 THIRD_SIGMOID = 0.0963  # above max |σ''| = 1/(6√3)
 FOURTH_SIGMOID = 0.125  # max |σ'''|, at 0
@@ -56,14 +56,7 @@ def slack(
     Returns:
         (..., n, p).
     """
-    sides = half[..., :, None] * half[..., None, :]
-    grown = near.hessian * sides[..., None, None, :, :]
-    diagonal = np.arange(half.shape[-1])
-    own = grown[..., diagonal, diagonal]
-    size = abs(grown)
-    # Row sums of the off-diagonal entries against the diagonal one (Gershgorin).
-    dominated = size.sum(-1) - size[..., diagonal, diagonal] - own
-    second = np.maximum(up(dominated), 0).sum(-1) / 2
+    second = _second_order(up, near.hessian, half)
     return second + third_derivative(up, point, at, gamma, reach, half) / 6
 
 
@@ -79,22 +72,15 @@ def third_derivative(
     rho = square(m, gap)
     policy = up(_policy_bound(point, rho))
     score, variance, skew = _central(up, at, policy, rho, half)
-    sigma = _sigmoid_bounds(up, point, at.z, gap)
+    sigma = _sigmoid_bounds(up, point.xp, beta, at.z, gap)
     steep = up(abs(at.tilt)) + beta * gap * sigma[0]  # ≥ |p − σ(z)|
 
     gaps = (gap, gap**2, gap**3)
-    own = (
-        beta * (steep + beta * sigma[0]),
-        beta**2 * (sigma[0] + beta * sigma[1]),
-        beta**3 * (sigma[1] + beta * sigma[2]),
-    )
-    moved = [x * g for x, g in zip(own, gaps, strict=True)]  # derivatives of X along the box
+    moved = [x * g for x, g in zip(_own(beta, steep, sigma), gaps, strict=True)]
     everywhere = [square(m, x) for x in moved]
     single = _moments(up, score[..., None, :], variance[..., None, None], skew[..., None, None])
     far = up(abs(at.own - at.effect[..., :, None])) + everywhere[0]
-    effect = [
-        (policy[..., None, :] * term).sum(-1) for term in _mean_derivatives(far, everywhere, single)
-    ]
+    effect = [(policy[..., None, :] * term).sum(-1) for term in _leibniz(far, everywhere, single)]
 
     # f̄ sums over all (k, l): the pairs k < l with the mean of X_kl and X_lk, then the
     # diagonal, where X does not move.
@@ -106,18 +92,11 @@ def third_derivative(
     away = up(abs(at.own - at.mean[..., None, None]))
     padded = [with_zeros(x, m) for x in moved]
     far = (away[..., rows, columns] + away[..., columns, rows]) / 2 + padded[0]
-    mean = [
-        over_all(chance * term, p)[..., None] for term in _mean_derivatives(far, padded, double)
-    ]
+    mean = [over_all(chance * term, p)[..., None] for term in _leibniz(far, padded, double)]
 
-    direct = (
-        2 * beta * (steep + beta**2 * sigma[1]),
-        2 * beta**2 * (sigma[0] + beta**2 * sigma[2]),
-        2 * beta**3 * (sigma[1] + beta**2 * sigma[3]),
-    )
     eta1, eta2, eta3 = (
         4 * (e[..., k] + e[..., l]) + 6 * f + d * g
-        for e, f, d, g in zip(effect, mean, direct, gaps, strict=True)
+        for e, f, d, g in zip(effect, mean, _direct(beta, steep, sigma), gaps, strict=True)
     )
     straight = (abs(at.eta_gradient) * half[..., None, None, :]).sum(-1)
     eta1 = np.minimum(up(eta1), up(straight + eta2))
@@ -125,6 +104,34 @@ def third_derivative(
     y1, y2, y3 = (y[..., :p] for y in double)
     change = excess * y3 + 3 * (eta1 * y2 + eta2 * y1) + eta3
     return weights[:, None] * chance[..., :p] * change
+
+
+def _second_order(up: Round, hessian: Array, half: Array) -> Array:
+    """Bounds −½δᵀHδ on |δ_i| ≤ h_i, from 2|δ_iδ_j| ≤ h_ih_j(δ_i²/h_i² + δ_j²/h_j²)."""
+    sides = half[..., :, None] * half[..., None, :]
+    grown = hessian * sides[..., None, None, :, :]
+    diagonal = np.arange(half.shape[-1])
+    size = abs(grown)
+    dominated = size.sum(-1) - size[..., diagonal, diagonal] - grown[..., diagonal, diagonal]
+    return np.maximum(up(dominated), 0).sum(-1) / 2
+
+
+def _own(beta: Array, steep: Array, sigma: Sequence[Array]) -> tuple[Array, Array, Array]:
+    """Bounds on three derivatives of X = G + βG' along ζ = z/β; G' = p − σ, G'' = −σ'."""
+    return (
+        beta * (steep + beta * sigma[0]),
+        beta**2 * (sigma[0] + beta * sigma[1]),
+        beta**3 * (sigma[1] + beta * sigma[2]),
+    )
+
+
+def _direct(beta: Array, steep: Array, sigma: Sequence[Array]) -> tuple[Array, Array, Array]:
+    """Bounds on three derivatives along ζ of −2G + 2β²G'', the pair's own part of η."""
+    return (
+        2 * beta * (steep + beta**2 * sigma[1]),
+        2 * beta**2 * (sigma[0] + beta**2 * sigma[2]),
+        2 * beta**3 * (sigma[1] + beta**2 * sigma[3]),
+    )
 
 
 def over_all(values: Array, p: int) -> Array:
@@ -156,21 +163,26 @@ def _central(
 
 
 def _moments(up: Round, score: Array, variance: Array, skew: Array) -> Moments:
-    """From π' = πs, π'' = π(s² − V), π''' = π(s³ − 3sV − κ)."""
+    """From π' = πs, π'' = π(s² − V), π''' = π(s³ − 3sV − κ).
+
+    V ≥ 0 gives s² and V, and s³ and 3sV, one sign: what they differ by is below the larger.
+    """
     return Moments(
-        score, np.maximum(up(score**2), up(variance)), score**3 + 3 * score * variance + skew
+        score,
+        np.maximum(up(score**2), up(variance)),
+        np.maximum(up(score**3), up(3 * score * variance)) + skew,
     )
 
 
 def _sigmoid_bounds(
-    up: Round, point: Point, z: Array, gap: Array
+    up: Round, xp: NumberSystem, beta: Array, z: Array, gap: Array
 ) -> tuple[Array, Array, Array, Array]:
-    """Bounds on |σ'|, |σ''|, |σ'''|, |σ''''| over the box, each (..., n, p).
+    """Bounds on |σ'|, |σ''|, |σ'''|, |σ''''| at no more than β · gap from z, each (..., n, p).
 
     With t = tanh(z/2)/2 and σ' = ¼ − t²: σ'' = −2tσ', σ''' = σ'(4t² − 2σ'),
     σ'''' = 8tσ'(2σ' − t²), each factor a difference of positive numbers.
     """
-    xp, moved, size = point.xp, point.block.beta * gap, abs(z)
+    moved, size = beta * gap, abs(z)
     nearest = np.maximum(-up(moved - size), xp.asarray(0))
     least = xp.tanh(nearest / 2) / 2
     most = up(xp.tanh(up(size + moved) / 2) / 2)
@@ -184,10 +196,8 @@ def _sigmoid_bounds(
     )
 
 
-def _mean_derivatives(
-    far: Array, moved: Sequence[Array], moments: Moments
-) -> tuple[Array, Array, Array]:
-    """The terms of three derivatives of Σ_j π_jX_kj, by Leibniz, without the weights π_j.
+def _leibniz(far: Array, moved: Sequence[Array], moments: Moments) -> tuple[Array, Array, Array]:
+    """The terms of three derivatives of Σ_j π_jX_kj, without the weights π_j.
 
     Σ_j π_j is constant. ``far`` bounds |X − b| for a b that does not depend on j, ``moved``
     the derivatives of X along the box.

@@ -19,6 +19,7 @@ from sailtheory.certify.certificate import Certificate, Spot, Stop
 from sailtheory.certify.cover import CHUNK, LEAF, Checker, TreeError, leaves, root
 from sailtheory.certify.pencil import ball_pencil
 from sailtheory.certify.region import Region, ball, valid
+from sailtheory.certify.stationary import REFUTED
 from sailtheory.certify.stationary import kind as stop_kind
 from sailtheory.numbers import arb_numbers
 
@@ -59,14 +60,19 @@ def replay(certificate: Certificate, progress: Callable[[str], None] = lambda li
     """Show again what a certificate claims."""
     began = time.monotonic()
     reason, pieces = _objection(certificate, progress)
-    if _vacuous(certificate):
-        shown = "there is nothing that can move"
-    elif certificate.complete:
-        shown = f"{pieces} pieces hold in ball arithmetic"
-    else:
-        shown = "the witness holds in ball arithmetic" if certificate.witness else "nothing to show"
-    said = f"{certificate.kind} {certificate.verdict}: {shown}"
+    said = f"{certificate.kind} {certificate.verdict}: {_shown(certificate, pieces)}"
     return Replay(not reason, reason or said, pieces, time.monotonic() - began)
+
+
+def _shown(certificate: Certificate, pieces: int) -> str:
+    """What an acceptance rests on."""
+    if _vacuous(certificate):
+        return "there is nothing that can move"
+    if pieces:
+        return f"{pieces} pieces hold in ball arithmetic"
+    if isinstance(certificate.witness, Stop):
+        return f"{certificate.note}, in ball arithmetic"
+    return "the witness holds in ball arithmetic" if certificate.witness else "nothing to show"
 
 
 def _objection(certificate: Certificate, progress: Callable[[str], None]) -> tuple[str, int]:
@@ -80,9 +86,9 @@ def _objection(certificate: Certificate, progress: Callable[[str], None]) -> tup
     with ctx.workprec(max(certificate.bits, _FEWEST)):
         if certificate.witness is not None and not _witness_shows(certificate):
             return "the witness does not show what is claimed", 0
-        if not certificate.complete:
+        if certificate.cover is None:
             return "", 0
-        return _cover_objection(certificate, progress)
+        return _cover_objection(certificate, certificate.cover, progress)
 
 
 def _vacuous(certificate: Certificate) -> bool:
@@ -94,11 +100,10 @@ def _vacuous(certificate: Certificate) -> bool:
 def _witness_shows(certificate: Certificate) -> bool:
     witness, gamma, region = certificate.witness, certificate.gamma, certificate.region
     if isinstance(witness, Stop):
-        return (
-            certificate.kind == "pl"
-            and gamma is not None
-            and stop_kind(region, gamma, witness) is not None
-        )
+        if certificate.kind != "pl" or gamma is None:
+            return False
+        where = stop_kind(region, gamma, witness)
+        return where is not None and certificate.note == REFUTED[where]
     level = certificate.lower if certificate.kind == "gamma" else gamma
     if witness is None or level is None or certificate.kind == "pl":
         return False
@@ -113,7 +118,8 @@ def _missing(certificate: Certificate) -> str:
         return "a modulus is positive and belongs to the property pl"
     if _vacuous(certificate):
         empty = witness is None and certificate.cover is None and lower is None
-        claims = not empty or certificate.modulus != 0
+        levelled = (gamma is None) == (kind == "gamma")
+        claims = not empty or certificate.modulus != 0 or not levelled
         return "" if verdict == "certified" and not claims else "there is nothing to claim"
     if certificate.complete and gamma is None:
         return "a cover needs its γ"
@@ -145,18 +151,19 @@ def _enclosure_missing(certificate: Certificate) -> str:
     return ""
 
 
-def _cover_objection(certificate: Certificate, progress: Callable[[str], None]) -> tuple[str, int]:
-    assert certificate.cover is not None and certificate.gamma is not None
-    checker = Checker(certificate.region, ball(certificate.gamma), ball(certificate.modulus))
-    cover = certificate.cover
+def _cover_objection(
+    certificate: Certificate, cover: str, progress: Callable[[str], None]
+) -> tuple[str, int]:
+    """Open pieces claim nothing, nor does a cover that came to no γ."""
+    gamma = certificate.gamma
+    checker = Checker(certificate.region, ball(gamma or Fraction(0)), ball(certificate.modulus))
     pieces = 0
     try:
         found = leaves(cover, root(certificate.region.dimension))
         while chunk := list(islice(found, CHUNK)):
-            holds = checker.each_holds([box for _, box in chunk])
-            for (place, _), shown in zip(chunk, holds, strict=True):
-                if cover[place] != LEAF:
-                    return f"the piece at {place} is open", pieces
+            settled = [each for each in chunk if cover[each[0]] == LEAF and gamma is not None]
+            holds = checker.each_holds([box for _, box in settled])
+            for (place, _), shown in zip(settled, holds, strict=True):
                 if not shown:
                     return f"the inequality is not shown on the piece at {place}", pieces
                 pieces += 1

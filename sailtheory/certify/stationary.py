@@ -28,6 +28,13 @@ _STARTS, _STEPS, _NEWTON = 64, 500, 30
 _FLAT = 1e-10
 _WIDTHS = (1e-13, 1e-11, 1e-9, 1e-7)
 
+REFUTED = {
+    "interior": "an interior stationary point lies below another point: no μ for plain or prox-PL",
+    "boundary": "projected ascent stops at a boundary point below another point: no μ for "
+    "prox-PL; plain PL is not refuted",
+}
+"""What each kind of stop shows."""
+
 
 def spurious_stop(
     region: Region, gamma: Fraction, starts: np.ndarray, deadline: float = float("inf")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from fractions import Fraction
 
 from sailtheory.certify.certificate import Certificate, Spot, Stop
+from sailtheory.exact import to_fraction
 from sailtheory.numbers import FLOAT64
 
 
@@ -36,11 +38,12 @@ def claim(made: Certificate) -> str:
 
 
 def _statement(made: Certificate) -> str:
-    at = "" if made.gamma is None else f" at γ = {float(made.gamma):g}"
+    at = "" if made.gamma is None else f" at γ = {_exactly(made.gamma)}"
     if made.region.dimension == 0:
         return "γ* is null." if made.kind == "gamma" else f"J_γ is constant on C{at}."
     if made.kind == "gamma":
-        return f"{_end(made.lower)} ≤ γ* ≤ {_end(made.gamma)}{_where(made)}."
+        below, above = _end(made.lower, ROUND_FLOOR), _end(made.gamma, ROUND_CEILING)
+        return f"{below} ≤ γ* ≤ {above}{_where(made)}."
     if made.kind == "concave" and made.region.is_point:
         return f"γF̄ − ∇²J ≻ 0{at}{_where(made)}."
     if made.kind == "concave":
@@ -48,15 +51,29 @@ def _statement(made: Certificate) -> str:
     if made.region.is_point:
         return f"plain PL and prox-PL hold on C with every μ{at}."
     if made.modulus > 0:
-        strong = f"J_γ is {float(made.modulus):.6g}-strongly concave on C{at}"
+        strong = f"J_γ is {_end(made.modulus, ROUND_FLOOR, 6)}-strongly concave on C{at}"
         if made.verdict != "certified":
             return f"{strong}."
         return f"{strong}; so plain PL and prox-PL hold on C with that constant (C13)."
     return f"prox-PL on C{at}."
 
 
-def _end(value: Fraction | None) -> str:
-    return "?" if value is None else f"{float(value):.9g}"
+def _end(value: Fraction | None, rounding: str, digits: int = 9) -> str:
+    """A bound in decimals, rounded so that it stays one."""
+    if value is None:
+        return "?"
+    context = Context(prec=digits, rounding=rounding)
+    rounded = context.divide(Decimal(value.numerator), Decimal(value.denominator))
+    return f"{float(rounded):.{digits}g}"
+
+
+def _exactly(value: Fraction) -> str:
+    """A number of which something is claimed: as a decimal or float64, or else a fraction."""
+    nearest = float(value)
+    for text in (f"{nearest:g}", repr(nearest)):
+        if to_fraction(float(text), "gamma") == value:
+            return text
+    return str(value)
 
 
 def _where(made: Certificate) -> str:
