@@ -75,7 +75,7 @@ def test_the_safer_response_may_be_preferred():
 
 def test_a_prompt_where_every_response_scores_the_same_is_left_out_and_told():
     same = ULTRA | {"completions": [c | {"overall_score": 5.0} for c in SCORED]}
-    with pytest.warns(UserWarning, match="f: 1 rows left out, of whose responses none is best"):
+    with pytest.warns(UserWarning, match="f: 1 of 2 rows left out: no response"):
         assert convert([(1, same), (2, ULTRA)], "f") == [ROW]
 
 

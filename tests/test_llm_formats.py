@@ -205,7 +205,7 @@ def test_what_is_no_row(row):
 
 def test_completions_that_are_not_preferred_are_not_trained_on():
     rows = [{"prompt": f"a {k}", "completion": " b", "label": k % 3 == 0} for k in range(5)]
-    with pytest.warns(UserWarning, match=r"train_dataset: 3 rows left out: the label is false "
+    with pytest.warns(UserWarning, match=r"train_dataset: 3 of 5 rows left out: the label is false "
                                          r"\(first: 1\)"):  # fmt: skip
         found = items(rows, "sft")
     assert [item["index"] for item in found] == [0, 3]
@@ -217,7 +217,7 @@ def test_completions_that_are_not_preferred_are_not_trained_on():
 
 def test_what_is_left_out_or_cut_is_told():
     rows = [{"prompt": "a", "completion": " b"}, {"prompt": "a", "completion": " road" * 200}]
-    with pytest.warns(UserWarning, match=r"1 rows cut: a completion is too long.*first: 1"):
+    with pytest.warns(UserWarning, match=r"1 of 2 rows cut: a completion is too long.*first: 1"):
         found = items(rows, "sft")
     assert len(found[1]["prompt_ids"] + found[1]["chosen_ids"]) == LIMITS.total
 

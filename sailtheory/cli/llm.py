@@ -21,19 +21,22 @@ def llm(
     data: Annotated[str, typer.Option(help="FILE.jsonl, a data set of the hub, or prompts.")],
     out: Annotated[str, typer.Option(help="Folder of the run.")],
     method: Annotated[
-        str, typer.Option(help="sft, dpo, sail-ddp, sail-dpp or sail-dpr.")
-    ] = "sail-dpr",
-    kl_coef: Annotated[str, typer.Option(help="γ ≥ 0, the weight of KL(π_ref‖π_θ).")] = "0",
-    tune: Annotated[str, typer.Option(help="lora, last-block or full.")] = "lora",
+        str | None, typer.Option(help="sft, dpo, sail-ddp, sail-dpp or sail-dpr.")
+    ] = None,
+    kl_coef: Annotated[str | None, typer.Option(help="γ ≥ 0, the weight of KL(π_ref‖π_θ).")] = None,
+    tune: Annotated[str | None, typer.Option(help="lora, last-block or full.")] = None,
     reward: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help="kind-and-brief, vader, length:WORDS, keywords:A,B, format:REGEX or a classifier."
+            help="kind-and-brief (the default), vader, length:WORDS, keywords:A,B, format:REGEX "
+            "or a classifier."
         ),
-    ] = "kind-and-brief",
-    seed: Annotated[str, typer.Option(help="An integer ≥ 0.")] = "0",
-    steps: Annotated[str | None, typer.Option(help="Updates; default one epoch.")] = None,
-    split: Annotated[str, typer.Option(help="Of a data set of the hub.")] = "train",
+    ] = None,
+    seed: Annotated[str | None, typer.Option(help="An integer ≥ 0.")] = None,
+    steps: Annotated[str | None, typer.Option(help="Updates; default whole epochs.")] = None,
+    split: Annotated[
+        str | None, typer.Option(help="Of a data set of the hub; of prompts, train or held-out.")
+    ] = None,
     change: Annotated[
         list[str] | None, typer.Option("--set", help="key=value, such as learning_rate=5e-6.")
     ] = None,
@@ -43,7 +46,8 @@ def llm(
     """Train a language model by SFT, DPO, SAIL or SAIL-RevKL.
 
     Files are JSONL in TRL's, UltraFeedback's or PKU-SafeRLHF's format; `prompts` is a shipped
-    list. The trained model lies in OUT/model, the record of the run in OUT/record.
+    list. Settings that are not named have the defaults of SAILConfig. The trained model lies in
+    OUT/model, the record of the run in OUT/record.
     """
     from sailtheory.training.config import Text, assignments, read_toml
 
@@ -59,9 +63,7 @@ def llm(
     for library in ("transformers", "accelerate", "peft"):
         if find_spec(library) is None:
             raise InputError(library, "not installed", "pip install sailtheory[llm]")
-    typed = {key: Text(value) for key, value in named.items()}
-    if steps is not None:
-        typed["steps"] = Text(steps)
+    typed = {k: Text(v) for k, v in (named | {"steps": steps}).items() if v is not None}
     with warnings.catch_warnings():
         _quietly()
         from sailtheory.training.llm.train import choices, train

@@ -122,7 +122,14 @@ def extras_of(row: Mapping[str, Any]) -> dict[str, Any]:
     """Options of a chat template: the columns ``tools`` and ``chat_template_kwargs``."""
     tools = row.get("tools")
     found = {"tools": json.loads(tools) if isinstance(tools, str) else tools} if tools else {}
-    return found | dict(row.get("chat_template_kwargs") or {})
+    return dict(without_none(found | dict(row.get("chat_template_kwargs") or {})))
+
+
+def without_none(value: Any) -> Any:
+    """Without the keys that are None, which tables of messages and tools add."""
+    if isinstance(value, Mapping):
+        return {k: without_none(v) for k, v in value.items() if v is not None}
+    return [without_none(v) for v in value] if isinstance(value, list | tuple) else value
 
 
 def require_extras(row: Mapping[str, Any], prompt: Any, tokenizer: Any, name: Name) -> None:

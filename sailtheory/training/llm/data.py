@@ -85,8 +85,8 @@ def convert(rows: Iterable[tuple[int, Any]], source: str, label: str = "better")
 
         found.append(in_one_form(row, name))
     if tied:
-        warnings.warn(f"{source}: {tied} rows left out, of whose responses none is best",
-                      stacklevel=2)  # fmt: skip
+        rows_left = f"{tied} of {tied + len(found)} rows left out"
+        warnings.warn(f"{source}: {rows_left}: no response of theirs is best", stacklevel=2)
     if not found:
         raise InputError("data", source, "no rows: one or more are expected")
     if label != "better" and not labelled:

@@ -22,7 +22,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sailtheory.errors import InputError
-from sailtheory.training.llm.chat import EXTRAS, Name
+from sailtheory.training.llm.chat import EXTRAS, Name, without_none
 
 Row = dict[str, Any]
 
@@ -82,13 +82,6 @@ def in_one_form(raw: Any, name: Name) -> Row:
     if "completion" in row and row.get("label") not in (None, True, False):
         raise InputError(name("label"), row["label"], "true or false, beside a completion")
     return row
-
-
-def without_none(value: Any) -> Any:
-    """Without the keys that are None, which tables of messages and tools add."""
-    if isinstance(value, Mapping):
-        return {k: without_none(v) for k, v in value.items() if v is not None}
-    return [without_none(v) for v in value] if isinstance(value, list | tuple) else value
 
 
 def _refuse_other_types(row: Row, name: Name) -> None:

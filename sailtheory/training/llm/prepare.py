@@ -99,7 +99,9 @@ def prepare(
     """
     found, told = Prepared(), defaultdict[str, list[int | str]](list)
     names: dict[str, None] = {}
+    total = 0
     for number, raw in enumerate(rows):
+        total += 1
         index = f"{part}{number}" if part else number
 
         def name(column: str, index: int | str = index) -> str:
@@ -129,8 +131,8 @@ def prepare(
         found.append(item)
     data = f"{part[:-1] or 'train'}_dataset"
     for what, where in told.items():
-        count = len(set(where))
-        warnings.warn(f"{data}: {count} rows {what} (first: {where[0]})", stacklevel=2)
+        count = f"{len(set(where))} of {total} rows"
+        warnings.warn(f"{data}: {count} {what} (first: {where[0]})", stacklevel=2)
     if not found:
         raise InputError(data, "no rows", "one prompt or more is expected")
     for item in found:
