@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 from functools import cache
 
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from sailtheory.training.llm import SAILConfig, SAILTrainer
@@ -35,6 +36,18 @@ def tokenizer():
     return PreTrainedTokenizerFast(
         tokenizer_object=bpe, eos_token="<|end|>", pad_token="<|pad|>", chat_template=CHAT
     )
+
+
+def framing_tokenizer(frame="<|begin|> $A"):
+    """One that writes special tokens around a text, as its chat template writes the first."""
+    words = copy.deepcopy(tokenizer())
+    words.add_special_tokens({"bos_token": "<|begin|>"})
+    special = [(token, words.convert_tokens_to_ids(token)) for token in ("<|begin|>", "<|end|>")]
+    words.backend_tokenizer.post_processor = processors.TemplateProcessing(
+        single=frame, special_tokens=special
+    )
+    words.chat_template = "{{ bos_token }}" + CHAT
+    return words
 
 
 def new_model(layers=4, dropout=0.0, **options):

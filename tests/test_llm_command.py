@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import logging
@@ -116,6 +117,74 @@ def test_offline_is_one_line_that_says_what_to_do(cache, monkeypatch, capsys):
 # --- train llm --------------------------------------------------------------------------
 
 
+def test_command_and_python_have_one_set_of_defaults(model, tmp_path, monkeypatch):
+    """Field by field, without exception; and what is typed is what is set."""
+    from sailtheory.training.llm import SAILConfig, trainer
+
+    seen = []
+
+    class Stop(Exception):
+        pass
+
+    class Watched(trainer.SAILTrainer):
+        def __init__(self, name, **given):
+            seen.append(given["args"])
+            super().__init__(name, **given)
+
+        def train(self, **_):
+            seen.append({p.dtype for p in self.model.parameters()})
+            raise Stop
+
+    monkeypatch.setattr(trainer, "SAILTrainer", Watched)
+
+    def resolved(*typed):
+        with pytest.raises(Stop):
+            main(["train", "llm", "--model", model, "--data", "prompts", "--reward", "length:5",
+                  "--out", str(tmp_path / "q"), *typed])  # fmt: skip
+        return {f.name: getattr(seen[-2], f.name) for f in dataclasses.fields(seen[-2])}, seen[-1]
+
+    def in_python(**settings):
+        args = SAILConfig(str(tmp_path / "q"), **settings)
+        return {f.name: getattr(args, f.name) for f in dataclasses.fields(args)}
+
+    found, kinds = resolved()
+    assert found == in_python() and kinds == {torch.float32}
+    own = {"save_total_limit": 3, "optim": "sgd", "adam_beta2": 0.9, "stale": "weight",
+           "lr_scheduler_type": "cosine_with_restarts", "disable_dropout": False,
+           "reward_weights": [2.0], "beta": 0.2, "run_name": "a b"}  # fmt: skip
+    typed = [f"{k}={'2' if k == 'reward_weights' else str(v).lower()}" for k, v in own.items()]
+    found, kinds = resolved(*(part for text in typed for part in ("--set", text)), "--set",
+                            "dtype=bfloat16")  # fmt: skip
+    expected = in_python(**own) | {"model_init_kwargs": {"dtype": "bfloat16"}}
+    assert found == expected and kinds == {torch.bfloat16}
+
+
+def test_a_model_by_name_has_weights_that_small_updates_move(model, tmp_path):
+    """In bfloat16, the type of many files, updates of 1e-6 would be rounded away."""
+    from transformers import AutoModelForCausalLM
+
+    from sailtheory.training.llm import SAILConfig, SAILTrainer
+
+    half = tmp_path / "half"
+    models.load(AutoModelForCausalLM, "model", model).to(torch.bfloat16).save_pretrained(half)
+    models.load_tokenizer(model).save_pretrained(half)
+    rows = [{"prompt": "Say hello.", "completion": " Hello."}] * 2
+    for options, expected in (({}, torch.float32), ({"dtype": "bfloat16"}, torch.bfloat16)):
+        args = SAILConfig(
+            str(tmp_path / "q"), method="sft", max_steps=1, log_kl_steps=0, use_cpu=True,
+            save_strategy="no", model_init_kwargs=options,
+        )  # fmt: skip
+        trainer = SAILTrainer(str(half), args=args, train_dataset=rows)
+        assert {p.dtype for p in trainer.model.parameters()} == {expected}
+    with pytest.raises(InputError, match=r"model_init_kwargs = .*: None, or the model as a name"):
+        SAILTrainer(trainer.model, args=args, train_dataset=rows)
+    for asked in ({"trust_remote_code": True}, '{"trust_remote_code": true}', "code"):
+        with pytest.raises(
+            InputError, match=r"trust_remote_code = True: not off|model_init_kwargs = code"
+        ):
+            SAILConfig(str(tmp_path / "q"), model_init_kwargs=asked)
+
+
 def changed(before, after):
     """Names of the tensors in which two saved models differ."""
     one, other = (load_file(Path(folder) / "model.safetensors") for folder in (before, after))
@@ -146,10 +215,27 @@ def test_a_run_on_a_file_of_pairs(model, tmp_path, capsys):
     (tmp_path / "a.jsonl").write_text(json.dumps(row) + "\n")
     code, _, _ = run(
         capsys, "train", "llm", "--model", model, "--data", str(tmp_path / "a.jsonl"), "--method",
-        "dpo", "--out", str(tmp_path / "q"), "--steps", "1", *SHORT,
+        "dpo", "--out", str(tmp_path / "q"), "--steps", "1", "--tune", "lora", *SHORT,
     )  # fmt: skip
-    assert code == 0 and (tmp_path / "q/model/adapter_config.json").exists()  # lora
+    assert code == 0 and (tmp_path / "q/model/adapter_config.json").exists()
     assert read_record(tmp_path / "q/record").config["method"] == "dpo"
+
+
+def test_a_run_on_completions_that_are_labelled(model, tmp_path, capsys):
+    rows = [{"prompt": "Say hello.", "completion": text, "label": text != "No.", "id": 1}
+            for text in ("Hello, friend.", "No.")]  # fmt: skip
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        code, _, err = run(
+            capsys, "train", "llm", "--model", model, "--data", str(tmp_path / "a.jsonl"),
+            "--method", "sft", "--out", str(tmp_path / "q"), "--steps", "1", *SHORT,
+        )  # fmt: skip
+    told = [line for line in err.splitlines() if "warning" in line]
+    assert code == 0 and told == [
+        "sailtheory: warning: train_dataset: 1 of 2 rows left out: the label is false (first: 1)"
+    ]
+    assert read_record(tmp_path / "q/record").config["data.rows"] == 1
 
 
 def test_a_run_stopped_before_its_first_checkpoint_begins_anew(model, tmp_path, capsys):
@@ -167,7 +253,16 @@ def test_a_run_stopped_before_its_first_checkpoint_begins_anew(model, tmp_path, 
     ("arguments", "message"),
     [
         (["--set", "bath=3"], "bath = unknown key: did you mean batch"),
-        (["--set", "batch=0"], "batch = 0"),
+        (["--set", "batch=0"], ": batch = 0"),
+        (["--set", "per_device_eval_batch_size=0"], "per_device_eval_batch_size = 0"),
+        (["--set", "per_device_train_batch_size=2"], "this or batch, which is the same"),
+        (["--set", "output_dir=a"], "output_dir = unknown key"),
+        (["--set", "top_p=0.9"], "top_p = 0.9: not offered: its draws"),
+        (["--set", "optim=best"], "optim = best: one of adamw_torch"),
+        (["--set", "bf16=perhaps"], "bf16 = perhaps: true or false"),
+        (["--set", "learning_rate=-1"], "learning_rate = -1"),
+        (["--set", "fp16=true", "--set", "bf16=true"], "settings = refused by transformers: "),
+        (["--split", "test"], "split = test: train or held-out"),
         (["--set", "steps=0"], "steps = 0"),
         (["--set", "method=dpo"], "the option --method"),
         (["--method", "ppo"], "method = ppo: one of sft"),

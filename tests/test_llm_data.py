@@ -50,12 +50,12 @@ def jsonl(path, *rows):
             {"prompt": USER["content"], "prompt_id": "0", "chosen": [USER, GOOD],
              "rejected": [USER, BAD], "messages": [USER, GOOD], "score_chosen": 8.0,
              "score_rejected": 2.0},
-            ROW,
+            ROW | {"prompt_id": "0", "score_chosen": 8.0, "score_rejected": 2.0},
         ),
         (  # trl-lib/ultrafeedback_binarized
             {"chosen": [USER, GOOD], "rejected": [USER, BAD], "score_chosen": 8.0,
              "score_rejected": 2.0},
-            ROW,
+            ROW | {"score_chosen": 8.0, "score_rejected": 2.0},
         ),
         (ULTRA, ROW),
         (PKU, ROW),
@@ -73,30 +73,38 @@ def test_the_safer_response_may_be_preferred():
     assert (row["chosen"], row["rejected"]) == ([BAD], [GOOD])
 
 
-def test_a_prompt_where_every_response_scores_the_same_is_left_out():
+def test_a_prompt_where_every_response_scores_the_same_is_left_out_and_told():
     same = ULTRA | {"completions": [c | {"overall_score": 5.0} for c in SCORED]}
-    assert convert([(1, same), (2, ULTRA)], "f") == [ROW]
+    with pytest.warns(UserWarning, match="f: 1 of 2 rows left out: no response"):
+        assert convert([(1, same), (2, ULTRA)], "f") == [ROW]
+
+
+def test_columns_for_rewards_are_kept():
+    row = {"prompt": "a", "answer": "4", "instruction": "b", "weights": [1, 2], "label": "x"}
+    assert convert([(1, row)], "f") == [row]
 
 
 @pytest.mark.parametrize(
     ("raw", "message"),
     [
-        ({"prompt": "a", "chosn": "b"}, "f:3 chosn = unknown field"),
+        (PKU | {"chosn": "b"}, "f:3 chosn = unknown field"),
         ({"prompt": "a", "chosen": "b"}, "go together"),
         ({"prompt": "a", "chosen": " ", "rejected": "c"}, "f:3 chosen = .*not blank"),
         ({"prompt": "a", "completion": ""}, "f:3 completion = empty"),
         ({"prompt": [USER], "chosen": [], "rejected": [BAD]}, "f:3 chosen = empty"),
         ({"prompt": "", "completion": "b"}, "f:3 prompt = empty"),
         ({"prompt": 7}, "f:3 prompt = 7"),
-        ({"completion": "b"}, "a prompt is expected"),
+        ({"completion": "b"}, "f:3 prompt = None: one of TRL's formats; this row has completion"),
         ({"chosen": "abc", "rejected": "xyz"}, "no prompt"),
         ({"chosen": "a b", "rejected": "a b"}, "differ"),
-        ({"prompt": "a", "chosen": "b", "rejected": [BAD]}, "both text, or both messages"),
+        ({"prompt": "a", "chosen": "b", "rejected": [BAD]}, "f:3 rejected = messages: text"),
+        ({"chosen": "b", "rejected": [BAD]}, "both text, or both messages"),
         ({"prompt": [{"role": "user"}], "completion": [GOOD]}, "role and content"),
         ({"messages": [USER]}, "two messages"),
         (PKU | {"better_response_id": 2}, "f:3 better_response_id = 2"),
         (PKU | {"response_1": ""}, "f:3 chosen = empty"),
         (ULTRA | {"completions": [{"response": "a"}]}, "overall_score"),
+        (ULTRA | {"completions": [SCORED[0], SCORED[1] | {"overall_score": "nan"}]}, "a score"),
         (ULTRA | {"other": 1}, "f:3 other = unknown field"),
         ([1, 2], "a JSON object"),
     ],
@@ -132,6 +140,13 @@ def test_a_missing_file_and_a_bad_label(tmp_path):
         load_rows(str(tmp_path / "none.jsonl"))
     with pytest.raises(InputError, match="label = best"):
         load_rows("prompts", label="best")
+    path = jsonl(tmp_path / "a.jsonl", ROW)
+    with pytest.raises(InputError, match="label = safer: better, but for data of PKU"):
+        load_rows(path, label="safer")
+    with pytest.raises(InputError, match="split = test: none: a file"):
+        load_rows(path, split="test")
+    with pytest.raises(InputError, match="split = test: train or held-out"):
+        load_rows("prompts", split="test")
 
 
 def test_the_shipped_prompts():
@@ -139,7 +154,9 @@ def test_the_shipped_prompts():
     assert (len(train), len(held_out)) == (144, 72)
     assert len(set(train) | set(held_out)) == 216
     assert held_out[0] == "What makes a Sunday a good day?"  # the third of the file
-    assert load_rows("prompts") == [{"prompt": [{"role": "user", "content": p}]} for p in train]
+    for split, part in (("train", train), ("held-out", held_out)):
+        rows = [{"prompt": [{"role": "user", "content": p}]} for p in part]
+        assert load_rows("prompts", split) == rows
     assert conversations("held-out", "Be kind.")[0]["prompt"][0]["content"] == "Be kind."
     with pytest.raises(ValueError, match="held-out is expected"):
         prompts("test")

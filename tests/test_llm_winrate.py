@@ -56,6 +56,15 @@ def test_an_honest_judge_is_followed():
     assert outcomes.tolist() == [1, 0, 0.5] and disagree == 0
 
 
+def test_every_outcome_is_won_tied_or_lost():
+    """A judge that decides when the first place is better, and else ties."""
+    judge = Scripted(lambda a, b: 0 if a > b else -1)
+    outcomes, disagree = by_judge(judge, ["p"] * 4, "bacd", "aacz")
+    assert outcomes.tolist() == [0.75, 0.5, 0.5, 0.25] and disagree == 0.5
+    found = win_rate(outcomes)
+    assert (found.value, found.wins, found.ties, found.n) == (0.5, 1, 2, 4)
+
+
 def test_a_win_that_is_due_to_length_is_not_one_at_equal_length():
     rng, n = np.random.default_rng(1), 4000
     first, second = rng.normal(3, 2, n), rng.normal(0, 2, n)

@@ -21,21 +21,27 @@ def llm(
     data: Annotated[str, typer.Option(help="FILE.jsonl, a data set of the hub, or prompts.")],
     out: Annotated[str, typer.Option(help="Folder of the run.")],
     method: Annotated[
-        Literal["sft", "dpo", "sail-ddp", "sail-dpp", "sail-dpr"], typer.Option(help="The loss.")
-    ] = "sail-dpr",
-    kl_coef: Annotated[float, typer.Option(min=0, help="γ, the weight of KL(π_ref‖π_θ).")] = 0.0,
+        Literal["sft", "dpo", "sail-ddp", "sail-dpp", "sail-dpr"] | None,
+        typer.Option(help="The loss."),
+    ] = None,
+    kl_coef: Annotated[
+        float | None, typer.Option(min=0, help="γ, the weight of KL(π_ref‖π_θ).")
+    ] = None,
     tune: Annotated[
-        Literal["lora", "last-block", "full"], typer.Option(help="What is trained.")
-    ] = "lora",
+        Literal["lora", "last-block", "full"] | None, typer.Option(help="What is trained.")
+    ] = None,
     reward: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help="kind-and-brief, vader, length:WORDS, keywords:A,B, format:REGEX or a classifier."
+            help="kind-and-brief (the default), vader, length:WORDS, keywords:A,B, format:REGEX "
+            "or a classifier."
         ),
-    ] = "kind-and-brief",
-    seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
-    steps: Annotated[int | None, typer.Option(help="Updates; default one epoch.")] = None,
-    split: Annotated[str, typer.Option(help="Of a data set of the hub.")] = "train",
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of everything random.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Updates; default whole epochs.")] = None,
+    split: Annotated[
+        str | None, typer.Option(help="Of a data set of the hub; of prompts, train or held-out.")
+    ] = None,
     change: Annotated[
         list[str] | None, typer.Option("--set", help="key=value, such as learning_rate=5e-6.")
     ] = None,
@@ -45,7 +51,8 @@ def llm(
     """Train a language model by SFT, DPO, SAIL or SAIL-RevKL.
 
     Files are JSONL in TRL's, UltraFeedback's or PKU-SafeRLHF's format; `prompts` is a shipped
-    list. The trained model lies in OUT/model, the record of the run in OUT/record.
+    list. Settings that are not named have the defaults of SAILConfig. The trained model lies in
+    OUT/model, the record of the run in OUT/record.
     """
     from sailtheory.readers import read_toml
     from sailtheory.training.config import assignments
@@ -60,7 +67,7 @@ def llm(
         if any(key in source for source in given):
             raise InputError(key, "set", f"the option --{key.replace('_', '-')}")
     require_extra("llm", "torch", "transformers", "accelerate", "peft")
-    chosen = named if steps is None else named | {"steps": steps}
+    chosen = {key: value for key, value in (named | {"steps": steps}).items() if value is not None}
     with warnings.catch_warnings():
         _quietly()
         from sailtheory.training.llm.train import choices, train

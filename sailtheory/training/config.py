@@ -1,7 +1,8 @@
 """Configurations: frozen dataclasses filled from TOML and ``key=value``, strictly.
 
 A field is a bool, int, float, str, Literal, a tuple of one of these, any of these or None, or
-another frozen dataclass, whose keys are then dotted: ``sac.learning_rate``. Every key must be
+another frozen dataclass, whose keys are then dotted: ``sac.learning_rate``. ``convert`` knows
+the lists, mappings and enumerations of other libraries' settings as well. Every key must be
 known, every value of the stated type and in the stated domain.
 """
 
@@ -15,6 +16,7 @@ import tomllib
 import types
 import typing
 from collections.abc import Iterable, Mapping
+from enum import Enum
 from typing import Any, Generic, Literal, TypeVar, Union, cast
 
 from sailtheory.errors import InputError
@@ -150,7 +152,7 @@ def _build(cls: Any, given: Mapping[str, Any], prefix: str) -> Any:
             values[field.name] = _build(hint, given, f"{key}.")
             continue
         if key in given:
-            value = _convert(hint, given[key], key)
+            value = convert(hint, given[key], key)
         elif field.default is not dataclasses.MISSING:
             value = field.default
         elif field.default_factory is not dataclasses.MISSING:
@@ -170,7 +172,12 @@ def _in_domain(value: Any, bounds: Mapping[str, Any], key: str) -> None:
             raise InputError(key, value, f"a value {' and '.join(signs)} is expected")
 
 
-def _convert(hint: Any, value: Any, key: str) -> Any:
+def convert(hint: Any, value: Any, key: str) -> Any:
+    """A value as a type wants it; one of several items may stand for a list of it.
+
+    Raises:
+        InputError: A value of another type.
+    """
     if isinstance(value, Text):
         value = _parse(hint, value)
     found = _accept(hint, value)
@@ -194,6 +201,13 @@ def _accept(hint: Any, value: Any) -> Any:
     if origin is tuple:
         items = [_accept(inner[0], v) for v in value] if isinstance(value, list | tuple) else [_NO]
         return _NO if _NO in items else tuple(items)
+    if origin is list:
+        items = [_accept(inner[0], v) for v in (value if isinstance(value, list) else [value])]
+        return _NO if any(item is _NO for item in items) else items
+    if dict in (origin, hint):
+        return value if isinstance(value, dict) else _NO
+    if isinstance(hint, type) and issubclass(hint, Enum):
+        return value if isinstance(value, hint) else _NO
     if hint is float and type(value) in (int, float):
         return float(value) if math.isfinite(value) else _NO
     if hint is type(None):
@@ -223,6 +237,10 @@ def _describe(hint: Any) -> str:
         return " or ".join(_describe(option) for option in inner)
     if origin is Literal:
         return "one of " + ", ".join(map(str, inner))
-    if origin is tuple:
+    if origin in (tuple, list):
         return f"a list, each {_describe(inner[0])},"
+    if dict in (origin, hint):
+        return "a mapping"
+    if isinstance(hint, type) and issubclass(hint, Enum):
+        return f"one of {', '.join(str(member.value) for member in hint)}"
     return "none" if hint is type(None) else _WORDS[hint]

@@ -5,16 +5,20 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import math
-from dataclasses import dataclass
+import sys
+import typing
+from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any
 
 from transformers import TrainingArguments
+from transformers.utils.import_utils import is_in_notebook
 
 from sailtheory.errors import InputError
 from sailtheory.training.llm.divergence import ESTIMATORS
 from sailtheory.training.llm.losses import METHODS, OWN_SHARE, Weights
 from sailtheory.training.llm.models import TUNE
-from sailtheory.training.llm.neutral import without_neutral
+from sailtheory.training.llm.neutral import TRLSettings, require_neutral
 
 _DEFAULT_SHARE = {"r": 0.4, "p": 0.3, "g": 1.0}
 _CHOICES = {
@@ -28,14 +32,17 @@ _CHOICES = {
 
 
 @dataclass
-class Settings(TrainingArguments):
+class Settings(TRLSettings):
     """The fields of :class:`SAILConfig`, with their defaults."""
 
+    _VALID_DICT_FIELDS = [  # noqa: RUF012, no field: those that may be JSON on a command line
+        *TrainingArguments._VALID_DICT_FIELDS, "model_init_kwargs", "generation_kwargs",
+    ]  # fmt: skip
     learning_rate: float = 1e-6
     logging_steps: float = 10
     remove_unused_columns: bool = False
     method: str = "sail-dpr"
-    beta: float = 0.1
+    beta: list[float] = field(default_factory=lambda: [0.1])  # one number; a list as TRL's is
     r: float | None = None
     rho: float = 1.0
     p: float | None = None
@@ -49,6 +56,7 @@ class Settings(TrainingArguments):
     log_kl_steps: int = 10
     preference: str = "expectation"
     reward_scale: float = 1.0
+    reward_model_path: str | None = None
     reward_weights: list[float] | None = None
     missing_eos_penalty: float | None = None
     temperature: float = 1.0
@@ -58,7 +66,7 @@ class Settings(TrainingArguments):
     stale: str = "refuse"
     tune: str = "full"
     disable_dropout: bool = True
-    model_init_kwargs: dict[str, Any] | None = None
+    model_init_kwargs: dict[str, Any] | str | None = None
 
 
 class SAILConfig(Settings):
@@ -83,6 +91,7 @@ class SAILConfig(Settings):
         log_kl_steps: Both KLs are estimated every so many updates; 0 is never.
         preference: ``expectation``, Bradley-Terry chances; ``sampled``, labels drawn from them.
         reward_scale: Rewards are multiplied by it: r in p₁₂ = σ(r₁ − r₂).
+        reward_model_path: A classifier to judge where the trainer is given no reward.
         reward_weights: One for each reward function; default 1 each.
         missing_eos_penalty: Subtracted from the reward of completions that were cut.
         temperature: Of the policy: for sampling and for log-probabilities, of π_ref too.
@@ -92,7 +101,11 @@ class SAILConfig(Settings):
         stale: What happens to samples of an older policy: ``refuse`` or ``weight``.
         tune: ``full``, ``last-block`` or ``lora``.
         disable_dropout: With dropout the policy that is trained is not the one that sampled.
-        model_init_kwargs: For ``from_pretrained``, where the model is a name.
+        model_init_kwargs: For ``from_pretrained``, where the model is a name; its weights are
+            in float32 by default, as small learning rates vanish in others.
+
+    ``neutral`` has TRL's settings that are fields here at one value alone. Bars are shown on
+    a terminal and in a notebook unless ``disable_tqdm`` says otherwise.
 
     Raises:
         InputError: An unknown field, or a value outside its domain.
@@ -100,7 +113,6 @@ class SAILConfig(Settings):
 
     def __init__(self, output_dir: str | None = None, **settings: Any) -> None:
         known = [field.name for field in dataclasses.fields(Settings) if field.init]
-        settings = without_neutral(settings)
         for name in settings:
             if name not in known:
                 close = difflib.get_close_matches(name, known, n=3) or ["method", "beta", "kl_coef"]
@@ -109,28 +121,49 @@ class SAILConfig(Settings):
 
     def __post_init__(self) -> None:
         """Check every field, and fill in the method's share."""
+        require_neutral(vars(self))
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
                 raise InputError(name, getattr(self, name), f"one of {', '.join(choices)}")
         if isinstance(self.beta, list) and len(self.beta) == 1:  # as TRL allows
-            self.beta = self.beta[0]
-        for name, least in (
-            ("ref_samples", 1), ("ref_ahead", 1), ("log_kl_steps", 0), ("max_new_tokens", 1),
-            ("max_length", 2),
-        ):  # fmt: skip
-            value = getattr(self, name)
-            optional = name == "max_length" and value is None
-            if not optional and (type(value) is not int or value < least):
-                raise InputError(name, value, f"an integer ≥ {least} is expected")
-        for name in ("temperature", "reward_scale"):
-            value = getattr(self, name)
-            if not isinstance(value, int | float) or not 0 < value < math.inf:
-                raise InputError(name, value, "a finite number > 0 is expected")
+            self.beta = self.beta[0]  # type: ignore[assignment]
+        self._require_numbers()
         if self.neftune_noise_alpha is not None:
             reason = "None: the policy that is trained would not be the one that samples"
             raise InputError("neftune_noise_alpha", self.neftune_noise_alpha, reason)
         self._fill_shares()
-        super().__post_init__()  # type: ignore[no-untyped-call]
+        if self.disable_tqdm is None:
+            self.disable_tqdm = not (sys.stderr.isatty() or is_in_notebook())
+        if self.report_to is None:
+            self.report_to = "none"
+        try:
+            super().__post_init__()  # type: ignore[no-untyped-call]
+        except (ValueError, ImportError) as error:
+            raise InputError("settings", "refused by transformers", str(error)) from None
+        self.dataloader_pin_memory = False  # there are no tensors in a batch
+        asked = self.model_init_kwargs or {}
+        if not isinstance(asked, dict):
+            raise InputError("model_init_kwargs", asked, "a mapping, or JSON that is one")
+        require_neutral({"trust_remote_code": asked.get("trust_remote_code", False)})
+
+    def _require_numbers(self) -> None:
+        for name, least in _INTEGERS.items():
+            value = getattr(self, name)
+            optional = name == "max_length" and value is None
+            if not optional and (type(value) is not int or value < least):
+                raise InputError(name, value, f"an integer ≥ {least} is expected")
+        if type(self.max_steps) is not int or (self.max_steps < 1 and self.max_steps != -1):
+            raise InputError("max_steps", self.max_steps, "updates, or -1 for whole epochs")
+        for name, positive in _NUMBERS.items():
+            value = getattr(self, name)
+            number = isinstance(value, int | float) and not isinstance(value, bool)
+            if not number or not 0 <= value < math.inf or (positive and value == 0):
+                sign = ">" if positive else "≥"
+                raise InputError(name, value, f"a finite number {sign} 0 is expected")
+        for name, kind in _NAMED.items():
+            value, known = getattr(self, name), [str(member.value) for member in kind]
+            if not isinstance(value, kind) and value not in known:
+                raise InputError(name, value, f"one of {', '.join(known)}")
 
     def _fill_shares(self) -> None:
         own = OWN_SHARE.get(self.method)
@@ -159,12 +192,33 @@ class SAILConfig(Settings):
     def record(self) -> dict[str, Any]:
         """What decides a run's numbers, as plain JSON: for its run record."""
         own = [f.name for f in dataclasses.fields(Settings)]
-        inherited = {f.name for f in dataclasses.fields(TrainingArguments)}
+        inherited = {f.name for f in dataclasses.fields(TRLSettings)} | {"reward_model_path"}
         names = [n for n in own if n not in inherited] + list(_NUMERICAL)
         found = {name: getattr(self, name) for name in names}
         return {k: v if isinstance(v, int | float | str | list | None) else str(v)
                 for k, v in found.items()}  # fmt: skip
 
+
+_INTEGERS = {
+    "ref_samples": 1, "ref_ahead": 1, "log_kl_steps": 0, "max_new_tokens": 1, "max_length": 2,
+    "per_device_train_batch_size": 1, "per_device_eval_batch_size": 1,
+    "gradient_accumulation_steps": 1, "seed": 0,
+}  # fmt: skip
+"""Settings that are integers, and the least that each may be."""
+
+_NUMBERS = {
+    "temperature": True, "reward_scale": True, "num_train_epochs": True, "save_steps": True,
+    "learning_rate": False, "warmup_steps": False, "weight_decay": False, "max_grad_norm": False,
+}  # fmt: skip
+"""Settings that are numbers ≥ 0, and whether 0 is left out."""
+
+_NAMED: dict[str, type[Enum]] = {
+    name: kind
+    for name, hint in typing.get_type_hints(Settings).items()
+    for kind in typing.get_args(hint)
+    if isinstance(kind, type) and issubclass(kind, Enum)
+}
+"""Settings of transformers that are one of several names."""
 
 _NUMERICAL = (
     "seed", "data_seed", "learning_rate", "lr_scheduler_type", "warmup_steps", "weight_decay",

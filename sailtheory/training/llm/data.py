@@ -1,18 +1,18 @@
-"""Rows of preference data in TRL's format, from files and from the hub.
+"""Rows of preference data from files and from the hub, in TRL's formats.
 
 Known schemas, told apart by their fields:
 
-- TRL: ``prompt``, ``chosen``, ``rejected``, each text or messages; the prompt may be
-  implicit, the common beginning of both; ``prompt`` and ``completion``; ``prompt`` alone;
-  ``messages``, of which the last is the completion.
-- UltraFeedback, binarized: as TRL's, ``prompt`` repeated in ``chosen``, with scores;
-  and as published by openbmb: ``instruction`` and ``completions`` with ``overall_score``.
+- TRL's, see ``formats``, and UltraFeedback as binarized, with scores.
+- UltraFeedback as published by openbmb: ``instruction`` and ``completions`` with
+  ``overall_score``.
 - PKU-SafeRLHF: ``prompt``, ``response_0``, ``response_1`` and which one is better or safer.
 """
 
 from __future__ import annotations
 
 import codecs
+import math
+import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,11 +20,8 @@ from typing import Any
 from sailtheory.errors import InputError
 from sailtheory.extras import require_extra
 from sailtheory.readers import DuplicateError, parse_json
+from sailtheory.training.llm.formats import Row, in_one_form
 
-Row = dict[str, Any]
-
-TRL = {"prompt", "chosen", "rejected", "completion", "messages"}
-_ULTRAFEEDBACK = {"prompt_id", "score_chosen", "score_rejected"}
 _OPENBMB = {
     "source", "instruction", "models", "completions", "correct_answers", "incorrect_answers",
 }  # fmt: skip
@@ -39,11 +36,11 @@ def load_rows(source: str, split: str = "train", label: str = "better") -> list[
 
     Args:
         source: A file that ends in .jsonl; ``prompts``; or a name of the hub.
-        split: Of a data set of the hub.
+        split: Of a data set of the hub; of the shipped prompts ``train`` or ``held-out``.
         label: For PKU-SafeRLHF: the ``better`` or the ``safer`` response is preferred.
 
     Returns:
-        Rows with ``prompt`` and what they have of ``chosen``, ``rejected``, ``completion``.
+        Rows as ``formats.in_one_form`` returns them.
 
     Raises:
         InputError: In one line, with the file and line.
@@ -51,104 +48,58 @@ def load_rows(source: str, split: str = "train", label: str = "better") -> list[
     if label not in LABELS:
         raise InputError("label", label, f"one of {', '.join(LABELS)} is expected")
     if source == "prompts":
-        from sailtheory.training.llm.prompts import conversations
-
-        return [dict(row) for row in conversations("train")]
+        return convert(enumerate(_shipped(split)), source, label)
     if source.endswith((".jsonl", ".json")) or Path(source).is_file():
+        if split != "train":
+            raise InputError("split", split, "none: a file is taken as a whole")
         return convert(_lines(Path(source)), source, label)
     return convert(enumerate(_hub(source, split)), source, label)
 
 
 def convert(rows: Iterable[tuple[int, Any]], source: str, label: str = "better") -> list[Row]:
-    """Numbered rows of any of the schemas in TRL's format.
+    """Numbered rows of any of the schemas in one form.
+
+    A warning says how many rows of openbmb's UltraFeedback have no best response.
 
     Raises:
-        InputError: A row of no schema, an unknown field, an empty text, no row at all.
+        InputError: A row of no schema, an empty text, no row at all; a label that no row has.
     """
-    found = []
+    found, tied, labelled = [], 0, False
     for number, raw in rows:
         where = f"{source}:{number}"
         if not isinstance(raw, Mapping):
             raise InputError(where, raw, "a JSON object is expected")
-        row = _as_trl({k: v for k, v in raw.items() if v is not None}, where, label)
-        if row is not None:
-            found.append(row)
+        row = {k: v for k, v in raw.items() if v is not None}
+        fields = set(row)
+        if "response_0" in fields:
+            _known(fields, {n.format(i) for n in _PKU for i in (0, 1)}, where)
+            row, labelled = _pku(row, where, label), True
+        elif {"instruction", "completions"} <= fields:
+            _known(fields, _OPENBMB, where)
+            best = _openbmb(row, where)
+            if best is None:
+                tied += 1
+                continue
+            row = best
+
+        def name(column: str, where: str = where) -> str:
+            return f"{where} {column}"
+
+        found.append(in_one_form(row, name))
+    if tied:
+        rows_left = f"{tied} of {tied + len(found)} rows left out"
+        warnings.warn(f"{source}: {rows_left}: no response of theirs is best", stacklevel=2)
     if not found:
         raise InputError("data", source, "no rows: one or more are expected")
+    if label != "better" and not labelled:
+        raise InputError("label", label, "better, but for data of PKU-SafeRLHF")
     return found
-
-
-def _as_trl(raw: Row, where: str, label: str) -> Row | None:
-    fields = set(raw)
-    if "response_0" in fields:
-        _known(fields, {n.format(i) for n in _PKU for i in (0, 1)}, where)
-        row = _pku(raw, where, label)
-    elif "instruction" in fields:
-        _known(fields, _OPENBMB, where)
-        chosen = _openbmb(raw, where)
-        if chosen is None:
-            return None
-        row = chosen
-    else:
-        _known(fields, TRL | _ULTRAFEEDBACK, where)
-        row = _trl(raw, where)
-    for name in ("prompt", "chosen", "rejected", "completion"):
-        if name in row:
-            _check_text(row[name], f"{where} {name}")
-    if ("chosen" in row) != ("rejected" in row):
-        raise InputError(where, sorted(row), "chosen and rejected go together")
-    return row
 
 
 def _known(fields: set[str], known: set[str], where: str) -> None:
     unknown = sorted(fields - known)
     if unknown:
         raise InputError(f"{where} {unknown[0]}", "unknown field", f"one of {sorted(known)}")
-
-
-def _trl(raw: Row, where: str) -> Row:
-    row: Row = {k: raw[k] for k in ("prompt", "chosen", "rejected", "completion") if k in raw}
-    if "messages" in raw and not {"chosen", "rejected", "completion"} & set(raw):
-        messages = raw["messages"]
-        if not isinstance(messages, list) or len(messages) < 2:
-            raise InputError(f"{where} messages", messages, "two messages or more")
-        return {"prompt": messages[:-1], "completion": messages[-1:]}
-    pair = [row[name] for name in ("chosen", "rejected") if name in row]
-    if len(pair) == 2 and type(pair[0]) is not type(pair[1]):
-        raise InputError(where, "chosen and rejected", "both text, or both messages")
-    prompt = row.get("prompt")
-    if len(pair) == 2 and (prompt is None or (isinstance(prompt, str) and _repeats(pair, prompt))):
-        row |= _explicit(pair[0], pair[1], where)
-    if "prompt" not in row:
-        raise InputError(where, sorted(raw), "a prompt is expected")
-    return row
-
-
-def _repeats(pair: list[Any], prompt: str) -> bool:
-    """Whether both conversations begin with a text that is also given as the prompt."""
-    return all(
-        isinstance(c, list) and len(c) > 1 and isinstance(c[0], dict)
-        and c[0].get("role") == "user" and c[0].get("content") == prompt
-        for c in pair
-    )  # fmt: skip
-
-
-def _explicit(chosen: Any, rejected: Any, where: str) -> Row:
-    """The common beginning of both as their prompt; of texts, up to a space or line break."""
-    shared = 0
-    for a, b in zip(chosen, rejected, strict=False):
-        if a != b:
-            break
-        shared += 1
-    else:
-        raise InputError(where, "chosen and rejected", "two that differ after their prompt")
-    if isinstance(chosen, str):
-        while shared and not chosen[shared - 1].isspace():
-            shared -= 1
-        shared -= chosen[shared - 1 : shared] == " "  # the space belongs to what follows
-    if shared <= 0:
-        raise InputError(where, "no prompt", "one, or a common beginning of both")
-    return {"prompt": chosen[:shared], "chosen": chosen[shared:], "rejected": rejected[shared:]}
 
 
 def _pku(raw: Row, where: str, label: str) -> Row:
@@ -171,6 +122,8 @@ def _openbmb(raw: Row, where: str) -> Row | None:
     except (TypeError, KeyError, ValueError):
         accepted = "objects with response and overall_score"
         raise InputError(f"{where} completions", given, accepted) from None
+    if not all(math.isfinite(score) for score, _ in scored):
+        raise InputError(f"{where} completions", "a score", "finite overall_score")
     if not scored:
         return None  # some rows of the published file have none
     best, worst = max(scored, key=lambda c: c[0]), min(scored, key=lambda c: c[0])
@@ -183,16 +136,12 @@ def _openbmb(raw: Row, where: str) -> Row | None:
     }
 
 
-def _check_text(value: Any, field: str) -> None:
-    """Text that is not blank, or messages that are not."""
-    messages = [{"role": "", "content": value}] if isinstance(value, str) else value
-    if not isinstance(messages, list) or not messages:
-        raise InputError(field, value or "empty", "text or a list of messages")
-    for message in messages:
-        if not (isinstance(message, dict) and set(message) >= {"role", "content"}):
-            raise InputError(field, message, "messages with role and content")
-        if not isinstance(message["content"], str) or not message["content"].strip():
-            raise InputError(field, message["content"] or "empty", "text that is not blank")
+def _shipped(split: str) -> Iterable[Any]:
+    from sailtheory.training.llm.prompts import conversations
+
+    if split not in ("train", "held-out"):
+        raise InputError("split", split, "train or held-out")
+    return conversations(split)
 
 
 def _lines(path: Path) -> Iterable[tuple[int, Any]]:

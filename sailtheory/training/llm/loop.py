@@ -181,6 +181,11 @@ class RecordedTrainer(Trainer):
             checkpoints.mark(folder / f"checkpoint-{self.state.global_step}")
             rotate_checkpoints(str(folder), limit, self.state.best_model_checkpoint)
 
+    def create_model_card(self, *args: Any, dataset_name: Any = None, **kwargs: Any) -> None:
+        """As in transformers; scripts written for TRL call the data set ``dataset_name``."""
+        named = {} if dataset_name is None else {"dataset": dataset_name}
+        super().create_model_card(*args, **kwargs | named)
+
     def floating_point_ops(self, inputs: Any) -> int:
         """Not counted: the inputs do not say how long the draws will be."""
         return 0

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from sailtheory.errors import InputError
 from sailtheory.extras import require_extra
+from sailtheory.training.llm import chat
 
 Reward = Callable[..., Sequence[float]]
 Text = str | list[dict[str, str]]
@@ -67,10 +68,10 @@ def sampled(preference: Tensor, uniforms: Tensor) -> Tensor:
 
 
 def rewards_of(
-    rewards: Sequence[Reward], weights: Sequence[float], prompts: list[Any],
+    rewards: Sequence[Reward], weights: Sequence[float], /, prompts: list[Any],
     completions: list[Any], **columns: Any,
 ) -> Tensor:  # fmt: skip
-    """The weighted sum of all rewards: (n,) in float64.
+    """The weighted sum of all rewards: (n,) in float64. A column may have any other name.
 
     Raises:
         InputError: A reward of another length, or one that is not a finite number; it is
@@ -93,7 +94,7 @@ def text_of(completion: Text) -> str:
     """The text of a completion, whether plain or messages."""
     if isinstance(completion, str):
         return completion
-    return "\n".join(message["content"] for message in completion)
+    return "\n".join(message.get("content", "") for message in completion)
 
 
 def length(target: int, scale: float = 10.0) -> Reward:
@@ -165,6 +166,7 @@ def classifier(model: Any, tokenizer: Any, batch: int = 16, max_length: int = 20
         tokenizer: Its own; with a chat template where prompts are messages.
         batch: Texts a forward pass.
         max_length: Longer texts are refused, not cut: a cut answer would be judged wrongly.
+            The model's own context counts where it is shorter.
 
     Raises:
         InputError: A model with several labels.
@@ -175,17 +177,25 @@ def classifier(model: Any, tokenizer: Any, batch: int = 16, max_length: int = 20
         tokenizer.pad_token = tokenizer.eos_token
     model.config.pad_token_id = tokenizer.pad_token_id
     model.eval()
+    most = min(max_length, getattr(model.config, "max_position_embeddings", None) or max_length)
 
     @labelled(model.config._name_or_path or type(model).__name__)
-    def reward_model(prompts: list[Text], completions: list[Text], **_: Any) -> list[float]:
-        texts = [_whole(p, c, tokenizer) for p, c in zip(prompts, completions, strict=True)]
+    def reward_model(prompts: list[Text], completions: list[Text], **columns: Any) -> list[float]:
+        extras = [
+            chat.extras_of({k: columns[k][i] for k in chat.EXTRAS if k in columns})
+            for i in range(len(prompts))
+        ]
+        texts = [
+            _judged(*each, tokenizer) for each in zip(prompts, completions, extras, strict=True)
+        ]
         found: list[float] = []
         for start in range(0, len(texts), batch):
-            rows = tokenizer(texts[start : start + batch], padding=True, return_tensors="pt")
-            if rows["input_ids"].shape[1] > max_length:
-                raise InputError(
-                    "reward model", rows["input_ids"].shape[1], f"at most {max_length} tokens"
-                )
+            ids = texts[start : start + batch]
+            longest = max(map(len, ids))
+            if longest > most:
+                raise InputError("reward model", longest, f"at most {most} tokens")
+            # On the right, where padding moves no position.
+            rows = tokenizer.pad({"input_ids": ids}, padding_side="right", return_tensors="pt")
             rows = {k: rows[k].to(model.device) for k in ("input_ids", "attention_mask")}
             with torch.no_grad():
                 found += model(**rows).logits[:, 0].double().tolist()
@@ -194,11 +204,10 @@ def classifier(model: Any, tokenizer: Any, batch: int = 16, max_length: int = 20
     return reward_model
 
 
-def _whole(prompt: Text, completion: Text, tokenizer: Any) -> str:
+def _judged(prompt: Text, completion: Text, extras: dict[str, Any], tokenizer: Any) -> list[int]:
     if isinstance(prompt, str) or isinstance(completion, str):
-        return text_of(prompt) + text_of(completion)
-    text: str = tokenizer.apply_chat_template(prompt + completion, tokenize=False)
-    return text
+        prompt, completion = text_of(prompt), text_of(completion)
+    return chat.judged_ids(prompt, completion, tokenizer, extras, "reward model {}".format)
 
 
 def as_reward(source: Any, tokenizer: Any = None) -> Reward:

@@ -3,104 +3,119 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
+import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_type_hints
 
 from sailtheory.errors import InputError
 from sailtheory.files import require_folder
-from sailtheory.training.config import resolve, setting
+from sailtheory.training.config import convert, resolve
 from sailtheory.training.llm.data import load_rows
-from sailtheory.training.llm.fetch import resolve as folder_of
-from sailtheory.training.llm.losses import METHODS
-from sailtheory.training.llm.models import TUNE, load_model, load_tokenizer
 from sailtheory.training.runs import FINISHED, RECORD, RUN
 
 MODEL = "model"
 """The folder of the trained model, in that of the run."""
 
+REWARD = "kind-and-brief"
+"""The oracle that judges where none is named."""
+
 
 @dataclass(frozen=True)
-class Choices:
-    """What can be set from a command line; the rest has the defaults of ``SAILConfig``.
+class Sources:
+    """What a run needs beside the settings of its trainer.
 
     Attributes:
         model: Folder, hub name, or a name that ``sailtheory fetch`` knows.
         data: What ``load_rows`` takes.
-        split: Of a data set of the hub.
+        split: Of a data set of the hub, or of the shipped prompts.
         label: Of PKU-SafeRLHF: ``better`` or ``safer``.
         reward: An oracle by name; where g > 0.
-        dtype: Of the weights; small learning rates vanish in bfloat16 weights.
-        steps: Updates; −1 for whole epochs.
-        epochs: Passes through the data, where ``steps`` is −1.
-        batch: Prompts a forward pass.
-        accumulate: Such passes an update.
-        checkpoint_every: Updates from one checkpoint to the next.
+        dtype: Of the weights, if not that which ``SAILTrainer`` takes for a name.
+        device: ``cpu`` where nothing else is to be used.
     """
 
     model: str
     data: str
-    method: str = "sail-dpr"
-    tune: str = "lora"
-    kl_coef: float = setting(0.0, at_least=0)
-    seed: int = setting(0, at_least=0)
     split: str = "train"
     label: str = "better"
-    reward: str = "kind-and-brief"
-    dtype: Literal["float32", "bfloat16"] = "float32"
+    reward: str | None = None
+    dtype: Literal["float32", "bfloat16"] | None = None
     device: Literal["auto", "cpu"] = "auto"
-    steps: int = setting(-1, at_least=-1)
-    epochs: float = setting(1.0, above=0)
-    batch: int = setting(4, at_least=1)
-    accumulate: int = setting(1, at_least=1)
-    checkpoint_every: int = setting(50, at_least=1)
-    learning_rate: float = setting(1e-5, above=0)
-    lr_scheduler_type: Literal["linear", "cosine", "constant"] = "linear"
-    warmup_steps: int = setting(0, at_least=0)
-    weight_decay: float = setting(0.0, at_least=0)
-    max_grad_norm: float = setting(1.0, at_least=0)
-    beta: float = setting(0.1, above=0)
-    r: float | None = None
-    rho: float = setting(1.0, at_least=0)
-    p: float | None = None
-    pi: float = setting(1.0, at_least=0)
-    g: float | None = None
-    score_weight: float = setting(1.0, at_least=0)
-    kl_estimator: str = "ref-samples"
-    ref_samples: int = setting(1, at_least=1)
-    ref_ahead: int = setting(8, at_least=1)
-    log_kl_steps: int = setting(10, at_least=0)
-    preference: str = "expectation"
-    reward_scale: float = setting(1.0, above=0)
-    missing_eos_penalty: float | None = None
-    temperature: float = setting(1.0, above=0)
-    max_new_tokens: int = setting(64, at_least=1)
-    max_length: int | None = None
-    long_prompts: str = "refuse"
 
 
-_OWN = ("model", "data", "split", "label", "reward", "dtype", "device")
-_RENAMED = {
+@dataclass(frozen=True)
+class Choices:
+    """What was set from a command line; the rest has the defaults of ``SAILConfig``.
+
+    Attributes:
+        sources: Model, data and reward.
+        settings: Fields of ``SAILConfig`` by name.
+        typed: What the user calls such a field, where that is another name.
+    """
+
+    sources: Sources
+    settings: dict[str, Any] = field(default_factory=dict)
+    typed: dict[str, str] = field(default_factory=dict)
+
+
+SHORT = {
     "steps": "max_steps", "epochs": "num_train_epochs", "batch": "per_device_train_batch_size",
     "accumulate": "gradient_accumulation_steps", "checkpoint_every": "save_steps",
 }  # fmt: skip
+"""Short names of fields."""
+
+_ELSEWHERE = ("output_dir", "resume_from_checkpoint", "model_init_kwargs", "parallelism_config")
+"""Fields that are set by an option of their own, or cannot be typed."""
 
 
 def choices(*sources: Mapping[str, Any]) -> Choices:
-    """Settings from tables and from typed text, checked.
+    """Settings from tables and from typed text, each of the type of its field.
 
     Raises:
-        InputError: An unknown key, or a value that cannot be used.
+        InputError: An unknown key, one that is given under two names, or a value of another type.
     """
-    found = resolve(Choices, *sources)
-    for name, known in (("method", METHODS), ("tune", TUNE)):
-        if getattr(found, name) not in known:
-            raise InputError(name, getattr(found, name), f"one of {', '.join(known)}")
-    if found.steps == 0:
-        raise InputError("steps", 0, "updates, or -1 for whole epochs")
-    return found
+    from sailtheory.training.llm.config import Settings
+
+    given: dict[str, Any] = {}
+    for source in sources:
+        given |= source
+    own = {f.name for f in dataclasses.fields(Sources)}
+    fields = {f.name for f in dataclasses.fields(Settings) if f.init}.difference(_ELSEWHERE)
+    hints, settings, typed = get_type_hints(Settings), dict[str, Any](), dict[str, str]()
+    for key in (key for key in given if key not in own):
+        name = SHORT.get(key, key)
+        if name not in fields:
+            known = sorted(own | fields | set(SHORT))
+            close = difflib.get_close_matches(key, known, n=3) or ["batch", "steps", "beta"]
+            raise InputError(key, "unknown key", f"did you mean {', '.join(close)}?")
+        if name in settings:
+            raise InputError(key, given[key], f"this or {typed[name]}, which is the same")
+        settings[name], typed[name] = convert(hints[name], given[key], key), key
+    found = resolve(Sources, {key: value for key, value in given.items() if key in own})
+    return Choices(found, settings, typed)
+
+
+def arguments(given: Choices, out: str | Path) -> Any:
+    """The ``SAILConfig`` of a run.
+
+    Raises:
+        InputError: A value outside the domain of its field, under the name that was typed.
+    """
+    from sailtheory.training.llm.config import SAILConfig
+
+    settings = dict(given.settings)
+    if given.sources.device == "cpu":
+        settings["use_cpu"] = True
+    try:
+        args = SAILConfig(str(out), **settings)
+    except InputError as error:
+        name = given.typed.get(error.field, error.field)
+        raise InputError(name, error.value, error.accepted) from None
+    if given.sources.dtype is not None:
+        args.model_init_kwargs = {"dtype": given.sources.dtype}
+    return args
 
 
 def train(given: Choices, out: str | Path, *, resume: bool = False) -> Path:
@@ -118,10 +133,8 @@ def train(given: Choices, out: str | Path, *, resume: bool = False) -> Path:
         InputError: Anything that cannot be used, before any training; or batches that
             cannot be trained on, which are then on disk.
     """
-    import torch
-
-    from sailtheory.training.llm.config import SAILConfig
     from sailtheory.training.llm.oracles import oracle
+    from sailtheory.training.llm.trainer import SAILTrainer
 
     require_folder(out)
     out = Path(out)
@@ -130,30 +143,11 @@ def train(given: Choices, out: str | Path, *, resume: bool = False) -> Path:
         raise InputError("out", out, "it holds a run: resume it or choose another")
     if finished and (out / MODEL).is_dir():
         return out / MODEL
-    settings = {k: v for k, v in dataclasses.asdict(given).items() if k not in _OWN}
-    settings = {_RENAMED.get(k, k): v for k, v in settings.items()}
-    args = SAILConfig(
-        str(out), report_to=[], save_strategy="steps", save_total_limit=2, logging_steps=10,
-        use_cpu=given.device == "cpu", dataloader_pin_memory=torch.cuda.is_available(),
-        disable_tqdm=not sys.stderr.isatty(), **settings,
-    )  # fmt: skip
-    rewards = oracle(given.reward) if args.weights.g > 0 else None
-    rows = load_rows(given.data, given.split, given.label)
-    trainer = _trainer(given, args, rows, rewards)
+    args, sources = arguments(given, out), given.sources
+    named = sources.reward or (None if args.reward_model_path else REWARD)
+    rewards = oracle(named) if named and args.weights.g > 0 else None
+    rows = load_rows(sources.data, sources.split, sources.label)
+    trainer = SAILTrainer(sources.model, reward_funcs=rewards, args=args, train_dataset=rows)
     trainer.train(resume_from_checkpoint=True)
     trainer.save_model(str(out / MODEL))
     return out / MODEL
-
-
-def _trainer(given: Choices, args: Any, rows: list[dict[str, Any]], rewards: Any) -> Any:
-    import torch
-    from transformers import AutoModelForCausalLM
-
-    from sailtheory.training.llm.trainer import SAILTrainer
-
-    name = folder_of(given.model)
-    model = load_model(AutoModelForCausalLM, "model", name, dtype=getattr(torch, given.dtype))
-    return SAILTrainer(
-        model, reward_funcs=rewards, args=args, train_dataset=rows,
-        processing_class=load_tokenizer(name),
-    )  # fmt: skip

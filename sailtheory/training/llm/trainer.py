@@ -17,14 +17,14 @@ from transformers import AutoModelForCausalLM
 
 from sailtheory.errors import InputError
 from sailtheory.training.audit import Audit, Term, audit
-from sailtheory.training.llm import divergence, losses, models, preferences
+from sailtheory.training.llm import chat, divergence, losses, models, preferences
 from sailtheory.training.llm.batch import Drawn, Item, LogProbs, log_probs_of, rows_of
 from sailtheory.training.llm.config import SAILConfig
 from sailtheory.training.llm.generate import Completions, sample, uniform
 from sailtheory.training.llm.logprobs import forward
 from sailtheory.training.llm.loop import RecordedTrainer
-from sailtheory.training.llm.neutral import without_neutral
-from sailtheory.training.llm.prepare import Limits, collate, collated_by, prepare
+from sailtheory.training.llm.neutral import require_neutral
+from sailtheory.training.llm.prepare import Limits, Needs, Prepared, collate, collated_by, prepare
 from sailtheory.training.llm.rows import join, width_of
 from sailtheory.training.llm.trunk import SharedTrunk, can_share
 
@@ -36,11 +36,12 @@ class SAILTrainer(RecordedTrainer):
         model: A model, or its folder or name.
         ref_model: π_ref; default a frozen copy of the model, or the model without its
             adapter.
-        reward_funcs: For ``g`` > 0: functions, classifiers or their names.
+        reward_funcs: For ``g`` > 0: functions, classifiers or their names; default the
+            classifier of ``args.reward_model_path``.
         args: Settings.
         data_collator: Called on a list of prepared rows (see ``prepare``); it may change or
             drop rows and returns them, as a list or under ``items``.
-        train_dataset: Rows in TRL's formats; see ``prepare``.
+        train_dataset: Rows in TRL's formats; see ``formats``.
         eval_dataset: The same, or several by name; metrics as of training, with ``eval_``.
         processing_class: The tokenizer; default the model's own.
         reward_processing_classes: Tokenizers of classifiers among the rewards.
@@ -60,7 +61,6 @@ class SAILTrainer(RecordedTrainer):
         ref_model: Any = None,
         reward_funcs: Any = None,
         args: SAILConfig | None = None,
-        *,
         data_collator: Any = None,
         train_dataset: Any = None,
         eval_dataset: Any = None,
@@ -72,39 +72,44 @@ class SAILTrainer(RecordedTrainer):
         optimizers: Any = (None, None),
         preprocess_logits_for_metrics: None = None,
     ) -> None:
-        without_neutral({
-            "compute_metrics": compute_metrics,
-            "preprocess_logits_for_metrics": preprocess_logits_for_metrics,
-        })  # fmt: skip
         args = SAILConfig() if args is None else args
         if not isinstance(args, SAILConfig):
             raise InputError("args", type(args).__name__, "a SAILConfig is expected")
+        require_neutral(vars(args) | {  # once more, as they can be set after they were read
+            "compute_metrics": compute_metrics,
+            "preprocess_logits_for_metrics": preprocess_logits_for_metrics,
+        })  # fmt: skip
         if train_dataset is None:
             raise InputError("train_dataset", None, "rows with a prompt are expected")
         if ref_model is not None and ref_model is model:
             raise InputError("ref_model", "the model itself", "another one, or None for a copy")
         if peft_config is not None:
             args.tune = "lora"
+        options: Any = args.model_init_kwargs
         if isinstance(model, str):
-            model = models.load_model(
-                AutoModelForCausalLM, "model", model, **(args.model_init_kwargs or {})
-            )
+            options = {"dtype": "float32"} | (options or {})
+            model = models.load_model(AutoModelForCausalLM, "model", model, **options)
+        elif options:
+            raise InputError("model_init_kwargs", options, "None, or the model as a name")
         tokenizer = processing_class or models.load_tokenizer(model.config._name_or_path)
+        if hasattr(tokenizer, "tokenizer"):
+            found = type(tokenizer).__name__
+            raise InputError("processing_class", found, "a tokenizer: pictures are not offered")
         self.end_ids = models.end_ids(model, tokenizer)
         # Padding is masked wherever it stands, so a tokenizer without a pad token will do.
         self.pad = self.end_ids[0] if tokenizer.pad_token_id is None else tokenizer.pad_token_id
         self.weights = args.weights
-        self.rewards = _rewards(reward_funcs, reward_processing_classes, self.weights.g > 0)
+        judges = args.reward_model_path if reward_funcs is None else reward_funcs
+        self.rewards = _rewards(judges, reward_processing_classes, self.weights.g > 0)
         self.reward_weights = args.reward_weights or [1.0] * len(self.rewards)
         if len(self.reward_weights) != len(self.rewards):
             raise InputError("reward_weights", len(self.reward_weights), f"{len(self.rewards)}")
         self.offline = _offline(args.method, self.weights)
         limits = Limits(_context(model, args), args.max_new_tokens, args.long_prompts)
+        needs = Needs(args.method, self.offline)
 
-        def prepared(data: Any, part: str = "") -> list[Item]:
-            found = prepare(data, tokenizer, self.end_ids, limits, part=part)
-            _require(found, self.offline, args.method)
-            return found
+        def prepared(data: Any, part: str = "") -> Prepared:
+            return prepare(data, tokenizer, self.end_ids, limits, needs, part=part)
 
         rows = prepared(train_dataset)
         held_out = eval_dataset
@@ -255,14 +260,17 @@ class SAILTrainer(RecordedTrainer):
 
     def _judge(self, items: list[Item], pairs: Completions, step: int) -> Tensor:
         prompts = [item["text"] for item in items] * 2
+        chats = [isinstance(prompt, list) for prompt in prompts]
         plain = [
-            self.processing_class.decode(list(ids), skip_special_tokens=True)
-            for ids in pairs.tokens
+            chat.completion_text(*ids, self.processing_class, chats[k])
+            for k, ids in enumerate(zip(pairs.prompts, pairs.tokens, strict=True))
         ]
-        texts: list[Any] = plain
-        if isinstance(prompts[0], list):
-            texts = [[{"role": "assistant", "content": text}] for text in plain]
-        columns = {k: [i["columns"].get(k) for i in items] * 2 for k in items[0]["columns"]}
+        texts = [
+            [{"role": "assistant", "content": text}] if chats[k] else text
+            for k, text in enumerate(plain)
+        ]
+        names = dict.fromkeys(name for item in items for name in item["columns"])
+        columns = {name: [item["columns"].get(name) for item in items] * 2 for name in names}
         rewards = preferences.rewards_of(
             self.rewards, self.reward_weights, prompts, texts,
             completion_ids=[list(ids) for ids in pairs.tokens], **columns,
@@ -359,14 +367,6 @@ def _offline(method: str, weights: losses.Weights) -> list[str]:
     if method == "sft":
         return ["chosen"]
     return ["chosen", "rejected"] if weights.offline > 0 or weights.r > 0 else []
-
-
-def _require(rows: list[Item], columns: list[str], method: str) -> None:
-    for name in columns:
-        for row in rows:
-            if f"{name}_ids" not in row:
-                accepted = f"method {method} with these shares needs it"
-                raise InputError(f"{name}[{row['index']}]", "missing", accepted)
 
 
 def _pairs(

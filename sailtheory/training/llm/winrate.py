@@ -29,11 +29,12 @@ class WinRate:
     """A share of comparisons won, ties counted half, with a 95 % Wilson interval.
 
     Attributes:
-        value: (wins + ties/2) / n.
+        value: The mean outcome: 1 for a win, ½ for a tie, and ¾ or ¼ where a judge decides in
+            one order alone.
         low: Lower end.
         high: Upper end.
-        wins: Comparisons won.
-        ties: Comparisons tied.
+        wins: Outcomes above ½.
+        ties: Outcomes of ½; the rest is lost.
         n: All of them.
     """
 
@@ -65,7 +66,8 @@ def by_judge(
 ) -> tuple[np.ndarray, float]:
     """Outcomes by a pairwise judge that sees every pair in both orders.
 
-    A pair that it decides by place alone is a tie.
+    A pair that it decides by place alone is a tie; one that it decides in one order and ties in
+    the other has the outcome ¾ or ¼.
 
     Returns:
         The mean outcome of both orders, (n,); and the share of pairs on which the orders
@@ -93,7 +95,7 @@ def _verdicts(judge: Judge, prompts: Sequence[Any], pairs: list[list[Any]]) -> n
 
 
 def win_rate(outcomes: np.ndarray) -> WinRate:
-    """The mean outcome. A pair on which a judge's orders disagree counts as a tie or less.
+    """The mean outcome, its interval, and how many were won and tied.
 
     Args:
         outcomes: Each in [0, 1]: (n,).
@@ -104,7 +106,7 @@ def win_rate(outcomes: np.ndarray) -> WinRate:
     values = _outcomes(outcomes)
     low, high = wilson(float(values.sum()), len(values))
     return WinRate(
-        float(values.mean()), low, high, int((values == 1).sum()), int((values == 0.5).sum()),
+        float(values.mean()), low, high, int((values > 0.5).sum()), int((values == 0.5).sum()),
         len(values),
     )  # fmt: skip
 
