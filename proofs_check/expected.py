@@ -7,6 +7,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from proofs_check.formal import with_formal
 from sailtheory.claims import Check, Claim, Falsehood
 from sailtheory.verdict import Outcome, Strength
 
@@ -26,7 +27,7 @@ def claim(
     check: Check,
     planted: tuple[Falsehood, ...] = (),
 ) -> Claim:
-    """A claim whose expected verdict is the one in expected.toml."""
+    """A claim whose expected verdict is the one in expected.toml, machine-checked parts named."""
     entry: dict[str, Any] = _table()[id]
     return Claim(
         id=id,
@@ -36,6 +37,6 @@ def claim(
         hypotheses=hypotheses,
         expected=Outcome(entry["verdict"]),
         reachable=Strength(entry["strength"]),
-        check=check,
+        check=with_formal(id, check),
         planted=planted,
     )

@@ -1,0 +1,458 @@
+(** C11. Curvature relative to the Fisher matrix, for one prompt: for every b > log sigma(Z),
+
+      Hess J <= K F,  K = 2 (b - J) + 2 beta^2 sup_{|z| <= Z} [sigma(-z)^2 / (b - log sigma(z)) - sigma'(z)],
+
+    for all theta, preferences, references, base measures, m; beta may have either sign. No positive
+    part is taken. Then the corollaries (i)-(iii), the constant K_B, and the lower side K^-. *)
+Require Import Reals Lra Lia Psatz.
+From Coquelicot Require Import Coquelicot.
+From Sail Require Import Numbers Sums Sigmoid Prompt C02_hessian C35_any_payoff.
+Open Scope R_scope.
+
+(** The function of one variable whose supremum over |z| <= Z enters K. *)
+Definition inner (b z : R) : R := (sigma (- z))^2 / (b - log_sigma z) - sigma' z.
+
+Section C11.
+Variable Q : prompt.
+Hypothesis VQ : valid_prompt Q.
+Notation m := (responses Q). Notation b_ := (beta Q).
+Definition margins_within (x : nat -> R) (Z : R) : Prop :=
+  forall k l, (k < m)%nat -> (l < m)%nat -> Rabs (margin Q x k l) <= Z.
+
+Theorem C11 : forall x v Z b h, margins_within x Z -> log_sigma Z < b ->
+  (forall z, Rabs z <= Z -> inner b z <= h) ->
+  J'' Q v v x <= (2 * (b - J Q x) + 2 * b_^2 * h) * fisher Q x v.
+Proof.
+  intros x v Z b h HZ Hb Hh. rewrite J''_value'' by auto.
+  apply (C35 Q VQ log_sigma (fun z => sigma (- z)) (fun z => - sigma' z) x v Z b h HZ); [|exact Hh].
+  intros z Hz. apply Rle_lt_trans with (log_sigma Z); [|auto].
+  apply log_sigma_incr, (abs_range z Z Hz).
+Qed.
+
+(** J lies between -(1/2)(log 2 + log(1 + e^Z)) and log sigma(Z/2). *)
+Lemma payoff_between : forall x k l, (k < m)%nat -> (l < m)%nat ->
+  log_sigma (- Rabs (margin Q x k l)) <= payoff Q log_sigma x k l <= log_sigma (Rabs (margin Q x k l)).
+Proof.
+  intros x k l Hk Hl; unfold payoff; set (y := margin Q x k l).
+  pose proof (pref_sum Q VQ k l Hk Hl) as S. pose proof (pref_01 Q VQ k l Hk Hl) as S0.
+  replace (pref Q l k) with (1 - pref Q k l) by lra; set (q := pref Q k l) in *.
+  destruct (abs_range y (Rabs y) (Rle_refl _)).
+  assert (log_sigma (- Rabs y) <= log_sigma y <= log_sigma (Rabs y)) by (split; apply log_sigma_incr; lra).
+  assert (log_sigma (- Rabs y) <= log_sigma (- y) <= log_sigma (Rabs y)) by (split; apply log_sigma_incr; lra).
+  nra.
+Qed.
+
+(** E|z| <= Z/2, as weights w_kl in [0,1] with |z_kl| <= w_kl Z and E w <= 1/2. *)
+Lemma margin_weights : forall x Z, 0 <= Z -> margins_within x Z ->
+  exists w, (forall k l, (k < m)%nat -> (l < m)%nat -> 0 <= w k l <= 1 /\ Rabs (margin Q x k l) <= w k l * Z)
+    /\ E2 Q x w <= / 2.
+Proof.
+  intros x Z HZ0 HZ.
+  destruct HZ0 as [HZ0|<-].
+  2:{ exists (fun _ _ => 0); split; [intros k l Hk Hl; split; [lra|rewrite Rmult_0_l; auto]|].
+      rewrite (E2_const Q VQ); lra. }
+  set (y := fun k => b_ * (x k - ref Q k)).
+  destruct (Sum_argmin m y (some_response Q VQ)) as [i [Hi Him]].
+  set (a := fun k => (y k - y i) / Z).
+  assert (A : forall k, (k < m)%nat -> 0 <= a k <= 1).
+  { intros k Hk; unfold a; pose proof (Him k Hk). pose proof (HZ k i Hk Hi) as H0.
+    replace (margin Q x k i) with (y k - y i) in H0 by (unfold margin, y; ring).
+    apply Rabs_le_between in H0. split.
+    - apply Rmult_le_pos; [lra|left; now apply Rinv_0_lt_compat].
+    - apply Rmult_le_reg_r with Z; [lra|]. replace ((y k - y i) / Z * Z) with (y k - y i) by (field; lra). lra. }
+  exists (fun k l => a k * (1 - a l) + (1 - a k) * a l); split.
+  - intros k l Hk Hl; pose proof (A k Hk); pose proof (A l Hl); split; [nra|].
+    replace (margin Q x k l) with ((a k - a l) * Z) by (unfold a, margin, y; field; lra).
+    rewrite Rabs_mult, (Rabs_pos_eq Z) by lra. apply Rmult_le_compat_r; [lra|].
+    apply Rabs_le; nra.
+  - rewrite E2_plus, !E2_prod.
+    rewrite (E_minus Q x (fun _ => 1)), (E_const Q VQ).
+    set (q := E Q x a). pose proof (pow2_ge_0 (q - /2)); nra.
+Qed.
+
+Theorem J_lower : forall x Z, 0 <= Z -> margins_within x Z -> - J Q x <= / 2 * (ln 2 + ln (1 + exp Z)).
+Proof.
+  intros x Z HZ0 HZ. destruct (margin_weights x Z HZ0 HZ) as [w [Hw Ew]].
+  rewrite <- log_sigma_softplus.
+  assert (L : log_sigma (- Z) <= - ln 2) by (rewrite <- log_sigma_0; apply log_sigma_incr; lra).
+  assert (B : E2 Q x (fun k l => - ln 2 + (log_sigma (- Z) + ln 2) * w k l) <= J Q x).
+  { unfold J, value; apply (E2_le Q VQ); intros k l Hk Hl.
+    destruct (Hw k l Hk Hl) as [W1 W2]. destruct (payoff_between x k l Hk Hl) as [G _].
+    eapply Rle_trans; [|exact G].
+    assert (log_sigma (- (w k l * Z)) <= log_sigma (- Rabs (margin Q x k l))) by (apply log_sigma_incr; lra).
+    pose proof (log_sigma_chord (w k l) (- Z) 0 W1) as C. rewrite log_sigma_0 in C.
+    replace (w k l * - Z + (1 - w k l) * 0) with (- (w k l * Z)) in C by ring. lra. }
+  rewrite E2_plus, E2_scal, (E2_const Q VQ) in B.
+  assert ((log_sigma (- Z) + ln 2) * / 2 <= (log_sigma (- Z) + ln 2) * E2 Q x w) by nra. lra.
+Qed.
+
+Theorem J_upper : forall x Z, 0 <= Z -> margins_within x Z -> J Q x <= log_sigma (Z / 2).
+Proof.
+  intros x Z HZ0 HZ. destruct (margin_weights x Z HZ0 HZ) as [w [Hw Ew]].
+  pose proof (sigma_pos (- (Z / 2))) as SP.
+  assert (B : J Q x <= E2 Q x (fun k l => (log_sigma (Z / 2) - sigma (- (Z/2)) * (Z / 2)) + (sigma (- (Z/2)) * Z) * w k l)).
+  { unfold J, value; apply (E2_le Q VQ); intros k l Hk Hl.
+    destruct (Hw k l Hk Hl) as [W1 W2]. destruct (payoff_between x k l Hk Hl) as [_ G].
+    pose proof (log_sigma_tangent (Z/2) (Rabs (margin Q x k l))).
+    assert (sigma (- (Z/2)) * Rabs (margin Q x k l) <= sigma (- (Z/2)) * (w k l * Z)) by (apply Rmult_le_compat_l; lra).
+    lra. }
+  rewrite E2_plus, E2_scal, (E2_const Q VQ) in B.
+  assert (sigma (- (Z/2)) * Z * E2 Q x w <= sigma (- (Z/2)) * Z * / 2)
+    by (apply Rmult_le_compat_l; [apply Rmult_le_pos; lra|auto]). lra.
+Qed.
+
+Lemma J_nonpos : forall x, J Q x <= 0.
+Proof.
+  intros x; unfold J, value. rewrite <- (E2_const Q VQ x 0). apply (E2_le Q VQ); intros k l Hk Hl.
+  unfold payoff. pose proof (log_sigma_neg (margin Q x k l)). pose proof (log_sigma_neg (- margin Q x k l)).
+  pose proof (pref_nonneg Q VQ k l Hk Hl). pose proof (pref_nonneg Q VQ l k Hl Hk). nra.
+Qed.
+
+Lemma J_ref : J Q (ref Q) = - ln 2.
+Proof.
+  unfold J, value. rewrite (E2_ext Q (ref Q) _ (fun _ _ => - ln 2)); [now apply E2_const|].
+  intros k l Hk Hl; unfold payoff. rewrite margin_ref, Ropp_0, log_sigma_0.
+  pose proof (pref_sum Q VQ k l Hk Hl). replace (pref Q l k) with (1 - pref Q k l) by lra. ring.
+Qed.
+End C11.
+
+(** * K_B: the least value of 2 b + log 2 + log(1 + e^Z) + 2 beta^2 sup [...], as an infimum. *)
+Definition K_B_with (beta Z b h : R) : R := 2 * b + ln 2 + ln (1 + exp Z) + 2 * beta^2 * h.
+Definition admissible (Z b h : R) : Prop := log_sigma Z < b /\ forall z, Rabs z <= Z -> inner b z <= h.
+Definition K_B (beta Z : R) : R :=
+  real (Glb_Rbar (fun K => exists b h, admissible Z b h /\ K = K_B_with beta Z b h)).
+(** (i), and its simple form; K^-. *)
+Definition K_closed (beta Z : R) : R := Z + ln (2 * sigma Z) + 4 * beta * sigma Z - 2 * beta^2 * sigma' Z.
+Definition K_minus (beta Z : R) : R := 2 * (log_sigma (Z / 2) + ln (1 + exp Z)) + 4 * beta * sigma Z + beta^2 / 2.
+
+Lemma K_B_with_floor : forall beta Z b h, 0 <= Z -> admissible Z b h ->
+  - (2 * ln 2) - beta^2 / 2 <= K_B_with beta Z b h.
+Proof.
+  intros beta Z b h HZ [Hb Hh].
+  assert (B0 : - ln 2 < b) by (rewrite <- log_sigma_0; eapply Rle_lt_trans; [apply (log_sigma_incr 0 Z HZ)|auto]).
+  assert (I0 : inner b 0 <= h) by (apply Hh; rewrite Rabs_R0; auto).
+  assert (P : 0 <= inner b 0 + / 4).
+  { unfold inner. rewrite log_sigma_0, Ropp_0. pose proof (sigma'_le_quarter 0).
+    assert (0 <= sigma 0 ^ 2 / (b - - ln 2)); [|lra].
+    apply Rmult_le_pos; [apply pow2_ge_0|left; apply Rinv_0_lt_compat; lra]. }
+  assert (L2 : 0 < ln 2) by (rewrite <- ln_1; apply ln_increasing; lra).
+  assert (LZ : 0 <= ln (1 + exp Z)) by (rewrite <- ln_1; apply ln_le; [lra|pose proof (exp_pos Z); lra]).
+  assert (0 <= beta^2 * (h + / 4)) by (apply Rmult_le_pos; [apply pow2_ge_0|lra]).
+  unfold K_B_with; lra.
+Qed.
+
+(** The closed form is one of the values, at b = log sigma(Z) + beta sigma(Z). *)
+Lemma closed_admissible : forall beta Z, 0 < beta -> 0 <= Z ->
+  let b := log_sigma Z + beta * sigma Z in let h := sigma Z / beta - sigma' Z in
+  admissible Z b h /\ K_B_with beta Z b h = K_closed beta Z.
+Proof.
+  intros beta Z Hb HZ b h.
+  pose proof (sigma_pos Z) as SP.
+  set (e := beta * sigma Z). assert (He : 0 < e) by (apply Rmult_lt_0_compat; auto).
+  split; [split|].
+  - unfold b; fold e; lra.
+  - intros z Hz; unfold inner, h, b; fold e.
+    pose proof (sigma'_ge z Z Hz). destruct (abs_range z Z Hz) as [Z1 Z2].
+    pose proof (log_sigma_incr z Z Z1). pose proof (sigma_incr (- z) Z Z2). pose proof (sigma_pos (- z)).
+    assert (A : (sigma (- z))^2 / (log_sigma Z + e - log_sigma z) <= (sigma Z)^2 / e).
+    { apply Rmult_le_compat; [apply pow2_ge_0|left; apply Rinv_0_lt_compat; lra|nra|].
+      apply Rinv_le_contravar; lra. }
+    replace ((sigma Z)^2 / e) with (sigma Z / beta) in A by (unfold e; field; lra). lra.
+  - unfold K_B_with, K_closed, h, b. rewrite <- log_sigma_softplus, log_sigma_opp, ln_mult by lra.
+    fold (log_sigma Z). field; lra.
+Qed.
+
+Lemma K_B_least : forall beta Z b h, 0 <= Z -> admissible Z b h -> K_B beta Z <= K_B_with beta Z b h.
+Proof.
+  intros beta Z b h HZ A; unfold K_B.
+  destruct (Glb_Rbar_correct (fun K => exists b h, admissible Z b h /\ K = K_B_with beta Z b h)) as [L G].
+  assert (Lb : Rbar_le (Glb_Rbar (fun K => exists b h, admissible Z b h /\ K = K_B_with beta Z b h)) (K_B_with beta Z b h))
+    by (apply L; exists b, h; auto).
+  assert (Gb : Rbar_le (- (2 * ln 2) - beta^2 / 2) (Glb_Rbar (fun K => exists b h, admissible Z b h /\ K = K_B_with beta Z b h))).
+  { apply G; intros K [b' [h' [A' ->]]]; now apply K_B_with_floor. }
+  destruct (Glb_Rbar _); simpl in *; try contradiction; auto.
+Qed.
+
+Lemma K_B_greatest : forall beta Z c, 0 < beta -> 0 <= Z ->
+  (forall b h, admissible Z b h -> c <= K_B_with beta Z b h) -> c <= K_B beta Z.
+Proof.
+  intros beta Z c Hb HZ H; unfold K_B.
+  destruct (Glb_Rbar_correct (fun K => exists b h, admissible Z b h /\ K = K_B_with beta Z b h)) as [L G].
+  assert (Gb : Rbar_le c (Glb_Rbar (fun K => exists b h, admissible Z b h /\ K = K_B_with beta Z b h))).
+  { apply G; intros K [b' [h' [A' ->]]]; now apply H. }
+  destruct (closed_admissible beta Z Hb HZ) as [A _].
+  assert (Lb := L _ (ex_intro _ _ (ex_intro _ _ (conj A eq_refl)))).
+  destruct (Glb_Rbar _); simpl in *; try contradiction; auto.
+Qed.
+
+(** K_B is at most the closed form (i), which is at most 1.5 Z + 4 beta. *)
+Theorem K_B_le_closed : forall beta Z, 0 < beta -> 0 <= Z -> K_B beta Z <= K_closed beta Z.
+Proof.
+  intros beta Z Hb HZ. destruct (closed_admissible beta Z Hb HZ) as [A <-]. now apply K_B_least.
+Qed.
+
+Theorem K_closed_simple : forall beta Z, 0 < beta -> 0 <= Z -> K_closed beta Z <= 3 / 2 * Z + 4 * beta.
+Proof.
+  intros beta Z Hb HZ; unfold K_closed.
+  pose proof (sigma_pos Z); pose proof (sigma_lt1 Z).
+  assert (D : 0 <= beta^2 * sigma' Z) by (apply Rmult_le_pos; [apply pow2_ge_0|left; apply sigma'_pos]).
+  assert (L : ln (2 * sigma Z) <= Z / 2).
+  { rewrite ln_mult by lra. fold (log_sigma Z). pose proof (log_sigma_tangent 0 Z) as T.
+    rewrite log_sigma_0, Ropp_0, sigma_0 in T. lra. }
+  nra.
+Qed.
+
+Section Corollaries.
+Variable Q : prompt.
+Hypothesis VQ : valid_prompt Q.
+Notation m := (responses Q). Notation b_ := (beta Q).
+
+Theorem C11_K_B_with : forall x v Z b h, 0 <= Z -> margins_within Q x Z -> admissible Z b h ->
+  J'' Q v v x <= K_B_with b_ Z b h * fisher Q x v.
+Proof.
+  intros x v Z b h HZ0 HZ [Hb Hh].
+  eapply Rle_trans; [apply (C11 Q VQ x v Z b h); auto|].
+  apply Rmult_le_compat_r; [apply fisher_nonneg; auto|].
+  pose proof (J_lower Q VQ x Z HZ0 HZ). unfold K_B_with; lra.
+Qed.
+
+(** Hess J <= K_B F, with K_B itself. *)
+Theorem C11_K_B : forall x v Z, 0 < b_ -> 0 <= Z -> margins_within Q x Z ->
+  J'' Q v v x <= K_B b_ Z * fisher Q x v.
+Proof.
+  intros x v Z Hb HZ0 HZ. pose proof (fisher_nonneg Q VQ x v) as [F0|F0].
+  - apply Rmult_le_reg_r with (/ fisher Q x v); [now apply Rinv_0_lt_compat|].
+    rewrite Rmult_assoc, Rinv_r, Rmult_1_r by lra.
+    apply K_B_greatest; auto. intros b h A. pose proof (C11_K_B_with x v Z b h HZ0 HZ A).
+    apply Rmult_le_reg_r with (fisher Q x v); auto. rewrite Rmult_assoc, Rinv_l; lra.
+  - destruct (closed_admissible b_ Z Hb HZ0) as [A _].
+    pose proof (C11_K_B_with x v Z _ _ HZ0 HZ A) as H. rewrite <- F0, Rmult_0_r in H. rewrite <- F0; lra.
+Qed.
+
+(** (i) *)
+Theorem C11_i : forall x v Z, 0 < b_ -> 0 <= Z -> margins_within Q x Z ->
+  J'' Q v v x <= K_closed b_ Z * fisher Q x v.
+Proof.
+  intros x v Z Hb HZ0 HZ. destruct (closed_admissible b_ Z Hb HZ0) as [A <-]. now apply C11_K_B_with.
+Qed.
+
+(** The lower side. *)
+Theorem C11_lower : forall x v Z, 0 < b_ -> 0 <= Z -> margins_within Q x Z ->
+  - K_minus b_ Z * fisher Q x v <= J'' Q v v x.
+Proof.
+  intros x b Z Hb HZ0 HZ.
+  set (e := b_ * sigma Z). assert (He : 0 < e) by (apply Rmult_lt_0_compat; [auto|apply sigma_pos]).
+  set (c := log_sigma (- Z) - e).
+  rewrite J''_value'', (value''_shift Q VQ _ _ _ b x c) by auto.
+  assert (B : E2 Q x (fun k l => (- (b_ * sigma Z) - b_^2 / 4) * (minus_score b k l)^2) <=
+     E2 Q x (fun k l => (payoff Q log_sigma x k l - c) * (plus_score Q x b k l)^2
+       + 2 * b_ * slope Q (fun z => sigma (- z)) x k l * plus_score Q x b k l * minus_score b k l
+       + b_^2 * payoff Q (fun z => - sigma' z) x k l * (minus_score b k l)^2)).
+  { apply (E2_le Q VQ); intros k l Hk Hl.
+    rewrite slope_sail, payoff_sail_even by auto.
+    set (y := margin Q x k l). destruct (abs_range y Z (HZ k l Hk Hl)) as [Y1 Y2].
+    pose proof (pref_01 Q VQ k l Hk Hl) as Q01; set (q := pref Q k l) in *.
+    assert (G : e <= payoff Q log_sigma x k l - c).
+    { destruct (payoff_between Q VQ x k l Hk Hl) as [G _].
+      assert (log_sigma (- Z) <= log_sigma (- Rabs (margin Q x k l))) by (apply log_sigma_incr; pose proof (HZ k l Hk Hl); lra).
+      unfold c; lra. }
+    assert (U : (u Q x k l)^2 <= (sigma Z)^2).
+    { assert (- sigma Z <= u Q x k l <= sigma Z).
+      { unfold u; fold y; fold q. pose proof (sigma_incr y Z Y1).
+        pose proof (sigma_incr (- y) Z Y2) as S. rewrite sigma_opp in S. lra. }
+      pose proof (sigma_pos Z). nra. }
+    assert (CS : - ((b_ * sigma Z) * (minus_score b k l)^2)
+       <= (payoff Q log_sigma x k l - c) * (plus_score Q x b k l)^2 + 2 * b_ * u Q x k l * plus_score Q x b k l * minus_score b k l).
+    { pose proof (complete_square e (- (b_ * u Q x k l)) (plus_score Q x b k l) (minus_score b k l) He) as CS.
+      assert (e * (plus_score Q x b k l)^2 <= (payoff Q log_sigma x k l - c) * (plus_score Q x b k l)^2)
+        by (apply Rmult_le_compat_r; [apply pow2_ge_0|auto]).
+      assert ((- (b_ * u Q x k l))^2 * (minus_score b k l)^2 / e <= (b_ * sigma Z) * (minus_score b k l)^2).
+      { apply Rmult_le_reg_l with e; [auto|].
+        replace (e * ((- (b_ * u Q x k l))^2 * (minus_score b k l)^2 / e)) with (b_^2 * ((u Q x k l)^2 * (minus_score b k l)^2)) by (field; lra).
+        unfold e; replace (b_ * sigma Z * (b_ * sigma Z * (minus_score b k l)^2)) with (b_^2 * ((sigma Z)^2 * (minus_score b k l)^2)) by ring.
+        apply Rmult_le_compat_l; [apply pow2_ge_0|]. apply Rmult_le_compat_r; [apply pow2_ge_0|auto]. }
+      lra. }
+    pose proof (sigma'_le_quarter y) as D.
+    assert (V : 0 <= b_^2 * (minus_score b k l)^2) by (apply Rmult_le_pos; apply pow2_ge_0).
+    pose proof (Rmult_le_compat_l _ _ _ V D). lra. }
+  rewrite E2_scal, (E2_minus2 Q VQ) in B. fold (J Q x).
+  pose proof (J_upper Q VQ x Z HZ0 HZ) as JU. pose proof (fisher_nonneg Q VQ x b) as F0.
+  assert (T : J Q x * fisher Q x b <= log_sigma (Z / 2) * fisher Q x b) by (apply Rmult_le_compat_r; auto).
+  unfold K_minus. rewrite <- log_sigma_softplus. unfold c, e in B |- *. lra.
+Qed.
+
+(** (ii) with c_0 <= 0.26202; c_0 itself lies in [0.26201, 0.26202]. *)
+Lemma c0_middle : forall s, 1/50 <= s <= 1/2 -> (1 - s)^2 <= (26202/100000 + s * (1 - s)) * (- ln s).
+Proof.
+  intros s H.
+  assert (0 <= (26202/100000 + s * (1 - s)) * (- ln s) - (1 - s)^2); [|lra].
+  interval with (i_prec 60, i_bisect s, i_taylor s, i_depth 20).
+Qed.
+
+Theorem c0_upper : forall s, 0 < s < 1 -> (1 - s)^2 / (- ln s) - s * (1 - s) <= 26202/100000.
+Proof.
+  intros s [H0 H1].
+  assert (L : 0 < - ln s) by (assert (ln s < ln 1) by (apply ln_increasing; lra); rewrite ln_1 in H; lra).
+  assert (M : (1 - s)^2 <= (26202/100000 + s * (1 - s)) * (- ln s)).
+  { destruct (Rle_dec s (1/50)) as [A|A].
+    - assert (39/10 <= - ln s).
+      { assert (ln s <= ln (1/50)) by (apply ln_le; lra).
+        assert (39/10 <= - ln (1/50)) by interval with (i_prec 60). lra. }
+      assert (P0 : 0 <= s * (1 - s)) by (apply Rmult_le_pos; lra).
+      assert ((1 - s)^2 <= 1^2) by (apply pow_incr; lra).
+      assert (26202/100000 * (39/10) <= (26202/100000 + s * (1 - s)) * (- ln s)) by (apply Rmult_le_compat; lra).
+      lra.
+    - destruct (Rle_dec s (1/2)) as [Bd|Bd]; [apply c0_middle; lra|].
+      pose proof (ln_le_sub s H0) as Ls.
+      assert (W : 1 - s <= 26202/100000 + s * (1 - s)).
+      { assert ((1 - s)^2 <= (1/2)^2) by (apply pow_incr; lra). lra. }
+      assert ((1 - s) * (1 - s) <= (26202/100000 + s * (1 - s)) * (- ln s)) by (apply Rmult_le_compat; lra).
+      lra. }
+  apply Rmult_le_reg_r with (- ln s); [auto|].
+  replace (((1 - s)^2 / (- ln s) - s * (1 - s)) * (- ln s)) with ((1 - s)^2 - s * (1 - s) * (- ln s)) by (field; lra). lra.
+Qed.
+
+Theorem c0_lower : exists s, 0 < s < 1 /\ 26201/100000 <= (1 - s)^2 / (- ln s) - s * (1 - s).
+Proof. exists (9157/100000). split; [lra|]. interval with (i_prec 60). Qed.
+
+Lemma inner_0 : forall z, inner 0 z <= 26202/100000.
+Proof.
+  intros z; unfold inner, sigma'. rewrite sigma_opp. unfold log_sigma.
+  pose proof (sigma_pos z); pose proof (sigma_lt1 z).
+  replace (0 - ln (sigma z)) with (- ln (sigma z)) by ring. now apply c0_upper.
+Qed.
+
+Lemma margins_bounded : forall x, exists Z, margins_within Q x Z.
+Proof.
+  intros x. exists (Sum m (fun k => Sum m (fun l => Rabs (margin Q x k l)))). intros k l Hk Hl.
+  eapply Rle_trans; [|apply (Sum_term_le m (fun k => Sum m (fun l => Rabs (margin Q x k l))) k); auto].
+  - apply (Sum_term_le m (fun l => Rabs (margin Q x k l)) l); auto; intros; apply Rabs_pos.
+  - intros; apply Sum_nonneg; intros; apply Rabs_pos.
+Qed.
+
+Theorem C11_ii : forall x v, J'' Q v v x <= (-2 * J Q x + 2 * (26202/100000) * b_^2) * fisher Q x v.
+Proof.
+  intros x v. destruct (margins_bounded x) as [Z HZ].
+  eapply Rle_trans; [apply (C11 Q VQ x v Z 0 (26202/100000)); auto|].
+  - apply log_sigma_neg.
+  - intros; apply inner_0.
+  - apply Req_le; ring.
+Qed.
+End Corollaries.
+
+(** (iii) a bound free of B: K_inf = 2 log 2 + beta log(1/pi_ref,min) + 4 beta / e + 2 c_0 beta^2. *)
+Lemma r_log_r : forall r, 0 < r -> r * (- ln r) <= exp (-1).
+Proof.
+  intros r H.
+  pose proof (exp_ineq1_le (- ln r - 1)) as E.
+  replace (1 + (- ln r - 1)) with (- ln r) in E by ring.
+  assert (H0 : exp (- ln r - 1) = / r * exp (-1)).
+  { replace (- ln r - 1) with (- ln r + -1) by ring. rewrite exp_plus, exp_Ropp, exp_ln; auto. }
+  rewrite H0 in E. apply Rmult_le_compat_l with (r := r) in E; [|lra].
+  replace (r * (/ r * exp (-1))) with (exp (-1)) in E by (field; lra). exact E.
+Qed.
+
+Section BFree.
+Variable Q : prompt.
+Hypothesis VQ : valid_prompt Q.
+Hypothesis beta_pos : 0 < beta Q.
+Variable pmin : R.
+Hypothesis pmin_pos : 0 < pmin.
+Hypothesis pmin_ok : forall k, (k < responses Q)%nat -> pmin <= pi Q (ref Q) k.
+Notation m := (responses Q).
+
+Let log_ratio (x : nat -> R) (k : nat) : R := log_pi Q x k - log_pi Q (ref Q) k.
+Let L := - ln pmin.
+Let neg (x : R) : R := Rmax (- x) 0.
+Let pos (x : R) : R := Rmax x 0.
+
+Lemma log_ratio_upper : forall x k, (k < m)%nat -> log_ratio x k <= L.
+Proof.
+  intros x k Hk; unfold log_ratio, log_pi, L.
+  assert (ln (pi Q x k) <= 0) by (rewrite <- ln_1; apply ln_le; [apply pi_pos; auto|now apply pi_le1]).
+  assert (ln pmin <= ln (pi Q (ref Q) k)) by (apply ln_le; auto). lra.
+Qed.
+
+Lemma L_nonneg : 0 <= L.
+Proof.
+  unfold L. assert (H : ln pmin <= ln 1); [|rewrite ln_1 in H; lra]. apply ln_le; auto.
+  eapply Rle_trans; [apply (pmin_ok O (some_response Q VQ))|]. apply pi_le1; auto. apply some_response; auto.
+Qed.
+
+Lemma E_neg : forall x, E Q x (fun k => neg (log_ratio x k)) <= exp (-1).
+Proof.
+  intros x.
+  apply Rle_trans with (Sum m (fun k => pi Q (ref Q) k * exp (-1))).
+  - unfold E; apply Sum_le; intros k Hk; unfold neg.
+    pose proof (pi_pos Q VQ x k Hk) as P1. pose proof (pi_pos Q VQ (ref Q) k Hk) as P2.
+    assert (0 <= pi Q (ref Q) k * exp (-1)) by (apply Rmult_le_pos; [lra|left; apply exp_pos]).
+    unfold Rmax; destruct (Rle_dec (- log_ratio x k) 0); [lra|].
+    assert (H0 : - log_ratio x k = - ln (pi Q x k / pi Q (ref Q) k)).
+    { unfold log_ratio, log_pi, Rdiv; rewrite ln_mult, ln_Rinv; try lra; try (now apply Rinv_0_lt_compat). }
+    rewrite H0.
+    pose proof (r_log_r (pi Q x k / pi Q (ref Q) k) ltac:(now apply Rdiv_lt_0_compat)) as R.
+    apply Rmult_le_compat_l with (r := pi Q (ref Q) k) in R; [|lra].
+    replace (pi Q (ref Q) k * (pi Q x k / pi Q (ref Q) k * - ln (pi Q x k / pi Q (ref Q) k)))
+      with (pi Q x k * - ln (pi Q x k / pi Q (ref Q) k)) in R by (field; lra). exact R.
+  - rewrite Sum_scal_r, (pi_sum Q VQ). lra.
+Qed.
+
+Lemma E_abs : forall x, E2 Q x (fun k l => Rabs (log_ratio x k - log_ratio x l)) <= L / 2 + 2 * exp (-1).
+Proof.
+  intros x. pose proof L_nonneg as L0. pose proof (E_neg x) as EN.
+  destruct L0 as [L0|L0].
+  - set (a := fun k => pos (log_ratio x k) / L).
+    assert (A : forall k, (k < m)%nat -> 0 <= a k <= 1 /\ pos (log_ratio x k) = L * a k).
+    { intros k Hk. pose proof (log_ratio_upper x k Hk). unfold a.
+      assert (0 <= pos (log_ratio x k) <= L) by (unfold pos, Rmax; destruct (Rle_dec (log_ratio x k) 0); lra).
+      split; [|field; lra]. split.
+      - apply Rmult_le_pos; [lra|left; now apply Rinv_0_lt_compat].
+      - apply Rmult_le_reg_r with L; [lra|]. replace (pos (log_ratio x k) / L * L) with (pos (log_ratio x k)) by (field; lra). lra. }
+    apply Rle_trans with (E2 Q x (fun k l => L * (a k * (1 - a l) + (1 - a k) * a l) + (neg (log_ratio x k) + neg (log_ratio x l)))).
+    + apply (E2_le Q VQ); intros k l Hk Hl. destruct (A k Hk) as [A1 A2]. destruct (A l Hl) as [A3 A4].
+      assert (Dc : forall y, y = pos y - neg y) by (intros y; unfold pos, neg, Rmax; destruct (Rle_dec y 0); destruct (Rle_dec (- y) 0); lra).
+      assert (N : forall y, 0 <= neg y) by (intros y; unfold neg; apply Rmax_r).
+      rewrite (Dc (log_ratio x k)) at 1. rewrite (Dc (log_ratio x l)) at 1. rewrite A2, A4.
+      pose proof (N (log_ratio x k)). pose proof (N (log_ratio x l)).
+      assert (- (a k * (1 - a l) + (1 - a k) * a l) <= a k - a l <= a k * (1 - a l) + (1 - a k) * a l) by nra.
+      assert (L * (a k - a l) <= L * (a k * (1 - a l) + (1 - a k) * a l)) by (apply Rmult_le_compat_l; lra).
+      assert (L * (- (a k * (1 - a l) + (1 - a k) * a l)) <= L * (a k - a l)) by (apply Rmult_le_compat_l; lra).
+      apply Rabs_le; lra.
+    + rewrite E2_plus, E2_scal, E2_plus, E2_plus, !E2_prod.
+      rewrite (E2_l Q VQ x (fun k => neg (log_ratio x k))), (E2_r Q VQ x (fun k => neg (log_ratio x k))).
+      rewrite (E_minus Q x (fun _ => 1)), (E_const Q VQ).
+      set (q := E Q x a). pose proof (pow2_ge_0 (q - /2)).
+      assert (L * (q * (1 - q) + (1 - q) * q) <= L * / 2) by (apply Rmult_le_compat_l; nra). lra.
+  - apply Rle_trans with (E2 Q x (fun k l => neg (log_ratio x k) + neg (log_ratio x l))).
+    + apply (E2_le Q VQ); intros k l Hk Hl. pose proof (log_ratio_upper x k Hk). pose proof (log_ratio_upper x l Hl).
+      unfold neg, Rmax; destruct (Rle_dec (- log_ratio x k) 0); destruct (Rle_dec (- log_ratio x l) 0); apply Rabs_le; lra.
+    + rewrite E2_plus, (E2_l Q VQ x (fun k => neg (log_ratio x k))), (E2_r Q VQ x (fun k => neg (log_ratio x k))). lra.
+Qed.
+
+Lemma softplus_linear : forall a, 0 <= a -> - log_sigma (- a) <= ln 2 + a.
+Proof.
+  intros a Ha. rewrite log_sigma_opp. pose proof (log_sigma_incr 0 a Ha) as H. rewrite log_sigma_0 in H. lra.
+Qed.
+
+Lemma J_lower_free : forall x, - 2 * J Q x <= 2 * ln 2 + beta Q * L + 4 * beta Q * exp (-1).
+Proof.
+  intros x.
+  assert (B : E2 Q x (fun k l => (- ln 2) + (- beta Q) * Rabs (log_ratio x k - log_ratio x l)) <= J Q x).
+  { unfold J, value; apply (E2_le Q VQ); intros k l Hk Hl.
+    destruct (payoff_between Q VQ x k l Hk Hl) as [G _].
+    eapply Rle_trans; [|exact G].
+    pose proof (softplus_linear (Rabs (margin Q x k l)) (Rabs_pos _)) as S.
+    rewrite (margin_log_ratio Q VQ) in S by auto. rewrite (margin_log_ratio Q VQ) by auto.
+    fold (log_ratio x k) (log_ratio x l) in *. rewrite Rabs_mult, (Rabs_pos_eq (beta Q)) in * by lra. lra. }
+  rewrite E2_plus, E2_scal, (E2_const Q VQ) in B.
+  pose proof (E_abs x) as EA. apply Rmult_le_compat_l with (r := beta Q) in EA; lra.
+Qed.
+
+Theorem C11_iii : forall x v, J'' Q v v x <=
+  (2 * ln 2 + beta Q * ln (/ pmin) + 4 * beta Q * exp (-1) + 2 * (26202/100000) * (beta Q)^2) * fisher Q x v.
+Proof.
+  intros x v. eapply Rle_trans; [apply (C11_ii Q VQ)|].
+  apply Rmult_le_compat_r; [apply fisher_nonneg; auto|].
+  rewrite ln_Rinv by auto. pose proof (J_lower_free x) as JL. unfold L in JL. lra.
+Qed.
+End BFree.
