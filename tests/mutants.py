@@ -230,4 +230,3 @@ _TOKENS: dict[type, str] = {
     ast.Is: "is", ast.IsNot: "is not", ast.In: "in", ast.NotIn: "not in",
     ast.And: "and", ast.Or: "or",
 }  # fmt: skip
-

@@ -73,6 +73,3 @@ def with_formal(claim: str, check: Check) -> Check:
             yield line
 
     return both
-
-
-
