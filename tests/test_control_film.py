@@ -7,9 +7,11 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 
 from sailtheory import InputError
 from sailtheory.cli import main
+from sailtheory.training.checkpoint import load_state, save_state
 from sailtheory.training.config import assignments
 from sailtheory.training.control import film as filming
 from sailtheory.training.control.settings import settings_of
@@ -57,6 +59,14 @@ def test_an_episode_is_filmed(tmp_path, egl, monkeypatch):
     assert len(seen) == 1000 and sum(seen) == pytest.approx(float(returned), rel=1e-12)
     after = {p.name: p.read_bytes() for p in folder.iterdir() if p != path}
     assert before == after
+    # A run on a GPU has a generator of another kind, which a film has no need of.
+    [*_, last] = sorted(folder.glob("checkpoint-*.npz"))
+    content = load_state(last)
+    content["state"]["agent"]["generator"] = torch.zeros(16, dtype=torch.uint8)
+    save_state(last, content)
+    seen.clear()
+    filming.film(folder)
+    assert sum(seen) == pytest.approx(float(returned), rel=1e-12)
 
 
 def test_what_cannot_be_filmed_is_one_line_before_training(tmp_path, capsys):
@@ -64,6 +74,12 @@ def test_what_cannot_be_filmed_is_one_line_before_training(tmp_path, capsys):
     assert main(["train", "control", *options]) == 2
     assert "video = Pendulum-v1: a MuJoCo task is expected" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_steps_are_told_once(tmp_path, capsys):
+    options = ["--task", "cheetah-run", "--out", str(tmp_path / "out"), "--steps", "9"]
+    assert main(["train", "control", *options, "--set", "steps=8"]) == 2
+    assert "steps = 9: --steps or --set steps=..., not both" in capsys.readouterr().err
 
 
 def test_missing_egl_is_one_line():

@@ -138,7 +138,7 @@ TEACHERS = {
 
 def by_definition(r1, r2, teacher, average):
     """One pair, in the words of B-Pref."""
-    if max(sum(r1), sum(r2)) < teacher.skip * average:
+    if teacher.skip and max(sum(r1), sum(r2)) < teacher.skip * average:
         return {SKIP: 1.0}
     if abs(sum(r1) - sum(r2)) < teacher.equal * average:
         return {EQUAL: 1.0}
@@ -183,6 +183,18 @@ def test_teachers_answer_with_their_probabilities(name):
     # The tie is equal for oracles; a rational teacher tosses a coin.
     both = {FIRST, SECOND} if teacher.rationality is not None else {FIRST, SECOND, EQUAL}
     assert seen == expected.get(name, both)
+
+
+def test_no_pair_is_skipped_without_a_threshold():
+    """Rewards below 0: what earns less than nothing is compared all the same."""
+    rewards = np.random.default_rng(0).uniform(-2, -1, (2, 30, L))
+    exact = label_probabilities(*rewards, TeacherSettings(), average=-6.0)
+    better = rewards[1].sum(1) > rewards[0].sum(1)
+    assert np.array_equal(exact[:, SECOND], better) and np.array_equal(exact[:, FIRST], ~better)
+    for field in ("skip", "equal"):
+        with pytest.raises(InputError) as caught:
+            label_probabilities(*rewards, TeacherSettings(**{field: 0.1}), average=-6.0)
+        assert (caught.value.field, caught.value.value) == (f"teacher.{field}", 0.1)
 
 
 def test_the_share_of_the_second_that_is_learned():
@@ -245,6 +257,16 @@ def test_a_planted_reward_is_learned_and_fitting_ends_early():
     with torch.no_grad():
         each = model.network(torch.tensor(pairs).expand(3, -1, -1))[..., 0]
     assert np.allclose(model.rewards(pairs), each.mean(0)) and each.std(0).max() > 0
+
+
+def test_labels_without_a_preference_have_no_accuracy():
+    segments = np.random.default_rng(0).normal(size=(2, 20, L, S + A)).astype(np.float32)
+    model = model_of(epochs=3)
+    model.learn(*segments, np.full(20, 0.5))
+    loss, accuracy = model.fit()
+    assert loss > 0 and accuracy is None
+    model.learn(*segments, np.ones(20))
+    assert 0 <= model.fit()[1] <= 1
 
 
 def test_a_reward_model_is_restored_and_needs_labels():

@@ -217,6 +217,7 @@ def test_bad_keys_and_values(changed, field):
         ({}, [1, 1], "seeds"),
         ({"feedback__segment": 101}, [0], "feedback.segment"),
         ({"capacity": 9}, [0], "capacity"),
+        ({"feedback__recent": 9}, [0], "feedback.recent"),
         ({"random_steps": 5}, [0], "random_steps"),
         ({"device": "nowhere"}, [0], "device"),
     ],

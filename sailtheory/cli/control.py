@@ -17,7 +17,7 @@ def control(
     out: Annotated[str, typer.Option(help="Folder; each run is recorded in seed-SEED within.")],
     task: Annotated[
         str | None,
-        typer.Option(help="walker-walk, walker-stand, cheetah-run, door-open, or a Gymnasium id."),
+        typer.Option(help="walker-walk, walker-stand, cheetah-run, door-open, Id or module:Id."),
     ] = None,
     method: Annotated[
         str, typer.Option(help="sac (true reward), pebble, pebble-revkl, sail or sail-revkl.")
@@ -73,6 +73,8 @@ def control(
     for key in ("task", "method", "seed", "device"):
         if any(key in source for source in given):
             raise InputError(key, "set", f"the option --{'seeds' if key == 'seed' else key}")
+    if steps is not None and "steps" in given[-1]:
+        raise InputError("steps", steps, "--steps or --set steps=..., not both")
     chosen = {"device": device} | ({} if steps is None else {"steps": steps})
     if parquet:
         require_parquet()

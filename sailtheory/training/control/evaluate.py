@@ -18,23 +18,30 @@ def evaluate(agent: SAC, vector: Vector, episodes: int) -> list[dict[str, float]
         episodes: Episodes for each run.
 
     Returns:
-        For each run ``return`` and ``success`` (1 for an episode with a step in which the
-        environment reports success).
+        For each run ``return`` and, where the environment reports it, ``success`` (of an episode
+        the largest number reported in it).
     """
     vector.reset()
     runs = len(vector.environments)
     device = agent.actor_network.flat.device
     found: list[list[tuple[float, float]]] = [[] for _ in range(runs)]
-    returns, success = np.zeros(runs), np.zeros(runs)
+    returns, success = np.zeros(runs), np.full(runs, np.nan)
     while any(len(done) < episodes for done in found):
         states = torch.tensor(vector.observations[:, None], device=device)
         actions = agent.act(states, deterministic=True)[:, 0].cpu().numpy()
         steps = vector.step(actions)
         returns += steps.rewards
-        success = np.maximum(success, steps.success)
+        success = np.fmax(success, steps.success)  # nan is none reported
         for k in np.flatnonzero(steps.terminated | steps.truncated):
             found[k].append((returns[k], success[k]))
-            returns[k] = success[k] = 0.0
+            returns[k], success[k] = 0.0, np.nan
     # Runs whose episodes are short have played on; only the first episodes count.
-    means = [np.mean(done[:episodes], axis=0) for done in found]
-    return [{"return": float(mean[0]), "success": float(mean[1])} for mean in means]
+    return [_means(np.array(done[:episodes])) for done in found]
+
+
+def _means(episodes: np.ndarray) -> dict[str, float]:
+    """Of return and success, (n, 2); an episode that reports none beside others has failed."""
+    reported = ~np.isnan(episodes[:, 1])
+    means = np.where(np.isnan(episodes), 0.0, episodes).mean(axis=0)
+    success = {"success": float(means[1])} if reported.any() else {}
+    return {"return": float(means[0])} | success

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -54,14 +55,16 @@ def film(folder: str | Path) -> Path:
         ``RUN/episode-STEP.webp``, an animation that browsers show.
 
     Raises:
-        InputError: No run there, a run without a checkpoint, no EGL, or no MuJoCo task.
+        InputError: No run there, a run without a checkpoint, no EGL, no MuJoCo task, or one
+            of a module that is not imported yet.
     """
     folder = Path(folder)
     config = read_record(folder).config
     settings = replace(resolve(Settings, config), device="cpu")
+    _require_imported(settings.task)
     step, state = last_state(folder)
     trainer = Trainer(settings, [settings.seed])
-    trainer.agent.restore(0, state["agent"])
+    trainer.agent.actor_network.flat[0].copy_(state["agent"]["actor"])
     episodes = Episodes(make_task(settings.task), generator_of(settings.seed, 4, step))
     frames, observation, due, ended = [], episodes.reset(), 0.0, False
     try:
@@ -82,6 +85,13 @@ def film(folder: str | Path) -> Path:
     path = folder / f"episode-{step}.webp"
     write_bytes(_animation(frames, seconds), path, "video")
     return path
+
+
+def _require_imported(task: str) -> None:
+    """Refuse a task whose module nobody has imported: a file does not choose what runs."""
+    module, colon, _ = task.rpartition(":")
+    if colon and module not in sys.modules:
+        raise InputError("task", task, f"import {module} first, if you trust the run")
 
 
 @contextmanager

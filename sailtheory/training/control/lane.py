@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -57,7 +58,7 @@ class Lane:
                 self.buffer.pairs, settings.reward, self.torch_generator, self.rng, device
             )
         self.asked = 0
-        self._return = self._success = 0.0
+        self._return, self._success = 0.0, math.nan  # nan is no success or failure reported
         self._length = 0
         self._recent: list[list[float]] = []  # return and length of the last episodes
 
@@ -71,13 +72,15 @@ class Lane:
             learned = float(self.model.rewards(np.concatenate([state, action])[None])[0])
         self.buffer.add(state, action, following, learned, reward, terminated, truncated)
         self._return += reward
-        self._success = max(self._success, success)
+        self._success = float(np.fmax(self._success, success))
         self._length += 1
         if not (terminated or truncated):
             return {}
-        found = {"train/return": self._return, "train/success": self._success}
+        found = {"train/return": self._return}
+        if not math.isnan(self._success):
+            found["train/success"] = self._success
         self._recent = [*self._recent, [self._return, float(self._length)]][-_RECENT:]
-        self._return = self._success = 0.0
+        self._return, self._success = 0.0, math.nan
         self._length = 0
         return found
 
@@ -108,7 +111,9 @@ class Lane:
         self.model.learn(first.pairs[kept], second.pairs[kept], targets(said[said != SKIP]))
         found = {"spent/queries": float(self.asked), "reward/labels": float(self.model.labels)}
         if self.model.labels:
-            found["reward/loss"], found["reward/fit"] = self.model.fit()
+            found["reward/loss"], accuracy = self.model.fit()
+            if accuracy is not None:
+                found["reward/fit"] = accuracy
             self.buffer.relabel(self.model.rewards)
         return found
 

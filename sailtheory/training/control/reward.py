@@ -89,14 +89,15 @@ class RewardModel:
         self._pairs = both if not self.labels else np.concatenate([self._pairs, both])
         self._targets = np.concatenate([self._targets, targets])
 
-    def fit(self) -> tuple[float, float]:
+    def fit(self) -> tuple[float, float | None]:
         """Pass over all labels until they are met or the epochs are used up.
 
         Each member sees the labels in an order of its own.
 
         Returns:
             Loss and accuracy in the last pass, means over members; the accuracy counts
-            the labels other than equal, each before the step it is used for.
+            the labels other than equal, each before the step it is used for, and is None
+            where there are none.
 
         Raises:
             InputError: No labels, or a loss that is not finite.
@@ -104,7 +105,7 @@ class RewardModel:
         if not self.labels:
             raise InputError("feedback", "no label", "a teacher that does not skip every pair")
         shape = (self.settings.members, self.labels)
-        losses = accuracy = 0.0
+        losses, accuracy = 0.0, None
         for _ in range(self.settings.epochs):
             order = self.rng.permuted(np.broadcast_to(np.arange(self.labels), shape), axis=1)
             losses, right, counted = 0.0, 0, 0
@@ -122,8 +123,8 @@ class RewardModel:
                 clear = targets != 0.5
                 right += int((((logits.detach() > 0) == (targets > 0.5)) & clear).sum())
                 counted += int(clear.sum())
-            accuracy = right / max(counted, 1)
-            if accuracy > self.settings.accuracy:
+            accuracy = right / counted if counted else None
+            if accuracy is not None and accuracy > self.settings.accuracy:
                 break
         return losses, accuracy
 

@@ -93,7 +93,7 @@ class FeedbackSettings:
 class TeacherSettings:
     """Who answers (B-Pref, arXiv 2111.03026); the default is the oracle.
 
-    The thresholds are meant for rewards ≥ 0, as the paper's tasks have them.
+    The thresholds need rewards ≥ 0, as the paper's tasks have them; at 0 there are none.
 
     Attributes:
         rationality: β of Bradley–Terry labels; none is the oracle.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import importlib
 import math
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 Tree = dict[str, Any]
 
+_TRIED = 5  # steps of a task before a run begins
+
 TASKS = ("walker-walk", "walker-stand", "cheetah-run", "door-open")
 """The tasks of the paper: three of dm_control's suite and one of Meta-World v3."""
 
@@ -24,7 +27,7 @@ _SIMULATORS = dict.fromkeys(TASKS, ("dm_control",)) | {"door-open": ("metaworld"
 
 
 class Step(NamedTuple):
-    """What one environment answers to one action."""
+    """What one environment answers to one action; ``success`` is nan where it reports none."""
 
     observation: np.ndarray
     reward: float
@@ -37,48 +40,55 @@ def make_task(name: str) -> gymnasium.Env[np.ndarray, np.ndarray]:
     """An environment with observations (o,) in float32 and actions in [−1, 1]^a.
 
     Args:
-        name: One of :data:`TASKS`, or any Gymnasium id with a Box action space, flat or
-            flattenable observations and a time limit.
+        name: One of :data:`TASKS`, or any Gymnasium id with a bounded Box action space of floats,
+            observations that are no images, and a time limit; ``module:Id`` imports the module that
+            registers it.
 
     Raises:
-        InputError: An unknown task, an action space of another kind, or no time limit.
+        InputError: An unknown task, spaces of another kind, no time limit, or an environment
+            that cannot be made.
         MissingExtra: The extra ``rl`` is not installed.
     """
     # Nothing is drawn while training, and a renderer may want a display.
     os.environ.setdefault("MUJOCO_GL", "disabled")
     require_extra("rl", "gymnasium", *_SIMULATORS.get(name, ()))
-    if name not in TASKS:
-        return _registered(name)
     from sailtheory.training.control import suites
+    from sailtheory.training.control.checked import Checked
 
-    return suites.DoorOpen() if name == "door-open" else suites.DmControl(*name.split("-"))
+    if name == "door-open":
+        return Checked(suites.DoorOpen(), name)
+    if name in TASKS:
+        return Checked(suites.DmControl(*name.split("-")), name)
+    return Checked(_registered(name), name)
 
 
 def _registered(name: str) -> gymnasium.Env[np.ndarray, np.ndarray]:
-    """A Gymnasium id, checked and brought to the common form."""
+    """The environment of a Gymnasium id, which has a time limit."""
     import gymnasium
-    from gymnasium import wrappers
 
-    if name not in gymnasium.registry:
-        known = [*TASKS, *gymnasium.registry]
-        close = difflib.get_close_matches(name, known, n=3, cutoff=0.5) or list(TASKS)
-        raise InputError("task", name, f"unknown; did you mean {', '.join(close)}?")
+    module, colon, own = name.rpartition(":")
+    if colon:
+        _import(module, name)
+    if own not in gymnasium.registry:
+        close = difflib.get_close_matches(own, [*TASKS, *gymnasium.registry], n=3, cutoff=0.5)
+        shown = [known if known in TASKS else module + colon + known for known in close]
+        raise InputError("task", name, f"unknown; did you mean {', '.join(shown or TASKS)}?")
     try:
-        env = gymnasium.make(name)
-    except gymnasium.error.DependencyNotInstalled as error:
-        raise InputError("task", name, f"it cannot be made: {error}") from None
-    space = env.action_space
-    if not isinstance(space, gymnasium.spaces.Box) or len(space.shape) != 1:
-        raise InputError("task", name, f"a flat Box action space is expected, not {space}")
-    if not (np.isfinite(space.low).all() and np.isfinite(space.high).all()):
-        raise InputError("task", name, "bounded actions are expected")
+        env = gymnasium.make(own, disable_env_checker=True)  # Checked asks for more
+    except Exception as error:  # whatever its constructor raises
+        reason = f"it cannot be made: {type(error).__name__}: {error}"
+        raise InputError("task", name, reason) from error
     if env.spec is None or env.spec.max_episode_steps is None:
         raise InputError("task", name, "an environment with a time limit is expected")
-    if not isinstance(env.observation_space, gymnasium.spaces.Box) or (
-        len(env.observation_space.shape) != 1
-    ):
-        env = wrappers.FlattenObservation(env)
-    return wrappers.RescaleAction(env, np.float32(-1), np.float32(1))
+    return env
+
+
+def _import(module: str, task: str) -> None:
+    try:
+        importlib.import_module(module)
+    except Exception as error:  # whatever the module raises
+        reason = f"{module or 'no module'} cannot be imported: {type(error).__name__}: {error}"
+        raise InputError("task", task, reason) from error
 
 
 class Episodes:
@@ -86,8 +96,9 @@ class Episodes:
 
     Every reset is seeded from the generator given here, so replaying the actions leads
     back to the same state to the last bit, whatever the environment hides in its wrappers
-    and in quantities derived from the physics. MuJoCo's integration state is stored with
-    it and compared after the replay, so a wrong return is an error, never a silent one.
+    and in quantities derived from the physics. The observation and MuJoCo's integration state
+    are stored with it and compared after the replay, so a wrong return is an error, never a
+    silent one.
     """
 
     def __init__(
@@ -96,6 +107,7 @@ class Episodes:
         self.env, self.generator = env, generator
         self._seed: int | None = None
         self._actions: list[np.ndarray] = []
+        self._observation = np.zeros(self.sizes[0], np.float32)
 
     @property
     def sizes(self) -> tuple[int, int]:
@@ -108,25 +120,17 @@ class Episodes:
         """Begin an episode: its first observation, (o,)."""
         self._seed = int(self.generator.integers(2**31))
         self._actions = []
-        observation, _ = self.env.reset(seed=self._seed)
-        return np.asarray(observation, np.float32)
+        self._observation, _ = self.env.reset(seed=self._seed)
+        return self._observation
 
     def step(self, action: np.ndarray) -> Step:
-        """Take an action (a,) in [−1, 1].
-
-        Raises:
-            InputError: The reward or an observation is not finite.
-        """
+        """Take an action (a,) in [−1, 1]."""
         action = np.array(action, np.float32)
         self._actions.append(action)
         observation, reward, terminated, truncated, info = self.env.step(action)
-        observation, reward = np.asarray(observation, np.float32), float(reward)
-        if not math.isfinite(reward):
-            raise InputError("reward", reward, "a finite number from the environment")
-        if not math.isfinite(observation.sum()) and not np.isfinite(observation).all():
-            raise InputError("observation", observation, "finite numbers from the environment")
-        success = float(info.get("success", 0.0))
-        return Step(observation, reward, bool(terminated), bool(truncated), success)
+        self._observation = observation
+        success = info.get("success", math.nan)
+        return Step(observation, float(reward), bool(terminated), bool(truncated), success)
 
     def state(self) -> Tree:
         """Where the episode stands, and the source of the next ones."""
@@ -135,6 +139,7 @@ class Episodes:
             "generator": self.generator.bit_generator.state,
             "seed": self._seed,
             "actions": np.array(self._actions, np.float32).reshape(-1, width),
+            "observation": self._observation,
             "physics": integration_state(self.env),
         }
 
@@ -143,21 +148,58 @@ class Episodes:
 
         Raises:
             InputError: The replay ends elsewhere: another version of the simulator, or an
-                environment whose resets depend on more than their seed.
+                environment whose episodes depend on more than seed and actions.
         """
         self.generator.bit_generator.state = tree["generator"]
         self._seed, self._actions = tree["seed"], list(tree["actions"])
         if self._seed is None:
             return None
-        observation, _ = self.env.reset(seed=self._seed)
+        self._observation, _ = self.env.reset(seed=self._seed)
         for action in self._actions:
-            observation, *_ = self.env.step(action)
-        found, wanted = integration_state(self.env), tree["physics"]
-        if (found is None) != (wanted is None) or not np.array_equal(
-            np.zeros(0) if found is None else found, np.zeros(0) if wanted is None else wanted
-        ):
+            self._observation, *_ = self.env.step(action)
+        if not _same(tree["physics"], integration_state(self.env)):
             raise InputError("checkpoint", "another physical state", "a replay that ends in it")
-        return np.asarray(observation, np.float32)
+        # Earlier versions did not store it.
+        if not _same(tree.get("observation", self._observation), self._observation):
+            raise InputError("checkpoint", "another observation", "a replay that ends in it")
+        return self._observation
+
+
+def _same(wanted: np.ndarray | None, found: np.ndarray | None) -> bool:
+    if wanted is None or found is None:
+        return wanted is found
+    return np.array_equal(wanted, found)
+
+
+def try_task(name: str) -> int | None:
+    """Play a few steps of a task, and play them again.
+
+    Returns:
+        The time limit of an episode, where the environment states one.
+
+    Raises:
+        InputError: A task that cannot be made, an answer that cannot be used, or another one
+            the second time: the environment does not depend on seed and actions alone, so a
+            run could not be resumed.
+    """
+    rng = np.random.default_rng(0)
+    episodes = Episodes(make_task(name), rng)
+    try:
+        episodes.reset()
+        for _ in range(_TRIED):
+            step = episodes.step(rng.uniform(-1, 1, episodes.sizes[1]))
+            if step.terminated or step.truncated:
+                break
+        try:
+            episodes.restore(episodes.state())
+        except InputError as error:
+            if error.field != "checkpoint":
+                raise
+            reason = f"{error.value} after the same seed and actions: it draws unseeded numbers"
+            raise InputError("task", name, reason) from None
+        return None if episodes.env.spec is None else episodes.env.spec.max_episode_steps
+    finally:
+        episodes.env.close()
 
 
 def mujoco_of(env: Any) -> tuple[Any, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from sailtheory.errors import InputError
 from sailtheory.numbers import FLOAT64
 from sailtheory.training.control.settings import TeacherSettings
 
@@ -17,7 +18,8 @@ def label_probabilities(
     """The exact probability of each answer, in the order FIRST, SECOND, EQUAL, SKIP.
 
     A pair is skipped where the better segment earns less than ``skip · average``, else
-    called equal where the two differ by less than ``equal · average``. Otherwise the
+    called equal where the two differ by less than ``equal · average``; a share of 0 skips or
+    equates none. Otherwise the
     second wins with probability σ(β (R₂ − R₁)), R = Σ_t myopia^{L−1−t} r_t; the oracle
     is β → ∞, for whom R₂ = R₁ is equal. A mistake turns a preference round.
 
@@ -29,7 +31,14 @@ def label_probabilities(
 
     Returns:
         (n, 4), rows summing to 1.
+
+    Raises:
+        InputError: A share of an average below 0, which is no threshold.
     """
+    for field, share in (("teacher.skip", teacher.skip), ("teacher.equal", teacher.equal)):
+        if share and average < 0:
+            accepted = f"0 is expected where a segment earns less than nothing: {average:.4g}"
+            raise InputError(field, share, accepted)
     length = first.shape[1]
     weights = teacher.myopia ** np.arange(length - 1, -1, -1.0)
     plain = np.stack([first.sum(1), second.sum(1)])
@@ -42,7 +51,7 @@ def label_probabilities(
         equal = np.zeros(len(gap), bool)
     wins = wins * (1 - teacher.mistake) + (1 - wins) * teacher.mistake
     equal = equal | (np.abs(plain[1] - plain[0]) < teacher.equal * average)
-    skip = plain.max(0) < teacher.skip * average
+    skip = (plain.max(0) < teacher.skip * average) & (teacher.skip > 0)
     out = np.zeros((len(gap), 4))
     out[:, FIRST], out[:, SECOND] = 1 - wins, wins
     out[equal] = np.eye(4)[EQUAL]

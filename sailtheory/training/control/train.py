@@ -20,7 +20,7 @@ from sailtheory.training.control.reference import Referenced
 from sailtheory.training.control.sac import Batch, SegmentPairs
 from sailtheory.training.control.sail import SAIL, draw_segments
 from sailtheory.training.control.settings import Settings
-from sailtheory.training.control.tasks import Episodes, make_task
+from sailtheory.training.control.tasks import Episodes, make_task, try_task
 from sailtheory.training.control.vector import Vector
 from sailtheory.training.runs import Run
 
@@ -214,7 +214,10 @@ def train(
     """
     method = method_named(settings.method)
     _check(settings, seeds, method)
-    make_task(settings.task).close()  # so that a bad task leaves no folder behind
+    longest = try_task(settings.task)  # so that a bad task leaves no folder behind
+    if method.learns_reward and longest is not None and longest < settings.feedback.segment:
+        accepted = f"at most {longest}, the steps of an episode"
+        raise InputError("feedback.segment", settings.feedback.segment, accepted)
     folders = [Path(out) / f"seed-{seed}" for seed in seeds]
     watch = Watch(settings)  # so that the record tells which keys the training never read
     watch.read.add("seed")
@@ -288,6 +291,9 @@ def _check(settings: Settings, seeds: Sequence[int], method: Method) -> None:
     if method.learns_reward and first < settings.feedback.segment:
         accepted = f"at most random_steps + entropy_steps = {first}"
         raise InputError("feedback.segment", settings.feedback.segment, accepted)
+    if method.learns_reward and settings.feedback.recent < settings.feedback.segment:
+        accepted = f"at least feedback.segment = {settings.feedback.segment}"
+        raise InputError("feedback.recent", settings.feedback.recent, accepted)
     if settings.entropy_steps and settings.random_steps < settings.entropy_neighbours + 1:
         raise InputError(
             "random_steps", settings.random_steps, f"above {settings.entropy_neighbours} neighbours"
