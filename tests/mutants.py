@@ -33,8 +33,9 @@ class Mutant:
         file: Path of the file.
         function: Qualified name of the function or class around it, "" outside all.
         line: Where it begins.
-        kind: ``number``, ``sign``, ``operator``, ``comparison``, ``truth``, ``name``,
-            ``arguments`` or ``dropped``.
+        kind: ``number``, ``coefficient`` (one that is added or multiplied), ``sign``, ``sum``
+            (+ for −), ``operator``, ``comparison``, ``truth``, ``name``, ``arguments``,
+            ``dropped`` (the second term or factor) or ``kept`` (nothing but the second).
         before: The lines that it touches, as one line.
         after: What becomes of them.
         start: Offset of the edit.
@@ -68,7 +69,9 @@ class _Finder(ast.NodeVisitor):
     def __init__(self, source: str, file: str) -> None:
         self.tree = ast.parse(source)
         self.mutants: list[Mutant] = []
-        self._source, self._file, self._around = source, file, []
+        self._source, self._file = source, file
+        self._around: list[str] = []
+        self._coefficients: set[ast.AST] = set()
         self._starts = [0]
         for line in source.splitlines(keepends=True):
             self._starts.append(self._starts[-1] + len(line))
@@ -141,14 +144,15 @@ class _Finder(ast.NodeVisitor):
 
     def visit_Constant(self, node: ast.Constant) -> None:
         value, span = node.value, self._span(node)
+        kind = "coefficient" if node in self._coefficients else "number"
         if isinstance(value, bool):
             self._add("truth", *span, str(not value))
         elif isinstance(value, int):
             for other in (value + 1, value - 1):
-                self._add("number", *span, str(other) if other >= 0 else f"({other})")
+                self._add(kind, *span, str(other) if other >= 0 else f"({other})")
         elif isinstance(value, float):
             for other in (2 * value, value / 2) if value else (1.0, -1.0):
-                self._add("number", *span, repr(other))
+                self._add(kind, *span, repr(other))
 
     def visit_UnaryOp(self, node: ast.UnaryOp) -> None:
         if isinstance(node.op, (ast.USub, ast.Not)):
@@ -161,13 +165,14 @@ class _Finder(ast.NodeVisitor):
     def visit_BinOp(self, node: ast.BinOp) -> None:
         token = _TOKENS.get(type(node.op))
         if token is not None:
-            self._add("operator", *self._between(node.left, node.right, token), OPERATORS[token])
+            kind = "sum" if token in "+-" else "operator"
+            self._add(kind, *self._between(node.left, node.right, token), OPERATORS[token])
         if token in ("+", "-", "*", "/"):
-            kept = [node.left] if token in ("-", "/") else [node.left, node.right]
-            for side in kept:
-                self._add("dropped", *self._span(node), f"({self._text(side)})")
-            if token == "-":
-                self._add("dropped", *self._span(node), f"(-({self._text(node.right)}))")
+            second = f"(-({self._text(node.right)}))" if token == "-" else self._text(node.right)
+            self._add("dropped", *self._span(node), f"({self._text(node.left)})")
+            if token != "/":
+                self._add("kept", *self._span(node), f"({second})")
+        self._coefficients |= {node.left, node.right}
         self.generic_visit(node)
 
     def visit_AugAssign(self, node: ast.AugAssign) -> None:

@@ -6,6 +6,7 @@ forms of two responses with one parameter, where π₁π₂ is all there is.
 
 from __future__ import annotations
 
+from functools import cache
 from itertools import product
 from math import factorial
 
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 from flint import ctx
 from mpmath import mp
+from numpy.polynomial import Polynomial
 
 from sailtheory import PreferenceProblem
 from sailtheory.certify import expansion, remainder
@@ -23,6 +25,9 @@ from tests.test_certify_bounds import random_problem
 
 ROUNDING = 1e-13
 """Some 100 operations on terms that do not cancel."""
+
+
+GRID = np.linspace(-6, 6, 401)
 
 
 def exactly(values):
@@ -63,204 +68,6 @@ def moments_on(problem, x, half, steps):
     along = region(problem).features(FLOAT64)[0][0] @ delta.T
     s = along.T - (policy * along.T).sum(-1, keepdims=True)
     return policy, abs(s), (policy * s**2).sum(-1), abs((policy * s**3).sum(-1))
-
-
-# --- the quadratic term ------------------------------------------------------------------
-
-
-def quadratic(hessian, half):
-    return remainder._second_order(exactly, np.array([[hessian]]), np.array(half))[0, 0]
-
-
-@pytest.mark.parametrize("seed", range(20))
-def test_the_quadratic_term_is_a_bound(seed):
-    rng = np.random.default_rng(seed)
-    a, half = rng.normal(size=(3, 3)), rng.uniform(0.1, 3, 3)
-    hessian = a + a.T + 3 * np.diag(rng.normal(size=3))
-    delta = half * np.vstack([rng.uniform(-1, 1, (200, 3)), rng.choice([-1, 0, 1], (200, 3))])
-    worst = (-np.einsum("ki,ij,kj->k", delta, hessian, delta) / 2).max()
-    assert worst <= quadratic(hessian, half) * (1 + ROUNDING)
-
-
-def test_the_quadratic_term_is_attained():
-    half = [2.0, 3.0]
-    assert quadratic([[-5.0, 0], [0, -7]], half) == (5 * 4 + 7 * 9) / 2  # at a corner
-    assert quadratic([[5.0, 0], [0, -7]], half) == 7 * 9 / 2  # at δ₁ = 0
-    assert quadratic([[0, 5.0], [5, 0]], half) == 5 * 6
-    assert quadratic([[-1, -5.0], [-5, -2]], half) == 5 * 6 + (4 + 2 * 9) / 2
-    assert quadratic([[9, 2.0], [2, 4]], half) == 0  # positive definite, dominant
-
-
-# --- policies, scores, moments --------------------------------------------------------------
-
-
-@pytest.mark.parametrize("half", [1e-3, 0.4, 6.0])
-def test_the_policy_is_bounded_by_its_largest_value(half):
-    """One parameter: the largest and the smallest feature win most at an end of the box."""
-    problem = random_problem(np.random.default_rng(1), d=1, m=3, n=1, radius=20)
-    bound, _ = central(problem, [0.2], [half])
-    policy, *_ = moments_on(problem, [0.2], [half], np.linspace(-1, 1, 401)[:, None])
-    largest = policy.max(0)
-    assert (largest <= bound * (1 + ROUNDING)).all()
-    order = problem.features[0][:, 0].argsort()
-    np.testing.assert_allclose(bound[order[[0, 2]]], largest[order[[0, 2]]], rtol=1e-12)
-
-
-@pytest.mark.parametrize("half", [1e-3, 0.3, 2.0])
-@pytest.mark.parametrize("seed", range(5))
-def test_scores_and_moments_are_bounded_on_the_box(seed, half):
-    """|δᵀs|, V and |κ| at x + tδ, for δ in the box and every t in [0, 1]."""
-    rng = np.random.default_rng(seed)
-    problem, sides = random_problem(rng, m=5, n=1, radius=20), half * rng.uniform(0.2, 1, 2)
-    _, bounds = central(problem, [0.3, -0.2], sides)
-    found = region(problem)
-    features = found.features(FLOAT64)[0][0]
-    for _ in range(200):
-        delta, t = sides * rng.choice([-1, 1, 0.5], 2), rng.choice([0, rng.random(), 1])
-        policy = problem.policy(found.embed(FLOAT64, np.array([0.3, -0.2]) + t * delta))[0]
-        s = features @ delta - policy @ features @ delta
-        for value, bound in zip((abs(s), policy @ s**2, abs(policy @ s**3)), bounds, strict=True):
-            assert (value <= bound * (1 + ROUNDING)).all()
-
-
-def test_scores_and_moments_of_a_small_box_are_those_at_its_centre():
-    problem, half = random_problem(np.random.default_rng(2), m=5, n=1), np.array([2e-7, 1e-7])
-    _, (score, variance, skew) = central(problem, [0.3, -0.2], half)
-    corners = np.array(list(product((-1, 1), repeat=2)))
-    _, s, v, _ = moments_on(problem, [0.3, -0.2], half, corners)
-    np.testing.assert_allclose(score, s.max(0), rtol=1e-5)
-    # Σπ_kπ_l(δᵀD_kl)²/2 bounds each |δ_iD_kl,i| by itself: attained along one coordinate.
-    policy, (score, variance, skew) = central(problem, [0.3, -0.2], [2e-7, 0])
-    _, s, v, _ = moments_on(problem, [0.3, -0.2], [2e-7, 0], corners)
-    assert variance == pytest.approx(v.max(), rel=1e-5)
-    assert skew == pytest.approx(policy @ score**3, rel=1e-5)  # E|δᵀs|³ ≥ |κ|
-    assert skew < 0.9 * variance * score.max()
-
-
-@pytest.mark.parametrize("half", [0.1, 1.0, 9.0])
-def test_scores_of_two_responses_are_attained(half):
-    """δᵀs₁ = −π₂ρ, largest at an end of the box."""
-    problem = two_responses(0.3, gap=2.0)
-    _, (score, *_) = central(problem, [0.4], [half])
-    _, s, *_ = moments_on(problem, [0.4], [half], [[-1], [1]])
-    np.testing.assert_allclose(score, s.max(0), rtol=1e-12)
-
-
-def test_moments_of_a_wide_box_are_those_of_any_policy():
-    """Among all policies on a range ρ: V ≤ ρ²/4, and |κ| ≤ V max|δᵀs| ≤ ρ³/4."""
-    problem = two_responses(gap=2.0)
-    _, (_, variance, skew) = central(problem, [0.0], [4.0])
-    assert variance == 8.0**2 / 4
-    assert skew == pytest.approx(8.0**3 / 4, rel=1e-3)
-    many = random_problem(np.random.default_rng(3), d=1, m=6, n=1, radius=50)
-    _, (score, *_) = central(many, [0.0], [30.0])
-    features = many.features[0][:, 0]
-    reach = 30 * abs(features[:, None] - features).max(-1)  # not Σ_j of them
-    np.testing.assert_allclose(score, reach, rtol=1e-15)
-
-
-def test_a_rare_response_attains_the_third_moment():
-    """κ → π₂ρ³ as π₂ → 0."""
-    _, (_, variance, skew) = central(two_responses(1e-5), [0.0], [1e-6])
-    assert variance == pytest.approx(1e-5 * 1e-12, rel=1e-4)
-    assert skew == pytest.approx(1e-5 * 1e-18, rel=1e-4)
-
-
-@pytest.mark.parametrize(
-    "score, variance, skew", [(1.0, 1e-7, 0.3), (1e-4, 2.0, 0.0), (1e-3, 2.0, 7.0), (3.0, 2.0, 1.0)]
-)
-def test_moments_of_the_policy(score, variance, skew):
-    """sup of |s|, |s² − V| and |s³ − 3sV − κ| for |s|, V, |κ| up to these."""
-    found = remainder._moments(exactly, *np.array([score, variance, skew]))
-    s, v, k = (np.linspace(0, 1, 101) * limit for limit in (score, variance, skew))
-    s, v, k = s[:, None, None], v[:, None], k
-    sup = score, abs(s**2 - v).max(), (abs(s**3 - 3 * s * v) + k).max()
-    for bound, value in zip(found, sup, strict=True):
-        assert value <= bound * (1 + ROUNDING)
-        if score**2 < 1e-5 * variance or variance < 1e-5 * score**2:  # one of two terms is left
-            assert bound <= value * (1 + 1e-5)
-
-
-# --- the sigmoid and what is made of it ----------------------------------------------------
-
-
-def sigmoid_derivative(order, z):
-    with mp.workdps(40):
-        return float(mp.diff(lambda t: 1 / (1 + mp.exp(-t)), mp.mpf(z), order))
-
-
-def sigmoid_bounds(z, moved, beta=0.5):
-    out = remainder._sigmoid_bounds(exactly, FLOAT64, beta, np.array([z]), np.array([moved / beta]))
-    return [float(bound[0]) for bound in out]
-
-
-@pytest.mark.parametrize("z", [0.0, 0.3, -1.2, 3.0, -8.0])
-@pytest.mark.parametrize("moved", [0.2, 0.6, 5.0])
-def test_derivatives_of_the_sigmoid_are_bounded(z, moved):
-    bounds = sigmoid_bounds(z, moved)
-    grid = np.linspace(z - moved, z + moved, 41)
-    for order, bound in enumerate(bounds, 1):
-        assert max(abs(sigmoid_derivative(order, t)) for t in grid) <= bound * (1 + ROUNDING)
-    nearest = max(abs(z) - moved, 0)
-    assert bounds[0] == pytest.approx(sigmoid_derivative(1, nearest), rel=1e-12)
-
-
-@pytest.mark.parametrize(
-    "z, orders", [(0.0, (1, 2, 3)), (1e-3, (1, 2, 4)), (-0.7, (1, 2)), (12.0, (1, 2, 3, 4))]
-)
-def test_derivatives_of_the_sigmoid_are_attained(z, orders):
-    """σ''' = σ'(4t² − 2σ') and σ'''' = 8tσ'(2σ' − t²), where one of two terms vanishes."""
-    bounds = sigmoid_bounds(z, 1e-9)
-    for order in orders:
-        assert bounds[order - 1] == pytest.approx(
-            abs(sigmoid_derivative(order, z)), rel=1e-4, abs=1e-8
-        )
-
-
-def test_over_a_wide_range_the_sigmoid_is_bounded_by_its_maxima():
-    grid = np.linspace(-6, 6, 401)
-    for order, bound in enumerate(sigmoid_bounds(0.3, 9.0), 1):
-        largest = max(abs(sigmoid_derivative(order, t)) for t in grid)
-        assert largest <= bound <= 1.01 * largest
-
-
-def pair_payoff(order, preference, beta, z):
-    """d^order/dζ^order of X = G + βG' and of −2G + 2β²G'', at ζ = z/β."""
-    with mp.workdps(40):
-        p, b = mp.mpf(preference), mp.mpf(beta)
-
-        def g(t):
-            return p * mp.log(1 / (1 + mp.exp(-t))) + (1 - p) * mp.log(1 / (1 + mp.exp(t)))
-
-        def derivative(n):
-            return mp.diff(g, mp.mpf(z), n)
-
-        own = b**order * (derivative(order) + b * derivative(order + 1))
-        direct = b**order * (-2 * derivative(order) + 2 * b**2 * derivative(order + 2))
-        return float(own), float(direct)
-
-
-@pytest.mark.parametrize("beta", [0.3, 2.0])
-@pytest.mark.parametrize(
-    "order, own, direct", [(1, (0, 1), (0, 2)), (2, (0, -1), (0, 0.8)), (3, (0, -2), (0, -1))]
-)
-def test_derivatives_of_the_payoff_are_attained(beta, order, own, direct):
-    """Where all terms have one sign; elsewhere the bound is above."""
-    for part, bound, attained in ((0, remainder._own, own), (1, remainder._direct, direct)):
-        for preference, z in [(p, z) for p in (0, 1) for z in np.linspace(-3, 3, 13)] + [attained]:
-            slope = abs(preference - 1 / (1 + np.exp(-z)))
-            sigma = [abs(sigmoid_derivative(n, z)) for n in range(1, 5)]
-            found = bound(beta, slope, sigma)[order - 1]
-            exact = abs(pair_payoff(order, preference, beta, z)[part])
-            assert exact <= found * (1 + 1e-12)
-        assert found == pytest.approx(exact, rel=1e-12)
-
-
-def test_the_product_rule():
-    """π = e^{at} and X − b = xe^{ct}: every term is positive, so the bound is the derivative."""
-    a, c, x = 0.7, 1.9, 3.0
-    found = remainder._leibniz(x, [x * c**n for n in (1, 2, 3)], remainder.Moments(a, a**2, a**3))
-    np.testing.assert_allclose(found, [x * (a + c) ** n for n in (1, 2, 3)], rtol=1e-14)
 
 
 # --- the sum -----------------------------------------------------------------------------------
@@ -373,3 +180,202 @@ def test_in_balls_the_bound_is_rounded_upwards():
         found = remainder.slack(balls._up, point, at, near, gamma, balls._reach[0], sides)[0]
         for ball, value in zip(found, plain, strict=True):
             assert float(ball.rad()) < 1e-24 and abs(float(ball.mid()) - value) < 1e-12 * value
+
+
+# --- the quadratic term ------------------------------------------------------------------
+
+
+def quadratic(hessian, half):
+    return remainder._second_order(exactly, np.array([[hessian]]), np.array(half))[0, 0]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_quadratic_term_is_a_bound(seed):
+    rng = np.random.default_rng(seed)
+    a, half = rng.normal(size=(3, 3)), rng.uniform(0.1, 3, 3)
+    hessian = a + a.T + 3 * np.diag(rng.normal(size=3))
+    delta = half * np.vstack([rng.uniform(-1, 1, (200, 3)), rng.choice([-1, 0, 1], (200, 3))])
+    worst = (-np.einsum("ki,ij,kj->k", delta, hessian, delta) / 2).max()
+    assert worst <= quadratic(hessian, half) * (1 + ROUNDING)
+
+
+def test_the_quadratic_term_is_attained():
+    half = [2.0, 3.0]
+    assert quadratic([[-5.0, 0], [0, -7]], half) == (5 * 4 + 7 * 9) / 2  # at a corner
+    assert quadratic([[5.0, 0], [0, -7]], half) == 7 * 9 / 2  # at δ₁ = 0
+    assert quadratic([[0, 5.0], [5, 0]], half) == 5 * 6
+    assert quadratic([[-1, -5.0], [-5, -2]], half) == 5 * 6 + (4 + 2 * 9) / 2
+    assert quadratic([[9, 2.0], [2, 4]], half) == 0  # positive definite, dominant
+
+
+# --- policies, scores, moments --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("half", [1e-3, 0.4, 6.0])
+def test_the_policy_is_bounded_by_its_largest_value(half):
+    """One parameter: the largest and the smallest feature win most at an end of the box."""
+    problem = random_problem(np.random.default_rng(1), d=1, m=3, n=1, radius=20)
+    bound, _ = central(problem, [0.2], [half])
+    policy, *_ = moments_on(problem, [0.2], [half], np.linspace(-1, 1, 401)[:, None])
+    largest = policy.max(0)
+    assert (largest <= bound * (1 + ROUNDING)).all()
+    order = problem.features[0][:, 0].argsort()
+    np.testing.assert_allclose(bound[order[[0, 2]]], largest[order[[0, 2]]], rtol=1e-12)
+
+
+@pytest.mark.parametrize("half", [1e-3, 0.3, 2.0])
+@pytest.mark.parametrize("seed", range(5))
+def test_scores_and_moments_are_bounded_on_the_box(seed, half):
+    """|δᵀs|, V and |κ| at x + tδ, for δ in the box and every t in [0, 1]."""
+    rng = np.random.default_rng(seed)
+    problem, sides = random_problem(rng, m=5, n=1, radius=20), half * rng.uniform(0.2, 1, 2)
+    _, bounds = central(problem, [0.3, -0.2], sides)
+    found, delta = region(problem), sides * rng.choice([-1, 1, 0.5], (200, 2))
+    t = rng.choice([0, 0.3, 0.7, 1], (200, 1))
+    policy = problem.policy(found.embed(FLOAT64, np.array([0.3, -0.2]) + t * delta))[0]
+    s = delta @ found.features(FLOAT64)[0][0].T
+    s = s - (policy * s).sum(-1, keepdims=True)
+    exact = abs(s), (policy * s**2).sum(-1), abs((policy * s**3).sum(-1))
+    for values, bound in zip(exact, bounds, strict=True):
+        assert (values <= bound * (1 + ROUNDING)).all()
+
+
+def test_scores_and_moments_of_a_small_box_are_those_at_its_centre():
+    problem, half = random_problem(np.random.default_rng(2), m=5, n=1), np.array([2e-7, 1e-7])
+    _, (score, variance, skew) = central(problem, [0.3, -0.2], half)
+    corners = np.array(list(product((-1, 1), repeat=2)))
+    _, s, v, _ = moments_on(problem, [0.3, -0.2], half, corners)
+    np.testing.assert_allclose(score, s.max(0), rtol=1e-5)
+    # Σπ_kπ_l(δᵀD_kl)²/2 bounds each |δ_iD_kl,i| by itself: attained along one coordinate.
+    policy, (score, variance, skew) = central(problem, [0.3, -0.2], [2e-7, 0])
+    _, s, v, _ = moments_on(problem, [0.3, -0.2], [2e-7, 0], corners)
+    assert variance == pytest.approx(v.max(), rel=1e-5)
+    assert skew == pytest.approx(policy @ score**3, rel=1e-5)  # E|δᵀs|³ ≥ |κ|
+    assert skew < 0.9 * variance * score.max()
+
+
+@pytest.mark.parametrize("half", [0.1, 1.0, 9.0])
+def test_scores_of_two_responses_are_attained(half):
+    """δᵀs₁ = −π₂ρ, largest at an end of the box."""
+    problem = two_responses(0.3, gap=2.0)
+    _, (score, *_) = central(problem, [0.4], [half])
+    _, s, *_ = moments_on(problem, [0.4], [half], [[-1], [1]])
+    np.testing.assert_allclose(score, s.max(0), rtol=1e-12)
+
+
+def test_moments_of_a_wide_box_are_those_of_any_policy():
+    """Among all policies on a range ρ: V ≤ ρ²/4, and |κ| ≤ V max|δᵀs| ≤ ρ³/4."""
+    problem = two_responses(gap=2.0)
+    _, (_, variance, skew) = central(problem, [0.0], [4.0])
+    assert variance == 8.0**2 / 4
+    assert skew == pytest.approx(8.0**3 / 4, rel=1e-3)
+    many = random_problem(np.random.default_rng(3), d=1, m=6, n=1, radius=50)
+    _, (score, *_) = central(many, [0.0], [30.0])
+    features = many.features[0][:, 0]
+    reach = 30 * abs(features[:, None] - features).max(-1)  # not Σ_j of them
+    np.testing.assert_allclose(score, reach, rtol=1e-15)
+
+
+def test_a_rare_response_attains_the_third_moment():
+    """κ → π₂ρ³ as π₂ → 0."""
+    _, (_, variance, skew) = central(two_responses(1e-5), [0.0], [1e-6])
+    assert variance == pytest.approx(1e-5 * 1e-12, rel=1e-4)
+    assert skew == pytest.approx(1e-5 * 1e-18, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    "score, variance, skew", [(1.0, 1e-7, 0.3), (1e-4, 2.0, 0.0), (1e-3, 2.0, 7.0), (3.0, 2.0, 1.0)]
+)
+def test_moments_of_the_policy(score, variance, skew):
+    """sup of |s|, |s² − V| and |s³ − 3sV − κ| for |s|, V, |κ| up to these."""
+    found = remainder._moments(exactly, *np.array([score, variance, skew]))
+    s, v, k = (np.linspace(0, 1, 101) * limit for limit in (score, variance, skew))
+    s, v, k = s[:, None, None], v[:, None], k
+    sup = score, abs(s**2 - v).max(), (abs(s**3 - 3 * s * v) + k).max()
+    for bound, value in zip(found, sup, strict=True):
+        assert value <= bound * (1 + ROUNDING)
+        if score**2 < 1e-5 * variance or variance < 1e-5 * score**2:  # one of two terms is left
+            assert bound <= value * (1 + 1e-5)
+
+
+# --- the sigmoid and what is made of it ----------------------------------------------------
+
+
+@cache
+def in_sigmoid(order):
+    """σ^(order) as a polynomial in σ, from σ' = σ − σ²."""
+    if order == 0:
+        return Polynomial([0, 1])
+    return in_sigmoid(order - 1).deriv() * Polynomial([0, 1, -1])
+
+
+def sigmoid_derivative(order, z):
+    return in_sigmoid(order)(1 / (1 + np.exp(-z)))
+
+
+def sigmoid_bounds(z, moved, beta=0.5):
+    out = remainder._sigmoid_bounds(exactly, FLOAT64, beta, np.array([z]), np.array([moved / beta]))
+    return [float(bound[0]) for bound in out]
+
+
+@pytest.mark.parametrize("z", [0.0, 0.3, -1.2, 3.0, -8.0])
+@pytest.mark.parametrize("moved", [0.2, 0.6, 5.0])
+def test_derivatives_of_the_sigmoid_are_bounded(z, moved):
+    bounds = sigmoid_bounds(z, moved)
+    grid = np.linspace(z - moved, z + moved, 401)
+    for order, bound in enumerate(bounds, 1):
+        assert abs(sigmoid_derivative(order, grid)).max() <= bound * (1 + ROUNDING)
+    nearest = max(abs(z) - moved, 0)
+    assert bounds[0] == pytest.approx(sigmoid_derivative(1, nearest), rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    "z, orders", [(0.0, (1, 2, 3)), (1e-3, (1, 2, 4)), (-0.7, (1, 2)), (12.0, (1, 2, 3, 4))]
+)
+def test_derivatives_of_the_sigmoid_are_attained(z, orders):
+    """σ''' = σ'(4t² − 2σ') and σ'''' = 8tσ'(2σ' − t²), where one of two terms vanishes."""
+    bounds = sigmoid_bounds(z, 1e-9)
+    for order in orders:
+        assert bounds[order - 1] == pytest.approx(
+            abs(sigmoid_derivative(order, z)), rel=1e-4, abs=1e-8
+        )
+
+
+def test_over_a_wide_range_the_sigmoid_is_bounded_by_its_maxima():
+    for order, bound in enumerate(sigmoid_bounds(0.3, 9.0), 1):
+        largest = abs(sigmoid_derivative(order, GRID)).max()
+        assert largest <= bound <= 1.01 * largest
+
+
+def payoff_derivative(order, preference, z):
+    """G^(order) for G = p log σ(z) + (1 − p) log σ(−z), order ≥ 1."""
+    return (preference if order == 1 else 0) - sigmoid_derivative(order - 1, z)
+
+
+def pair_payoff(order, preference, beta, z):
+    """d^order/dζ^order of X = G + βG' and of −2G + 2β²G'', at ζ = z/β."""
+    first, second, third = (payoff_derivative(order + i, preference, z) for i in range(3))
+    return beta**order * (first + beta * second), beta**order * 2 * (beta**2 * third - first)
+
+
+@pytest.mark.parametrize("beta", [0.3, 2.0])
+@pytest.mark.parametrize(
+    "order, own, direct", [(1, (0, 1), (0, 2)), (2, (0, -1), (0, 0.8)), (3, (0, -2), (0, -1))]
+)
+def test_derivatives_of_the_payoff_are_attained(beta, order, own, direct):
+    """Where all terms have one sign; elsewhere the bound is above."""
+    for part, bound, (p, z) in ((0, remainder._own, own), (1, remainder._direct, direct)):
+        for preference, at in ((0, GRID), (1, GRID), (p, z)):
+            slope = abs(payoff_derivative(1, preference, at))
+            sigma = [abs(sigmoid_derivative(n, at)) for n in range(1, 5)]
+            found = bound(beta, slope, sigma)[order - 1]
+            exact = abs(pair_payoff(order, preference, beta, at)[part])
+            assert (exact <= found * (1 + 1e-12)).all()
+        assert found == pytest.approx(exact, rel=1e-12)
+
+
+def test_the_product_rule():
+    """π = e^{at} and X − b = xe^{ct}: every term is positive, so the bound is the derivative."""
+    a, c, x = 0.7, 1.9, 3.0
+    found = remainder._leibniz(x, [x * c**n for n in (1, 2, 3)], remainder.Moments(a, a**2, a**3))
+    np.testing.assert_allclose(found, [x * (a + c) ** n for n in (1, 2, 3)], rtol=1e-14)

@@ -157,7 +157,7 @@ def _gamma(made: _Certifier, tolerance: float) -> Certificate:
     ends = {"lower": lower, "witness": spot}
     if best is None:
         return made.certificate("gamma", "undecided", None, fine.cover, **ends)
-    why = "float64 cannot tell a sign" if fine.cover.stuck else "time ran out"
+    why = "time ran out" if _late(fine.cover) else "float64 cannot tell a sign"
     note = f"the enclosure is wider than asked: {why}"
     return made.certificate("gamma", "undecided", best.gamma, best.cover, note=note, **ends)
 
@@ -252,9 +252,7 @@ class _Certifier:
         """Assemble one, with what remains in its note when it is undecided."""
         word = None if cover is None else cover.word
         if verdict == "undecided" and cover is not None and "note" not in rest:
-            why = "a sign that float64 cannot tell"
-            if not cover.stuck and cover.against is None:
-                why = "time"
+            why = "time" if _late(cover) else "a sign that float64 cannot tell"
             rest["note"] = f"{cover.word.count(OPEN)} pieces remain open ({why})"
         made = Certificate(
             verdict,
@@ -297,6 +295,11 @@ class _Certifier:
         matrix = Pencil(self.region, FLOAT64, frame).matrix(x, gamma, modulus)
         direction = frame @ np.linalg.eigh(matrix)[1][:, 0]
         return Spot(x, direction / np.abs(direction).max())
+
+
+def _late(cover: Cover) -> bool:
+    """Whether nothing but time was missing."""
+    return cover.against is None and not cover.stuck
 
 
 def _level(gamma: float | Fraction) -> Fraction:
