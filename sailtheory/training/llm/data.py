@@ -152,11 +152,20 @@ def _lines(path: Path) -> Iterable[tuple[int, Any]]:
         if not line.strip():
             continue
         try:
-            yield number, json.loads(line.decode("utf-8"))
+            yield number, json.loads(line.decode("utf-8"), object_pairs_hook=_once)
         except (ValueError, RecursionError) as error:
             cut = number == len(lines) and not content.endswith(b"\n")
             reason = "truncated: the last line is not complete" if cut else f"not JSON: {error}"
             raise InputError("data", f"{path}:{number}", reason) from None
+
+
+def _once(pairs: list[tuple[str, Any]]) -> Row:
+    """A JSON object whose keys are each given once; JSON itself would take the last."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"two values of {next(key for key in keys if keys.count(key) > 1)}")
+    return found
 
 
 def _hub(name: str, split: str) -> Any:
