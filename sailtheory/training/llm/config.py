@@ -195,6 +195,8 @@ class SAILConfig(Settings):
         inherited = {f.name for f in dataclasses.fields(TRLSettings)} | {"reward_model_path"}
         names = [n for n in own if n not in inherited] + list(_NUMERICAL)
         found = {name: getattr(self, name) for name in names}
+        asked: Any = self.model_init_kwargs or {}  # the type of the weights has a key of its own
+        found["model_init_kwargs"] = {k: v for k, v in asked.items() if k != "dtype"} or None
         return {k: v if isinstance(v, int | float | str | list | None) else str(v)
                 for k, v in found.items()}  # fmt: skip
 
