@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -11,6 +11,9 @@ from sailtheory.cli.common import Problem, Progress, integer, real
 from sailtheory.errors import InputError
 from sailtheory.exact import to_fraction
 from sailtheory.files import require_writable
+
+if TYPE_CHECKING:
+    from sailtheory.problem import PreferenceProblem
 
 EXIT_CODES = {"certified": 0, "refuted": 1, "undecided": 3}
 
@@ -23,6 +26,9 @@ def certify(
     out: Annotated[str | None, typer.Option(help="Write the certificate to this file.")] = None,
     time_limit: Annotated[str | None, typer.Option(help="Seconds after which to stop.")] = None,
     jobs: Annotated[str, typer.Option(help="Processes.")] = "1",
+    formal: Annotated[
+        str | None, typer.Option(help="Write certificate.v to this folder and have Coq check it.")
+    ] = None,
 ) -> None:
     """Prove a property over the whole of C: exit 0 certified, 1 refuted, 3 undecided."""
     import time
@@ -43,6 +49,8 @@ def certify(
     if not 1 <= processes <= 1024:
         raise InputError("jobs", processes, "an integer from 1 to 1024 is expected")
     loaded = PreferenceProblem.load(problem)
+    if formal is not None:
+        _certify_formally(loaded, property_, gamma, formal, out)
     if out is not None:
         require_writable(out, "out")
     state = None if out is None else Path(out + ".partial")
@@ -59,6 +67,23 @@ def certify(
         if made.verdict != "undecided" and state is not None:
             state.unlink(missing_ok=True)
     typer.echo(summary(made))
+    raise typer.Exit(EXIT_CODES[made.verdict])
+
+
+def _certify_formally(
+    problem: PreferenceProblem, property_: str, gamma: str | None, folder: str, out: str | None
+) -> NoReturn:
+    """The Coq file in place of the cover: exit 0 certified, 3 undecided."""
+    from sailtheory.certify.formal import certify_formal
+
+    if property_ != "concave" or gamma is None:
+        raise InputError("property", property_, "concave is expected with --formal")
+    if out is not None:
+        raise InputError("out", out, "--formal writes certificate.v; no --out is expected with it")
+    with Progress() as progress:
+        progress("Coq checks the theorems (once) and the certificate")
+        made = certify_formal(problem, to_fraction(gamma, "gamma"), folder)
+    typer.echo(f"{made.verdict}: {made.note}")
     raise typer.Exit(EXIT_CODES[made.verdict])
 
 
