@@ -17,10 +17,11 @@ export OMP_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 
-.PHONY: help verify test lint bench evidence figures docs clean
+.PHONY: help verify formal test lint bench evidence figures docs clean
 
 help:
 	@echo "make verify   check every claim (installs into $(VENV) when needed)"
+	@echo "make formal   machine-check the theorems with Coq (apt installs it when missing and root)"
 	@echo "make test     run the tests"
 	@echo "make lint     ruff check, ruff format --check, mypy"
 	@echo "make bench    run the benchmarks"
@@ -31,6 +32,10 @@ help:
 
 verify: $(STAMP)
 	$(BIN)/sailtheory verify
+
+# Needs Coq and no virtual environment.
+formal:
+	$(PYTHON) proofs_check/formal/build.py --install
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -n 2

@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[2]
 _GUIDE = {
     "Check your own theorem": "your-own-theorem",
     "What you have to trust": "trust",
+    "Machine-checked theorems": "formal",
     "Verdicts": "verdicts",
     "Theory": "theory",
     "Language models on several processes": "llm-scale",

@@ -229,6 +229,18 @@ def _run(command: list[str], folder: Path | None = None) -> str:
     return done.stdout
 
 
+def _compile_only(folder: Path, jobs: int) -> int:
+    """Compile into a folder named by the sources; prints it."""
+    named = folder / digest(b"".join(path.read_bytes() for path in sources()))[:16]
+    try:
+        compile_into(named, jobs)
+    except NotBuilt as trouble:
+        print(f"sailtheory: {trouble}", file=sys.stderr)
+        return 1
+    print(named)
+    return 0
+
+
 def main() -> int:
     """Exit 0 built, 1 not accepted, 3 Coq is absent."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -238,6 +250,7 @@ def main() -> int:
     parser.add_argument("--record", action="store_true", help="write record.json from this build")
     parser.add_argument("--into", default="build/formal", help="folder for the compiled files")
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--compile-only", action="store_true", help="compile, print the folder")
     options = parser.parse_args()
     if options.install and (wanted := missing_packages()):
         install(wanted)
@@ -248,6 +261,8 @@ def main() -> int:
             file=sys.stderr,
         )
         return MISSING
+    if options.compile_only:
+        return _compile_only(Path(options.into).resolve(), options.jobs)
     try:
         made = check(Path(options.into).resolve(), options.jobs)
     except NotBuilt as trouble:

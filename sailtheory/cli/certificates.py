@@ -6,7 +6,7 @@ import math
 from contextlib import nullcontext
 from fractions import Fraction
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import typer
 
@@ -16,6 +16,9 @@ from sailtheory.cli.exits import DIFFERS, UNDECIDED
 from sailtheory.errors import InputError
 from sailtheory.exact import to_fraction
 from sailtheory.files import require_writable
+
+if TYPE_CHECKING:
+    from sailtheory.problem import PreferenceProblem
 
 EXIT_CODES = {"certified": 0, "refuted": DIFFERS, "undecided": UNDECIDED}
 
@@ -44,6 +47,9 @@ def certify(
     out: Annotated[str | None, typer.Option(help="Write the certificate to this file.")] = None,
     time_limit: Annotated[float | None, typer.Option(help="Seconds after which to stop.")] = None,
     jobs: Annotated[int, typer.Option(min=1, max=1024, help="Processes.")] = 1,
+    formal: Annotated[
+        str | None, typer.Option(help="Write certificate.v to this folder and have Coq check it.")
+    ] = None,
 ) -> None:
     """Prove a property over the whole of C: exit 0 certified, 1 refuted, 3 undecided."""
     import time
@@ -59,6 +65,8 @@ def certify(
     if not limit > 0:
         raise InputError("time-limit", limit, "a positive number of seconds is expected")
     loaded = PreferenceProblem.load(problem)
+    if formal is not None:
+        _certify_formally(loaded, property_, gamma, formal, out)
     if out is not None:
         require_writable(out, "out")
     state = None if out is None else Path(out + ".partial")
@@ -76,6 +84,27 @@ def certify(
             if made.verdict != "undecided" and state is not None:
                 state.unlink(missing_ok=True)
     print(summary(made))
+    raise typer.Exit(EXIT_CODES[made.verdict])
+
+
+def _certify_formally(
+    problem: PreferenceProblem,
+    property_: str,
+    gamma: Fraction | None,
+    folder: str,
+    out: str | None,
+) -> NoReturn:
+    """The Coq file in place of the cover: exit 0 certified, 3 undecided."""
+    from sailtheory.certify.formal import certify_formal
+
+    if property_ != "concave" or gamma is None:
+        raise InputError("property", property_, "concave is expected with --formal")
+    if out is not None:
+        raise InputError("out", out, "--formal writes certificate.v; no --out is expected with it")
+    with Progress() as progress:
+        progress("Coq checks the theorems (once) and the certificate")
+        made = certify_formal(problem, gamma, folder)
+    print(f"{made.verdict}: {made.note}")
     raise typer.Exit(EXIT_CODES[made.verdict])
 
 
