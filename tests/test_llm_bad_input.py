@@ -194,6 +194,6 @@ def test_a_model_with_torn_weights(tmp_path):
 
 
 def test_lora_without_peft(tmp_path, monkeypatch):
-    monkeypatch.setattr("sailtheory.training.llm.models.find_spec", lambda name: None)
+    monkeypatch.setattr("sailtheory.training.llm.adapters.find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"tune = lora: pip install sailtheory\[llm\]"):
         train(tmp_path, tune="lora", max_steps=1)

@@ -12,6 +12,7 @@ from transformers import TrainingArguments
 
 from sailtheory.errors import InputError
 from sailtheory.training.llm.divergence import ESTIMATORS
+from sailtheory.training.llm.inherited import REFUSED, UNRECORDED
 from sailtheory.training.llm.losses import METHODS, OWN_SHARE, Weights
 from sailtheory.training.llm.models import TUNE
 from sailtheory.training.llm.neutral import without_neutral
@@ -24,7 +25,10 @@ _CHOICES = {
     "stale": ("refuse", "weight"),
     "tune": TUNE,
     "long_prompts": ("refuse", "drop"),
+    "train_sampling_strategy": ("random", "sequential"),
 }
+_WITHOUT_ARGS = ("adafactor", "adalomo", "adamw_torch", "adamw_torch_fused",
+                 "adamw_torch_npu_fused", "adamw_torch_xla", "lomo")  # fmt: skip
 
 
 @dataclass
@@ -58,6 +62,7 @@ class Settings(TrainingArguments):
     stale: str = "refuse"
     tune: str = "full"
     disable_dropout: bool = True
+    router_aux_loss_coef: float | None = None
     model_init_kwargs: dict[str, Any] | None = None
 
 
@@ -91,7 +96,10 @@ class SAILConfig(Settings):
         long_prompts: ``refuse`` or ``drop`` prompts that leave no room for a completion.
         stale: What happens to samples of an older policy: ``refuse`` or ``weight``.
         tune: ``full``, ``last-block`` or ``lora``.
-        disable_dropout: With dropout the policy that is trained is not the one that sampled.
+        disable_dropout: With dropout the policy that is trained is not the one that sampled;
+            nor is it with noise in routers, which this turns off as well.
+        router_aux_loss_coef: Weight of the auxiliary loss of a mixture of experts. Default 0,
+            or the model's own where its ``output_router_logits`` is set.
         model_init_kwargs: For ``from_pretrained``, where the model is a name.
 
     Raises:
@@ -126,11 +134,9 @@ class SAILConfig(Settings):
             value = getattr(self, name)
             if not isinstance(value, int | float) or not 0 < value < math.inf:
                 raise InputError(name, value, "a finite number > 0 is expected")
-        if self.neftune_noise_alpha is not None:
-            reason = "None: the policy that is trained would not be the one that samples"
-            raise InputError("neftune_noise_alpha", self.neftune_noise_alpha, reason)
         self._fill_shares()
         super().__post_init__()  # type: ignore[no-untyped-call]
+        self._require_effect()
 
     def _fill_shares(self) -> None:
         own = OWN_SHARE.get(self.method)
@@ -156,18 +162,21 @@ class SAILConfig(Settings):
         names = [field.name for field in dataclasses.fields(Weights)]
         return Weights(**{name: float(getattr(self, name)) for name in names})
 
+    def _require_effect(self) -> None:
+        """Refuse what the other settings leave without effect, or make no run of its own."""
+        optim = str(getattr(self.optim, "value", self.optim))
+        if self.optim_args and optim in _WITHOUT_ARGS:
+            raise InputError("optim_args", self.optim_args, f"None: {optim} reads none")
+        if self.optim_target_modules and not optim.startswith(("galore", "apollo")):
+            accepted = "None: only GaLore and APOLLO have target modules"
+            raise InputError("optim_target_modules", self.optim_target_modules, accepted)
+        if not getattr(self.accelerator_config, "use_seedable_sampler", True):
+            accepted = "True: without it a run that goes on sees its data in another order"
+            raise InputError("accelerator_config.use_seedable_sampler", False, accepted)
+
     def record(self) -> dict[str, Any]:
         """What decides a run's numbers, as plain JSON: for its run record."""
-        own = [f.name for f in dataclasses.fields(Settings)]
-        inherited = {f.name for f in dataclasses.fields(TrainingArguments)}
-        names = [n for n in own if n not in inherited] + list(_NUMERICAL)
-        found = {name: getattr(self, name) for name in names}
+        names = {f.name for f in dataclasses.fields(Settings)} - UNRECORDED - set(REFUSED)
+        found = {name: getattr(self, name) for name in sorted(names)}
         return {k: v if isinstance(v, int | float | str | list | None) else str(v)
                 for k, v in found.items()}  # fmt: skip
-
-
-_NUMERICAL = (
-    "seed", "data_seed", "learning_rate", "lr_scheduler_type", "warmup_steps", "weight_decay",
-    "max_grad_norm", "optim", "adam_beta1", "adam_beta2", "adam_epsilon", "num_train_epochs",
-    "max_steps", "per_device_train_batch_size", "gradient_accumulation_steps", "bf16", "fp16",
-)  # fmt: skip

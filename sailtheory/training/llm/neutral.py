@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sailtheory.errors import InputError
+from sailtheory.training.llm.inherited import REFUSED
 
 _DRAWS = "not offered: its draws are not from π_θ, for which the gradient holds"
 _LOGITS = "not offered: no logits are kept to compute it from; metrics are of the run record"
@@ -32,13 +33,14 @@ NEUTRAL: dict[str, tuple[tuple[Any, ...], str]] = {
 
 
 def without_neutral(given: Mapping[str, Any]) -> dict[str, Any]:
-    """What was given, but for settings of ``NEUTRAL`` at a value that changes nothing.
+    """What was given, but for settings not offered at a value that changes nothing.
 
     Raises:
         InputError: One of them at another value.
     """
-    for name in filter(NEUTRAL.__contains__, given):
-        value, (values, reason) = given[name], NEUTRAL[name]
+    known = NEUTRAL | REFUSED
+    for name in filter(known.__contains__, given):
+        value, (values, reason) = given[name], known[name]
         if not any(type(value) in (type(v), int) and value == v for v in values):
             raise InputError(name, value, reason)
-    return {name: value for name, value in given.items() if name not in NEUTRAL}
+    return {name: value for name, value in given.items() if name not in known}

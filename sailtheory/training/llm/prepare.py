@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sailtheory.errors import InputError
+from sailtheory.training.llm.batch import Item
 
 COLUMNS = ("prompt", "chosen", "rejected", "completion")
 
@@ -30,10 +31,27 @@ class Limits:
     long_prompts: str
 
 
+class Prepared(list[Item]):
+    """Prepared rows; a column by name and ``select`` as a ``datasets.Dataset`` has them.
+
+    Callbacks of TRL take the prompts of the evaluation data so.
+    """
+
+    def __getitem__(self, key: Any) -> Any:
+        """A row, some rows, or a column: ``prompt`` is the text as given."""
+        if not isinstance(key, str):
+            return super().__getitem__(key)
+        return [row["text"] if key == "prompt" else row["columns"][key] for row in self]
+
+    def select(self, places: Iterable[int]) -> Prepared:
+        """The rows of these places, as far as there are any."""
+        return Prepared(self[place] for place in places if place < len(self))
+
+
 def prepare(
     rows: Iterable[Mapping[str, Any]], tokenizer: Any, end: list[int], limits: Limits,
     *, part: str = "",
-) -> list[dict[str, Any]]:  # fmt: skip
+) -> Prepared:  # fmt: skip
     """Tokenise rows; each gets its ``index``, by which it is known from then on.
 
     Dataset completions that are too long are cut, and then have no end token.
@@ -54,7 +72,7 @@ def prepare(
         InputError: A row without a prompt, an empty prompt or completion, a prompt that
             leaves no room for a completion, or no row at all.
     """
-    found = []
+    found = Prepared()
     for number, raw in enumerate(rows):
         index = f"{part}{number}" if part else number
         row = _with_prompt(dict(raw), index)
