@@ -14,6 +14,8 @@ from sailtheory.training.llm import SAILTrainer
 from sailtheory.training.record import read_record
 from tests.llm_models import PAIRS, config, few_letters, new_model, tokenizer
 
+CHATS = [{"prompt": [{"role": "user", "content": row["prompt"]}]} for row in PAIRS]
+
 
 def trained(folder, method="sail-dpr", **given):
     options = {"eval_strategy": "steps", "eval_steps": 1, "per_device_eval_batch_size": 2}
@@ -95,3 +97,69 @@ def test_a_collator_that_returns_something_else(tmp_path, result):
     with pytest.raises(InputError, match=r"data_collator = a .*prepared rows"):
         trained(tmp_path, data_collator=lambda rows: result,
                 options={"eval_strategy": "no"})  # fmt: skip
+
+
+def timeless(metrics):
+    return {name: value for name, value in metrics.items() if not name.endswith(("time", "second"))}
+
+
+def test_raw_rows(tmp_path):
+    """Rows as ``train_dataset`` has them, as a list, a ``Dataset`` or several by name."""
+    datasets = pytest.importorskip("datasets", reason="the extra llm is not installed")
+    trainer = trained(tmp_path, eval_dataset=PAIRS[5:])
+    expected = timeless(trainer.evaluate())
+    assert len(expected) > 8
+    for raw in (PAIRS[5:], datasets.Dataset.from_list(PAIRS[5:])):
+        assert timeless(trainer.evaluate(raw)) == expected
+    named = trainer.evaluate({"a": PAIRS[5:], "b": PAIRS[:2]}, metric_key_prefix="late")
+    renamed = {name.replace("eval_", "late_a_"): value for name, value in expected.items()}
+    assert renamed.items() <= named.items() and named["late_b_loss"] != named["late_a_loss"]
+    with pytest.raises(InputError, match=r"prompt\[eval/0\] = empty"):
+        trainer.evaluate([{"prompt": ""}])
+
+
+def test_predict(tmp_path):
+    """Its loss is that of evaluation; there are no logits to predict with."""
+    trainer = trained(tmp_path, "dpo", eval_dataset=PAIRS[5:])
+    found = trainer.predict(PAIRS[5:])
+    assert found.predictions is None and found.label_ids is None
+    assert found.metrics["test_loss/dpo"] == trainer.evaluate()["eval_loss/dpo"]
+    assert {"test_loss", "test_loss/kl", "test_kl_policy_ref"} <= found.metrics.keys()
+    with pytest.raises(InputError, match=r"rejected\[test/0\] = missing"):
+        trainer.predict([{"prompt": "a", "chosen": "b"}])
+
+
+def test_a_log_of_training_holds_the_means_of_its_updates(tmp_path):
+    """Evaluation between two logs neither takes them nor shows them as its own."""
+    trainer = trained(
+        tmp_path, eval_dataset=PAIRS[5:],
+        options={"max_steps": 4, "logging_steps": 4, "eval_steps": 1},
+    )  # fmt: skip
+    [log] = [row for row in trainer.state.log_history if "loss" in row]
+    record = read_record(tmp_path / "record")
+    for name in ("loss/dpr", "loss/kl", "rewards/mean"):
+        assert log[name] == pytest.approx(record.series(name)[1].mean(), abs=1e-12)
+    assert log["loss"] == pytest.approx(sum(log[f"loss/{n}"] for n in ("dpr", "kl")), abs=1e-6)
+    others = [row for row in trainer.state.log_history if "loss" not in row]
+    assert len(others) == 5 and not any("loss/dpr" in row for row in others)
+
+
+def test_the_callback_of_trl_that_logs_completions(tmp_path):
+    callbacks = pytest.importorskip(
+        "trl.trainer.callbacks", reason="the extra llm is not installed"
+    )
+    for name, data in (("text", PAIRS), ("chat", CHATS)):
+        alone = trained(tmp_path / name, train_dataset=data[:5], options={"eval_strategy": "no"})
+        trainer = SAILTrainer(
+            new_model(2), reward_funcs=few_letters, args=config(tmp_path / f"{name}-logged",
+            kl_coef=0.1), processing_class=tokenizer(), train_dataset=data[:5],
+            eval_dataset=data[5:],
+        )  # fmt: skip
+        callback = callbacks.LogCompletionsCallback(trainer, num_prompts=2, freq=1)
+        trainer.add_callback(callback)
+        trainer.train()
+        assert [step for step, _, _ in callback.table] == [s for s in "123" for _ in range(2)]
+        for _, prompt, completion in callback.table:
+            assert "Say something about the" in prompt and isinstance(completion, str)
+        for a, b in zip(trainer.model.parameters(), alone.model.parameters(), strict=True):
+            assert torch.equal(a, b)

@@ -109,8 +109,13 @@ def rows_of(
 
 
 def log_probs_of(
-    model: Any, names: list[str], sizes: list[int], rows: Rows, temperature: float
-) -> LogProbs:
-    """One forward pass over the rows, cut into the groups again."""
-    log = sequence_log_probs(model, rows.to(next(model.parameters()).device), temperature)
+    model: Any, names: list[str], sizes: list[int], rows: Rows, temperature: float,
+    balance: list[Tensor] | None = None,
+) -> LogProbs:  # fmt: skip
+    """One forward pass over the rows, cut into the groups again.
+
+    ``balance`` is as :func:`logprobs.forward` takes it.
+    """
+    rows = rows.to(next(model.parameters()).device)
+    log = sequence_log_probs(model, rows, temperature, balance)
     return LogProbs(**dict(zip(names, torch.split(log, sizes), strict=True)))

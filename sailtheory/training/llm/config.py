@@ -16,6 +16,7 @@ from transformers.utils.import_utils import is_in_notebook
 
 from sailtheory.errors import InputError
 from sailtheory.training.llm.divergence import ESTIMATORS
+from sailtheory.training.llm.inherited import REFUSED, UNRECORDED
 from sailtheory.training.llm.losses import METHODS, OWN_SHARE, Weights
 from sailtheory.training.llm.models import TUNE
 from sailtheory.training.llm.neutral import TRLSettings, require_neutral
@@ -28,7 +29,10 @@ _CHOICES = {
     "stale": ("refuse", "weight"),
     "tune": TUNE,
     "long_prompts": ("refuse", "drop"),
+    "train_sampling_strategy": ("random", "sequential"),
 }
+_WITHOUT_ARGS = ("adafactor", "adalomo", "adamw_torch", "adamw_torch_fused",
+                 "adamw_torch_npu_fused", "adamw_torch_xla", "lomo")  # fmt: skip
 
 
 @dataclass
@@ -66,6 +70,7 @@ class Settings(TRLSettings):
     stale: str = "refuse"
     tune: str = "full"
     disable_dropout: bool = True
+    router_aux_loss_coef: float | None = None
     model_init_kwargs: dict[str, Any] | str | None = None
 
 
@@ -100,7 +105,10 @@ class SAILConfig(Settings):
         long_prompts: ``refuse`` or ``drop`` prompts that leave no room for a completion.
         stale: What happens to samples of an older policy: ``refuse`` or ``weight``.
         tune: ``full``, ``last-block`` or ``lora``.
-        disable_dropout: With dropout the policy that is trained is not the one that sampled.
+        disable_dropout: With dropout the policy that is trained is not the one that sampled;
+            nor is it with noise in routers, which this turns off as well.
+        router_aux_loss_coef: Weight of the auxiliary loss of a mixture of experts. Default 0,
+            or the model's own where its ``output_router_logits`` is set.
         model_init_kwargs: For ``from_pretrained``, where the model is a name; its weights are
             in float32 by default, as small learning rates vanish in others.
 
@@ -128,9 +136,6 @@ class SAILConfig(Settings):
         if isinstance(self.beta, list) and len(self.beta) == 1:  # as TRL allows
             self.beta = self.beta[0]  # type: ignore[assignment]
         self._require_numbers()
-        if self.neftune_noise_alpha is not None:
-            reason = "None: the policy that is trained would not be the one that samples"
-            raise InputError("neftune_noise_alpha", self.neftune_noise_alpha, reason)
         self._fill_shares()
         if self.disable_tqdm is None:
             self.disable_tqdm = not (sys.stderr.isatty() or is_in_notebook())
@@ -144,7 +149,7 @@ class SAILConfig(Settings):
         asked = self.model_init_kwargs or {}
         if not isinstance(asked, dict):
             raise InputError("model_init_kwargs", asked, "a mapping, or JSON that is one")
-        require_neutral({"trust_remote_code": asked.get("trust_remote_code", False)})
+        self._require_effect()
 
     def _require_numbers(self) -> None:
         for name, least in _INTEGERS.items():
@@ -189,14 +194,25 @@ class SAILConfig(Settings):
         names = [field.name for field in dataclasses.fields(Weights)]
         return Weights(**{name: float(getattr(self, name)) for name in names})
 
+    def _require_effect(self) -> None:
+        """Refuse what the other settings leave without effect, or make no run of its own."""
+        optim = str(getattr(self.optim, "value", self.optim))
+        if self.optim_args and optim in _WITHOUT_ARGS:
+            raise InputError("optim_args", self.optim_args, f"None: {optim} reads none")
+        if self.optim_target_modules and not optim.startswith(("galore", "apollo")):
+            accepted = "None: only GaLore and APOLLO have target modules"
+            raise InputError("optim_target_modules", self.optim_target_modules, accepted)
+        if not getattr(self.accelerator_config, "use_seedable_sampler", True):
+            accepted = "True: without it a run that goes on sees its data in another order"
+            raise InputError("accelerator_config.use_seedable_sampler", False, accepted)
+
     def record(self) -> dict[str, Any]:
         """What decides a run's numbers, as plain JSON: for its run record."""
-        own = [f.name for f in dataclasses.fields(Settings)]
-        inherited = {f.name for f in dataclasses.fields(TRLSettings)} | {"reward_model_path"}
-        names = [n for n in own if n not in inherited] + list(_NUMERICAL)
-        found = {name: getattr(self, name) for name in names}
-        asked: Any = self.model_init_kwargs or {}  # the type of the weights has a key of its own
-        found["model_init_kwargs"] = {k: v for k, v in asked.items() if k != "dtype"} or None
+        unread = {f.name for f in dataclasses.fields(TRLSettings)}
+        unread -= {f.name for f in dataclasses.fields(TrainingArguments)}
+        names = {f.name for f in dataclasses.fields(Settings)} - {"reward_model_path"}
+        names -= UNRECORDED | set(REFUSED) | unread
+        found = {name: getattr(self, name) for name in sorted(names)}
         return {k: v if isinstance(v, int | float | str | list | None) else str(v)
                 for k, v in found.items()}  # fmt: skip
 
@@ -221,9 +237,3 @@ _NAMED: dict[str, type[Enum]] = {
     if isinstance(kind, type) and issubclass(kind, Enum)
 }
 """Settings of transformers that are one of several names."""
-
-_NUMERICAL = (
-    "seed", "data_seed", "learning_rate", "lr_scheduler_type", "warmup_steps", "weight_decay",
-    "max_grad_norm", "optim", "adam_beta1", "adam_beta2", "adam_epsilon", "num_train_epochs",
-    "max_steps", "per_device_train_batch_size", "gradient_accumulation_steps", "bf16", "fp16",
-)  # fmt: skip

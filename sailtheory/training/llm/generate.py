@@ -9,8 +9,7 @@ in any batch, on any process, and after a restart.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +17,8 @@ import torch
 from torch import Tensor
 
 from sailtheory.errors import InputError, require
-from sailtheory.training.llm.logprobs import as_policy, keeping
+from sailtheory.training.llm.logprobs import as_policy, options
+from sailtheory.training.llm.models import evaluating
 from sailtheory.training.llm.rows import Ids, distinct, width_of
 
 Key = tuple[int | str, ...]
@@ -131,9 +131,10 @@ def sample(
     uniforms = torch.stack([uniform(key, max_new_tokens) for key in keys]).to(device)
     ends = torch.tensor(list(end), device=device)
     done = torch.zeros(len(prompts), dtype=torch.bool, device=device)
+    asked = options(model, 1)
     drawn: list[Tensor] = []
     log_probs = torch.zeros(len(prompts), dtype=torch.float64, device=device)
-    with evaluating(model):
+    with evaluating(model):  # gradient checkpointing would disable its cache
         cache, fed = None, tokens
         for step in range(max_new_tokens):
             out = model(
@@ -142,7 +143,7 @@ def sample(
                 position_ids=(mask.cumsum(-1) - 1).clamp(min=0)[:, -fed.shape[1] :],
                 past_key_values=cache,
                 use_cache=True,
-                **keeping(model, 1),
+                **asked,
             )
             cache, logits = out.past_key_values, out.logits[:, -1]
             if step == 0 and source:
@@ -185,14 +186,3 @@ def _draw(log_p: Tensor, u: Tensor) -> Tensor:
     cumulative = log_p.exp().cumsum(-1)
     target = (u * cumulative[:, -1])[:, None]  # below the last entry, so a token is found
     return torch.searchsorted(cumulative, target, right=True)[:, 0].clamp(max=log_p.shape[-1] - 1)
-
-
-@contextmanager
-def evaluating(model: Any) -> Iterator[None]:
-    """The model without dropout and gradient checkpointing, which would disable its cache."""
-    trained = model.training
-    model.eval()
-    try:
-        yield
-    finally:
-        model.train(trained)

@@ -14,11 +14,16 @@ import torch
 from torch import Tensor
 
 from sailtheory.errors import InputError, require
-from sailtheory.training.llm.models import bare
+from sailtheory.training.llm.models import causal
 from sailtheory.training.llm.rows import Rows
 
+KEPT, ROUTED = "logits_to_keep", "output_router_logits"
+"""Parameters that a model may have."""
 
-def token_log_probs(model: Any, rows: Rows, temperature: float = 1.0) -> Tensor:
+
+def token_log_probs(
+    model: Any, rows: Rows, temperature: float = 1.0, balance: list[Tensor] | None = None
+) -> Tensor:
     """log π(y_t | x, y_<t) of completion tokens, 0 elsewhere: (n, k), the last k columns.
 
     Which token belongs to which completion say the last k columns of ``rows.text``.
@@ -27,6 +32,7 @@ def token_log_probs(model: Any, rows: Rows, temperature: float = 1.0) -> Tensor:
         model: A causal model of transformers, wrapped or not.
         rows: Prompts and completions.
         temperature: Of the policy: logits are divided by it, as when sampling.
+        balance: As :func:`forward` takes it.
 
     Raises:
         InputError: A temperature that is not > 0; log-probabilities that are not finite.
@@ -34,7 +40,7 @@ def token_log_probs(model: Any, rows: Rows, temperature: float = 1.0) -> Tensor:
     require(">", temperature=temperature)
     first = int(rows.completion.any(0).int().argmax())  # the first column that counts
     kept = rows.tokens.shape[1] - first
-    logits = as_policy(forward(model, rows, kept + 1), temperature)
+    logits = as_policy(forward(model, rows, kept + 1, balance), temperature)
     labels, mask = rows.tokens[:, first:], rows.completion[:, first:]
     column = torch.where(mask, rows.previous[:, first:] - (first - 1), 0)
     row = torch.arange(len(labels), device=labels.device)[:, None]
@@ -48,24 +54,39 @@ def token_log_probs(model: Any, rows: Rows, temperature: float = 1.0) -> Tensor:
     return each
 
 
-def sequence_log_probs(model: Any, rows: Rows, temperature: float = 1.0) -> Tensor:
+def sequence_log_probs(
+    model: Any, rows: Rows, temperature: float = 1.0, balance: list[Tensor] | None = None
+) -> Tensor:
     """log π(y|x), the sum over the tokens of each of m completions: (m,)."""
-    each = token_log_probs(model, rows, temperature)
+    each = token_log_probs(model, rows, temperature, balance)
     text = rows.text[:, -each.shape[1] :]
     count = int(rows.place[:, 1].max())
     sums = torch.stack([(each * (text == k)).sum(-1) for k in range(1, count + 1)], -1)
     return sums[rows.place[:, 0], rows.place[:, 1] - 1]
 
 
-def forward(model: Any, rows: Rows, kept: int | None = None) -> Tensor:
-    """Logits at the last ``kept`` positions, or at all: (n, kept, v)."""
-    logits: Tensor = model(
+def forward(
+    model: Any, rows: Rows, kept: int | None = None, balance: list[Tensor] | None = None
+) -> Tensor:
+    """Logits at the last ``kept`` positions, or at all: (n, kept, v).
+
+    ``balance``, if a list, gets the auxiliary loss of a mixture of experts for these rows.
+
+    Raises:
+        InputError: A model without one.
+    """
+    found = model(
         input_ids=rows.tokens,
         attention_mask=rows.mask,
         position_ids=rows.positions,
         use_cache=False,
-        **keeping(model, kept),
-    ).logits
+        **options(model, kept, balance is not None),
+    )
+    if balance is not None:
+        if getattr(found, "aux_loss", None) is None:
+            raise InputError("router_aux_loss_coef", "set", "0, as the model gives no such loss")
+        balance.append(found.aux_loss)
+    logits: Tensor = found.logits
     return logits if kept is None else logits[:, -kept:]
 
 
@@ -76,10 +97,15 @@ def as_policy(logits: Tensor, temperature: float) -> Tensor:
     return logits if temperature == 1 else logits / temperature
 
 
-def keeping(model: Any, kept: int | None) -> dict[str, int]:
-    """Options with which a model computes its last ``kept`` logits alone, if it can."""
-    inner = bare(model)
-    if hasattr(inner, "get_base_model"):
-        inner = inner.get_base_model()
-    able = "logits_to_keep" in inspect.signature(inner.forward).parameters
-    return {"logits_to_keep": kept} if able and kept is not None else {}
+def options(model: Any, kept: int | None, routed: bool = False) -> dict[str, Any]:
+    """What is asked of a model, as far as it can be asked.
+
+    Args:
+        model: A causal model of transformers, wrapped or not.
+        kept: Its last so many logits alone; None for all.
+        routed: Whether the logits of its routers too. A model that gives them of itself cannot
+            do so while it draws: it would hold one token against the mask of all of them.
+    """
+    known = inspect.signature(causal(model).forward).parameters
+    found: dict[str, Any] = {"output_router_logits": routed} if ROUTED in known else {}
+    return found | ({"logits_to_keep": kept} if kept is not None and KEPT in known else {})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -23,6 +24,8 @@ from sailtheory.training.llm.batch import Drawn, Item
 from sailtheory.training.llm.config import SAILConfig
 from sailtheory.training.llm.kept import ReferenceDraws
 from sailtheory.training.llm.preferences import Reward
+from sailtheory.training.llm.prepare import Prepared
+from sailtheory.training.llm.randomness import randomness_kept, seed_everything
 from sailtheory.training.llm.recorder import Recorder
 
 Means = defaultdict[str, list[tuple[float, int]]]
@@ -36,6 +39,7 @@ class RecordedTrainer(Trainer):
     model: Any
     ref_model: Any
     processing_class: Any
+    prepared: Callable[[Any, str], Prepared]
     rewards: list[Reward]
     reward_weights: list[float]
     offline: list[str]
@@ -51,7 +55,7 @@ class RecordedTrainer(Trainer):
         self.reference_draws = ReferenceDraws(args.temperature)
         self.held_out_draws = ReferenceDraws(args.temperature)  # never trained on
         super().__init__(args=args, **given)
-        self.recorder = Recorder(self)
+        self.recorder = Recorder(self, given["optimizers"])
         self.add_callback(self.recorder)
 
     def train(self, resume_from_checkpoint: Any = None, *args: Any, **kwargs: Any) -> Any:
@@ -60,13 +64,19 @@ class RecordedTrainer(Trainer):
         Args:
             resume_from_checkpoint: True goes on from the newest complete checkpoint in
                 ``output_dir``, or from the beginning where there is none yet; a folder goes
-                on from that one.
+                on from that one. Default is the setting of this name.
             args: As in transformers.
             kwargs: As in transformers.
 
         Raises:
             InputError: A folder that is no complete checkpoint; a record of another run.
         """
+        if resume_from_checkpoint is None:
+            resume_from_checkpoint = self.args.resume_from_checkpoint
+        if resume_from_checkpoint and self.args.save_only_model:
+            accepted = "False, where a run is to go on: the optimiser is not saved with the model"
+            raise InputError("save_only_model", True, accepted)
+        seed_everything(self.args)  # whatever has drawn numbers since the trainer was made
         self.recorder.goes_on = bool(resume_from_checkpoint)
         if resume_from_checkpoint is True:
             resume_from_checkpoint = checkpoints.last(str(self.args.output_dir))
@@ -82,10 +92,12 @@ class RecordedTrainer(Trainer):
         transformers would make one more update where that is not the end of an epoch.
         """
         state = TrainerState.load_from_json(str(Path(start) / TRAINER_STATE_NAME))
-        if not 0 < self.args.max_steps <= state.global_step:
+        if state.global_step < state.max_steps:
             return None
         self._load_from_checkpoint(start)
         self.state = state
+        if self.args.load_best_model_at_end and state.best_model_checkpoint is not None:
+            self._load_best_model()
         state.is_world_process_zero = self.is_world_process_zero()
         for event in (self.recorder.on_train_begin, self.recorder.on_train_end):
             event(self.args, state, self.control)
@@ -113,6 +125,18 @@ class RecordedTrainer(Trainer):
 
     # --- evaluation --------------------------------------------------------------------
 
+    def get_eval_dataloader(self, eval_dataset: Any = None) -> Any:
+        """As in transformers; rows as in ``train_dataset`` are prepared first."""
+        return super().get_eval_dataloader(self._as_prepared(eval_dataset, "eval/"))
+
+    def get_test_dataloader(self, test_dataset: Any) -> Any:
+        """As in transformers; rows as in ``train_dataset`` are prepared first."""
+        return super().get_test_dataloader(self._as_prepared(test_dataset, "test/"))
+
+    def _as_prepared(self, data: Any, part: str) -> Any:
+        known = data is None or isinstance(data, str | Prepared)
+        return data if known else self.prepared(data, part)
+
     def prediction_step(
         self, model: Any, inputs: Any, prediction_loss_only: bool, ignore_keys: Any = None
     ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
@@ -128,14 +152,17 @@ class RecordedTrainer(Trainer):
     ) -> Any:  # fmt: skip
         """Means over all prompts of the evaluation data; the training's own are kept apart.
 
-        Draws are new at every step of training, and are not counted as spent.
+        Draws are new at every step of training, and are not counted as spent. Whatever draws
+        numbers of its own, as dropout and rewards may, goes on in training as if there had
+        been no evaluation.
         """
         kept, spent = self.means, self.tokens_drawn
         self.means = defaultdict(list)
         try:
-            output: Any = super().evaluation_loop(
-                dataloader, description, prediction_loss_only, ignore_keys, metric_key_prefix
-            )
+            with randomness_kept():
+                output: Any = super().evaluation_loop(
+                    dataloader, description, prediction_loss_only, ignore_keys, metric_key_prefix
+                )
             means = self.recorder.means()
         finally:
             self.means, self.tokens_drawn = kept, spent
@@ -164,8 +191,9 @@ class RecordedTrainer(Trainer):
         return folder / name
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        """Adds the means since the last log."""
-        super().log(logs | self.recorder.window_means(), start_time)
+        """Adds to the loss of training the means of the updates that it is the mean of."""
+        means = self.recorder.window_means() if "loss" in logs else {}
+        super().log(logs | means, start_time)
 
     def _save_checkpoint(self, model: Any, trial: Any = None) -> None:
         """The record first, then the checkpoint, then its mark; only then older ones go."""
@@ -178,7 +206,8 @@ class RecordedTrainer(Trainer):
         self.accelerator.wait_for_everyone()
         if self.args.should_save:
             folder = Path(self._get_output_dir(trial=trial))
-            checkpoints.mark(folder / f"checkpoint-{self.state.global_step}")
+            if not self.args.save_only_model:
+                checkpoints.mark(folder / f"checkpoint-{self.state.global_step}")
             rotate_checkpoints(str(folder), limit, self.state.best_model_checkpoint)
 
     def create_model_card(self, *args: Any, dataset_name: Any = None, **kwargs: Any) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +10,7 @@ from typing import Any
 import torch
 
 from sailtheory.errors import InputError
-from sailtheory.extras import require_extra
+from sailtheory.training.llm import adapters
 from sailtheory.training.llm.fetch import resolve
 
 TUNE = ("full", "last-block", "lora")
@@ -36,6 +35,10 @@ def load(kind: Any, field: str, name: str, **options: Any) -> Any:
         return kind.from_pretrained(name, **options)
     except (OSError, ValueError) as error:
         raise InputError(field, name, _advice(name, error)) from None
+    except TypeError as error:
+        given = ", ".join(sorted(options))
+        reason = f"options that the model takes, of {given}: {' '.join(str(error).split())}"
+        raise InputError(field, name, reason) from None
     except SafetensorError as error:
         raise InputError(field, name, f"whole weights: fetch them again ({error})") from None
     except ImportError as error:
@@ -60,11 +63,11 @@ def load_model(kind: Any, field: str, name: str, **options: Any) -> Any:
     return model
 
 
-def load_tokenizer(name: str) -> Any:
+def load_tokenizer(name: str, **options: Any) -> Any:
     """The tokenizer that belongs to a model, found as by :func:`load`."""
     from transformers import AutoTokenizer
 
-    return load(AutoTokenizer, "tokenizer", name)
+    return load(AutoTokenizer, "tokenizer", name, **options)
 
 
 def _advice(name: str, error: Exception) -> str:
@@ -76,20 +79,35 @@ def _advice(name: str, error: Exception) -> str:
     )
 
 
-def reference_of(model: Any) -> Any:
-    """A frozen copy of the model; None where the model itself without its adapter serves."""
-    if hasattr(model, "disable_adapter"):
-        return None
-    ref = copy.deepcopy(model)
-    ref.requires_grad_(False)
-    return ref.eval()
-
-
 def bare(model: Any) -> Any:
     """The model inside what data-parallel wrappers put around it."""
     while hasattr(model, "module"):
         model = model.module
     return model
+
+
+def causal(model: Any) -> Any:
+    """The causal model inside of wrappers and adapters."""
+    model = bare(model)
+    return model.get_base_model() if hasattr(model, "get_base_model") else model
+
+
+def placed(model: Any, device: torch.device) -> Any:
+    """A model on a device; one that is there is not touched, as quantised weights must not be."""
+    away = model is not None and any(p.device != device for p in model.parameters())
+    return model.to(device) if away else model
+
+
+@contextmanager
+def evaluating(model: Any) -> Iterator[None]:
+    """Every layer in evaluation mode; afterwards in the mode that it was in."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
 
 
 @contextmanager
@@ -98,49 +116,87 @@ def as_reference(model: Any, ref: Any) -> Iterator[Any]:
     if ref is not None:
         yield ref
         return
-    trained = model.training
-    model.eval()
-    try:
-        with bare(model).disable_adapter():
-            yield model
-    finally:
-        model.train(trained)
+    with evaluating(model), bare(model).disable_adapter():
+        yield model
+
+
+def policy_and_reference(
+    model: Any, ref_model: Any, which: str, peft_config: Any = None
+) -> tuple[Any, Any]:
+    """What is trained, and π_ref.
+
+    Args:
+        model: A causal model, with an adapter or without.
+        ref_model: π_ref; None for the model as it is given here.
+        which: As :func:`tune` takes it.
+        peft_config: As :func:`tune` takes it.
+
+    Returns:
+        The model, wrapped where an adapter was added; and π_ref, frozen, or None where the
+        model without its adapter is π_ref.
+
+    Raises:
+        InputError: As :func:`tune`; a model of which nothing is trained; a ``ref_model`` that
+            would be trained along.
+    """
+    if ref_model is not None:
+        if not isinstance(ref_model, torch.nn.Module):
+            raise InputError("ref_model", ref_model, "a model, or None for a copy")
+        reference = ref_model
+    elif adapters.is_adapted(model):
+        reference = adapters.reference_beside(model)
+    elif which == "lora" and adapters.begins_as_nothing(peft_config):
+        reference = None
+    else:
+        reference = adapters.frozen_copy(model)
+    policy = tune(model, which, peft_config)
+    trained = {id(p) for p in policy.parameters() if p.requires_grad}
+    if not trained:
+        accepted = "weights that require a gradient; PeftModel.from_pretrained has is_trainable"
+        raise InputError("model", "all of it frozen", accepted)
+    if reference is not None:
+        if trained & {id(p) for p in reference.parameters()}:
+            accepted = "one of its own, or None for a copy"
+            raise InputError("ref_model", "a model with weights that are trained", accepted)
+        reference.requires_grad_(False).eval()
+    return policy, reference
 
 
 def tune(model: Any, which: str, peft_config: Any = None) -> Any:
     """Leave a gradient only to what is trained.
 
     Args:
-        model: A causal model.
-        which: ``full``; ``last-block``, the last decoder block alone; ``lora``.
+        model: A causal model; of one with an adapter the adapter is trained.
+        which: ``full``, what is not frozen; ``last-block``, the last decoder block alone;
+            ``lora``, an adapter.
         peft_config: For ``lora``; default rank 64, α 16, all linear layers.
 
     Returns:
         The model, wrapped where an adapter was added.
 
     Raises:
-        InputError: An unknown choice; a model without a stack of blocks; an adapter beside
-            ``last-block``; an adapter of virtual tokens; no peft.
+        InputError: An unknown choice; a model without a stack of blocks; quantised weights
+            without an adapter; an adapter that cannot be trained, or beside another.
     """
-    virtual = [peft_config] if peft_config else list(getattr(model, "peft_config", {}).values())
-    if any(getattr(each, "is_prompt_learning", False) for each in virtual):
-        reason = "an adapter of weights: with virtual tokens positions are not the policy's own"
-        raise InputError("peft_config", type(virtual[0]).__name__, reason)
+    if which not in TUNE:
+        raise InputError("tune", which, f"one of {', '.join(TUNE)} is expected")
+    if adapters.is_adapted(model):
+        if which == "last-block":
+            raise InputError("tune", which, "lora or full, where the model has an adapter")
+        if peft_config is not None:
+            accepted = "None: the model has an adapter; merge_and_unload() it to add another"
+            raise InputError("peft_config", type(peft_config).__name__, accepted)
+        adapters.require_usable(model)
+        return model
     if which == "lora":
-        require_extra("llm", "peft")
-        from peft import LoraConfig, get_peft_model
-
-        default = LoraConfig(
-            r=64, lora_alpha=16, target_modules="all-linear", task_type="CAUSAL_LM"
-        )
-        return get_peft_model(model, peft_config or default)
+        return adapters.add(model, peft_config)
+    if peft_config is not None:
+        raise InputError("tune", which, "lora, where there is a peft_config")
+    if getattr(model, "is_quantized", False):
+        raise InputError("tune", which, "lora, as the weights of the model are quantised")
     if which == "last-block":
-        if hasattr(model, "disable_adapter"):
-            raise InputError("tune", "last-block", "lora or full, where the model has an adapter")
         model.requires_grad_(False)
         last_block(model).requires_grad_(True)
-    elif which != "full":
-        raise InputError("tune", which, f"one of {', '.join(TUNE)} is expected")
     return model
 
 
@@ -165,6 +221,7 @@ def without_dropout(model: torch.nn.Module) -> None:
     """Dropout off for good: the policy that is trained is then the one that samples.
 
     Layers and settings keep its rate as a number too, and drop layers as a whole.
+    :func:`settle` does the same to what is noise under another name.
     """
     for module in model.modules():
         if isinstance(module, torch.nn.Dropout):
@@ -173,6 +230,17 @@ def without_dropout(model: torch.nn.Module) -> None:
             for name, value in list(getattr(holder, "__dict__", {}).items()):
                 if "drop" in name and isinstance(value, float):
                     setattr(holder, name, 0.0)
+
+
+def settle(model: torch.nn.Module) -> None:
+    """A policy in training computes as it samples: its layers in evaluation mode.
+
+    Dropout of any name, noise of routers and experts that are drawn act in training alone.
+    Layers that recompute their activations do so in training mode only, and keep it.
+    """
+    for module in model.modules():
+        if module is not model and not getattr(module, "gradient_checkpointing", False):
+            module.training = False
 
 
 def end_ids(model: Any, tokenizer: Any) -> list[int]:

@@ -13,6 +13,7 @@ from typing import Any
 from transformers import TrainingArguments
 
 from sailtheory.errors import InputError
+from sailtheory.training.llm.inherited import REFUSED
 
 
 @dataclass
@@ -67,12 +68,13 @@ NEUTRAL: dict[str, tuple[tuple[Any, ...], str]] = {
 
 
 def require_neutral(given: Mapping[str, Any]) -> None:
-    """Refuse settings of ``NEUTRAL`` at a value that would change something.
+    """Refuse settings of ``NEUTRAL`` and ``REFUSED`` at a value that would change something.
 
     Raises:
         InputError: One of them.
     """
-    for name in filter(NEUTRAL.__contains__, given):
-        value, (values, reason) = given[name], NEUTRAL[name]
+    known = NEUTRAL | REFUSED
+    for name in filter(known.__contains__, given):
+        value, (values, reason) = given[name], known[name]
         if not any(type(value) in (type(v), int) and value == v for v in values):
             raise InputError(name, value, reason)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from transformers import TrainerCallback
 
+from sailtheory.errors import InputError
 from sailtheory.training.llm.preferences import name_of
 from sailtheory.training.runs import RECORD, Run, flatten
 
@@ -34,8 +35,10 @@ class Recorder(TrainerCallback):
     at the end, and going on from a checkpoint cuts what came after it.
     """
 
-    def __init__(self, trainer: RecordedTrainer) -> None:
+    def __init__(self, trainer: RecordedTrainer, given: tuple[Any, Any] = (None, None)) -> None:
         self._trainer = trainer
+        self._given = dict(zip(("optimizer", "scheduler"), map(_described, given), strict=True))
+        self._reached = False
         self._run: Run | None = None
         self._window: dict[str, list[float]] = defaultdict(list)
         self.goes_on = False  # with what the folder holds
@@ -62,6 +65,15 @@ class Recorder(TrainerCallback):
             return None
         loaded = run.load(step)
         return None if loaded is None else loaded[1]
+
+    def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Refuse, before the first update, a loss that reaches nothing that is trained."""
+        if self._reached or self._trainer.sharded:
+            return
+        self._reached = any(p.grad is not None for p in self._trainer.model.parameters())
+        if not self._reached:
+            accepted = "one whose output depends on a weight that requires a gradient"
+            raise InputError("model", "no trained weight is reached by the loss", accepted)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """One row a metric."""
@@ -116,8 +128,12 @@ class Recorder(TrainerCallback):
         for part in ("chosen", "rejected"):
             used = part in trainer.offline
             hashes[part] = _digest(row[f"{part}_ids"] for row in rows) if used else None
-        return trainer.args.record() | {
+        return {
+            **trainer.args.record(),
+            **self._given,
             "model": name,
+            "processes": trainer.accelerator.num_processes * max(trainer.args.n_gpu, 1),
+            "trained": sum(p.numel() for p in model.parameters() if p.requires_grad),
             "ref_model": name if ref is None else str(ref.config._name_or_path),
             "dtype": ", ".join(sorted({str(p.dtype)[6:] for p in model.parameters()})),
             "adapter": ", ".join(map(_adapter, getattr(model, "peft_config", {}).values())) or None,
@@ -132,6 +148,16 @@ def _digest(values: Iterable[Any]) -> str:
     for value in values:
         found.update(repr(value).encode())
     return found.hexdigest()
+
+
+def _described(given: Any) -> str | None:
+    """An optimiser or a scheduler that is not made from the settings."""
+    if given is None:
+        return None
+    groups = [{k: float(v) if isinstance(v, torch.Tensor) else v for k, v in group.items()
+               if k not in ("params", "initial_lr")}
+              for group in getattr(given, "param_groups", ())]  # fmt: skip
+    return f"{type(given).__name__}({', '.join(map(str, groups))})"
 
 
 def _adapter(config: Any) -> str:

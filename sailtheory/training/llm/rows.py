@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from sailtheory.errors import InputError
-from sailtheory.training.llm.models import bare
+from sailtheory.training.llm.models import causal
 
 Ids = Sequence[int]
 """Token ids of one text."""
@@ -129,9 +129,8 @@ def distinct(texts: Sequence[Ids]) -> tuple[list[Ids], list[int]]:
 
 def width_of(model: Any) -> int | None:
     """Hidden size of a model whose rows may be shared, None for any other."""
-    model = bare(model)
-    kind = type(model.get_base_model() if hasattr(model, "get_base_model") else model)
-    config = model.config
+    kind = type(causal(model))
+    config = causal(model).config
     kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
     able = (
         config.model_type in SHARES

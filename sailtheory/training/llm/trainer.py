@@ -6,6 +6,7 @@ them, run policy and reference once over all rows, and take the terms of ``losse
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -13,11 +14,25 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import AutoModelForCausalLM
 
 from sailtheory.errors import InputError
 from sailtheory.training.audit import Audit, Term, audit
-from sailtheory.training.llm import chat, divergence, losses, models, preferences
+from sailtheory.training.llm import (
+    adapters,
+    chat,
+    divergence,
+    experts,
+    losses,
+    models,
+    preferences,
+)
+from sailtheory.training.llm.arguments import (
+    context,
+    loaded,
+    require_optimised,
+    rewards_of,
+    warn_of_rounding,
+)
 from sailtheory.training.llm.batch import Drawn, Item, LogProbs, log_probs_of, rows_of
 from sailtheory.training.llm.config import SAILConfig
 from sailtheory.training.llm.generate import Completions, sample, uniform
@@ -25,6 +40,7 @@ from sailtheory.training.llm.logprobs import forward
 from sailtheory.training.llm.loop import RecordedTrainer
 from sailtheory.training.llm.neutral import require_neutral
 from sailtheory.training.llm.prepare import Limits, Needs, Prepared, collate, collated_by, prepare
+from sailtheory.training.llm.randomness import seed_everything
 from sailtheory.training.llm.rows import join, width_of
 from sailtheory.training.llm.trunk import SharedTrunk, can_share
 
@@ -34,8 +50,8 @@ class SAILTrainer(RecordedTrainer):
 
     Args:
         model: A model, or its folder or name.
-        ref_model: π_ref; default a frozen copy of the model, or the model without its
-            adapter.
+        ref_model: π_ref; default the model as it is given, of which what is trained is
+            copied; beside an adapter that is added, the model without it.
         reward_funcs: For ``g`` > 0: functions, classifiers or their names; default the
             classifier of ``args.reward_model_path``.
         args: Settings.
@@ -45,7 +61,8 @@ class SAILTrainer(RecordedTrainer):
         eval_dataset: The same, or several by name; metrics as of training, with ``eval_``.
         processing_class: The tokenizer; default the model's own.
         reward_processing_classes: Tokenizers of classifiers among the rewards.
-        peft_config: An adapter; with it ``tune`` is ``lora``.
+        peft_config: An adapter to add; with it, and for a model that has one, ``tune`` is
+            ``lora``.
         compute_metrics: None, as there are no logits; see ``neutral``.
         callbacks: As in transformers.
         optimizers: As in transformers.
@@ -81,57 +98,50 @@ class SAILTrainer(RecordedTrainer):
         })  # fmt: skip
         if train_dataset is None:
             raise InputError("train_dataset", None, "rows with a prompt are expected")
-        if ref_model is not None and ref_model is model:
-            raise InputError("ref_model", "the model itself", "another one, or None for a copy")
-        if peft_config is not None:
+        seed_everything(args)
+        model, tokenizer = loaded(model, processing_class, args)
+        if args.tune == "full" and (peft_config is not None or adapters.is_adapted(model)):
+            args = copy.copy(args)  # the caller's may serve another trainer
             args.tune = "lora"
-        options: Any = args.model_init_kwargs
-        if isinstance(model, str):
-            options = {"dtype": "float32"} | (options or {})
-            model = models.load_model(AutoModelForCausalLM, "model", model, **options)
-        elif options:
-            raise InputError("model_init_kwargs", options, "None, or the model as a name")
-        tokenizer = processing_class or models.load_tokenizer(model.config._name_or_path)
-        if hasattr(tokenizer, "tokenizer"):
-            found = type(tokenizer).__name__
-            raise InputError("processing_class", found, "a tokenizer: pictures are not offered")
         self.end_ids = models.end_ids(model, tokenizer)
         # Padding is masked wherever it stands, so a tokenizer without a pad token will do.
         self.pad = self.end_ids[0] if tokenizer.pad_token_id is None else tokenizer.pad_token_id
         self.weights = args.weights
         judges = args.reward_model_path if reward_funcs is None else reward_funcs
-        self.rewards = _rewards(judges, reward_processing_classes, self.weights.g > 0)
+        self.rewards = rewards_of(judges, reward_processing_classes, self.weights.g > 0)
         self.reward_weights = args.reward_weights or [1.0] * len(self.rewards)
         if len(self.reward_weights) != len(self.rewards):
             raise InputError("reward_weights", len(self.reward_weights), f"{len(self.rewards)}")
         self.offline = _offline(args.method, self.weights)
-        limits = Limits(_context(model, args), args.max_new_tokens, args.long_prompts)
+        limits = Limits(context(model, args), args.max_new_tokens, args.long_prompts)
         needs = Needs(args.method, self.offline)
 
         def prepared(data: Any, part: str = "") -> Prepared:
             return prepare(data, tokenizer, self.end_ids, limits, needs, part=part)
 
+        self.prepared = prepared
         rows = prepared(train_dataset)
         held_out = eval_dataset
         if isinstance(eval_dataset, dict):
             held_out = {name: prepared(data, f"{name}/") for name, data in eval_dataset.items()}
         elif eval_dataset is not None:
             held_out = prepared(eval_dataset, "eval/")
-        if ref_model is None and args.tune != "lora":
-            ref_model = models.reference_of(model)
-        elif ref_model is not None:
-            ref_model = ref_model.requires_grad_(False).eval()
+        elif args.eval_strategy != "no":
+            raise InputError("eval_dataset", None, f"rows, for eval_strategy={args.eval_strategy}")
         self.width = width_of(model)
-        model = models.tune(model, args.tune, peft_config)
+        self.balance_coef = experts.balance_coef(model, args.router_aux_loss_coef)
+        model, ref_model = models.policy_and_reference(model, ref_model, args.tune, peft_config)
         if args.disable_dropout:
             models.without_dropout(model)
+        require_optimised(model, optimizers[0])
+        warn_of_rounding(model)
         collator = collate if data_collator is None else collated_by(data_collator)
         super().__init__(
             model=model, args=args, data_collator=collator, train_dataset=rows,
             eval_dataset=held_out, processing_class=tokenizer, callbacks=callbacks,
             optimizers=optimizers,
         )  # fmt: skip
-        self.ref_model = None if ref_model is None else ref_model.to(args.device)
+        self.ref_model = models.placed(ref_model, args.device)
         shares = args.tune == "last-block" and args.disable_dropout and not self.sharded
         shares = shares and can_share(model, self.ref_model)
         self._trunk = SharedTrunk(model, self.ref_model) if shares else None
@@ -158,6 +168,9 @@ class SAILTrainer(RecordedTrainer):
             path = self._save_batch(drawn, error)
             accepted = f"{error.accepted}; the batch is in {path}"
             raise InputError(error.field, error.value, accepted) from error
+        if torch.is_grad_enabled() and not loss.requires_grad:
+            accepted = "one whose output depends on a weight that requires a gradient"
+            raise InputError("model", "no trained weight is reached by the loss", accepted)
         for name, term in terms.items():
             self._note(f"loss/{name}", term)
         if num_items_in_batch is not None:  # processes average their gradients afterwards
@@ -210,8 +223,11 @@ class SAILTrainer(RecordedTrainer):
         drawn.check(args.temperature)
         names, sizes, rows = rows_of(drawn, self.offline, self.width)
         rows = rows.to(next(model.parameters()).device)
+        if args.disable_dropout:
+            models.settle(model)
+        balance: list[Tensor] | None = [] if self.balance_coef > 0 else None
         with nullcontext() if self._trunk is None else self._trunk.watched():
-            log = log_probs_of(model, names, sizes, rows, args.temperature)
+            log = log_probs_of(model, names, sizes, rows, args.temperature, balance)
         with torch.no_grad(), self._reference(model) as reference:
             ref = log_probs_of(self._trunk or reference, names, sizes, rows, args.temperature)
         importance = self._importance(drawn, log)
@@ -219,16 +235,20 @@ class SAILTrainer(RecordedTrainer):
         kl = self._kl(model, drawn, log, ref, importance) if args.kl_coef > 0 else None
         if args.method == "sft":
             terms = {"sft": losses.sft_loss(_there(log.chosen))}
-            return terms if kl is None else terms | {"kl": args.kl_coef * kl}
-        q = drawn.preference
-        paired = None if importance is None else importance[0] * importance[1]
-        return losses.mixture(
-            self.weights,
-            offline=_pairs(log.chosen, log.rejected, ref.chosen, ref.rejected),
-            on_policy=_pairs(log.first, log.second, ref.first, ref.second, paired),
-            preference=None if q is None else q.to(_there(log.first)),
-            kl=kl,
-        )
+            terms |= {} if kl is None else {"kl": args.kl_coef * kl}
+        else:
+            q = drawn.preference
+            paired = None if importance is None else importance[0] * importance[1]
+            terms = losses.mixture(
+                self.weights,
+                offline=_pairs(log.chosen, log.rejected, ref.chosen, ref.rejected),
+                on_policy=_pairs(log.first, log.second, ref.first, ref.second, paired),
+                preference=None if q is None else q.to(_there(log.first)),
+                kl=kl,
+            )
+        if balance:
+            terms["router"] = self.balance_coef * balance[0].expand(len(drawn.items))
+        return terms
 
     def audit(self, items: list[Item] | None = None) -> Audit:
         """Does every term of the loss move the trained parameters? On the first batch by default.
@@ -334,32 +354,6 @@ class SAILTrainer(RecordedTrainer):
         for mine, theirs in ((log.first, ref.first), (log.second, ref.second)):
             if mine is not None and theirs is not None and importance is None:
                 self._note("kl_policy_ref", divergence.kl_policy_samples(mine, theirs))
-
-
-def _rewards(given: Any, tokenizers: Any, needed: bool) -> list[preferences.Reward]:
-    sources = [] if given is None else given if isinstance(given, list) else [given]
-    if needed and not sources:
-        raise InputError("reward_funcs", "none", "one or more, where g > 0")
-    own = tokenizers if isinstance(tokenizers, list) else [tokenizers] * len(sources)
-    if len(own) != len(sources):
-        raise InputError("reward_processing_classes", len(own), f"{len(sources)}, one a reward")
-    return [preferences.as_reward(s, t) for s, t in zip(sources, own, strict=True)]
-
-
-def _context(model: Any, args: SAILConfig) -> int:
-    """Longest prompt and completion together.
-
-    Rotary embeddings that stretch beyond the context they were trained on depend on what else
-    is in the batch there: a draw would not be from the policy that is trained.
-    """
-    config = model.config
-    limits = [getattr(config, "max_position_embeddings", None), args.max_length]
-    rope = getattr(config, "rope_parameters", None) or {}
-    if rope.get("rope_type") == "longrope":
-        name = "original_max_position_embeddings"
-        limits.append(rope.get(name, getattr(config, name, None)))
-    known = [n for n in limits if n is not None]
-    return min(known) if known else 1 << 30
 
 
 def _offline(method: str, weights: losses.Weights) -> list[str]:
