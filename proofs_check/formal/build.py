@@ -69,7 +69,7 @@ def without_comments(text: str) -> str:
 
 
 def gaps(text: str) -> list[str]:
-    """Words of a Coq text that would leave something unproved, and assumptions outside a section."""
+    """Words of a Coq text that leave something unproved, and assumptions outside a section."""
     code = without_comments(text)
     found = [match[1] for match in _GAPS.finditer(code)]
     depth = 0
@@ -130,8 +130,13 @@ def install(packages: Iterable[str]) -> None:
     if shutil.which("apt-get") is None or os.geteuid() != 0:
         return
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-    for command in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", *packages]):
-        subprocess.run(["apt-get", *command], env=environment, stdout=subprocess.DEVNULL, check=False)
+    for command in (
+        ["update", "-qq"],
+        ["install", "-y", "-qq", "--no-install-recommends", *packages],
+    ):
+        subprocess.run(
+            ["apt-get", *command], env=environment, stdout=subprocess.DEVNULL, check=False
+        )
 
 
 def compile_into(folder: Path, jobs: int = 2) -> None:
@@ -179,7 +184,9 @@ def recheck(folder: Path) -> None:
         NotBuilt: A file that ``coqchk`` does not accept.
     """
     modules = [f"Sail.{path.stem}" for path in sources()]
-    _run(["coqchk", "-silent", "-Q", ".", "Sail", "-norec", *_interleaved("-norec", modules)], folder)
+    _run(
+        ["coqchk", "-silent", "-Q", ".", "Sail", "-norec", *_interleaved("-norec", modules)], folder
+    )
 
 
 def _interleaved(option: str, values: list[str]) -> list[str]:
@@ -198,7 +205,9 @@ def check(folder: Path, jobs: int) -> dict[str, object]:
     """
     for path in sources():
         if found := gaps(path.read_text(encoding="utf-8")):
-            raise NotBuilt(f"{path.name}: {', '.join(sorted(set(found)))} leave(s) something unproved")
+            raise NotBuilt(
+                f"{path.name}: {', '.join(sorted(set(found)))} leave(s) something unproved"
+            )
     compile_into(folder, jobs)
     used = axioms(folder)
     if others := set(used) - ALLOWED:
@@ -235,7 +244,9 @@ def _compile_only(folder: Path, jobs: int) -> int:
 def main() -> int:
     """Exit 0 built, 1 not accepted, 3 Coq is absent."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--install", action="store_true", help="install Coq by apt-get if missing and root")
+    parser.add_argument(
+        "--install", action="store_true", help="install Coq by apt-get if missing and root"
+    )
     parser.add_argument("--record", action="store_true", help="write record.json from this build")
     parser.add_argument("--into", default="build/formal", help="folder for the compiled files")
     parser.add_argument("--jobs", type=int, default=2)
