@@ -189,7 +189,10 @@ def coqc(folder: Path, text: str, library: Path) -> subprocess.CompletedProcess[
 SMALL = {
     "rewards": PreferenceProblem(
         features=[[[1, 0], ["1/3", "1/2"]], [[0, 1], [1, 1], ["-1/2", 0]]],
-        preferences=[[["1/2", "3/4"], ["1/4", "1/2"]], [["1/2", 1, 0], [0, "1/2", "2/3"], [1, "1/3", "1/2"]]],
+        preferences=[
+            [["1/2", "3/4"], ["1/4", "1/2"]],
+            [["1/2", 1, 0], [0, "1/2", "2/3"], [1, "1/3", "1/2"]],
+        ],
         beta="1/10", radius=2, weights=[1, 2], base=[[1, 2], [1, 1, 3]],
         ref_params=["1/4", 0], center=[0, "1/5"],
     ),
@@ -197,7 +200,7 @@ SMALL = {
 }  # fmt: skip
 
 GOAL = """Goal Rabs ({term} - {value}) <= 1 / 10^9.
-Proof. {tactic} Qed.
+Proof. unfold P, D, th; evaluate. Qed.
 """
 
 
@@ -225,8 +228,7 @@ def test_coq_evaluates_its_definitions_to_the_production_values(name, library, t
                 hessian[i, j]
             )
     goals = "".join(
-        GOAL.format(term=term, value=f"({Fraction(value).numerator} / {Fraction(value).denominator})",
-                    tactic="unfold P, D, th; evaluate.")
+        GOAL.format(term=term, value="({} / {})".format(*Fraction(value).as_integer_ratio()))
         for term, value in values.items()
     )  # fmt: skip
     entries = " ".join(f"| {i}%nat => ({x})" for i, x in enumerate(theta))
@@ -290,7 +292,9 @@ def test_a_theorem_on_a_foreign_axiom_is_refused(library, tmp_path, monkeypatch)
     for path in build.sources():
         shutil.copy(path, tmp_path)
     (tmp_path / "Wrong.v").write_text(
-        "From Coq Require Import Description.\nTheorem wrong : forall (P : nat -> Prop), (exists! n, P n) -> {n : nat | P n}.\nProof. exact (fun P => constructive_definite_description P). Qed.\n"
+        "From Coq Require Import Description.\n"
+        "Theorem wrong : forall P : nat -> Prop, (exists! n, P n) -> {n : nat | P n}.\n"
+        "Proof. exact (fun P => constructive_definite_description P). Qed.\n"
     )
     monkeypatch.setattr(build, "SOURCES", tmp_path)
     with pytest.raises(build.NotBuilt, match="constructive_definite_description"):

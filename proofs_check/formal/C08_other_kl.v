@@ -2,7 +2,7 @@
     R of delta . phi is at most 1, and not in general: so C11 needs KL(pi_ref || pi_theta). *)
 Require Import Reals Lra Lia Psatz.
 From Coquelicot Require Import Coquelicot.
-From Sail Require Import Numbers Sums Sigmoid Prompt Derivatives C02_hessian C07_kl_hessian Problem Evaluate.
+From Sail Require Import Numbers Sums Sigmoid Prompt Derivatives C02_hessian C07_kl_hessian Problem Objectives Evaluate.
 Open Scope R_scope.
 
 Section C08.

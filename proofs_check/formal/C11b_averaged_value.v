@@ -4,7 +4,7 @@
 Require Import Reals Lra Lia Psatz List.
 From Coquelicot Require Import Coquelicot.
 From Sail Require Import Numbers Sums Vectors Sigmoid Prompt Derivatives C01_gradient C02_hessian C07_kl_hessian C11_relative_curvature
-  Problem C12_strong_concavity Evaluate.
+  Problem Objectives C12_strong_concavity Evaluate.
 Open Scope R_scope.
 
 Definition averaged_instance : problem := {|

@@ -6,7 +6,7 @@
 Require Import Reals Lra Lia Psatz FunctionalExtensionality.
 From Coquelicot Require Import Coquelicot.
 From Sail Require Import Sums Vectors Sigmoid Prompt Derivatives C01_gradient C02_hessian C07_kl_hessian
-  C11_relative_curvature Ascent Problem.
+  C11_relative_curvature Ascent Problem Objectives.
 Open Scope R_scope.
 
 (** Curvature on C relative to the Fisher form, prompt by prompt. *)

@@ -2,7 +2,7 @@
     Both hold with the constants of C12; on S = {0} every gap is 0 and they say nothing. *)
 Require Import Reals Lra Lia Psatz.
 From Coquelicot Require Import Coquelicot.
-From Sail Require Import Sums Vectors Sigmoid Prompt C11_relative_curvature Ascent Problem C12_strong_concavity.
+From Sail Require Import Sums Vectors Sigmoid Prompt C11_relative_curvature Ascent Problem Objectives C12_strong_concavity.
 Open Scope R_scope.
 
 Section C13.

@@ -2,7 +2,7 @@
     The projections exist, so the iteration can be carried out from every point of C. *)
 Require Import Reals Lra Lia Psatz.
 From Coquelicot Require Import Coquelicot.
-From Sail Require Import Sums Vectors Sigmoid Prompt C11_relative_curvature Ascent Problem C12_strong_concavity C13_pl.
+From Sail Require Import Sums Vectors Sigmoid Prompt C11_relative_curvature Ascent Problem Objectives C12_strong_concavity C13_pl.
 Open Scope R_scope.
 
 Section C15.

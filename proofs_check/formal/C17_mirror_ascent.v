@@ -6,7 +6,7 @@
     no e^{-DB}, no lambda_min. *)
 Require Import Reals Lra Lia Psatz FunctionalExtensionality.
 From Coquelicot Require Import Coquelicot.
-From Sail Require Import Sums Vectors Sigmoid Prompt C11_relative_curvature Ascent Problem C12_strong_concavity.
+From Sail Require Import Sums Vectors Sigmoid Prompt C11_relative_curvature Ascent Problem Objectives C12_strong_concavity.
 Open Scope R_scope.
 
 Section C17.

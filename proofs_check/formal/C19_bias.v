@@ -2,7 +2,7 @@
     <= gamma K(R), K(R) = log((e^R - 1)/R) - 1 + R/(e^R - 1), exact at given range R, K(R) <= min(R, R^2/8). *)
 Require Import Reals Lra Lia Psatz FunctionalExtensionality.
 From Coquelicot Require Import Coquelicot.
-From Sail Require Import Sums Vectors Sigmoid Prompt Derivatives C07_kl_hessian Ascent Problem.
+From Sail Require Import Sums Vectors Sigmoid Prompt Derivatives C07_kl_hessian Ascent Problem Objectives.
 Open Scope R_scope.
 
 (** For any objective, over any set. *)

@@ -3,7 +3,7 @@
 Require Import Reals Lra Lia Psatz.
 From Coquelicot Require Import Coquelicot.
 From Sail Require Import Sums Vectors Sigmoid Prompt C01_gradient C07_kl_hessian C11_relative_curvature C03_reference_hessian
-  C19_bias Ascent Problem C12_strong_concavity.
+  C19_bias Ascent Problem Objectives C12_strong_concavity.
 Open Scope R_scope.
 
 Section C20.

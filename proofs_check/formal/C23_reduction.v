@@ -4,7 +4,7 @@
     for the average is a bound for prompt x: the reduction is exact there. *)
 Require Import Reals Lra Lia Psatz List FunctionalExtensionality.
 From Coquelicot Require Import Coquelicot.
-From Sail Require Import Sums Vectors Sigmoid Prompt Derivatives C01_gradient C02_hessian C07_kl_hessian Problem C12_strong_concavity.
+From Sail Require Import Sums Vectors Sigmoid Prompt Derivatives C01_gradient C02_hessian C07_kl_hessian Problem Objectives C12_strong_concavity.
 Open Scope R_scope.
 
 (** Logits matter up to a constant. *)

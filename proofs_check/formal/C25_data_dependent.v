@@ -7,7 +7,7 @@
     On C each pair's z stays in its own interval [z_lo, z_hi]. *)
 Require Import Reals Lra Lia Psatz.
 From Coquelicot Require Import Coquelicot.
-From Sail Require Import Sums Vectors Sigmoid Prompt C02_hessian C35_any_payoff C11_relative_curvature Problem C12_strong_concavity.
+From Sail Require Import Sums Vectors Sigmoid Prompt C02_hessian C35_any_payoff C11_relative_curvature Problem Objectives C12_strong_concavity.
 Open Scope R_scope.
 
 (** g~ and u of a pair with preference p at z. *)

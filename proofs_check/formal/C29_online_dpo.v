@@ -3,7 +3,7 @@
     and its variational inequality has one solution on C. One step: nothing is claimed for sequences. *)
 Require Import Reals Lra Lia Psatz.
 From Coquelicot Require Import Coquelicot.
-From Sail Require Import Sums Vectors Sigmoid Prompt Derivatives Ascent Problem C12_strong_concavity Monotone C36_no_score_term.
+From Sail Require Import Sums Vectors Sigmoid Prompt Derivatives Ascent Problem Objectives C12_strong_concavity Monotone C36_no_score_term.
 Open Scope R_scope.
 
 Definition online_dpo (P : problem) : field := {|

@@ -6,7 +6,7 @@
     {V - gamma KL(pi_ref || pi_theta) >= its value at theta_ref} is convex when gamma >= r_max - V(theta_ref). *)
 Require Import Reals Lra Lia Psatz FunctionalExtensionality.
 From Coquelicot Require Import Coquelicot.
-From Sail Require Import Sums Vectors Sigmoid Prompt Derivatives C07_kl_hessian Ascent Problem C12_strong_concavity C13_pl
+From Sail Require Import Sums Vectors Sigmoid Prompt Derivatives C07_kl_hessian Ascent Problem Objectives C12_strong_concavity C13_pl
   C15_projected_ascent.
 Open Scope R_scope.
 

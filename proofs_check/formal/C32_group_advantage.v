@@ -5,7 +5,7 @@
     A sample is a list of G responses; [EG] is the expectation over G independent draws. *)
 Require Import Reals Lra Lia Psatz List FunctionalExtensionality.
 From Coquelicot Require Import Coquelicot.
-From Sail Require Import Sums Vectors Sigmoid Prompt Derivatives C07_kl_hessian Ascent Problem C12_strong_concavity Monotone.
+From Sail Require Import Sums Vectors Sigmoid Prompt Derivatives C07_kl_hessian Ascent Problem Objectives C12_strong_concavity Monotone.
 Open Scope R_scope.
 
 Section Group.

@@ -8,7 +8,7 @@
 Require Import Reals Lra Lia Psatz.
 From Coquelicot Require Import Coquelicot.
 From Sail Require Import Sums Vectors Sigmoid Prompt Derivatives C01_gradient C02_hessian C07_kl_hessian C35_any_payoff
-  C11_relative_curvature Ascent Problem C12_strong_concavity Monotone.
+  C11_relative_curvature Ascent Problem Objectives C12_strong_concavity Monotone.
 Open Scope R_scope.
 
 Section OnePrompt.

@@ -2,7 +2,7 @@
     margins on C and rational b, h with inner b <= h on [-Z, Z], the conclusions of C12 and C15 follow. *)
 Require Import Reals QArith Qreals Lra Lia Psatz List Bool.
 From Coquelicot Require Import Coquelicot.
-From Sail Require Import Numbers Sums Vectors Sigmoid Prompt C11_relative_curvature Ascent Problem C12_strong_concavity C13_pl
+From Sail Require Import Numbers Sums Vectors Sigmoid Prompt C11_relative_curvature Ascent Problem Objectives C12_strong_concavity C13_pl
   C15_projected_ascent.
 Import ListNotations.
 Open Scope R_scope.

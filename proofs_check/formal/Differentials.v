@@ -4,7 +4,7 @@
       f(th + v) = f(th) + <grad f(th), v> + o(|v|),   grad f(th + v)_i = grad f(th)_i + <Hess f(th)_i, v> + o(|v|). *)
 Require Import Reals Lra Lia Psatz.
 From Coquelicot Require Import Coquelicot.
-From Sail Require Import Sums Vectors Sigmoid Prompt Derivatives C01_gradient C02_hessian C07_kl_hessian Problem
+From Sail Require Import Sums Vectors Sigmoid Prompt Derivatives C01_gradient C02_hessian C07_kl_hessian Problem Objectives
   C12_strong_concavity Monotone.
 Open Scope R_scope.
 

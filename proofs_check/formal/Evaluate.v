@@ -1,7 +1,7 @@
 (** Evaluating the definitions on concrete rational data, by interval arithmetic inside Coq. *)
 Require Import Reals Lra Lia List.
 From Coquelicot Require Import Coquelicot.
-From Sail Require Import Numbers Sums Vectors Sigmoid Prompt Derivatives C01_gradient C02_hessian C07_kl_hessian Problem.
+From Sail Require Import Numbers Sums Vectors Sigmoid Prompt Derivatives C01_gradient C02_hessian C07_kl_hessian Problem Objectives.
 Open Scope R_scope.
 
 (** Unfold every definition down to +, *, /, exp and ln of numbers. *)

@@ -5,7 +5,7 @@ From Coquelicot Require Import Coquelicot.
 From Sail Require Import Numbers Sums Vectors Sigmoid Prompt C11_relative_curvature C03_reference_hessian C05_at_reference
   C07_kl_hessian C09_fisher_floor C16_stochastic_ascent C17_mirror_ascent C19_bias C20_price C23_reduction C25_data_dependent
   C29_online_dpo C30_reward C32_group_advantage C35_any_payoff C36_no_score_term
-  Ascent Problem C12_strong_concavity C13_pl C15_projected_ascent Monotone Certificate Differentials.
+  Ascent Problem Objectives C12_strong_concavity C13_pl C15_projected_ascent Monotone Certificate Differentials.
 Import ListNotations.
 Open Scope R_scope.
 

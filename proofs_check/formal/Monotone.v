@@ -2,7 +2,7 @@
     Then fields that are means over prompts, such as a gradient without its score term. *)
 Require Import Reals Lra Lia Psatz FunctionalExtensionality.
 From Coquelicot Require Import Coquelicot.
-From Sail Require Import Sums Vectors Sigmoid Prompt Derivatives C07_kl_hessian Ascent Problem C12_strong_concavity.
+From Sail Require Import Sums Vectors Sigmoid Prompt Derivatives C07_kl_hessian Ascent Problem Objectives C12_strong_concavity.
 Open Scope R_scope.
 
 Section Monotone.

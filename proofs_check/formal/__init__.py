@@ -1,4 +1,4 @@
-"""Machine-checked theorems: Coq sources, what of each claim they state, and the record of Coq's check.
+"""Machine-checked theorems: Coq sources, what of each claim they state, what Coq accepted.
 
 Nothing here needs Coq. ``record.json`` holds the digests of the sources that Coq accepted; evidence
 says "machine-checked" only while the sources at hand are those, byte for byte.

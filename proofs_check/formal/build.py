@@ -69,7 +69,7 @@ def without_comments(text: str) -> str:
 
 
 def gaps(text: str) -> list[str]:
-    """Words of a Coq text that would leave something unproved, and assumptions outside a section."""
+    """Words of a Coq text that leave something unproved, and assumptions outside a section."""
     code = without_comments(text)
     found = [match[1] for match in _GAPS.finditer(code)]
     depth = 0

@@ -16,7 +16,12 @@ from sailtheory.objectives import KLRefPolicy, SAILRevKL
 
 
 def pair(
-    mass: float = 0.5, *, beta: float = 0.1, radius: float = 1.0, wins: float = 1.0, spread: float = 1.0
+    mass: float = 0.5,
+    *,
+    beta: float = 0.1,
+    radius: float = 1.0,
+    wins: float = 1.0,
+    spread: float = 1.0,
 ) -> PreferenceProblem:
     """Two responses, d = 1, features (spread, 0), the first of reference mass ``mass``."""
     return PreferenceProblem(
@@ -102,7 +107,9 @@ def value_ceiling(share: float) -> float:
     m, beta = 40, 1e4
     order = np.arange(m)[::-1].astype(float)
     wins = np.where(order[:, None] > order[None, :], 1.0, 0.0) + 0.5 * np.eye(m)
-    problem = PreferenceProblem(features=[order[:, None] / m], preferences=[wins], beta=beta, radius=1e-4)
+    problem = PreferenceProblem(
+        features=[order[:, None] / m], preferences=[wins], beta=beta, radius=1e-4
+    )
     return value(problem, 1e-4) - float(np.log(sigma(share * problem.z_max)))
 
 
@@ -127,7 +134,7 @@ def parts(problem: PreferenceProblem, theta: float) -> dict[str, Any]:
     s = phi - pi @ phi
     return {
         "phi": phi, "p": p, "pi": pi, "ref": ref, "z": z, "g": p * log(z) + p.T * log(-z),
-        "u": p - 1 / (1 + np.exp(-z)), "s": s, "plus": s[:, None] + s[None, :], "minus": pairwise(phi),
+        "u": p - 1 / (1 + np.exp(-z)), "s": s, "plus": s[:, None] + s, "minus": pairwise(phi),
         "F": float(pi @ s**2), "two": np.outer(pi, pi),
     }  # fmt: skip
 
@@ -145,7 +152,9 @@ def hessian_term(weight: float) -> float:
     problem = pair(0.3, beta=0.5)
     q = parts(problem, 0.4)
     slope = 1 / (1 + np.exp(-q["z"])) / (1 + np.exp(q["z"]))
-    inside = q["g"] * q["plus"] ** 2 + q["u"] * q["plus"] * q["minus"] - 0.25 * slope * q["minus"] ** 2
+    inside = (
+        q["g"] * q["plus"] ** 2 + q["u"] * q["plus"] * q["minus"] - 0.25 * slope * q["minus"] ** 2
+    )
     stated = float((q["two"] * inside).sum()) - weight * value(problem, 0.4) * q["F"]
     return abs(stated - float(SAIL(problem).hessian(np.array([0.4]))[0, 0]))
 
@@ -187,7 +196,9 @@ def positive_at_reference(beta: float) -> float:
 def negative_at_reference(beta: float) -> float:
     """−sup over masses of the curvature at the reference: positive above β = 4."""
     masses = np.linspace(1e-4, 1 - 1e-4, 999)
-    return -max(float(SAIL(pair(float(t), beta=beta)).hessian(np.array([0.0]))[0, 0]) for t in masses)
+    return -max(
+        float(SAIL(pair(float(t), beta=beta)).hessian(np.array([0.0]))[0, 0]) for t in masses
+    )
 
 
 def exact_difference(mass: float, stated: float) -> float:
@@ -222,7 +233,7 @@ def c_zero(bound: float) -> float:
 
 
 def smooth_quadratic(factor: float, slow: float, fast: float) -> float:
-    """Gap after one step of ascent on −½(slow·x² + fast·y²) from (1, 0), against 1 − factor·slow/fast."""
+    """One step of ascent on −½(slow·x² + fast·y²) from (1, 0), against 1 − factor·slow/fast."""
     return (1 - slow / fast) ** 2 - (1 - factor * slow / fast)
 
 
@@ -244,7 +255,9 @@ def price_of_kl(share: float) -> float:
     m, beta = 4, 1e3
     order = np.arange(m)[::-1].astype(float)
     wins = np.where(order[:, None] > order[None, :], 1.0, 0.0) + 0.5 * np.eye(m)
-    problem = PreferenceProblem(features=[order[:, None]], preferences=[wins], beta=beta, radius=0.05)
+    problem = PreferenceProblem(
+        features=[order[:, None]], preferences=[wins], beta=beta, radius=0.05
+    )
     kl = float(KLRefPolicy(problem).value(np.array([0.05])))
     gamma = (value(problem, 0.05) + float(np.log(2))) / kl
     return kl - share * float(np.log(2)) / gamma
@@ -293,7 +306,9 @@ def data_value(share: float) -> float:
         base=[[np.exp(-radius), 1.0]],
     )  # fmt: skip
     z = problem.z_max
-    return -(value(problem, radius) + float(np.log(2))) - share * float(np.log(np.cosh(z / 2)) + 0.3 * z)
+    return -(value(problem, radius) + float(np.log(2))) - share * float(
+        np.log(np.cosh(z / 2)) + 0.3 * z
+    )
 
 
 def data_value_max(share: float) -> float:
@@ -322,7 +337,9 @@ def strong_modulus(share: float) -> float:
     at = np.array([-3.0])
     curvature = -float(SAILRevKL(problem, gamma).hessian(at)[0, 0])
     k = bounds.relative_bound(0.1, problem.z_max)
-    return (gamma - k) * float(np.exp(-share * 3.0) * problem.fisher(np.array([0.0]))[0, 0]) - curvature
+    return (gamma - k) * float(
+        np.exp(-share * 3.0) * problem.fisher(np.array([0.0]))[0, 0]
+    ) - curvature
 
 
 def smooth_modulus(parts_of: float) -> float:

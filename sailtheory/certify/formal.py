@@ -1,4 +1,4 @@
-"""Certificates as Coq files: the problem as exact rationals, the conclusions of C12 and C15 as a theorem.
+"""Certificates as Coq files: the problem as exact rationals, C12 and C15 for it as a theorem.
 
 The theorem rests on C11 with K = K_B(β, Z, b, h) for a rational b and h found here; Coq checks that
 h bounds the inner supremum, that Z bounds the margins on C, and that γ > K. Nothing found here is
@@ -27,14 +27,17 @@ from sailtheory.preferences import BradleyTerry
 from sailtheory.problem import PreferenceProblem
 
 NAME = "certificate"
-MISSING = "Coq is missing (Debian: apt-get install --no-install-recommends coq libcoq-coquelicot libcoq-interval)"
+MISSING = (
+    "Coq is missing (Debian: apt-get install --no-install-recommends "
+    "coq libcoq-coquelicot libcoq-interval)"
+)
 _DENOMINATOR = 10**9
 _SLACK = 1e-9
 
 
 @dataclass(frozen=True)
 class Constants:
-    """What C11 is used with: Z ≥ Z_max, b, h ≥ the inner supremum, and K, an upper bound of the result."""
+    """What C11 is used with: Z ≥ Z_max, b, h ≥ the inner supremum; K bounds what results."""
 
     margin: Fraction
     offset: Fraction
@@ -95,7 +98,8 @@ def certify_formal(problem: PreferenceProblem, gamma: Fraction, folder: str | Pa
         return Formal("undecided", f"{target} is written; Coq does not accept it: {trouble}")
     return Formal(
         "certified",
-        f"Coq accepts {target}: C12 and C15 hold at γ = {float(gamma):g}, K = {found.curvature:.6g}",
+        f"Coq accepts {target}: C12 and C15 hold at γ = {float(gamma):g}, "
+        f"K = {found.curvature:.6g}",
     )
 
 
@@ -115,7 +119,7 @@ def constants(problem: PreferenceProblem, gamma: float = math.inf) -> Constants:
 
 
 def _with(beta: float, z: float, b: float, gamma: float) -> tuple[Fraction, Fraction]:
-    """b rounded up, and a bound of the supremum that leaves a share of γ − K to interval arithmetic."""
+    """b rounded up, and h that leaves a share of γ − K to interval arithmetic."""
     offset = _above(b)
     tight = inner_supremum(float(offset), z).upper
     gap = gamma - _curvature(beta, z, offset, Fraction(tight))
@@ -153,7 +157,8 @@ def coq_data(problem: PreferenceProblem) -> str:
     """The problem as a Coq term of type ``data``, every number exact."""
     prompts = ";\n    ".join(_prompt(problem, x) for x in range(problem.prompts))
     return (
-        f"{{| dim_q := {problem.dimension}; beta_q := {_rational(to_fraction(problem.beta, 'beta'))}; "
+        f"{{| dim_q := {problem.dimension}; "
+        f"beta_q := {_rational(to_fraction(problem.beta, 'beta'))}; "
         f"radius_q := {_rational(to_fraction(problem.radius, 'radius'))};\n"
         f"  reference_q := {_row(problem.given_ref_params)}; center_q := {_row(problem.center)};\n"
         f"  prompts_q := [\n    {prompts}] |}}"
@@ -229,8 +234,8 @@ Qed.
 Lemma gamma_above : K_B_with (Q2R (beta_q D)) (Q2R Z) b h < gamma.
 Proof. rewrite beta_real, Z_real; unfold K_B_with, b, h, gamma; interval with (i_prec 80). Qed.
 
-(** C12 and C15 for this problem: strong concavity on C with modulus (gamma - K) e^(-DB) lambda_min(F(c)), one
-    maximiser, and the linear rate of projected ascent. *)
+(** C12 and C15 for this problem: strong concavity on C with modulus
+    (gamma - K) e^(-DB) lambda_min(F(c)), one maximiser, the linear rate of projected ascent. *)
 Theorem certificate : certified (problem_of D) (K_B_with (Q2R (beta_q D)) (Q2R Z) b h) gamma.
 Proof.
   apply data_certified.
