@@ -7,6 +7,8 @@ TORCH_FLAGS ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
+# The core alone, which make verify needs, and with torch and the tools.
+CORE := $(VENV)/.core
 STAMP := $(VENV)/.installed
 # Present while an installation is under way, so that an interrupted one is redone.
 UNFINISHED := $(VENV)/.unfinished
@@ -30,7 +32,7 @@ help:
 	@echo "make figures  the figures and their data, under figures/"
 	@echo "make clean    remove $(VENV), caches and build output"
 
-verify: $(STAMP)
+verify: $(CORE)
 	$(BIN)/sailtheory verify
 
 # Needs Coq and no virtual environment.
@@ -71,7 +73,7 @@ docs: $(STAMP)
 	$(PIP) install -c constraints.txt -e '.[docs]'
 	$(BIN)/python -m docs.generate site
 
-$(STAMP): pyproject.toml constraints.txt
+$(CORE): pyproject.toml constraints.txt
 	@command -v $(PYTHON) >/dev/null || { \
 	  echo "sailtheory: $(PYTHON) not found; it needs Python 3.11 or newer (Debian: apt-get install python3-venv make git)" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
@@ -82,9 +84,14 @@ $(STAMP): pyproject.toml constraints.txt
 	  find $(VENV) -mindepth 1 -maxdepth 1 ! -name $(notdir $(UNFINISHED)) -exec rm -rf {} +; fi
 	@mkdir -p $(VENV) && rm -f $@ && touch $(UNFINISHED)
 	$(PYTHON) -m venv $(VENV)
+	$(PIP) install -c constraints.txt -e .
+	@rm -f $(UNFINISHED) && touch $@
+
+$(STAMP): $(CORE)
+	@rm -f $(CORE) && touch $(UNFINISHED)
 	$(PIP) install -c constraints.txt $(TORCH_FLAGS) torch
 	$(PIP) install -c constraints.txt -e '.[dev]'
-	@rm -f $(UNFINISHED) && touch $@
+	@rm -f $(UNFINISHED) && touch $(CORE) $@
 
 clean:
 	rm -rf $(VENV) build dist site *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -84,7 +84,7 @@ def problems() -> None:
 
 def claims() -> None:
     """The ledger: algebra, exact arithmetic, balls and searches."""
-    run("verify", "--claims", "C01,C02,C04,C09,C11", "--json", "ledger.json", "--html", "l.html")
+    run("verify", "--claims", "C02,C04,C05", "--json", "ledger.json", "--html", "l.html")
     entries = json.loads(Path("ledger.json").read_text("utf-8"))["claims"]
     assert all(entry["verdict"] == entry["expected"] for entry in entries)
 
@@ -145,6 +145,5 @@ if __name__ == "__main__":
         found = extras()
         library()
         os.chdir("/")
-    print(
-        f"smoke: {done} commands on Python {platform.python_version()}, extras: {found or 'none'}"
-    )
+    there = ", ".join(found) or "none"
+    print(f"{done} commands ran on Python {platform.python_version()}; extras: {there}")

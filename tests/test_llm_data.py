@@ -122,7 +122,10 @@ def test_bad_rows_name_their_line_and_field(raw, message):
         (b'{"prompt": "a"}\n{"prompt" "b"}\n{"prompt": "c"}\n', ":2: not JSON"),
         (b'{"prompt": "\xff"}\n', ":1: not JSON"),
         (b"[" * 100_000 + b"\n", ":1: not JSON"),
-        (b'{"prompt": "a", "chosen": "b", "chosen": "c"}\n', ":1: 'chosen' stands 2 times, once is expected"),
+        (
+            b'{"prompt": "a", "chosen": "b", "chosen": "c"}\n',
+            ":1: 'chosen' stands 2 times, once is expected",
+        ),
         (b"\n\n", "no rows"),
         (b"", "no rows"),
     ],
