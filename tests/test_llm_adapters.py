@@ -7,8 +7,9 @@ import copy
 import pytest
 
 pytest.importorskip("transformers", reason="the extra llm is not installed")
-peft = pytest.importorskip("peft", reason="the extra llm is not installed")
+pytest.importorskip("peft", reason="the extra llm is not installed")
 
+import peft
 import torch
 
 from sailtheory import InputError
