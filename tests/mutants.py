@@ -168,7 +168,7 @@ class _Finder(ast.NodeVisitor):
             kind = "sum" if token in "+-" else "operator"
             self._add(kind, *self._between(node.left, node.right, token), OPERATORS[token])
         if token in ("+", "-", "*", "/"):
-            second = f"(-({self._text(node.right)}))" if token == "-" else self._text(node.right)
+            second = f"-({self._text(node.right)})" if token == "-" else self._text(node.right)
             self._add("dropped", *self._span(node), f"({self._text(node.left)})")
             if token != "/":
                 self._add("kept", *self._span(node), f"({second})")
