@@ -234,7 +234,7 @@ def test_coq_evaluates_its_definitions_to_the_production_values(name, library, t
     entries = " ".join(f"| {i}%nat => ({x})" for i, x in enumerate(theta))
     text = (
         "From Coq Require Import Reals QArith Qreals List.\n"
-        "From Sail Require Import Numbers Prompt Problem Evaluate Certificate.\n"
+        "From Sail Require Import Numbers Prompt Problem Objectives Certificate.\n"
         "Import ListNotations. Open Scope R_scope.\n"
         f"Definition D : data := {formal.coq_data(problem)}.\nDefinition P := problem_of D.\n"
         f"Definition th (i : nat) : R := match i with {entries} | _ => 0 end.\n{goals}"
