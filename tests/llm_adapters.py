@@ -66,9 +66,7 @@ def trainer(folder, model, **given):
 def log_ratios(trainer):
     """log π_θ/π_ref of two draws from π_θ and one from π_ref for each of four prompts: (12,)."""
     model = trainer.model
-    names, sizes, rows = rows_of(
-        trainer.draw(model, trainer.train_dataset[:4]), [], trainer.width
-    )
+    names, sizes, rows = rows_of(trainer.draw(model, trainer.train_dataset[:4]), [], trainer.width)
     with torch.no_grad():
         mine = log_probs_of(model, names, sizes, rows, 1.0)
         with trainer._reference(model) as reference:

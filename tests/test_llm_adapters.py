@@ -7,8 +7,9 @@ import copy
 import pytest
 
 pytest.importorskip("transformers", reason="the extra llm is not installed")
-peft = pytest.importorskip("peft", reason="the extra llm is not installed")
+pytest.importorskip("peft", reason="the extra llm is not installed")
 
+import peft
 import torch
 
 from sailtheory import InputError
@@ -31,7 +32,9 @@ def reference_logits(trainer):
 
 
 def weights(model, trained=True):
-    return {n: p.detach().clone() for n, p in model.named_parameters() if p.requires_grad == trained}
+    return {
+        n: p.detach().clone() for n, p in model.named_parameters() if p.requires_grad == trained
+    }
 
 
 def is_right(trainer, given):
@@ -293,8 +296,10 @@ def test_quantised_weights(tmp_path):
 @pytest.mark.parametrize("checkpointing", [False, True])
 def test_a_loss_that_reaches_nothing_that_is_trained(tmp_path, checkpointing):
     """Also where the embeddings are told to ask for a gradient, so that the loss has one."""
-    options = {"activation_checkpointing": checkpointing,
-               "activation_checkpointing_kwargs": {"use_reentrant": True} if checkpointing else None}
+    options = {
+        "activation_checkpointing": checkpointing,
+        "activation_checkpointing_kwargs": {"use_reentrant": True} if checkpointing else None,
+    }
     found = trainer(tmp_path, inactive(), options=options)
     before = weights(found.model)
     with pytest.raises(InputError, match="model = no trained weight is reached by the loss"):

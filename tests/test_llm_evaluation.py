@@ -14,7 +14,6 @@ from sailtheory.training.llm import SAILTrainer
 from sailtheory.training.record import read_record
 from tests.llm_models import PAIRS, config, few_letters, new_model, tokenizer
 
-
 CHATS = [{"prompt": [{"role": "user", "content": row["prompt"]}]} for row in PAIRS]
 
 
@@ -146,7 +145,9 @@ def test_a_log_of_training_holds_the_means_of_its_updates(tmp_path):
 
 
 def test_the_callback_of_trl_that_logs_completions(tmp_path):
-    callbacks = pytest.importorskip("trl.trainer.callbacks", reason="the extra llm is not installed")
+    callbacks = pytest.importorskip(
+        "trl.trainer.callbacks", reason="the extra llm is not installed"
+    )
     for name, data in (("text", PAIRS), ("chat", CHATS)):
         alone = trained(tmp_path / name, train_dataset=data[:5], options={"eval_strategy": "no"})
         trainer = SAILTrainer(
