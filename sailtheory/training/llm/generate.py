@@ -145,7 +145,10 @@ def sample(
                 use_cache=True,
                 **asked,
             )
-            cache, logits = out.past_key_values, out.logits[:, -1]
+            cache, logits = getattr(out, "past_key_values", None), out.logits[:, -1]
+            if cache is None:
+                accepted = "a model that keeps past_key_values, to draw one token after another"
+                raise InputError("model", type(model).__name__, accepted)
             if step == 0 and source:
                 order = torch.tensor(source, device=device)
                 cache.reorder_cache(order)

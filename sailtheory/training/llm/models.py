@@ -36,8 +36,7 @@ def load(kind: Any, field: str, name: str, **options: Any) -> Any:
     except (OSError, ValueError) as error:
         raise InputError(field, name, _advice(name, error)) from None
     except TypeError as error:
-        given = ", ".join(sorted(options))
-        reason = f"options that the model takes, of {given}: {' '.join(str(error).split())}"
+        reason = f"options that it takes: {' '.join(str(error).split())}"
         raise InputError(field, name, reason) from None
     except SafetensorError as error:
         raise InputError(field, name, f"whole weights: fetch them again ({error})") from None

@@ -323,6 +323,11 @@ class SAILTrainer(RecordedTrainer):
         self._note("on_policy/gap", gap.max())
         ratio = drawn.pairs.importance(both, int(self.state.global_step), self.args.stale)
         if ratio is None:
+            if gap.max() > 1:
+                warnings.warn(
+                    f"a draw is {float(gap.max()):.2g} nats more or less likely under the policy "
+                    "than when it was drawn: it is not of the policy that is trained", stacklevel=2,
+                )  # fmt: skip
             return None
         first, second = ratio.chunk(2)
         return first, second
