@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from sailtheory.errors import InputError
+from sailtheory.errors import InputError, real_number, whole_number
 from sailtheory.exact import read_array
 from sailtheory.landscape.concavity import relative_curvature_on
 from sailtheory.landscape.domain import Domain
 from sailtheory.landscape.search import Search
 from sailtheory.objectives import SAIL
 from sailtheory.problem import PreferenceProblem
+
+_MOST = 2**53  # beyond, float64 tells no count from the next
 
 
 @dataclass(frozen=True)
@@ -46,15 +49,15 @@ def from_counts(
     Args:
         features: As for :class:`PreferenceProblem`.
         wins: For each prompt an (m, m) matrix w of non-negative integers, w_kl the
-            number of times response k was preferred to l; the diagonal is 0.
+            number of times response k was preferred to l, at most 2⁵³; the diagonal is 0.
         prior: a > 0; ½ is Jeffreys' prior.
         **arguments: The other arguments of :class:`PreferenceProblem`.
 
     Raises:
-        InputError: Counts that are negative, fractional, or on the diagonal; a ≤ 0.
+        InputError: Counts that are negative, fractional, above 2⁵³, or on the diagonal; a ≤ 0.
     """
-    counts = [_counts(w, f"prompts[{x}].wins") for x, w in enumerate(wins)]
-    if not (np.isfinite(prior) and prior > 0):
+    counts = _all_counts(wins)
+    if not 0 < real_number("prior", prior) < np.inf:
         raise InputError("prior", prior, "a finite number > 0 is expected")
     preferences = [_estimate(w, prior) for w in counts]
     return PreferenceProblem(features=features, preferences=preferences, **arguments)
@@ -90,15 +93,14 @@ def bootstrap_gamma_star(
     Raises:
         InputError: An argument outside its domain, or S = {0}.
     """
-    if draws < 10:
-        raise InputError("draws", draws, "an integer ≥ 10 is expected")
-    if not 0 < level < 1:
+    draws, seed = whole_number("draws", draws, 10), whole_number("seed", seed)
+    if not 0 < real_number("level", level) < 1:
         raise InputError("level", level, "a probability in (0, 1) is expected")
     problem = from_counts(features=features, wins=wins, prior=prior, **arguments)
     if problem.span.dimension == 0:
         raise InputError("problem", repr(problem), "S = {0}: there is no γ*")
     rng = np.random.default_rng(seed)
-    counts = [_counts(w, f"prompts[{x}].wins") for x, w in enumerate(wins)]
+    counts = _all_counts(wins)
     start = relative_curvature_on(SAIL(problem), Search(Domain(problem), effort, seed))
 
     def once() -> float:
@@ -114,12 +116,20 @@ def bootstrap_gamma_star(
     return BootstrapInterval(float(estimate), float(low), float(high), level, values)
 
 
+def _all_counts(wins: Any) -> list[np.ndarray]:
+    if not isinstance(wins, Iterable):
+        raise InputError("wins", wins, "a matrix for each prompt is expected")
+    return [_counts(w, f"prompts[{x}].wins") for x, w in enumerate(wins)]
+
+
 def _counts(data: Any, field: str) -> np.ndarray:
     w = read_array(data, field, 2).astype(np.float64)
     if w.shape[0] != w.shape[1]:
         raise InputError(field, f"shape {w.shape}", "an m×m matrix is expected")
     for k, j in np.argwhere((w < 0) | (w != np.round(w))):
         raise InputError(f"{field}[{k}][{j}]", w[k, j], "a count 0, 1, 2, … is expected")
+    for k, j in np.argwhere(w > _MOST):
+        raise InputError(f"{field}[{k}][{j}]", w[k, j], f"a count of at most {_MOST} is expected")
     for k in np.flatnonzero(np.diag(w)):
         raise InputError(f"{field}[{k}][{k}]", w[k, k], "0 is expected on the diagonal")
     return w

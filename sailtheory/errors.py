@@ -70,3 +70,11 @@ def real_number(name: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
         raise InputError(name, value, "one real number")
     return float(value)
+
+
+def whole_number(name: str, value: Any, least: int = 0) -> int:
+    """One integer that is not too small; true and false are none."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+        shown = repr(value) if isinstance(value, str) else value
+        raise InputError(name, shown, f"an integer ≥ {least} is expected")
+    return int(value)

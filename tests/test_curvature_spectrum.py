@@ -97,11 +97,46 @@ def test_bad_arguments_are_named():
         (lambda: trace(same, v, generator(), products=3), "products"),
         (lambda: diagonal(same, v, generator(), products=3), "products"),
         (lambda: spectral_density(same, v, generator(), probes=0), "probes"),
+        (lambda: trace(same, v, generator(), products=7.5), "products"),
+        (lambda: spectral_density(same, v, generator(), probes=2.5), "probes"),
+        (lambda: spectral_density(same, v, generator(), steps=math.nan), "steps"),
+        (lambda: spectral_density(same, v[:0], generator()), "dimension"),
+        (lambda: trace(same, v[:0], generator()), "dimension"),
         (lambda: spectral_density(same, v, generator()).smoothed(np.ones(2), 0.0), "width"),
+        (lambda: spectral_density(same, v, generator()).smoothed(np.ones(2), math.inf), "width"),
+        (lambda: spectral_density(same, v, generator()).smoothed([math.nan], 1.0), "grid"),
+        (lambda: spectral_density(same, v, generator()).moment(-1), "power"),
         (lambda: CurvatureMonitor(small(), share=0.0), "share"),
     ]:
         with pytest.raises(InputError, match=field):
             action()
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda x: x * math.nan,
+        lambda x: x / 0,
+        lambda x: torch.where(torch.arange(len(x)) == 1, math.nan, x),
+        lambda x: x[:2],
+        lambda x: x.float(),
+    ],
+    ids=["nan", "inf", "one", "short", "float32"],
+)
+@pytest.mark.parametrize(
+    "estimate",
+    [
+        lambda a, v: spectral_density(a, v, generator(), steps=1),
+        lambda a, v: spectral_density(a, v, generator()),
+        lambda a, v: trace(a, v, generator()),
+        lambda a, v: diagonal(a, v, generator()),
+        lambda a, v: extremal(a, torch.ones_like(v)),
+    ],
+    ids=["one step", "density", "trace", "diagonal", "extremal"],
+)
+def test_products_that_are_no_vectors_of_numbers(estimate, spoil):
+    with pytest.raises(InputError, match="product"):
+        estimate(spoil, torch.zeros(4, dtype=F64))
 
 
 def small(seed=0, gamma=0.1):

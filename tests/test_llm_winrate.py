@@ -98,6 +98,10 @@ def test_equal_length_exists_when_one_side_wins_all():
         (lambda: win_rate(np.array([])), "one comparison"),
         (lambda: win_rate(np.array([1.5])), "0 to 1"),
         (lambda: at_equal_length(np.ones(3), [1, 2], [1, 2]), "lengths"),
+        (lambda: at_equal_length(np.ones(3), [1, 2, 3], [1]), "lengths"),
+        (lambda: at_equal_length(np.ones(2), [1, math.nan], [1, 2]), r"first\[1\] = nan"),
+        (lambda: at_equal_length(np.ones(2), [1, 2], [1, math.inf]), r"second\[1\] = inf"),
+        (lambda: at_equal_length(np.ones(2), ["a", "b"], [1, 2]), "first"),
         (lambda: by_judge(Scripted(lambda a, b: 2), ["p"], "a", "b"), r"judge\[0\] = 2"),
     ],
 )

@@ -105,6 +105,8 @@ def test_two_names_of_one_algorithm_by_what_they_measure(tmp_path):
         ([(1, 0.0), (2, 0.0)], False),  # a divergence that no step has moved
         ([(1, 0.25), (2, 0.0)], False),  # measured before the first update
         ([(1, 0.25), (2, "v1.5")], False),
+        ([(1, 0.25), (2, float("nan"))], False),  # which is no number that was measured
+        ([(1, 0.25), (2, float("inf"))], False),
         ([(1, 0.0), (2, 0.25)], True),
         ([(1, 0.0), (2, 1e-5)], True),
     ],

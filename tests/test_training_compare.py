@@ -19,6 +19,7 @@ from sailtheory.report.comparison import conclusion, describe
 from sailtheory.report.comparison_html import page
 from sailtheory.training.compare import compare
 from sailtheory.training.record import read_record
+from sailtheory.training.runs import Run
 
 REVKL = {"method": "pebble-revkl", "kl_coef": 1e-4}
 
@@ -208,6 +209,39 @@ def test_damaged_metrics_are_refused(tmp_path):
     (run.folder / "metrics.csv").unlink()
     with pytest.raises(InputError, match="No such file"):
         read_record(run.folder)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), "none"])
+def test_a_metric_that_is_not_finite_is_refused_where_it_is_compared(tmp_path, capsys, value):
+    folders = []
+    for method in ("pebble", "sail"):
+        for seed in (0, 1):
+            run = Run.create(tmp_path / f"{method}{seed}", {"method": method, "seed": seed})
+            for step in (1, 2):
+                run.log(step, {"eval/return": 1.0 + seed, "loss": value if step == 2 else 1.0})
+            run.finish()
+            folders.append(str(run.folder))
+    assert main(["compare", *folders]) == 0  # the loss is not what is compared
+    page_of = str(tmp_path / "page.html")
+    capsys.readouterr()
+    assert main(["compare", *folders, "--metric", "loss", "--html", page_of]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("sailtheory: loss = ") and said.count("\n") == 1
+    assert not os.path.exists(page_of)
+
+
+@pytest.mark.parametrize("level", [1e300, 1e-300])
+def test_returns_of_any_size_are_compared(tmp_path, level):
+    """Their squares lie beyond float64, their effect sizes do not."""
+    runs = arms(tmp_path / "a", seeds=[0, 1, 2])
+    rows = [
+        [(s, n, str(level * float(v)) if n == "eval/return" else v) for s, n, v in run.rows]
+        for run in runs
+    ]
+    scaled = [dataclasses.replace(run, rows=r) for run, r in zip(runs, rows, strict=True)]
+    [one], [other] = ([p.tested for t in compare(r).tasks for p in t.pairs] for r in (runs, scaled))
+    assert (other.value, other.low) == pytest.approx((one.value, one.low), rel=1e-9)
+    assert "nan" not in page(compare(scaled))
 
 
 def test_any_damage_to_a_record_is_one_line(tmp_path):

@@ -123,13 +123,145 @@ def test_extreme_scores():
     assert np.isfinite([close.low, close.high]).all() and close.low < close.value < close.high
     same = st.cohens_d(np.ones(3), np.ones(3))
     assert np.isnan([same.value, same.low, same.high]).all() and not same.excludes_zero
-    for bad in (lambda: st.cohens_d(np.ones(1), np.ones(3)), lambda: st.power(1, 1),
+    for bad in (lambda: st.cohens_d(np.ones(1), np.ones(3)),
                 lambda: st.paired_d(np.ones(1), np.ones(1))):  # fmt: skip
         with pytest.raises(InputError, match="at least two"):
             bad()
-    for d in (0, float("nan"), float("inf")):
-        with pytest.raises(InputError, match="other than 0"):
-            st.runs_needed(d, paired=True)
+
+
+@pytest.mark.parametrize("scale", [1e-200, 2.0**-1000, 1e200, 1e306])
+def test_effect_sizes_have_no_unit(scale):
+    x, y = np.array([1.0, 2, 4, 3]), np.array([4.0, 9, 25, 16])
+    for d in (st.cohens_d, st.paired_d):
+        one, other = d(x, y), d(x * scale, y * scale)
+        wanted = pytest.approx([one.value, one.low, one.high], rel=1e-12)
+        assert [other.value, other.low, other.high] == wanted
+    still = st.paired_d(x * scale, x * scale + scale)
+    assert np.isnan(still.value)
+
+
+def test_shares_by_wilson():
+    for hits, of in [(0, 1), (0, 7), (3, 7), (7, 7), (50, 1000)]:
+        wanted = stats.binomtest(hits, of).proportion_ci(0.95, "wilson")
+        assert st.wilson(hits, of) == pytest.approx(tuple(wanted), abs=1e-12)
+        assert 0 <= st.wilson(hits, of)[0] and st.wilson(hits, of)[1] <= 1
+    assert st.wilson(np.float64(2.5), np.int64(5)) == pytest.approx((0.17042358, 0.82957642))
+
+
+RNG = np.random.default_rng
+GOOD = np.array([1.0, 2, 4, 3])
+STATISTICS = {
+    "iqm": st.iqm,
+    "iqm_interval": lambda x: st.iqm_interval([GOOD, x], RNG(0)),
+    "iqm_curve": lambda x: st.iqm_curve(np.stack([x, x]), RNG(0)),
+    "improvement": lambda x: st.improvement([x], [GOOD], RNG(0)),
+    "improvement on": lambda x: st.improvement([GOOD], [x], RNG(0)),
+    "cohens_d": lambda x: st.cohens_d(x, GOOD),
+    "cohens_d on": lambda x: st.cohens_d(GOOD, x),
+    "paired_d": lambda x: st.paired_d(x, GOOD),
+    "paired_d on": lambda x: st.paired_d(GOOD, x),
+}
+
+
+@pytest.mark.parametrize("name", STATISTICS)
+@pytest.mark.parametrize(
+    ("scores", "place"),
+    [
+        (np.array([1, np.nan, 2, 3]), "[1]"),
+        (np.array([1, np.inf, 2, 3]), "[1]"),
+        (np.array([1, 2, 3, -np.inf], np.float32), "[3]"),
+        (np.array(["1", "2", "3", "4"]), ""),
+        (np.array([1, None, 2, 3], object), ""),
+        (np.array([1j, 2, 3, 4]), ""),
+        (np.zeros((0,)), ""),
+    ],
+    ids=["nan", "inf", "-inf", "text", "none", "complex", "empty"],
+)
+def test_scores_that_are_no_finite_numbers(name, scores, place):
+    with pytest.raises(InputError) as caught:
+        STATISTICS[name](scores)
+    assert caught.value.field.endswith(place) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", STATISTICS)
+def test_true_and_false_are_one_and_zero(name):
+    found, wanted = (
+        STATISTICS[name](np.array([True, False, True, True], kind)) for kind in (bool, float)
+    )
+    assert np.array_equal(found, wanted) and np.all(found == wanted)
+
+
+@pytest.mark.parametrize(
+    ("call", "field"),
+    [
+        (lambda: st.iqm(3.0), "scores"),
+        (lambda: st.iqm([[1.0], [1.0, 2.0]]), "scores"),
+        (lambda: st.iqm_interval([], RNG(0)), "scores"),
+        (lambda: st.iqm_interval([GOOD, np.ones((2, 2))], RNG(0)), "scores[1]"),
+        (lambda: st.iqm_curve(GOOD, RNG(0)), "curves"),
+        (lambda: st.improvement([], [], RNG(0)), "x"),
+        (lambda: st.improvement([GOOD], [GOOD, GOOD], RNG(0)), "y"),
+        (lambda: st.cohens_d(np.ones((2, 2)), GOOD), "x"),
+        (lambda: st.paired_d(GOOD, GOOD[:3]), "y"),
+        (lambda: st.paired_d(GOOD, GOOD[:1]), "y"),  # which numpy would take for each
+        (lambda: st.paired_d(GOOD, GOOD[:, None]), "y"),
+        (lambda: st.paired_d(GOOD, GOOD**2, 0), "level"),
+        (lambda: st.paired_d(GOOD, GOOD**2, 1), "level"),
+        (lambda: st.paired_d(GOOD, GOOD**2, np.nan), "level"),
+        (lambda: st.wilson(np.nan, 5), "hits"),
+        (lambda: st.wilson(6, 5), "hits"),
+        (lambda: st.wilson(-1, 5), "hits"),
+        (lambda: st.wilson(True, 5), "hits"),
+        (lambda: st.wilson("1", 5), "hits"),
+        (lambda: st.wilson(0, 0), "of"),
+        (lambda: st.wilson(1, -3), "of"),
+        (lambda: st.wilson(1, np.nan), "of"),
+        (lambda: st.wilson(1, 2.5), "of"),
+        (lambda: st.power(np.nan, 5), "d"),
+        (lambda: st.power(np.inf, 5), "d"),
+        (lambda: st.power(True, 5), "d"),
+        (lambda: st.power(1, 1), "n"),
+        (lambda: st.power(1, 2.5), "n"),
+        (lambda: st.power(1, np.nan), "n"),
+        (lambda: st.power(1, 5, 0), "m"),
+        (lambda: st.power(1, 5, 1), "m"),
+        (lambda: st.power(1, 5, alpha=0), "alpha"),
+        (lambda: st.power(1, 5, alpha=1), "alpha"),
+        (lambda: st.power(1, 5, alpha=np.nan), "alpha"),
+        (lambda: st.detectable(1), "n"),
+        (lambda: st.detectable(5, chance=1), "chance"),
+        (lambda: st.detectable(5, chance=0.05), "chance"),
+        (lambda: st.detectable(5, chance=np.nan), "chance"),
+        (lambda: st.runs_needed(0, paired=True), "d"),
+        (lambda: st.runs_needed(np.nan, paired=True), "d"),
+        (lambda: st.runs_needed(np.inf, paired=True), "d"),
+        (lambda: st.runs_needed(1e-200, paired=True), "d"),
+        (lambda: st.runs_needed("0.5", paired=True), "d"),
+        (lambda: st.runs_needed(0.5, paired=True, chance=1.5), "chance"),  # never reached
+        (lambda: st.runs_needed(0.5, paired=True, chance=np.nan), "chance"),
+        (lambda: st.noncentral_t(np.nan, 3, 0), "t, freedom, shift"),
+        (lambda: st.noncentral_t(1, 0, 0), "t, freedom, shift"),
+    ],
+)
+def test_arguments_outside_their_domain(call, field):
+    with pytest.raises(InputError) as caught:
+        call()
+    assert caught.value.field == field and "\n" not in str(caught.value)
+
+
+def test_one_run_has_a_value_and_no_interval():
+    """All draws of one run are the same: an interval of width 0 would be a claim."""
+    one, rng = np.array([3.0]), RNG(0)
+    for found, value in [
+        (st.iqm_interval([one], rng), 3.0),
+        (st.iqm_interval([GOOD, one], rng), 8 / 3),
+        (st.improvement([one], [GOOD], rng), 2.5 / 4),
+        (st.improvement([GOOD], [one], rng), 1.5 / 4),
+    ]:
+        assert found.value == pytest.approx(value) and not found.excludes_zero
+        assert np.isnan([found.low, found.high]).all()
+    value, low, high = st.iqm_curve(np.array([[1.0, 2.0]]), rng)
+    assert value.tolist() == [1, 2] and np.isnan([low, high]).all()
 
 
 def test_iqm():

@@ -104,9 +104,18 @@ def test_more_comparisons_give_a_shorter_interval_around_the_truth():
         ({"wins": [np.array([[0, 0.5, 0], [0, 0, 0], [0, 0, 0]])]}, "wins"),
         ({"wins": [np.eye(3)]}, "diagonal"),
         ({"wins": [np.zeros((2, 3))]}, "wins"),
+        ({"wins": [np.array([[0, 2**60, 0], [0, 0, 0], [0, 0, 0]])]}, "at most 9007199254740992"),
+        ({"wins": [1e19 * wins(1)[0]]}, "at most"),  # which no binomial draw could hold
+        ({"wins": 3}, "wins = 3"),
         ({"prior": 0}, "prior"),
+        ({"prior": "x"}, "prior"),
         ({"draws": 3}, "draws"),
+        ({"draws": 10.5}, "draws = 10.5"),
+        ({"draws": float("nan")}, "draws = nan"),
         ({"level": 1.0}, "level"),
+        ({"level": "x"}, "level"),
+        ({"seed": -1}, "seed = -1"),
+        ({"seed": None}, "seed = None"),
     ],
 )
 def test_bad_counts_are_refused(change, message):

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sailtheory.curvature.lanczos import Iteration, Product, random_vector
-from sailtheory.errors import InputError
+from sailtheory.curvature.lanczos import Iteration, Product, applied, random_vector
+from sailtheory.errors import InputError, real_number, whole_number
 
 
 @dataclass(frozen=True)
@@ -25,14 +25,17 @@ class SpectralDensity:
     weights: np.ndarray
 
     def moment(self, power: int) -> float:
-        """∫ λ^power, an estimate of tr A^power / d."""
-        return float(self.weights @ self.nodes**power)
+        """∫ λ^power, an estimate of tr A^power / d, power ≥ 0."""
+        return float(self.weights @ self.nodes ** whole_number("power", power))
 
     def smoothed(self, grid: np.ndarray, width: float) -> np.ndarray:
         """The density at grid points, each node a normal bump of this width > 0."""
-        if not width > 0:
-            raise InputError("width", width, "a number > 0")
-        z = (np.asarray(grid)[:, None] - self.nodes) / width
+        if not 0 < real_number("width", width) < np.inf:
+            raise InputError("width", width, "a finite number > 0")
+        points = np.asarray(grid)
+        if points.ndim != 1 or points.dtype.kind not in "iuf" or not np.isfinite(points).all():
+            raise InputError("grid", grid, "finite numbers (n,)")
+        z = (points[:, None] - self.nodes) / width
         bumps = np.exp(-z * z / 2) / (width * np.sqrt(2 * np.pi))
         return np.asarray(bumps @ self.weights)
 
@@ -52,9 +55,12 @@ def spectral_density(
         generator: Source of the probes.
         probes: How many random vectors, ≥ 1.
         steps: Lanczos steps of each, ≥ 1.
+
+    Raises:
+        InputError: A number below 1, no dimension, or a product that is not finite.
     """
-    if probes < 1 or steps < 1:
-        raise InputError("probes, steps", (probes, steps), "both ≥ 1")
+    probes, steps = whole_number("probes", probes, 1), whole_number("steps", steps, 1)
+    whole_number("dimension", len(like), 1)
     nodes, weights = [], []
     for _ in range(probes):
         iteration = Iteration(product, random_vector(like, generator))
@@ -92,12 +98,12 @@ def trace(
         products: At least 6.
     """
     q, left = _dominant(product, like, generator, products)
-    exact = sum(float(row @ product(row)) for row in q)
+    exact = sum(float(row @ applied(product, row)) for row in q)
     samples = []
     for _ in range(left):
         g = _signs(like, generator)
         g = g - q.mT @ (q @ g)
-        samples.append(float(g @ product(g)))
+        samples.append(float(g @ applied(product, g)))
     spread = float(np.std(samples, ddof=1)) / len(samples) ** 0.5
     return TraceEstimate(exact + float(np.mean(samples)), spread, 2 * len(q) + left)
 
@@ -116,11 +122,11 @@ def diagonal(
         products: At least 6.
     """
     q, left = _dominant(product, like, generator, products)
-    total = sum((row * product(row) for row in q), torch.zeros_like(like))
+    total = sum((row * applied(product, row) for row in q), torch.zeros_like(like))
     rest = torch.zeros_like(like)
     for _ in range(left):
         v = _signs(like, generator)
-        image = product(v)
+        image = applied(product, v)
         rest += v * (image - q.mT @ (q @ image))
     return total + rest / left
 
@@ -129,10 +135,9 @@ def _dominant(
     product: Product, like: Tensor, generator: torch.Generator, products: int
 ) -> tuple[Tensor, int]:
     """An orthonormal basis of A·(random signs) as rows, and how many products are left."""
-    if products < 6:
-        raise InputError("products", products, "a number ≥ 6")
-    size = min(products // 3, len(like))
-    sketch = torch.stack([product(_signs(like, generator)) for _ in range(size)])
+    whole_number("products", products, 6)
+    size = min(products // 3, whole_number("dimension", len(like), 1))
+    sketch = torch.stack([applied(product, _signs(like, generator)) for _ in range(size)])
     basis, _ = torch.linalg.qr(sketch.mT)
     return basis.mT, max(products - 2 * size, 2)
 

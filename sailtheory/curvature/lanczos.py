@@ -11,6 +11,7 @@ from scipy.linalg import eigh_tridiagonal
 from torch import Tensor
 
 from sailtheory.errors import InputError
+from sailtheory.policies.protocol import finite
 
 _SMALL = 1e-3
 
@@ -42,6 +43,19 @@ class Krylov:
         return values, vectors, self.rest * np.abs(vectors[-1])
 
 
+def applied(product: Product, vector: Tensor) -> Tensor:
+    """Av, checked.
+
+    Raises:
+        InputError: It is of another shape or dtype than v, or not finite.
+    """
+    image = product(vector)
+    if image.shape != vector.shape or image.dtype != vector.dtype:
+        found, wanted = (f"{tuple(t.shape)} of {t.dtype}" for t in (image, vector))
+        raise InputError("product", found, f"{wanted} is expected, as of the vector")
+    return finite("product", image)
+
+
 class Iteration:
     """Lanczos, one product at a time."""
 
@@ -57,7 +71,7 @@ class Iteration:
         """Take one more product."""
         k = len(self._diagonal)
         rows = self._basis[: k + 1]
-        image = self._product(rows[k])
+        image = applied(self._product, rows[k])
         self._diagonal.append(float(image @ rows[k]))
         self.scale = max(self.scale, float(image.norm()))
         for _ in range(2):  # twice is enough (Kahan, Parlett)

@@ -7,6 +7,7 @@ nobody reads, and arms of different names that are one algorithm.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -191,11 +192,12 @@ def _same_numbers(a: Record, b: Record) -> bool:
 
 
 def _measured(value: str) -> bool:
-    """A number that is neither a count nor 0."""
+    """A finite number that is neither a count nor 0."""
     try:
-        return not value.lstrip("-").isdecimal() and float(value) != 0
+        number = float(value)
     except ValueError:
         return False
+    return not value.lstrip("-").isdecimal() and math.isfinite(number) and number != 0
 
 
 def _unread(records: Sequence[Record]) -> list[str]:

@@ -4,6 +4,9 @@ Intervals of the IQM and of the probability of improvement come from a bootstrap
 are drawn within each task (Agarwal et al., arXiv 2108.13264); with fewer than about ten runs
 they are too narrow. Intervals of Cohen's d, and power, are exact for normal scores: they come
 from the noncentral t distribution.
+
+Scores are finite numbers, or true and false for 1 and 0; all functions raise :class:`InputError` at
+any other, and at arguments outside their domain.
 """
 
 from __future__ import annotations
@@ -15,21 +18,22 @@ from typing import Any
 import numpy as np
 from scipy import optimize, special, stats
 
-from sailtheory.errors import InputError
+from sailtheory.errors import InputError, real_number, require, whole_number
 
 REPEATS = 5000
 LEVEL = 0.95
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(200)
+_ROUNDING = 8 * float(np.finfo(float).eps)  # a deviation that rounding can give to numbers below 1
 _FAR = 9.0  # standard deviations beyond which a normal variable has mass 1e-19
 
 Strata = Sequence[np.ndarray]
-"""Scores of one arm: one array (runs, ...) a task."""
+"""Scores of one arm: one array (runs,) a task."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A value with a 95 % interval; nan where it does not exist."""
+    """A value with a 95 % interval; nan where it does not exist, as where a task has one run."""
 
     value: float
     low: float
@@ -42,25 +46,32 @@ class Estimate:
 
 
 def wilson(hits: float, of: int) -> tuple[float, float]:
-    """95 % interval of a share (Wilson); hits that count half make it too wide, not too narrow."""
-    z, p = float(stats.norm.ppf((1 + LEVEL) / 2)), hits / of
-    middle = p + z * z / (2 * of)
-    spread = z * np.sqrt(p * (1 - p) / of + z * z / (4 * of * of))
-    scale = 1 + z * z / of
+    """95 % interval of a share (Wilson); hits that count half make it too wide, not too narrow.
+
+    Args:
+        hits: From 0 to ``of``.
+        of: At least 1.
+    """
+    n, won = whole_number("of", of, 1), real_number("hits", hits)
+    if not 0 <= won <= n:
+        raise InputError("hits", hits, f"a number from 0 to {n} is expected")
+    z, p = float(stats.norm.ppf((1 + LEVEL) / 2)), won / n
+    middle = p + z * z / (2 * n)
+    spread = z * np.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    scale = 1 + z * z / n
     return float((middle - spread) / scale), float((middle + spread) / scale)
 
 
 def iqm(scores: np.ndarray) -> np.ndarray:
-    """Interquartile mean along the last axis: the mean without the outer quarters."""
-    cut = scores.shape[-1] // 4
-    result: np.ndarray = np.sort(scores, -1)[..., cut : scores.shape[-1] - cut].mean(-1)
-    return result
+    """Interquartile mean along the last axis, (..., n ≥ 1): the mean without the outer quarters."""
+    return _iqm(numbers("scores", scores))
 
 
 def iqm_interval(strata: Strata, rng: np.random.Generator) -> Estimate:
     """IQM over all runs and tasks, with a stratified bootstrap interval."""
-    drawn = np.concatenate([_resample(np.asarray(s), rng) for s in strata], -1)
-    return _percentiles(float(iqm(np.concatenate(strata))), iqm(drawn))
+    scores = _strata("scores", strata)
+    drawn = np.concatenate([_resample(s, rng) for s in scores], -1)
+    return _percentiles(float(_iqm(np.concatenate(scores))), _iqm(drawn), scores)
 
 
 def iqm_curve(curves: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -71,12 +82,15 @@ def iqm_curve(curves: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         rng: For the bootstrap.
 
     Returns:
-        Value, low and high, (3, steps).
+        Value, low and high, (3, steps); the ends are nan where there is one run.
     """
-    rows = rng.integers(len(curves), size=(REPEATS // 5, len(curves)))
+    scores = _runs("curves", curves, 1, axes=2)
+    if len(scores) == 1:
+        return np.stack([scores[0], *np.full((2, scores.shape[1]), np.nan)])
+    rows = rng.integers(len(scores), size=(REPEATS // 5, len(scores)))
     tail = (1 - LEVEL) / 2
-    low, high = np.quantile(iqm(np.moveaxis(curves[rows], 1, -1)), [tail, 1 - tail], axis=0)
-    return np.stack([iqm(curves.T), low, high])
+    low, high = np.quantile(_iqm(np.moveaxis(scores[rows], 1, -1)), [tail, 1 - tail], axis=0)
+    return np.stack([_iqm(scores.T), low, high])
 
 
 def improvement(x: Strata, y: Strata, rng: np.random.Generator) -> Estimate:
@@ -87,17 +101,20 @@ def improvement(x: Strata, y: Strata, rng: np.random.Generator) -> Estimate:
         y: Scores of the other, the same tasks.
         rng: For the bootstrap.
     """
-    value = np.mean([_wins(a, b) for a, b in zip(x, y, strict=True)])
-    drawn = [_wins(_resample(a, rng), _resample(b, rng)) for a, b in zip(x, y, strict=True)]
-    return _percentiles(float(value), np.mean(drawn, 0))
+    own, other = _strata("x", x), _strata("y", y)
+    if len(own) != len(other):
+        raise InputError("y", f"{len(other)} tasks", f"the {len(own)} of x are expected")
+    value = np.mean([_wins(a, b) for a, b in zip(own, other, strict=True)])
+    drawn = [_wins(_resample(a, rng), _resample(b, rng)) for a, b in zip(own, other, strict=True)]
+    return _percentiles(float(value), np.mean(drawn, 0), own + other)
 
 
 def cohens_d(x: np.ndarray, y: np.ndarray) -> Estimate:
     """(mean x − mean y) / pooled standard deviation, for independent runs (n,) and (m,)."""
-    n, m = _runs(x), _runs(y)
+    x, y = _to_one(_runs("x", x), _runs("y", y))
+    n, m = len(x), len(y)
     variance = ((n - 1) * np.var(x, ddof=1) + (m - 1) * np.var(y, ddof=1)) / (n + m - 2)
-    rounding = _rounding(x, y)
-    return _effect(np.mean(x) - np.mean(y), variance, rounding, n + m - 2, n * m / (n + m))
+    return _effect(np.mean(x) - np.mean(y), variance, n + m - 2, n * m / (n + m))
 
 
 def paired_d(x: np.ndarray, y: np.ndarray, level: float = LEVEL) -> Estimate:
@@ -106,12 +123,16 @@ def paired_d(x: np.ndarray, y: np.ndarray, level: float = LEVEL) -> Estimate:
     Args:
         x: Scores of one arm, (n,).
         y: Scores of the other, the same seeds.
-        level: Coverage of the interval.
+        level: Coverage of the interval, in (0, 1).
     """
-    difference = np.asarray(x, float) - np.asarray(y, float)
-    n = _runs(difference)
-    variance = np.var(difference, ddof=1)
-    return _effect(difference.mean(), variance, _rounding(x, y), n - 1, n, level)
+    x, y = _runs("x", x), _runs("y", y)
+    if len(x) != len(y):
+        raise InputError("y", f"{len(y)} scores", f"{len(x)}, one a pair, are expected")
+    level = _between("level", level, 0, 1)
+    one, other = _to_one(x, y)
+    difference = one - other
+    n, variance = len(x), np.var(difference, ddof=1)
+    return _effect(difference.mean(), variance, n - 1, n, level)
 
 
 def power(d: float, n: int, m: int | None = None, *, alpha: float = 0.05) -> float:
@@ -121,36 +142,60 @@ def power(d: float, n: int, m: int | None = None, *, alpha: float = 0.05) -> flo
         d: Cohen's d; that of the differences for a paired test.
         n: Runs of one arm.
         m: Runs of the other; None for n pairs.
-        alpha: Level of the test.
+        alpha: Level of the test, in (0, 1).
     """
-    freedom, size = (n - 1, n) if m is None else (n + m - 2, n * m / (n + m))
-    if freedom < 1:
-        raise InputError("runs", n, "at least two for each arm are expected")
-    critical, shift = stats.t.isf(alpha / 2, freedom), abs(d) * np.sqrt(size)
+    alpha, size = _between("alpha", alpha, 0, 1), real_number("d", d)
+    require("", d=size)
+    return _power(size, *_design(n, m), alpha)
+
+
+def _design(n: Any, m: Any) -> tuple[int, float]:
+    """Degrees of freedom of a t test, and by how many runs its d is multiplied."""
+    n = whole_number("n", n, 2)
+    if m is None:
+        return n - 1, n
+    m = whole_number("m", m, 2)
+    return n + m - 2, n * m / (n + m)
+
+
+def _power(d: float, freedom: int, size: float, alpha: float) -> float:
+    critical, shift = float(stats.t.isf(alpha / 2, freedom)), abs(d) * float(np.sqrt(size))
     return 1 - noncentral_t(critical, freedom, shift) + noncentral_t(-critical, freedom, shift)
 
 
 def detectable(n: int, m: int | None = None, *, chance: float = 0.8, alpha: float = 0.05) -> float:
-    """The smallest d that such a test sees with probability ``chance``."""
+    """The smallest d that such a test sees with probability ``chance``, in (alpha, 1)."""
+    alpha = _between("alpha", alpha, 0, 1)
+    chance, design = _between("chance", chance, alpha, 1), _design(n, m)
 
     def missing(d: float) -> float:
-        return power(d, n, m, alpha=alpha) - chance
+        return _power(d, *design, alpha) - chance
 
     return float(optimize.brentq(missing, 0.0, _grow(missing, 1.0, 2.0), xtol=1e-10))
 
 
 def runs_needed(d: float, *, paired: bool, chance: float = 0.8) -> int:
-    """The least number of runs of each arm with which d is seen with probability ``chance``."""
-    if not (np.isfinite(d) and d):
-        raise InputError("d", d, "a finite number other than 0 is expected")
+    """The least number of runs of each arm with which d is seen with probability ``chance``.
+
+    Args:
+        d: Other than 0 by 1e-6 or more: a smaller effect takes some 10¹³ runs.
+        paired: Whether runs share seeds.
+        chance: In (0.05, 1), 0.05 being the level of the test.
+    """
+    if not 1e-6 <= abs(real_number("d", d)) < np.inf:
+        raise InputError("d", d, "a finite number other than 0 is expected, from 1e-6 on")
+    chance = _between("chance", chance, 0.05, 1)
+
+    def seen(runs: int) -> bool:
+        return _power(d, *_design(runs, None if paired else runs), 0.05) >= chance
+
     enough = 2
-    while power(d, enough, None if paired else enough) < chance:
+    while not seen(enough):
         enough *= 2
     few = enough // 2  # known not to be enough, or 1
     while enough - few > 1:
         middle = (few + enough) // 2
-        reached = power(d, middle, None if paired else middle) >= chance
-        few, enough = (few, middle) if reached else (middle, enough)
+        few, enough = (few, middle) if seen(middle) else (middle, enough)
     return enough
 
 
@@ -159,6 +204,9 @@ def noncentral_t(t: float, freedom: int, shift: float) -> float:
 
     ``scipy.stats.nct`` gives nan where three runs of each arm need it.
     """
+    if not (np.isfinite(t) and np.isfinite(shift) and freedom >= 1):
+        accepted = "finite numbers, and one degree of freedom or more"
+        raise InputError("t, freedom, shift", (t, freedom, shift), accepted)
     if t <= 0:
         return 1 - noncentral_t(-t, freedom, -shift) if t < 0 else float(special.ndtr(-shift))
     # T ≤ t when χ ≥ ratio (Z + shift); u = Z + shift. Where χ is sure to be larger, the
@@ -175,10 +223,54 @@ def noncentral_t(t: float, freedom: int, shift: float) -> float:
     return float(mass + unsure * (high - low) / 2)
 
 
-def _runs(scores: np.ndarray) -> int:
-    if len(scores) < 2:
-        raise InputError("runs", len(scores), "at least two for each arm are expected")
-    return len(scores)
+def numbers(field: str, values: Any) -> np.ndarray:
+    """Finite numbers as float64, (..., n ≥ 1); true and false are 1 and 0.
+
+    Raises:
+        InputError: Anything else, by its place.
+    """
+    try:
+        found = np.asarray(values)
+    except ValueError:  # rows of several lengths
+        raise InputError(field, values, "an array of numbers is expected") from None
+    if found.dtype.kind not in "biuf" or found.ndim == 0 or found.size == 0:
+        raise InputError(field, values, "an array of one number or more is expected")
+    result: np.ndarray = found.astype(np.float64)
+    for place in np.argwhere(~np.isfinite(result)):
+        where = "".join(f"[{i}]" for i in place)
+        raise InputError(field + where, result[tuple(place)], "a finite number is expected")
+    return result
+
+
+def _runs(field: str, values: Any, least: int = 2, axes: int = 1) -> np.ndarray:
+    """Scores of so many runs or more, the first axis being theirs."""
+    found = numbers(field, values)
+    if found.ndim != axes:
+        accepted = "(runs,)" if axes == 1 else "(runs, steps)"
+        raise InputError(field, f"shape {found.shape}", f"{accepted} is expected")
+    if len(found) < least:
+        raise InputError(field, f"{len(found)} run", "at least two for each arm are expected")
+    return found
+
+
+def _strata(field: str, values: Any) -> list[np.ndarray]:
+    found = [_runs(f"{field}[{k}]", scores, 1) for k, scores in enumerate(values)]
+    if not found:
+        raise InputError(field, "no task", "scores of one task or more are expected")
+    return found
+
+
+def _between(field: str, value: Any, low: float, high: float) -> float:
+    number = real_number(field, value)
+    if not low < number < high:
+        raise InputError(field, value, f"a number between {low:g} and {high:g} is expected")
+    return number
+
+
+def _iqm(scores: np.ndarray) -> np.ndarray:
+    cut = scores.shape[-1] // 4
+    result: np.ndarray = np.sort(scores, -1)[..., cut : scores.shape[-1] - cut].mean(-1)
+    return result
 
 
 def _resample(scores: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -194,26 +286,31 @@ def _wins(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return share
 
 
-def _percentiles(value: float, drawn: np.ndarray) -> Estimate:
+def _percentiles(value: float, drawn: np.ndarray, strata: list[np.ndarray]) -> Estimate:
+    """An interval by draws from these; of one run all draws are the same, which shows nothing."""
+    if min(map(len, strata)) < 2:
+        return Estimate(value, np.nan, np.nan)
     low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Estimate(value, float(low), float(high))
 
 
-def _rounding(x: np.ndarray, y: np.ndarray) -> float:
-    """Standard deviation that rounding alone can give to scores that do not vary."""
-    return 8 * float(np.finfo(float).eps * max(np.abs(x).max(), np.abs(y).max()))
+def _to_one(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Both in units in which the largest is about 1: squares of 1e-200 would vanish.
+
+    The unit is a power of two, so no digit is lost.
+    """
+    _, exponent = np.frexp(max(np.abs(x).max(), np.abs(y).max()))
+    return np.ldexp(x, -exponent), np.ldexp(y, -exponent)
 
 
 def _effect(
-    difference: Any,
-    variance: Any,
-    rounding: float,
-    freedom: int,
-    size: float,
-    level: float = LEVEL,
+    difference: Any, variance: Any, freedom: int, size: float, level: float = LEVEL
 ) -> Estimate:
-    """d with the interval whose ends the noncentral t distribution puts into its tails."""
-    if variance <= rounding**2:
+    """d with the interval whose ends the noncentral t distribution puts into its tails.
+
+    The scores are those of :func:`_to_one`, whose variance may be rounding alone.
+    """
+    if variance <= _ROUNDING**2:
         return Estimate(np.nan, np.nan, np.nan)
     d, scale = float(difference / np.sqrt(variance)), float(np.sqrt(size))
     tail = (1 - level) / 2

@@ -10,7 +10,7 @@ import numpy as np
 from scipy import special
 
 from sailtheory.errors import InputError
-from sailtheory.training.statistics import Estimate, wilson
+from sailtheory.training.statistics import Estimate, numbers, wilson
 
 _Z = 1.959963984540054
 _PRIOR = 1 / 9  # precision of both coefficients: a standard deviation of 3 log-odds
@@ -125,11 +125,16 @@ def at_equal_length(
         outcomes: Each in [0, 1]: (n,).
         first: Lengths of the first of each pair: (n,).
         second: The same of the second.
+
+    Raises:
+        InputError: Outcomes as for :func:`win_rate`, lengths that are not finite, or another
+            number of them.
     """
-    y = _outcomes(outcomes)
-    delta = np.asarray(first, float) - np.asarray(second, float)
-    if delta.shape != y.shape:
-        raise InputError("lengths", delta.shape, f"{len(y)}, one a comparison")
+    y, lengths = _outcomes(outcomes), (numbers("first", first), numbers("second", second))
+    for found in lengths:
+        if found.shape != y.shape:
+            raise InputError("lengths", found.shape, f"{len(y)}, one a comparison")
+    delta = lengths[0] - lengths[1]
     scale = float(np.sqrt((delta**2).mean())) or 1.0
     x = np.stack([np.ones_like(delta), np.tanh(delta / scale)], 1)
     coefficients = np.zeros(2)
