@@ -1,7 +1,7 @@
 (** C11 (iii). A bound free of B: K_inf = 2 log 2 + beta log(1/pi_ref,min) + 4 beta / e + 2 c_0 beta^2. *)
 Require Import Reals Lra Lia Psatz.
 From Coquelicot Require Import Coquelicot.
-From Sail Require Import Sums Sigmoid Prompt C02_hessian C11_relative_curvature.
+From Sail Require Import Sums Sigmoid Prompt C02_hessian C11_relative_curvature C11_c_zero.
 Open Scope R_scope.
 
 Lemma r_log_r : forall r, 0 < r -> r * (- ln r) <= exp (-1).

@@ -3,7 +3,7 @@
     the curvature exceeds (2 (b - J) + 2 beta^2 h) F at b = 0, h = 0.26202, admissible for every Z. *)
 Require Import Reals Lra Lia Psatz List.
 From Coquelicot Require Import Coquelicot.
-From Sail Require Import Numbers Sums Vectors Sigmoid Prompt Derivatives C01_gradient C02_hessian C07_kl_hessian C11_relative_curvature
+From Sail Require Import Numbers Sums Vectors Sigmoid Prompt Derivatives C01_gradient C02_hessian C07_kl_hessian C11_relative_curvature C11_c_zero
   Problem Objectives C12_strong_concavity Evaluate.
 Open Scope R_scope.
 

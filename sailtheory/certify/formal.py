@@ -278,8 +278,8 @@ def _check(target: Path) -> str:
     done = subprocess.run(command, cwd=target.parent, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         return " ".join(done.stderr.split())[:300]
-    others = [line for line in done.stdout.splitlines() if line[:1].isalpha() and ":" in line]
-    names = {line.split(":")[0].strip() for line in others} - {"Axioms"}
+    printed = [line.split()[0] for line in done.stdout.splitlines() if line[:1].isalpha()]
+    names = set(printed) - {"Axioms:"}
     return "" if names <= _ALLOWED else f"it rests on {', '.join(sorted(names - _ALLOWED))}"
 
 
