@@ -16,7 +16,7 @@ import pytest
 
 from proofs_check import claims
 from sailtheory import formulas
-from sailtheory.claims import Context, run
+from sailtheory.claims import Context, attempt
 
 COVERED_BY = {
     "logits": "C01",
@@ -157,6 +157,6 @@ def test_every_slip_changes_a_verdict(name, ledger, monkeypatch):
     for made, wrong in slips(public_formulas()[name]):
         with monkeypatch.context() as patch:
             patch.setattr(formulas, name, wrong)
-            if all(run(claim, Context()).as_expected for claim in watching):
+            if all(attempt(claim, Context()).as_expected for claim in watching):
                 unnoticed.append(made)
     assert not unnoticed
