@@ -15,7 +15,7 @@ import pytest
 
 from proofs_check import claims
 from sailtheory import formulas
-from sailtheory.claims import Context, run
+from sailtheory.claims import Context, attempt
 from tests.mutants import Mutant, mutants
 
 SOURCE = Path(formulas.__file__)
@@ -103,6 +103,6 @@ def test_every_slip_changes_a_verdict(name, ledger, monkeypatch):
     for mutant in slips(name):
         with monkeypatch.context() as patch:
             patch.setattr(formulas, name, with_slip(mutant))
-            if all(run(claim, Context()).as_expected for claim in watching):
+            if all(attempt(claim, Context()).as_expected for claim in watching):
                 unnoticed.append(f"{mutant.before}  →  {mutant.after}")
     assert not unnoticed

@@ -8,7 +8,7 @@ import pytest
 
 from proofs_check import claims
 from sailtheory import formulas
-from sailtheory.claims import Context, run
+from sailtheory.claims import Context, attempt
 
 FORMULAS = [
     name
@@ -55,7 +55,7 @@ def test_formulas_are_found():
 
 @pytest.mark.parametrize("claim_id", ORDER)
 def test_the_ledger_is_as_expected_without_a_mutation(claim_id, ledger):
-    assert run(ledger[claim_id], Context()).as_expected
+    assert attempt(ledger[claim_id], Context()).as_expected
 
 
 @pytest.mark.parametrize("name", MUTANTS)
@@ -63,6 +63,6 @@ def test_a_mutated_formula_changes_a_verdict(name, ledger, monkeypatch):
     function, wrong = mutated(name)
     monkeypatch.setattr(formulas, function, wrong)
     for claim_id in SLOW.get(name, ORDER):
-        if not run(ledger[claim_id], Context()).as_expected:
+        if not attempt(ledger[claim_id], Context()).as_expected:
             return
     pytest.fail(f"every verdict survives {name} doubled")

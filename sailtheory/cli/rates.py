@@ -51,7 +51,7 @@ def _problem(source: str, gamma: float, samples: bool, json: str | None, seed: i
     from sailtheory.rates.complexity import Complexity, sample_complexity
     from sailtheory.rates.prediction import predict
     from sailtheory.report.json_file import write
-    from sailtheory.report.rates import complexity_table, prediction_table
+    from sailtheory.report.rates import complexity_table, prediction_table, where_fits_end
 
     problem = PreferenceProblem.load(source)
     with Progress() as progress:
@@ -66,6 +66,7 @@ def _problem(source: str, gamma: float, samples: bool, json: str | None, seed: i
         f"{'on the sphere' if found.on_boundary else 'inside'}."
     )
     console.print(prediction_table(found))
+    console.print(where_fits_end(found))
     undecided = [m for m in found.methods if m.fit is not None and m.fit.model == "undecided"]
     for reason in dict.fromkeys(m.fit.reason for m in undecided if m.fit is not None):
         console.print(f"undecided: {reason}.")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from sailtheory.errors import InputError
+from sailtheory.rates.ending import counted_from_last, usable
 from sailtheory.rates.estimate import estimate
 from sailtheory.rates.models import Points
 from sailtheory.rates.search import EVIDENCE, Survey, misfits, survey
@@ -16,13 +17,13 @@ from sailtheory.rates.series_file import series
 SCHEMA = "sailtheory.rate/1"
 MIN_POINTS = 20
 MIN_INDEPENDENT = 10.0
-_LEFT_OUT = 0.05  # of the points at most are left out so that log log t exists
-_RESOLVED = 1e3  # gaps this many times the resolution are used
 
 
 @dataclass(frozen=True)
 class RateFit:
     """What a series of gaps says about its rate.
+
+    A rate is that of its window: a slower mode that is still small there does not show.
 
     Attributes:
         model: ``linear`` (C q^t), ``power`` (C t^−a), ``logarithmic`` (C / log t),
@@ -33,7 +34,7 @@ class RateFit:
             undecided; only the floor when its decay is undecided.
         intervals: 95 % intervals by the same names.
         window: First and last index used, inclusive: burn-in comes before, and gaps
-            that reached 0 after.
+            that are 0 or rounding after.
         bic: BIC of each candidate, smaller is better; the reason for the decision.
         correlation: Estimated correlation of errors of neighbouring points.
         reason: One line that says why.
@@ -79,8 +80,8 @@ def fit_rate(
     Intervals come from a block bootstrap of whitened residuals.
 
     Args:
-        gaps: Gaps ≥ 0, at least 3. From the first 0 on they are below resolution and
-            unused, and so are those just before that the resolution blurs.
+        gaps: Gaps ≥ 0, at least 3. What is 0 or has come to rest at rounding level ends the
+            series and is unused, and so is what rounding blurs just before; the reason says so.
         iterations: Their iterations, ≥ 0 and strictly increasing; None for 1, 2, …, n.
             An iteration 0 is left out, as t^−a is infinite there; below 2 up to 5 %
             are, as 1/log t is infinite at 1 (if more, ``logarithmic`` is no candidate).
@@ -88,17 +89,25 @@ def fit_rate(
         block: Block length of the bootstrap; None for about n^(1/3).
 
     Raises:
-        InputError: A series or a block length outside its domain.
+        InputError: A series or a block length outside its domain, or a gap of 0 in the midst.
     """
     data = series(gaps, iterations)
     if block is not None and (isinstance(block, bool) or int(block) != block or block < 1):
         raise InputError("block", block, "an integer ≥ 1 is expected")
-    first, stop, resolution = _usable(data.gaps, data.iterations)
-    gap = data.gaps[first:stop]
-    points = Points(data.iterations[first:stop], np.log(gap), resolution / gap)
-    window = (first, max(first, stop - 1))
-    if len(gap) < MIN_POINTS:
-        reason = f"too short: {len(gap)} usable gaps, {MIN_POINTS} are needed"
+    part = usable(data.gaps, data.iterations)
+    gap = data.gaps[part.first : part.stop]
+    points = Points(data.iterations[part.first : part.stop], np.log(gap), part.resolution / gap)
+    fit = _fit(points, part.zero, seed, block)
+    window = (part.first + fit.window[0], part.first + fit.window[1])
+    return replace(fit, window=window, reason="; ".join(filter(None, (fit.reason, part.end))))
+
+
+def _fit(points: Points, zero: float | None, seed: int, block: int | None) -> RateFit:
+    """The fit of these points, before a gap of 0 or not; its window begins with the first."""
+    m = len(points.y)
+    window = (0, max(0, m - 1))
+    if m < MIN_POINTS:
+        reason = f"too short: {m} usable gaps, {MIN_POINTS} are needed"
         return _undecided(window, {}, 0.0, reason)
     if np.ptp(points.y) < 1e-12:
         return _undecided(window, {}, 0.0, "the series is constant")
@@ -106,6 +115,9 @@ def fit_rate(
     bic = {k: c.bic for k, c in (found.others | found.decays).items()}
     label, reason = _decide(points, found)
     if label is None:
+        return _undecided(window, bic, found.rho, reason)
+    if zero is not None and counted_from_last(points, found, label, zero):
+        reason = "the last gap is 0: if gaps are counted from the last value, all lack its own"
         return _undecided(window, bic, found.rho, reason)
     rng = np.random.default_rng(seed)
     best = estimate(points, found, label, rng, block)
@@ -132,27 +144,12 @@ def fit_rate(
             parameters = {"floor": parameters["floor"]}
             intervals = {"floor": (min(ends), max(ends))}
             decay, reason = "undecided", reason + "; the decay above it is undecided"
-    window = (first + best.curve.start, stop - 1)
+    window = (best.curve.start, m - 1)
     return RateFit(model, decay, parameters, intervals, window, bic, best.rho, reason)
 
 
 def _undecided(window: tuple[int, int], bic: dict[str, float], rho: float, reason: str) -> RateFit:
     return RateFit("undecided", "undecided", {}, {}, window, bic, rho, reason)
-
-
-def _usable(gaps: np.ndarray, t: np.ndarray) -> tuple[int, int, float]:
-    """Range of points whose logarithms can be used, and the resolution of the gaps."""
-    stop, resolution = len(gaps), 0.0
-    if (gaps == 0).any():
-        stop = int(np.argmax(gaps == 0))
-        # What is left after the first 0 is rounding, and shows how large it is.
-        rest = gaps[stop:]
-        resolution = max(float(rest.max()), float(gaps[:stop].min(initial=np.inf)))
-        blurred = gaps[:stop] < _RESOLVED * resolution
-        stop = int(np.argmax(blurred)) if blurred.any() else stop
-    early = int(np.sum(t < 2))
-    first = early if early <= max(2, _LEFT_OUT * len(t)) else int(t[0] == 0)
-    return min(first, stop), stop, resolution if stop else 0.0
 
 
 def _decide(points: Points, found: Survey) -> tuple[str | None, str]:

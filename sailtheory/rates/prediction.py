@@ -18,16 +18,16 @@ from sailtheory.ascent import (
     projected_ascent,
 )
 from sailtheory.errors import InputError
-from sailtheory.landscape import Domain, Search, largest_curvature_on, maximise
+from sailtheory.landscape import Domain, Maximiser, Search, largest_curvature_on, maximise
 from sailtheory.objectives import SAILRevKL
 from sailtheory.problem import PreferenceProblem
 from sailtheory.rates.fit import RateFit, fit_rate
+from sailtheory.rates.gaps import ROUNDING, gaps_to
 
 ACCURACY = 1e-6
 _RUNS, _STEPS, _RECORDS = 8, 20_000, 400
 _FLAT = 1e-6  # of the first gradient mapping: the gap is then about rounding
-_ROUNDING = 1e-15  # of 1 + |J|: gaps below it are not resolved
-_RESOLVED = 1e2  # times that: gaps that are fitted
+_RESOLVED = 1e2  # gaps this many times what rounding may change are fitted
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,9 @@ class Method:
         predicted: The contraction 1 − μ/Λ that a theorem promises; None where none does.
         measured: Mean contraction a step of the slowest run, over its resolved gaps; None
             if fewer than two are.
-        fit: The kind of decay of that run, with intervals where it is decided; None if
-            fewer than three of its gaps are resolved.
+        resolved: The last step whose gap rounding changes by less than 1 %, in that run.
+        fit: The kind of decay of that run up to there, with intervals where it is decided;
+            None if fewer than three of its gaps are resolved.
         to_accuracy: Steps until gap ≤ 1e-6 gap_0, median over starts; None if not reached.
         predicted_steps: Steps after which the theorem promises that; None as above.
         worst_ratio: Largest gap_t / (predicted bound), over runs and t; ≤ 1 if the bound
@@ -50,6 +51,7 @@ class Method:
     name: str
     predicted: float | None
     measured: float | None
+    resolved: int
     fit: RateFit | None
     to_accuracy: float | None
     predicted_steps: float | None
@@ -149,7 +151,7 @@ def predict(
     value = max(best.value, *(float(t.value.max()) for *_, t in runs))
     return Prediction(
         gamma, theory.relative, value, best.on_boundary,
-        tuple(_method(objective, best.theta, value, *run) for run in runs),
+        tuple(_method(objective, best, value, *run) for run in runs),
     )  # fmt: skip
 
 
@@ -162,7 +164,7 @@ def _detailed(run: Callable[[int, int], Trajectory], every: int) -> Trajectory:
 
 def _method(
     objective: Objective,
-    maximiser: np.ndarray,
+    maximiser: Maximiser,
     value: float,
     name: str,
     modulus: float | None,
@@ -170,25 +172,31 @@ def _method(
     trajectory: Trajectory,
 ) -> Method:
     gap = value - trajectory.value
-    floor = _ROUNDING * (1 + abs(value))
-    slowest = int(gap[len(gap) // 4].argmax())
-    resolved = gap[:, slowest] > _RESOLVED * floor
+    floor = ROUNDING * (1 + abs(value))
+    seen = np.flatnonzero((gap > _RESOLVED * floor).any(axis=1))  # not the order of rounding
+    slowest = int(gap[min(len(gap) // 4, seen.max(initial=0))].argmax())
+    fine = gaps_to(
+        objective, maximiser.theta, maximiser.stationarity, value, trajectory.path[:, slowest]
+    )
+    resolved = fine.value > _RESOLVED * fine.blur
     count = len(gap) if resolved.all() else int(resolved.argmin())
-    fit = fit_rate(gap[:count, slowest], trajectory.steps[:count]) if count > 2 else None
-    measured = None
+    fit = fit_rate(fine.value[:count], trajectory.steps[:count]) if count > 2 else None
+    measured, last = None, int(trajectory.steps[max(count - 1, 0)])
     if count > 1:
-        drop = np.log(gap[count - 1, slowest] / gap[0, slowest])
+        drop = np.log(fine.value[count - 1] / fine.value[0])
         measured = float(np.exp(drop / trajectory.steps[count - 1]))
     done = gap <= np.maximum(ACCURACY * gap[0], floor)
     reached = np.where(done.any(0), trajectory.steps[done.argmax(0)], np.nan)
     to_accuracy = float(np.median(reached)) if done.any(0).all() else None
     if modulus is None:
-        return Method(name, None, measured, fit, to_accuracy, None, None)
+        return Method(name, None, measured, last, fit, to_accuracy, None, None)
     initial = gap[0]
     if name.startswith("mirror"):
-        initial = smooth * bregman_divergence(objective.problem, maximiser, trajectory.path[0])
+        initial = smooth * bregman_divergence(
+            objective.problem, maximiser.theta, trajectory.path[0]
+        )
     factor = float(bounds.contraction(modulus, smooth))
     bound = factor ** trajectory.steps[:, None] * initial
     ratio = np.where(bound > 10 * floor, gap / np.maximum(bound, floor), 0)[1:]
     steps = np.log(1 / ACCURACY) / -np.log1p(-modulus / smooth) if factor > 0 else 1.0
-    return Method(name, factor, measured, fit, to_accuracy, float(steps), float(ratio.max()))
+    return Method(name, factor, measured, last, fit, to_accuracy, float(steps), float(ratio.max()))

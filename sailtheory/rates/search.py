@@ -110,7 +110,7 @@ def _best(points: Points, rho: float, model_error: float) -> _Found:
     others: dict[str, Candidate] = {}
     for curves in _families(points, rho):
         for curve in curves:
-            candidate = _score(points, curve, rho, model_error)
+            candidate = score(points, curve, rho, model_error)
             into = decays if candidate.decays else others
             if curve.label not in into or candidate.bic < into[curve.label].bic:
                 into[curve.label] = candidate
@@ -157,7 +157,7 @@ def misfits(points: Points, found: Survey, best: Candidate) -> bool:
     """Whether C q^t t^−a describes the window of the estimates better than the best curve."""
     start = after_burn_in(points, best.curve)
     curves = [fit_plain(points, "mixed", start, found.rho), _again(points, found, best, start)]
-    mixed, plain = (_score(points, c, found.rho, found.model_error).bic for c in curves)
+    mixed, plain = (score(points, c, found.rho, found.model_error).bic for c in curves)
     return mixed < plain - EVIDENCE
 
 
@@ -191,10 +191,11 @@ def windows(points: Points, found: Survey, label: str) -> list[tuple[Curve, floa
 
 def _score_at(points: Points, found: Survey, best: Candidate, start: int) -> Candidate:
     curve = _again(points, found, best, start)
-    return _score(points, curve, found.rho, found.model_error)
+    return score(points, curve, found.rho, found.model_error)
 
 
-def _score(points: Points, curve: Curve, rho: float, model_error: float) -> Candidate:
+def score(points: Points, curve: Curve, rho: float, model_error: float) -> Candidate:
+    """A curve with its likelihood, given the correlation and the error that models are allowed."""
     n, k, p = len(points.y), curve.start, len(curve.theta)
     error = model_error**2
     u = whiten(curve.residuals / curve.sd, rho)

@@ -22,7 +22,7 @@ def prediction_table(found: Prediction) -> Table:
     """Predicted against measured, one row a method."""
     table = Table(title="Contraction of the gap a step, and steps to 1e-6 of the first gap")
     for column in (
-        "method", "predicted ≤", "measured", "kind", "steps predicted", "steps", "gap/bound ≤"
+        "method", "predicted ≤", "measured", "fit", "steps predicted", "steps", "gap/bound ≤"
     ):  # fmt: skip
         table.add_column(column)
     for method in found.methods:
@@ -30,12 +30,27 @@ def prediction_table(found: Prediction) -> Table:
             method.name,
             _number(method.predicted),
             _number(method.measured),
-            "too few gaps" if method.fit is None else method.fit.model,
+            "too few gaps" if method.fit is None else fitted(method.fit),
             _number(method.predicted_steps),
             _number(method.to_accuracy),
             _number(method.worst_ratio),
         )
     return table
+
+
+def fitted(fit: RateFit) -> str:
+    """The kind of decay, and its rate with the interval where there is one."""
+    for name in ("q", "a"):
+        if name in fit.parameters:
+            low, high = fit.intervals[name]
+            return f"{fit.model}, {name} = {fit.parameters[name]:.4g} ({low:.4g} to {high:.4g})"
+    return fit.model
+
+
+def where_fits_end(found: Prediction) -> str:
+    """Up to which step each method's gaps are fitted, one line."""
+    steps = [str(method.resolved) for method in found.methods]
+    return f"Fits use the gaps that rounding leaves: up to steps {', '.join(steps)}."
 
 
 def complexity_table(found: tuple[Complexity, ...]) -> Table:
