@@ -151,15 +151,20 @@ def test_small_gaps_agree_with_ball_arithmetic(bradley_terry):
     found = gaps_to(objective, best.theta, best.stationarity, best.value, path)
     truth = exact_gaps(objective, best.theta, path)
     assert (np.abs(found.value - truth) <= found.blur + 1e-6 * truth).all()
-    assert found.blur[-1] < 1e-26 < truth[-1]
+    assert truth[-1] < 1e-26 and found.blur[-1] < 0.02 * truth[-1]
     plain = best.value - objective.value(path)
     assert abs(plain[-1] - truth[-1]) > 100 * abs(found.value[-1] - truth[-1])
 
 
-def test_the_readme_example_gives_the_rates_of_its_ascent(bradley_terry):
+@pytest.fixture(scope="module")
+def found(bradley_terry):
+    return predict(bradley_terry[0].problem, 1.0)
+
+
+def test_the_readme_example_gives_the_rates_of_its_ascent(bradley_terry, found):
     """Against the slowest mode at θ*, the theorem, and gaps of the same runs in ball arithmetic."""
     objective, best = bradley_terry
-    problem, theory, domain = objective.problem, constants(objective), Domain(objective.problem)
+    theory, domain = constants(objective), Domain(objective.problem)
     start = domain.embed(domain.starts(8, np.random.default_rng(0))[-8:])
     search = Search(domain, "quick", 0)
     steps = [1 / theory.smooth, 1 / largest_curvature_on(-1.0 * objective, search).value]
@@ -168,13 +173,12 @@ def test_the_readme_example_gives_the_rates_of_its_ascent(bradley_terry):
     lowest = np.linalg.eigvalsh(-objective.hessian(best.theta))[0]
     slowest_mode = [(1 - lowest * step) ** 2 for step in steps]
 
-    found = predict(problem, 1.0)
     for i, (method, path) in enumerate(zip(found.methods, runs, strict=True)):
         fit = method.fit
         assert (fit.model, fit.decay) == ("linear", "linear")
         low, high = fit.intervals["q"]
         assert fit.parameters["q"] <= high <= method.predicted
-        assert high - low < 0.005 * fit.parameters["q"]
+        assert high - low < 0.01 * fit.parameters["q"]
         first, last = fit.window
         ends = [exact_gaps(objective, best.theta, path[t]) for t in (first, last)]
         contraction = (ends[1] / ends[0]) ** (1 / (last - first))
@@ -183,7 +187,8 @@ def test_the_readme_example_gives_the_rates_of_its_ascent(bradley_terry):
             assert low <= slowest_mode[i] <= high
 
 
-def test_the_readme_example_on_the_command_line(tmp_path, capsys):
+def test_the_readme_example_on_the_command_line(found, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("sailtheory.rates.prediction.predict", lambda *_: found)
     path = tmp_path / "problem.toml"
     path.write_text(examples.text("bradley-terry"), encoding="utf-8")
     assert main(["rates", str(path), "--gamma", "1", "--no-samples"]) == 0
