@@ -156,7 +156,8 @@ class _Finder(ast.NodeVisitor):
 
     def visit_UnaryOp(self, node: ast.UnaryOp) -> None:
         if isinstance(node.op, (ast.USub, ast.Not)):
-            kind = "sign" if isinstance(node.op, ast.USub) else "truth"
+            minus = "number" if isinstance(node.operand, ast.Constant) else "sign"
+            kind = minus if isinstance(node.op, ast.USub) else "truth"
             begin, end = self._span(node)[0], self._span(node.operand)[0]
             self._add(kind, begin, begin + (4 if kind == "truth" else 1), "")
             assert self._source[begin:end].strip(" (") in ("-", "not")

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -243,3 +244,21 @@ def test_installed_command_and_light_import():
         check=True,
     )  # fmt: skip
     assert shown.stdout == "sailtheory 0.1.0\n"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("check", "{}", "--json", "{}"),
+        ("frontier", "{}", "--json", "{}"),
+        ("certify", "{}", "--property", "gamma", "--out", "{}"),
+        ("rates", "{}", "--gamma", "1", "--json", "{}"),
+        ("plot", "price", "{}", "-o", "price.svg", "--data", "{}"),
+    ],
+    ids=lambda words: words[0],
+)
+def test_no_output_replaces_the_problem(words, problem_file, capsys):
+    before = Path(problem_file).read_bytes()
+    assert main([word.format(problem_file) for word in words]) == 2
+    assert "another file than that of what is read is expected" in capsys.readouterr().err
+    assert Path(problem_file).read_bytes() == before

@@ -71,7 +71,7 @@ def test_every_change_of_one_token(tmp_path):
         ("f", "kept", line["max"], "return -max((b), a.lower)"),
         ("f", "truth", line["while"], "while (not a):"),
         ("f", "operator", line["step"], "a += b[-1]"),
-        ("f", "sign", line["step"], "a -= b[1]"),
+        ("f", "number", line["step"], "a -= b[1]"),
         ("f", "number", line["step"], "a -= b[-2]"),
         ("f", "number", line["step"], "a -= b[-0]"),
         ("f", "sum", line["last"], 'return a + b if a is None else f"{a - b}"'),

@@ -34,6 +34,7 @@ def main(out: Path, prompts: int) -> None:
         rows = {name: float(value) for _, name, value in read_record(out / "record").rows}
         rows["processes"] = trainer.accelerator.num_processes
         (out / "rows.json").write_text(json.dumps(rows))
+    trainer.accelerator.end_training()  # gloo's threads must not outlive what they hold
 
 
 if __name__ == "__main__":

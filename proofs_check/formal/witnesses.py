@@ -130,7 +130,10 @@ def parts(problem: PreferenceProblem, theta: float) -> dict[str, Any]:
     pi = problem.policy(np.array([theta]))[0]
     ref = problem.policy(problem.ref_params)[0]
     z = float(problem.beta) * pairwise((theta - problem.ref_params[0]) * phi)
-    log = lambda x: -np.logaddexp(0, -x)  # noqa: E731
+
+    def log(x: np.ndarray) -> np.ndarray:
+        return np.asarray(-np.logaddexp(0, -x))
+
     s = phi - pi @ phi
     return {
         "phi": phi, "p": p, "pi": pi, "ref": ref, "z": z, "g": p * log(z) + p.T * log(-z),
@@ -156,7 +159,7 @@ def hessian_term(weight: float) -> float:
         q["g"] * q["plus"] ** 2 + q["u"] * q["plus"] * q["minus"] - 0.25 * slope * q["minus"] ** 2
     )
     stated = float((q["two"] * inside).sum()) - weight * value(problem, 0.4) * q["F"]
-    return abs(stated - float(SAIL(problem).hessian(np.array([0.4]))[0, 0]))
+    return float(abs(stated - SAIL(problem).hessian(np.array([0.4]))[0, 0]))
 
 
 def pair_form(six: float) -> float:
@@ -168,7 +171,7 @@ def pair_form(six: float) -> float:
     slope = 1 / (1 + np.exp(-q["z"])) / (1 + np.exp(q["z"]))
     eta = 4 * (f[:, None] + f[None, :]) - six * (q["pi"] @ f) - 2 * g - 2 * 0.25 * slope
     stated = 0.5 * float((q["two"] * eta * q["minus"] ** 2).sum())
-    return abs(stated - float(SAIL(problem).hessian(np.array([0.4]))[0, 0]))
+    return float(abs(stated - SAIL(problem).hessian(np.array([0.4]))[0, 0]))
 
 
 def kl_gradient(sign: float) -> float:
@@ -285,7 +288,7 @@ def no_score(factor: float, *, beta: float = 0.1, z: float = 5.0) -> float:
 
     theta, step = -z / beta + 1.0, 1e-4
     slope = (field(theta + step) - field(theta - step)) / (2 * step)
-    return slope / parts(problem, theta)["F"] - factor * beta
+    return float(slope / parts(problem, theta)["F"] - factor * beta)
 
 
 def rare_reward(share: float, mass: float = 0.1) -> float:
@@ -347,7 +350,8 @@ def smooth_modulus(parts_of: float) -> float:
     problem = pair(0.5, beta=0.1, radius=0.5)
     gamma = 10.0
     curvature = -float(SAILRevKL(problem, gamma).hessian(np.array([0.0]))[0, 0])
-    return curvature - (gamma + bounds.lower_curvature(FLOAT64, 0.1, problem.z_max)) / parts_of
+    allowed = (gamma + bounds.lower_curvature(FLOAT64, 0.1, problem.z_max)) / parts_of
+    return float(curvature - allowed)
 
 
 def closed_threshold(share: float) -> float:

@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 import typer
 
 from sailtheory import lock
-from sailtheory.cli.common import Problem, Progress
+from sailtheory.cli.common import Problem, Progress, require_outputs
 from sailtheory.cli.exits import DIFFERS, UNDECIDED
 from sailtheory.errors import InputError
 from sailtheory.exact import to_fraction
-from sailtheory.files import require_writable
 
 if TYPE_CHECKING:
     from sailtheory.problem import PreferenceProblem
@@ -67,8 +66,7 @@ def certify(
     loaded = PreferenceProblem.load(problem)
     if formal is not None:
         _certify_formally(loaded, property_, gamma, formal, out)
-    if out is not None:
-        require_writable(out, "out")
+    require_outputs(problem, out=out)
     state = None if out is None else Path(out + ".partial")
     with nullcontext() if out is None else lock.output(out, "out"):
         with Progress() as progress:

@@ -26,9 +26,14 @@ HtmlFile = Annotated[
 Problem = Annotated[str, typer.Argument(help="A problem file: .toml or .npz.")]
 
 
-def require_outputs(**paths: str | None) -> None:
-    """Refuse files that could not be written, by option, before work is spent on them."""
-    taken: dict[Path, str] = {}
+def require_outputs(*read: str | None, **paths: str | None) -> None:
+    """Refuse files that could not be written, by option, before work is spent on them.
+
+    Args:
+        read: What the command reads, which no output may replace.
+        paths: Outputs by option.
+    """
+    taken = {Path(path).resolve(): "what is read" for path in read if path is not None}
     for option, path in paths.items():
         if path is None or path == "-":
             continue

@@ -20,7 +20,7 @@ def curvature(
     from sailtheory.curvature.command import run
     from sailtheory.report.json_file import write
 
-    require_outputs(json=json, plot=plot)
+    require_outputs(config, json=json, plot=plot)
     if plot is not None:
         from sailtheory.plots.style import check_target
 

@@ -33,7 +33,7 @@ def plot(
 
     plots.check_kind(kind)
     target = check_target(out)
-    require_outputs(out=out, data=data)
+    require_outputs(problem, out=out, data=data)
     loaded = PreferenceProblem.load(problem)
     found = plots.compute(kind, loaded, name=Path(problem).stem, gamma=gamma, seed=seed)
     if data is not None:

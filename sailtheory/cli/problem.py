@@ -36,7 +36,7 @@ def check(
     from sailtheory.report.json_file import write
     from sailtheory.report.text import print_report
 
-    require_outputs(json=json, html=html)
+    require_outputs(problem, json=json, html=html)
     loaded = PreferenceProblem.load(problem)
     began = time.perf_counter()
     with Progress() as progress:
@@ -68,7 +68,7 @@ def frontier(
     from sailtheory.report.json_file import write
     from sailtheory.report.text import print_frontier
 
-    require_outputs(json=json)
+    require_outputs(problem, json=json)
     loaded = PreferenceProblem.load(problem)
     with Progress() as progress:
         curve = run_frontier(loaded, tolerance, points, effort, seed, progress)

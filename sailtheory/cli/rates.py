@@ -23,7 +23,7 @@ def rates(
     seed: Seed = 0,
 ) -> None:
     """Fit the rate of a series, or hold predicted rates against measured ones."""
-    require_outputs(json=json)
+    require_outputs(source, json=json)
     is_problem = Path(source).suffix in (".toml", ".npz")
     if is_problem != (gamma is not None):
         accepted = "a number is expected with a problem file" if is_problem else "none with a CSV"

@@ -150,4 +150,5 @@ def train(given: Choices, out: str | Path, *, resume: bool = False) -> Path:
     trainer = SAILTrainer(sources.model, reward_funcs=rewards, args=args, train_dataset=rows)
     trainer.train(resume_from_checkpoint=True)
     trainer.save_model(str(out / MODEL))
+    trainer.accelerator.end_training()  # processes part before Python shuts down
     return out / MODEL
