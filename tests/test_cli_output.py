@@ -36,7 +36,7 @@ def run(tmp_path):
     (tmp_path / "s.csv").write_text("gap\n" + "".join(f"{0.9**t!r}\n" for t in range(60)))
 
     def run(name: str, streams: str = "", **environment: str) -> subprocess.CompletedProcess:
-        module = "proofs_check" if name == "ledger" else "sailtheory.cli"
+        module = "proofs_check" if name == "ledger" else "sailtheory"
         command = " ".join([sys.executable, "-m", module, *COMMANDS.get(name, [name])])
         return subprocess.run(
             ["bash", "-c", f"{command} {streams}"], cwd=tmp_path, capture_output=True, check=False,

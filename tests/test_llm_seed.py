@@ -63,7 +63,7 @@ def zero(folder):
 def test_lora_in_this_process_is_lora_in_a_fresh_one(folder, zero):
     """New adapters are made from the seed, not from what the process drew before."""
     done = subprocess.run(
-        [sys.executable, "-m", "sailtheory.cli", *typed(folder, "fresh", 0)],
+        [sys.executable, "-m", "sailtheory", *typed(folder, "fresh", 0)],
         env=os.environ | {"PYTHONHASHSEED": "7"}, capture_output=True, timeout=300, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]

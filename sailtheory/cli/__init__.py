@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Annotated
 
@@ -20,6 +21,8 @@ from sailtheory.cli import (
 )
 from sailtheory.cli.exits import BAD_INPUT, INTERRUPTED, ended, said
 from sailtheory.errors import InputError
+
+_COMPLETION = "_SAILTHEORY_COMPLETE"
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -67,6 +70,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run(arguments: list[str]) -> int:
     """The command without typer's own way to end, in which a broken pipe is exit code 1."""
+    if _COMPLETION in os.environ:  # a shell asks, and is answered by typer
+        app(args=arguments, prog_name="sailtheory")
     group = typer.main.get_command(app)
     try:
         with group.make_context("sailtheory", arguments) as context:
