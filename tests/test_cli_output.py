@@ -104,7 +104,8 @@ def test_data_survive_a_terminal_of_few_characters(run):
 def test_an_error_is_spelt_too(run):
     done = run("frontier p.toml --tolerance γ", PYTHONIOENCODING="ascii")
     assert done.returncode == 2
-    assert one_line(done.stderr) == "sailtheory: tolerance = gamma: a number is expected"
+    said = one_line(done.stderr)
+    assert said.startswith("sailtheory: tolerance = gamma: Input should be a valid number")
 
 
 @pytest.mark.parametrize(
