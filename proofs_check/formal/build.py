@@ -143,12 +143,20 @@ def install(packages: Iterable[str]) -> None:
 
 
 def compile_into(folder: Path, jobs: int = 2) -> None:
-    """Compile all sources in a folder; files already compiled and unchanged are kept.
+    """Compile all sources in a folder, one process at a time; what is unchanged is kept.
 
     Raises:
         NotBuilt: A source that Coq does not accept.
     """
+    import fcntl  # not on every system; nor is Coq
+
     folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _compile(folder, jobs)
+
+
+def _compile(folder: Path, jobs: int) -> None:
     for path in sources():
         copy = folder / path.name
         if not copy.exists() or copy.read_bytes() != path.read_bytes():
