@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import partial, reduce
 from typing import Any
 
 import numpy as np
@@ -98,7 +98,7 @@ def span_range(problem: PreferenceProblem, theta: Array, other: Array) -> Array:
     if moved[0].dtype != object:
         return np.max([(a.max(-1) - a.min(-1)).max(-1) for a in moved], axis=0)
     gaps = [gap for a in moved for gap in np.ravel(formulas.pairwise(a))]
-    return max(gaps, key=lambda ball: float(ball.upper()))
+    return reduce(lambda largest, gap: largest.max(gap), gaps)  # floats would not tell them apart
 
 
 def least_ratio(problem: PreferenceProblem, theta: Array, other: Array) -> tuple[Array, Array]:
