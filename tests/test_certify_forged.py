@@ -353,7 +353,7 @@ def test_a_key_given_twice_is_refused(honest, tmp_path):
     ):
         assert doubled != text
         path.write_text(doubled)
-        with pytest.raises(InputError, match="= given twice"):
+        with pytest.raises(InputError, match="'gamma' stands 2 times"):
             load(path)
 
 
