@@ -347,13 +347,13 @@ def test_a_key_given_twice_is_refused(honest, tmp_path):
     honest["gamma"].save(path)
     assert load(path).gamma == 1
     text = path.read_text()
-    for doubled in (
-        text.replace('"gamma": "1"', '"gamma": "1/20", "gamma": "1"'),
-        text.replace('"direction"', '"x": [0.5], "direction"'),
-    ):
+    for key, doubled in {
+        "gamma": text.replace('"gamma": "1"', '"gamma": "1/20", "gamma": "1"'),
+        "x": text.replace('"direction"', '"x": [0.5], "direction"'),
+    }.items():
         assert doubled != text
         path.write_text(doubled)
-        with pytest.raises(InputError, match="'gamma' stands 2 times"):
+        with pytest.raises(InputError, match=f"'{key}' stands 2 times"):
             load(path)
 
 
