@@ -44,6 +44,7 @@ def typed(folder, out, seed):
         "--out", str(folder / out), "--seed", str(seed), "--reward", "length:5", "--steps",
         str(STEPS), "--set", f"batch={BATCH}", "--set", "max_new_tokens=4", "--set", "device=cpu",
         "--set", "learning_rate=0.01", "--set", "log_kl_steps=1", "--kl-coef", "0.1",
+        "--tune", "lora",
     ]  # fmt: skip
 
 
