@@ -78,10 +78,8 @@ def _float_log_sigmoid(z: Array) -> Array:
 
 def _float_log_cosh_half(z: Array) -> Array:
     a = np.abs(z)
-    far = 0.5 * a + (np.log1p(np.exp(-a)) - _LOG_2)
-    if not np.any(a < 2.0):
-        return far
-    return np.where(a < 2.0, -0.5 * np.log1p(-(np.tanh(0.5 * np.minimum(a, 2.0)) ** 2)), far)
+    tame = np.minimum(a, 1400.0)  # beyond, sinh² overflows and the rest is a/2
+    return np.log1p(2.0 * np.sinh(0.25 * tame) ** 2) + 0.5 * (a - tame)
 
 
 def _float_log_softmax(a: Array) -> Array:

@@ -25,6 +25,12 @@ from sailtheory.verdict import (
 )
 
 
+Measure = Callable[[Objective, Domain, np.ndarray], tuple[np.ndarray, np.ndarray]]
+"""A curvature at points θ (..., d) and its direction, (...) and (..., d)."""
+
+_REMEMBERED = 1 << 14
+
+
 def largest_curvature(
     objective: Objective, domain: Domain, theta: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -105,19 +111,40 @@ class Curvature:
     search: SearchResult | None
 
 
+class _Remembered:
+    """A measure at the latest points: a search asks again for the slope where it arrived."""
+
+    def __init__(self, measure: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]) -> None:
+        self._measure = measure
+        self._found: dict[bytes, tuple[float, np.ndarray]] = {}
+
+    def __call__(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Values (k) and directions (k, d) at θ (k, d)."""
+        keys = [row.tobytes() for row in theta]
+        if not all(key in self._found for key in keys):
+            if len(self._found) > _REMEMBERED:
+                self._found.clear()
+            values, directions = self._measure(theta)
+            self._found.update(zip(keys, zip(values, directions, strict=True), strict=True))
+            return values, directions
+        found = [self._found[key] for key in keys]
+        return np.array([value for value, _ in found]), np.array([v for _, v in found])
+
+
 def _supremum(
     objective: Objective,
     search: Search,
     extra_starts: np.ndarray | None,
-    measure: Callable[[Objective, Domain, np.ndarray], tuple[np.ndarray, np.ndarray]],
-    slope: Callable[[np.ndarray], np.ndarray],
+    measure: Measure,
+    slope: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray],
 ) -> Curvature:
     domain = search.domain
     if domain.dimension == 0:
         return Curvature(None, domain.embed(np.zeros(0)), np.zeros(domain.problem.dimension), None)
+    remembered = _Remembered(lambda theta: measure(objective, domain, theta))
     found = search.maximise(
-        lambda theta: measure(objective, domain, theta)[0],
-        slope,
+        lambda theta: remembered(theta)[0],
+        lambda theta: slope(theta, *remembered(theta)),
         extra_starts,
         propose=lambda count, rng: worst_of_single_prompts(domain, count, rng),
     )
@@ -131,8 +158,7 @@ def largest_curvature_on(
 ) -> Curvature:
     """sup over C of λ_max(∇²) on S, by search."""
 
-    def slope(theta: np.ndarray) -> np.ndarray:
-        _, v = largest_curvature(objective, search.domain, theta)
+    def slope(theta: np.ndarray, _: np.ndarray, v: np.ndarray) -> np.ndarray:
         return np.asarray(objective.curvature_gradient(theta, v))
 
     return _supremum(objective, search, extra_starts, largest_curvature, slope)
@@ -144,8 +170,7 @@ def relative_curvature_on(
     """Sup over C of the generalised λ_max(∇², F̄) on S: γ* for SAIL, by search."""
     fisher = KLRefPolicy(search.domain.problem)
 
-    def slope(theta: np.ndarray) -> np.ndarray:
-        value, v = relative_curvature(objective, search.domain, theta)
+    def slope(theta: np.ndarray, value: np.ndarray, v: np.ndarray) -> np.ndarray:
         lift = objective.curvature_gradient(theta, v)
         return np.asarray(lift - value[..., None] * fisher.curvature_gradient(theta, v))
 

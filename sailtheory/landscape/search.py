@@ -10,7 +10,7 @@ trusted; they end when enough do, or when the budget is spent.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,8 +25,8 @@ Function = Callable[[np.ndarray], np.ndarray]
 Proposal = Callable[[int, np.random.Generator], np.ndarray]
 """How many points are wanted, and a generator, to points θ (k, d)."""
 
-_WAVE = 4  # rounds that climb side by side, which saves calls
-_WAVES = {"light": 0, "quick": 16, "full": 160}
+_WAVE, _LARGEST_WAVE = 4, 16  # rounds that climb side by side; each wave doubles, to save calls
+_ROUNDS = {"light": 0, "quick": 64, "full": 640}
 _AGREEING = {"light": 2, "quick": 3, "full": 12}
 _MANY_MAXIMA = 4  # dimensions beyond which twice as many rounds have to agree
 _WORK = 1e9  # multiplications of one round, roughly
@@ -82,7 +82,7 @@ class Search:
     """
 
     def __init__(self, domain: Domain, effort: str = "quick", seed: int = 0) -> None:
-        if effort not in _WAVES:
+        if effort not in _ROUNDS:
             raise InputError("effort", effort, "light, quick or full is expected")
         if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
             raise InputError("seed", seed, "an integer ≥ 0 is expected")
@@ -96,8 +96,8 @@ class Search:
         self._climbs = int(np.clip(affordable, *_CLIMBS))
         scarce = min(1.0, affordable / _CLIMBS[0])
         self._agreeing = _AGREEING[effort] * (1 + (domain.dimension > _MANY_MAXIMA))
-        least = -(-self._agreeing // _WAVE) if _WAVES[effort] else 0
-        self._waves = max(int(scarce * _WAVES[effort]), least)
+        least = min(self._agreeing, _ROUNDS[effort])
+        self._rounds = max(int(scarce * _ROUNDS[effort]), least)
 
     def maximise(
         self,
@@ -123,14 +123,15 @@ class Search:
         if self.domain.dimension == 0 or self.domain.radius == 0.0:
             run.evaluate(np.zeros((1, self.domain.dimension)))
             return run.result([run.best], 1, True)
-        ends, scale = self._wave(run, -1, _SCOUT_CLIMBS, _SCOUT_STEPS, extra, propose)
-        for wave in range(self._waves):
+        scouts = range(_WAVE)
+        ends, scale = self._wave(run, scouts, _SCOUT_CLIMBS, _SCOUT_STEPS, extra, propose)
+        for rounds in _waves(_WAVE, _WAVE + self._rounds):
             if run.satisfied():
                 break
-            found, spread = self._wave(
-                run, wave, self._climbs, _STEPS, extra if wave == 0 else extra[:0], propose
-            )
-            ends, scale = (found, spread) if wave == 0 else (ends + found, scale)
+            first = rounds.start == _WAVE
+            given = extra if first else extra[:0]
+            found, spread = self._wave(run, rounds, self._climbs, _STEPS, given, propose)
+            ends, scale = (found, spread) if first else (ends + found, scale)
             if run.agreeing(ends, scale) >= self._agreeing:
                 break
         agreeing = run.agreeing(ends, scale)
@@ -139,15 +140,14 @@ class Search:
     def _wave(
         self,
         run: _Run,
-        number: int,
+        numbers: range,
         climbs: int,
         steps: int,
         extra: np.ndarray,
         propose: Proposal | None,
     ) -> tuple[list[float], float]:
         """Where the rounds of one wave end, and the range of the function on their points."""
-        first = _WAVE * (number + 1)
-        rounds = [self._draw(first + i, climbs, propose) for i in range(_WAVE)]
+        rounds = [self._draw(number, climbs, propose) for number in numbers]
         if len(extra):
             rounds[0].append(extra)
         starts, spread = run.screen(rounds, climbs)
@@ -161,6 +161,14 @@ class Search:
             proposed = propose(_POOL * climbs, rng)
             families.append(self.domain.coordinates(proposed))
         return [rng.permutation(family) for family in families]
+
+
+def _waves(start: int, stop: int) -> Iterator[range]:
+    """The numbers of the rounds of each wave."""
+    size = _WAVE
+    while start < stop:
+        yield range(start, min(start + size, stop))
+        start, size = start + size, min(2 * size, _LARGEST_WAVE)
 
 
 class _Run:
