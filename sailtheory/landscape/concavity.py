@@ -24,7 +24,6 @@ from sailtheory.verdict import (
     curvature_sign,
 )
 
-
 Measure = Callable[[Objective, Domain, np.ndarray], tuple[np.ndarray, np.ndarray]]
 """A curvature at points θ (..., d) and its direction, (...) and (..., d)."""
 
