@@ -1,6 +1,6 @@
 """A stand-in for a training loop, run by the tests of run records and killed there.
 
-``python killable_training.py FOLDER STEPS`` trains until done, or goes on.
+``python killable_training.py FOLDER STEPS`` trains until done, or goes on; a line each step.
 ``python killable_training.py FOLDER STEPS crash`` dies by SIGKILL at every system call of
 record keeping in turn, resumes after each, and compares with a run left alone.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from sailtheory.training.runs import Run
 CONFIG = {"method": "toy", "seed": 3, "steps": 0}
 
 
-def train(folder: Path, steps: int) -> None:
+def train(folder: Path, steps: int, tell: Callable[[int], None] = lambda step: None) -> None:
     run = Run.create(folder, CONFIG | {"steps": steps}, resume=True)
     if run.finished:
         return
@@ -35,6 +36,7 @@ def train(folder: Path, steps: int) -> None:
         if step % 5 == 0:
             added = weights[:9].tobytes() * step  # longer than a buffer, later on
             run.save(step, {"rng": rng.bit_generator.state, "weights": weights}, added)
+        tell(step)
     run.finish()
 
 
@@ -86,5 +88,4 @@ if __name__ == "__main__":
     if len(sys.argv) > 3:
         print(crash_everywhere(place, length))
     else:
-        print("started", flush=True)
-        train(place, length)
+        train(place, length, lambda step: print(step, flush=True))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import signal
@@ -11,6 +12,7 @@ import sys
 import time
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -236,13 +238,15 @@ def test_a_time_limit_is_kept(limit):
     assert made.verdict == "undecided" and replay(made).valid
 
 
-def test_time_is_looked_at_between_proofs(undisturbed):
-    """Not only between batches of hundreds of pieces."""
+def test_time_is_looked_at_between_proofs(undisturbed, monkeypatch):
+    """Not only between batches of hundreds of pieces; by a clock that ticks when it is read."""
+    ticks = itertools.count()
+    clock = SimpleNamespace(monotonic=lambda: next(ticks))
+    monkeypatch.setattr("sailtheory.certify.branch.time", clock)
     statement = Statement(undisturbed.region, undisturbed.gamma)
     boxes = [box for _, box in leaves(undisturbed.cover, root(3))]
-    began = time.monotonic()
-    assert OPEN not in grow(statement, boxes, 10**6, 600).words
-    grown = grow(statement, boxes, 10**6, (time.monotonic() - began) / 4)
+    assert OPEN not in grow(statement, boxes, 10**6, 10**9).words
+    grown = grow(statement, boxes, 10**6, next(ticks) // 4)
     assert 1 <= grown.words.count(LEAF) < len(boxes) / 2
     assert set(grown.words) == {LEAF, OPEN}
 

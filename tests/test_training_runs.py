@@ -10,7 +10,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -33,23 +32,21 @@ def start(*arguments, **options):
 
 
 def test_killed_at_random_moments(tmp_path):
-    steps = 700
-    process = start(tmp_path / "alone", steps)
-    process.stdout.readline()
-    began = time.monotonic()
-    assert process.wait() == 0
-    whole = time.monotonic() - began
+    """Somewhere after a random step, six times in the first third of the run."""
+    steps, chance = 700, random.Random(0)
+    assert start(tmp_path / "alone", steps, stderr=subprocess.DEVNULL).wait() == 0
     alone = (tmp_path / "alone/metrics.csv").read_bytes()
     assert alone.count(b"\n") == 1 + steps + 2 * (steps // 7)
-    kills, seconds = 0, random.Random(0)
+    kills = 0
     while not (tmp_path / "killed/finished.json").exists():
         process = start(tmp_path / "killed", steps)
-        process.stdout.readline()
         if kills < 6:
-            time.sleep(seconds.uniform(0, whole / 10))  # six of these end before the run does
+            for _ in range(chance.randrange(1, 40)):
+                process.stdout.readline()
             process.send_signal(signal.SIGKILL)
-        kills += process.wait() == -signal.SIGKILL
-    assert kills >= 5
+        process.communicate()
+        kills += process.returncode == -signal.SIGKILL
+    assert kills >= 3  # not six: it may run ahead of what is read
     assert (tmp_path / "killed/metrics.csv").read_bytes() == alone
 
 
