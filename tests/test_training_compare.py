@@ -270,7 +270,7 @@ def test_the_largest_returns(tmp_path):
 
 @pytest.mark.parametrize("seed", [-1, 0.5, "x"])
 def test_a_seed_that_is_none(tmp_path, seed):
-    with pytest.raises(InputError, match="seed = .*an integer ≥ 0"):
+    with pytest.raises(InputError, match=r"seed = .*an integer ≥ 0"):
         compare(arms(tmp_path, seeds=[0, 1]), seed=seed)
 
 
