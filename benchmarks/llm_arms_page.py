@@ -42,6 +42,8 @@ The KL term has {labels} more draws, from π_ref. Everything is measured on
 72 prompts that no arm saw.
 
 {count} runs: {runs}.
+
+What the trainer takes, does and refuses: [llm-training.md](llm-training.md).
 """
 
 _ARMS = """

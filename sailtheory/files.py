@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import tempfile
 from contextlib import suppress
 from pathlib import Path
@@ -84,6 +85,32 @@ def _beside(target: Path) -> tuple[Path, int]:
     """A new file in the folder of another: its path and descriptor."""
     partial = target.with_name(f".{target.name[:100]}.{secrets.token_hex(8)}.tmp")
     return partial, os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+
+
+def move_folder(made: Path, target: Path) -> None:
+    """Give a folder that is whole its name, in place of the folder that had it.
+
+    Whenever this is interrupted the name stands for all of the one or of the other, or for
+    nothing; what had it may then lie beside it as ``.NAME.old``.
+
+    Raises:
+        OSError: It cannot be moved there.
+    """
+    for path in made.rglob("*"):
+        if path.is_file():
+            descriptor = os.open(path, os.O_RDWR)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+    sync_folder(made)
+    old = target.with_name(f".{target.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if target.exists():
+        os.rename(target, old)
+    os.rename(made, target)
+    sync_folder(target.parent)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def sync_folder(folder: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from sailtheory import InputError
+from sailtheory.cli import main
 from sailtheory.cli.control import seeds_of
 from sailtheory.training.config import assignments
 from sailtheory.training.control import lane
@@ -215,6 +216,10 @@ def test_bad_keys_and_values(changed, field):
         ({"task": "walker-wlak"}, [0], "task"),
         ({}, [], "seeds"),
         ({}, [1, 1], "seeds"),
+        ({}, [0, -1], "seeds[1]"),
+        ({}, [0.5], "seeds[0]"),
+        ({}, ["a"], "seeds[0]"),
+        ({}, [True], "seeds[0]"),
         ({"feedback__segment": 101}, [0], "feedback.segment"),
         ({"capacity": 9}, [0], "capacity"),
         ({"feedback__recent": 9}, [0], "feedback.recent"),
@@ -243,6 +248,21 @@ def test_the_papers_settings():
 def test_seeds_as_typed():
     assert seeds_of("0:3") == [0, 1, 2] and seeds_of(":2") == [0, 1]
     assert seeds_of("4,5,9") == [4, 5, 9] and seeds_of("7") == [7]
-    for text in ("", "3:3", "1,1", "-1:2", "a", "0:", "0:9999999"):
+    for text in ("", "3:3", "1,1", "-1", "-1:2", "1:-1", "a", "0:", "0:9999999", f"0:{10**30}"):
         with pytest.raises(InputError, match="seeds"):
             seeds_of(text)
+
+
+@pytest.mark.parametrize("seed", [-1, 0.5])
+def test_a_trainer_of_a_seed_that_is_none(seed):
+    with pytest.raises(InputError, match=rf"seeds\[0\] = {seed}: an integer ≥ 0"):
+        Trainer(small(), [seed])
+
+
+@pytest.mark.parametrize("typed", [["--seeds=-1"], ["--set", "seed=-1"]])
+def test_a_seed_that_is_none_in_a_command(tmp_path, capsys, typed):
+    out = str(tmp_path / "q")
+    assert main(["train", "control", "--task", "walker-walk", "--out", out, *typed]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("sailtheory: seed") and said.count("\n") == 1
+    assert not (tmp_path / "q").exists()

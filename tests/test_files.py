@@ -11,7 +11,7 @@ import threading
 import pytest
 
 from sailtheory import InputError
-from sailtheory.files import require_writable, write_text
+from sailtheory.files import move_folder, require_writable, write_text
 
 
 def names(folder):
@@ -32,6 +32,41 @@ def current_umask():
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+def folder(path, text):
+    path.mkdir()
+    (path / "a").write_text(text)
+    return path
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_a_folder_takes_its_name(tmp_path, known):
+    made, target = folder(tmp_path / ".q.part", "new"), tmp_path / "q"
+    if known:
+        folder(target, "old")
+        folder(tmp_path / ".q.old", "of a move that was killed")
+    move_folder(made, target)
+    assert (target / "a").read_text() == "new" and names(tmp_path) == ["q"]
+
+
+@pytest.mark.parametrize("call", [1, 2])
+def test_a_move_that_is_interrupted_leaves_no_half(tmp_path, monkeypatch, call):
+    made, target = folder(tmp_path / ".q.part", "new"), folder(tmp_path / "q", "old")
+    rename, calls = os.rename, []
+
+    def interrupted(*paths):
+        calls.append(paths)
+        if len(calls) == call:
+            raise KeyboardInterrupt
+        rename(*paths)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(os, "rename", interrupted)
+        move_folder(made, target)
+    assert (target / "a").read_text() == "old" if call == 1 else not target.exists()
+    move_folder(made, target)
+    assert (target / "a").read_text() == "new" and names(tmp_path) == ["q"]
 
 
 def test_other_files_of_the_user_stay(tmp_path):

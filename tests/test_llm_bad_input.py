@@ -7,6 +7,7 @@ import json
 import math
 import os
 import sys
+import warnings
 
 import pytest
 
@@ -14,6 +15,7 @@ pytest.importorskip("transformers", reason="the extra llm is not installed")
 pytest.importorskip("accelerate", reason="the extra llm is not installed")
 
 import torch
+from transformers import LlamaForCausalLM
 
 from sailtheory import InputError
 from sailtheory.training.llm import SAILConfig, SAILTrainer, losses
@@ -189,6 +191,49 @@ def test_numbers_that_are_not_finite_stop_the_run(tmp_path, what, monkeypatch):
         expected.split(" =")[0]
     )
     assert not (tmp_path / "record" / "finished.json").exists()
+
+
+class Odd(LlamaForCausalLM):
+    """A model that draws otherwise than it is trained."""
+
+    shift = 0.0  # of half of the logits, where a completion is drawn
+    cached = True
+
+    def forward(self, *args, use_cache=None, **kwargs):
+        out = super().forward(*args, use_cache=use_cache, **kwargs)
+        if use_cache:
+            out.logits[..., ::2] += self.shift
+            out.past_key_values = out.past_key_values if self.cached else None
+        return out
+
+
+def odd(**fields):
+    model = Odd(new_model(2).config)
+    for name, value in fields.items():
+        setattr(model, name, value)
+    return model
+
+
+@pytest.mark.parametrize(("shift", "told"), [(0.0, False), (0.05, False), (4.0, True)])
+def test_draws_that_are_not_of_the_policy_are_told(tmp_path, shift, told):
+    """Eight tokens, each of which a shift of .05 makes 5 % more or less likely at most."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        train(tmp_path, model=odd(shift=shift), max_steps=1)
+    said = [str(w.message) for w in caught if "nats more or less likely" in str(w.message)]
+    gap = read_record(tmp_path / "record").series("on_policy/gap")[1][0]
+    assert bool(said) == told == (gap > 1) and (gap > 1e-3) == (shift > 0)
+    if told:
+        assert said[0] == (
+            f"a draw is {gap:.2g} nats more or less likely under the policy than when it was "
+            "drawn: it is not of the policy that is trained"
+        )
+
+
+def test_a_model_without_a_cache(tmp_path):
+    with pytest.raises(InputError, match="model = Odd: a model that keeps past_key_v") as caught:
+        train(tmp_path, model=odd(cached=False))
+    assert "\n" not in str(caught.value) and "failed-batch-0.json" in str(caught.value)
 
 
 def test_a_model_with_torn_weights(tmp_path):

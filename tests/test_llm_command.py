@@ -7,6 +7,7 @@ import hashlib
 import json
 import logging
 import os
+import shutil
 import subprocess
 import sys
 import warnings
@@ -203,6 +204,104 @@ def test_a_run_leaves_model_and_record_and_goes_on(model, tmp_path, capsys):
     code, _, err = run(capsys, *typed, "--steps", "2")
     assert code == 2 and "holds a run" in err
     assert models.load_tokenizer(str(Path(out) / "model")).eos_token == "<end>"
+
+
+class Killed(BaseException):
+    """Nothing catches it, as nothing catches SIGKILL."""
+
+
+def killed_in(part, monkeypatch):
+    """The final save ends in one of its parts; checkpoints are saved."""
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from sailtheory.training.llm import train as command
+
+    kind = {"the weights": PreTrainedModel, "the tokenizer": PreTrainedTokenizerBase}.get(part)
+    if kind is None:
+
+        def unmoved(made, target):
+            raise Killed
+
+        monkeypatch.setattr(command, "move_folder", unmoved)
+        return
+    whole = kind.save_pretrained
+
+    def torn(self, folder, *args, **kwargs):
+        whole(self, folder, *args, **kwargs)
+        if "checkpoint-" not in str(folder):
+            for path in Path(folder).glob("*.safetensors" if part == "the weights" else "token*"):
+                os.truncate(path, path.stat().st_size // 2)
+            raise Killed
+
+    monkeypatch.setattr(kind, "save_pretrained", torn)
+
+
+@pytest.mark.parametrize("part", ["the weights", "the tokenizer", "the move"])
+@pytest.mark.parametrize("left", [False, True], ids=["alone", "beside what a kill left"])
+def test_a_run_killed_while_it_saves_the_model_is_not_done(
+    model, tmp_path, monkeypatch, capsys, part, left
+):
+    out = tmp_path / "q"
+    typed = ["train", "llm", "--model", model, "--data", "prompts", "--reward", "length:5",
+             "--steps", "1", *SHORT, "--out"]  # fmt: skip
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        killed_in(part, patch)
+        main([*typed, str(out)])
+    assert read_record(out / "record").finished and not (out / "model").exists()
+    if left:
+        for name in (".model.part", ".model.old"):
+            (out / name).mkdir()
+            (out / name / "torn.safetensors").write_text("half")
+    assert run(capsys, *typed, str(out), "--resume")[0] == 0
+    assert run(capsys, *typed, str(tmp_path / "alone"))[0] == 0
+    names = [sorted(path.name for path in (folder / "model").iterdir())
+             for folder in (out, tmp_path / "alone")]  # fmt: skip
+    assert names[0] == names[1] and "tokenizer.json" in names[0]
+    assert changed(out / "model", tmp_path / "alone/model") == set()
+    assert [path.name for path in out.iterdir() if path.name.startswith(".")] == []
+
+
+def test_a_model_that_cannot_be_written_is_one_line(model, tmp_path, monkeypatch, capsys):
+    """The run may go on: it saves what it trained, once there is room."""
+    from safetensors import SafetensorError
+
+    from sailtheory.training.llm import trainer
+
+    out = tmp_path / "q"
+    typed = ["train", "llm", "--model", model, "--data", "prompts", "--reward", "length:5",
+             "--steps", "1", *SHORT, "--out", str(out)]  # fmt: skip
+    whole = trainer.SAILTrainer.save_model
+    for error in (OSError(28, "No space left on device"), SafetensorError("No space left")):
+        with monkeypatch.context() as patch:
+
+            def full(self, folder=None, _internal_call=False, error=error):
+                whole(self, folder, _internal_call)
+                if "checkpoint-" not in str(folder):
+                    raise error
+
+            patch.setattr(trainer.SAILTrainer, "save_model", full)
+            resume = ["--resume"] if out.exists() else []
+            code, _, err = run(capsys, *typed, *resume)
+        last = err.splitlines()[-1]
+        assert code == 2 and last.startswith(f"sailtheory: out = {out / 'model'}: ")
+        assert "No space left" in last
+        assert not (out / "model").exists() and not list(out.glob(".model*"))
+    assert run(capsys, *typed, "--resume")[0] == 0 and (out / "model").is_dir()
+
+
+def test_a_model_that_no_run_left_is_kept(model, tmp_path, capsys):
+    """It may be the one that is to be trained."""
+    given = shutil.copytree(model, tmp_path / "q/model")
+    before = load_file(given / "model.safetensors")
+    code, _, err = run(
+        capsys, "train", "llm", "--model", str(given), "--data", "prompts", "--reward", "length:5",
+        "--out", str(tmp_path / "q"), "--steps", "1", *SHORT,
+    )  # fmt: skip
+    assert code == 2 and err == (
+        f"sailtheory: out = {tmp_path / 'q'}: it holds model, which no run left: choose another"
+    )
+    after = load_file(given / "model.safetensors")
+    assert all(torch.equal(after[name], value) for name, value in before.items())
 
 
 def test_a_run_on_a_file_of_pairs(model, tmp_path, capsys):

@@ -287,10 +287,16 @@ def test_a_sample_of_series_with_known_truth():
         ("iterations[0]", [1.0, 0.5, 0.2], [-1, 2, 3], {}),
         ("iterations[1]", [1.0, 0.5, 0.2], [1, np.nan, 3], {}),
         ("block", [1.0, 0.5, 0.2], None, {"block": 0}),
-        ("block", [1.0, 0.5, 0.2], None, {"block": 1.5}),
+        *(
+            ("block", [1.0, 0.5, 0.2], None, {"block": block})
+            for block in (1.5, np.nan, np.inf, "x", [1], True)
+        ),
+        *(("seed", [1.0, 0.5, 0.2], None, {"seed": seed}) for seed in (-1, 0.5, np.nan, "x", None)),
     ],
 )
 def test_bad_input_is_refused(field, gaps, iterations, keywords):
     with pytest.raises(InputError) as caught:
         fit_rate(gaps, iterations, **keywords)
     assert caught.value.field == field and "\n" not in str(caught.value)
+    if field in keywords:
+        assert str(keywords[field]) in str(caught.value)

@@ -155,3 +155,6 @@ def test_bad_input(pebble):
         audit([Term("a", lambda: pebble.q() * float("nan"), ("critic",))], groups)
     with pytest.raises(InputError, match="no parameters"):
         audit([Term("a", pebble.q, ("x",))], {"x": {}})
+    for seed in (-1, 0.5, "x"):
+        with pytest.raises(InputError, match=r"seed = .*: an integer ≥ 0"):
+            audit([Term("a", pebble.q, ("critic",))], groups, seed=seed)

@@ -241,7 +241,37 @@ def test_returns_of_any_size_are_compared(tmp_path, level):
     scaled = [dataclasses.replace(run, rows=r) for run, r in zip(runs, rows, strict=True)]
     [one], [other] = ([p.tested for t in compare(r).tasks for p in t.pairs] for r in (runs, scaled))
     assert (other.value, other.low) == pytest.approx((one.value, one.low), rel=1e-9)
-    assert "nan" not in page(compare(scaled))
+    shown = page(compare(scaled))
+    assert "nan" not in shown and "inf" not in shown
+    scores = np.array([float(run.rows[-2][2]) / level for run in scaled[:3]])
+    assert scores.tolist() == [run.series("eval/return")[1][-1] / level for run in scaled[:3]]
+    spread = scores.std(ddof=1) * level
+    assert f" ± {spread:.3g}</td>" in shown
+
+
+def test_the_largest_returns(tmp_path):
+    """Their sum lies beyond float64, their mean does not."""
+    runs = arms(tmp_path, seeds=[0, 1, 2])
+    largest = np.finfo(float).max
+    last = [run.series("eval/return")[1][-1] for run in runs]
+    unit = largest / max(last)
+    rows = [
+        [(s, n, str(unit * float(v)) if n == "eval/return" else v) for s, n, v in run.rows]
+        for run in runs
+    ]
+    found = compare([dataclasses.replace(r, rows=q) for r, q in zip(runs, rows, strict=True)])
+    [task] = found.tasks
+    one = np.array(last[:3])
+    assert task.arms[0].iqm.value == pytest.approx(unit * one.mean(), rel=1e-12)
+    shown = page(found)
+    assert f"{unit * one.mean():.4g} ± {unit * one.std(ddof=1):.3g}" in shown
+    assert "inf" not in shown and "nan" not in shown
+
+
+@pytest.mark.parametrize("seed", [-1, 0.5, "x"])
+def test_a_seed_that_is_none(tmp_path, seed):
+    with pytest.raises(InputError, match=r"seed = .*an integer ≥ 0"):
+        compare(arms(tmp_path, seeds=[0, 1]), seed=seed)
 
 
 def test_any_damage_to_a_record_is_one_line(tmp_path):

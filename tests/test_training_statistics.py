@@ -140,6 +140,14 @@ def test_effect_sizes_have_no_unit(scale):
     assert np.isnan(still.value)
 
 
+@pytest.mark.parametrize("scale", [2.0**-1050, 2.0**-600, 1.0, 2.0**600, 2.0**1018])
+def test_mean_and_deviation_where_squares_and_sums_overflow(scale):
+    x = np.array([1.0, 2, 4, 3, 30])
+    assert st.mean_and_deviation(x * scale) == pytest.approx((8 * scale, np.sqrt(152.5) * scale))
+    assert st.iqm(x * scale) == pytest.approx(3 * scale)
+    assert st.mean_and_deviation(np.zeros(2)) == (0, 0)
+
+
 def test_shares_by_wilson():
     for hits, of in [(0, 1), (0, 7), (3, 7), (7, 7), (50, 1000)]:
         wanted = stats.binomtest(hits, of).proportion_ci(0.95, "wilson")

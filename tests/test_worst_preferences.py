@@ -69,6 +69,12 @@ def test_bad_minimum_is_refused(smallest):
         worst_preferences(examples.load("bradley-terry"), min_reference=smallest, restarts=0)
 
 
+@pytest.mark.parametrize("seed", [-1, 0.5, "x"])
+def test_a_seed_that_is_none(seed):
+    with pytest.raises(InputError, match=r"seed = .*: an integer ≥ 0"):
+        worst_preferences(examples.load("bradley-terry"), seed=seed, restarts=0)
+
+
 FEATURES = [[[1.0, 0.0], [0.0, 1.0], [-1.0, -1.0]]]
 
 

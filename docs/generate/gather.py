@@ -16,6 +16,7 @@ _GUIDE = {
     "Machine-checked theorems": "formal",
     "Verdicts": "verdicts",
     "Theory": "theory",
+    "Training language models": "llm-training",
     "Language models on several processes": "llm-scale",
 }
 _MEASURED = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -124,13 +125,13 @@ def seeds_of(text: str) -> list[int]:
         InputError: Anything else, no seed, a negative one, or one named twice.
     """
     first, colon, last = text.partition(":")
-    if colon:
-        found = list(range(_seed(first or "0"), _seed(last)))
-    else:
-        found = [_seed(part) for part in text.split(",")]
-    if not found or min(found) < 0 or len(set(found)) != len(found) or len(found) > 1000:
-        raise InputError("seeds", text, f"{_SEEDS}, each ≥ 0 and once")
-    return found
+    found: Sequence[int] = (
+        range(_seed(first or "0"), _seed(last)) if colon else [*map(_seed, text.split(","))]
+    )
+    many = not 0 < len(found[:1001]) <= 1000  # len alone overflows on a range beyond 2⁶³
+    if many or min(found) < 0 or len(set(found)) != len(found):
+        raise InputError("seeds", text, f"{_SEEDS}, each ≥ 0 and once, and at most 1,000")
+    return [*found]
 
 
 def _seed(text: str) -> int:

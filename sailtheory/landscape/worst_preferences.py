@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sailtheory import formulas
-from sailtheory.errors import InputError
+from sailtheory.errors import InputError, whole_number
 from sailtheory.landscape.concavity import relative_curvature, relative_curvature_on
 from sailtheory.landscape.domain import Domain
 from sailtheory.landscape.search import Search
@@ -58,7 +58,7 @@ def worst_preferences(
         seed: Seed of the starts and searches.
 
     Raises:
-        InputError: S = {0}, or ``min_reference`` outside its domain.
+        InputError: S = {0}; ``min_reference`` or the seed outside its domain.
     """
     if problem.span.dimension == 0:
         raise InputError("problem", repr(problem), "S = {0}: there is no curvature")
@@ -66,7 +66,7 @@ def worst_preferences(
     if min_reference is not None and not 0 < min_reference < highest:
         accepted = f"a probability in (0, {highest:.3g}) is expected"
         raise InputError("min_reference", min_reference, accepted)
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(whole_number("seed", seed))
     best = _climb(problem, effort, seed)
     for preferences in _starts(problem, restarts, rng):
         found = _climb(problem.replace(preferences=preferences), effort, seed)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from sailtheory.errors import InputError
+from sailtheory.errors import whole_number
 from sailtheory.rates.ending import counted_from_last, usable
 from sailtheory.rates.estimate import estimate
 from sailtheory.rates.models import Points
@@ -89,11 +89,11 @@ def fit_rate(
         block: Block length of the bootstrap; None for about n^(1/3).
 
     Raises:
-        InputError: A series or a block length outside its domain, or a gap of 0 in the midst.
+        InputError: A series, seed or block length outside its domain, or a gap of 0 in the midst.
     """
     data = series(gaps, iterations)
-    if block is not None and (isinstance(block, bool) or int(block) != block or block < 1):
-        raise InputError("block", block, "an integer ≥ 1 is expected")
+    seed = whole_number("seed", seed)
+    block = None if block is None else whole_number("block", block, 1)
     part = usable(data.gaps, data.iterations)
     gap = data.gaps[part.first : part.stop]
     points = Points(data.iterations[part.first : part.stop], np.log(gap), part.resolution / gap)

@@ -9,6 +9,7 @@ import numpy as np
 
 from sailtheory.report.comparison import caveats, conclusion, interval
 from sailtheory.training.compare import Comparison, Task
+from sailtheory.training.statistics import mean_and_deviation
 
 _WIDTH, _HEIGHT = 720, 340
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 12, 12, 40
@@ -60,7 +61,7 @@ def _section(task: Task) -> str:
         (
             _Raw(f"{_swatch(i)} {escape(arm.name)}"), len(arm.scores),
             ", ".join(map(str, arm.seeds)), interval(arm.iqm, 4),
-            f"{arm.scores.mean():.4g} ± {arm.scores.std(ddof=1):.3g}",
+            "{:.4g} ± {:.3g}".format(*mean_and_deviation(arm.scores)),
         )
         for i, arm in enumerate(task.arms)
     ]  # fmt: skip

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from sailtheory.errors import InputError
+from sailtheory.errors import InputError, whole_number
 from sailtheory.extras import require_extra
 
 require_extra("torch", "torch")
@@ -138,8 +138,9 @@ def audit(terms: Sequence[Term], groups: Mapping[str, Group], *, seed: int = 0) 
 
     Raises:
         InputError: A term that claims an unknown group, is no scalar, is not finite, or is
-            not repeatable; a group without parameters.
+            not repeatable; a group without parameters; a seed that is none.
     """
+    seed = whole_number("seed", seed)
     parameters = {name: _parameters(name, group) for name, group in groups.items()}
     effects: list[Effect] = []
     for term in terms:

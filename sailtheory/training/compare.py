@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from sailtheory.errors import InputError
+from sailtheory.errors import InputError, whole_number
 from sailtheory.training import statistics as st
 from sailtheory.training.arms import ArmDiff, diff
 from sailtheory.training.record import Record
@@ -149,9 +149,10 @@ def compare(
         seed: Seed of the bootstrap.
 
     Raises:
-        InputError: Runs that may not be compared, unfinished or single ones, or a metric
-            that is missing, not finite, or logged at other steps.
+        InputError: Runs that may not be compared, unfinished or single ones, a metric that
+            is missing, not finite, or logged at other steps, or a seed that is none.
     """
+    seed = whole_number("seed", seed)
     if not records:
         raise InputError("runs", 0, "at least two are expected")
     by_task: dict[str, list[Record]] = {}
@@ -215,7 +216,7 @@ def _pair(arm: Arm, baseline: Arm, effect: float, seed: int) -> Pair:
     return Pair(
         arm.name,
         baseline.name,
-        float(x.mean() - y.mean()),
+        st.mean_and_deviation(x)[0] - st.mean_and_deviation(y)[0],
         st.cohens_d(x, y),
         st.paired_d(x, y) if by_seed else None,
         st.improvement([x], [y], np.random.default_rng(seed)),

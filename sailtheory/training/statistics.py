@@ -67,6 +67,13 @@ def iqm(scores: np.ndarray) -> np.ndarray:
     return _iqm(numbers("scores", scores))
 
 
+def mean_and_deviation(scores: np.ndarray) -> tuple[float, float]:
+    """Mean and standard deviation of runs, (n ≥ 2,), also where their squares overflow."""
+    unit, exponent = _scaled(_runs("scores", scores))
+    mean, deviation = np.ldexp([unit.mean(), unit.std(ddof=1)], exponent)
+    return float(mean), float(deviation)
+
+
 def iqm_interval(strata: Strata, rng: np.random.Generator) -> Estimate:
     """IQM over all runs and tasks, with a stratified bootstrap interval."""
     scores = _strata("scores", strata)
@@ -269,7 +276,8 @@ def _between(field: str, value: Any, low: float, high: float) -> float:
 
 def _iqm(scores: np.ndarray) -> np.ndarray:
     cut = scores.shape[-1] // 4
-    result: np.ndarray = np.sort(scores, -1)[..., cut : scores.shape[-1] - cut].mean(-1)
+    kept, exponent = _scaled(np.sort(scores, -1)[..., cut : scores.shape[-1] - cut])
+    result: np.ndarray = np.ldexp(kept.mean(-1), exponent)
     return result
 
 
@@ -299,8 +307,14 @@ def _to_one(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     The unit is a power of two, so no digit is lost.
     """
-    _, exponent = np.frexp(max(np.abs(x).max(), np.abs(y).max()))
-    return np.ldexp(x, -exponent), np.ldexp(y, -exponent)
+    both, _ = _scaled(np.concatenate([x, y]))
+    return both[: len(x)], both[len(x) :]
+
+
+def _scaled(scores: np.ndarray) -> tuple[np.ndarray, int]:
+    """Scores as multiples of a power of two, the largest about 1; and its exponent."""
+    _, exponent = np.frexp(np.abs(scores).max())
+    return np.ldexp(scores, -exponent), int(exponent)
 
 
 def _effect(

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sailtheory.errors import InputError
+from sailtheory.errors import InputError, whole_number
 from sailtheory.training.config import Watch, plain
 from sailtheory.training.control.evaluate import evaluate
 from sailtheory.training.control.lane import Lane, generator_of
@@ -42,16 +42,19 @@ class Trainer:
     """
 
     def __init__(self, settings: Settings, seeds: Sequence[int], threads: int = 1) -> None:
-        self.settings, self.seeds, self.step = settings, list(seeds), 0
+        self.settings, self.seeds, self.step = settings, _each_once(seeds), 0
         self.method = method_named(settings.method)
         device = settings.device
-        self.lanes = [Lane(settings, seed, self.method.learns_reward, device) for seed in seeds]
+        self.lanes = [
+            Lane(settings, seed, self.method.learns_reward, device) for seed in self.seeds
+        ]
         observations, actions = sizes = self.lanes[0].episodes.sizes
         generators = [lane.torch_generator for lane in self.lanes]
         self.agent = self.method.agent.of(settings, sizes, generators)
         self.vector = Vector([lane.episodes for lane in self.lanes], threads)
         self._examiner = Vector(
-            [Episodes(make_task(settings.task), generator_of(seed, 4)) for seed in seeds], threads
+            [Episodes(make_task(settings.task), generator_of(seed, 4)) for seed in self.seeds],
+            threads,
         )
         rows = 2 * observations + actions + 2
         self._rows = np.zeros((len(self.seeds), settings.sac.batch, rows), np.float32)
@@ -213,7 +216,8 @@ def train(
             have no checkpoint of one step in common.
     """
     method = method_named(settings.method)
-    _check(settings, seeds, method)
+    seeds = _each_once(seeds)
+    _check(settings, method)
     longest = try_task(settings.task)  # so that a bad task leaves no folder behind
     if method.learns_reward and longest is not None and longest < settings.feedback.segment:
         accepted = f"at most {longest}, the steps of an episode"
@@ -283,10 +287,20 @@ def _go_back(trainer: Trainer, runs: Mapping[int, Run]) -> None:
     trainer.restore(step, trees, [run.data.content() for run in runs.values()])
 
 
-def _check(settings: Settings, seeds: Sequence[int], method: Method) -> None:
+def _each_once(seeds: Sequence[int]) -> list[int]:
+    """Seeds of runs that train together.
+
+    Raises:
+        InputError: None, one that is no integer ≥ 0, or one that is there twice.
+    """
+    found = [whole_number(f"seeds[{k}]", seed) for k, seed in enumerate(seeds)]
+    if not found or len(set(found)) != len(found):
+        raise InputError("seeds", found, "one or more seeds, each once")
+    return found
+
+
+def _check(settings: Settings, method: Method) -> None:
     """Refuse settings that would fail only after hours."""
-    if not seeds or len(set(seeds)) != len(seeds):
-        raise InputError("seeds", list(seeds), "one or more seeds, each once")
     first = settings.random_steps + settings.entropy_steps
     if method.learns_reward and first < settings.feedback.segment:
         accepted = f"at most random_steps + entropy_steps = {first}"

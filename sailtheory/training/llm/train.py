@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
+from sailtheory import lock
 from sailtheory.errors import InputError
-from sailtheory.files import require_folder
+from sailtheory.files import move_folder, require_folder
 from sailtheory.training.config import convert, resolve
 from sailtheory.training.llm.data import load_rows
 from sailtheory.training.runs import FINISHED, RECORD, RUN
@@ -124,7 +126,8 @@ def train(given: Choices, out: str | Path, *, resume: bool = False) -> Path:
     Args:
         given: What to do.
         out: Its folder.
-        resume: Go on with what the folder holds; a run that is done stays as it is.
+        resume: Go on with what the folder holds; a run that is done, its model saved, stays
+            as it is.
 
     Returns:
         The folder of the trained model, with its tokenizer.
@@ -141,6 +144,8 @@ def train(given: Choices, out: str | Path, *, resume: bool = False) -> Path:
     record, finished = out / RECORD, (out / RECORD / FINISHED).exists()
     if (record / RUN).exists() and not resume:
         raise InputError("out", out, "it holds a run: resume it or choose another")
+    if (out / MODEL).exists() and not (record / RUN).exists():
+        raise InputError("out", out, f"it holds {MODEL}, which no run left: choose another")
     if finished and (out / MODEL).is_dir():
         return out / MODEL
     args, sources = arguments(given, out), given.sources
@@ -149,6 +154,33 @@ def train(given: Choices, out: str | Path, *, resume: bool = False) -> Path:
     rows = load_rows(sources.data, sources.split, sources.label)
     trainer = SAILTrainer(sources.model, reward_funcs=rewards, args=args, train_dataset=rows)
     trainer.train(resume_from_checkpoint=True)
-    trainer.save_model(str(out / MODEL))
+    _save(trainer, out)
     trainer.accelerator.end_training()  # processes part before Python shuts down
     return out / MODEL
+
+
+def _save(trainer: Any, out: Path) -> None:
+    """Save the model under another name first: a folder ``model`` is whole, and the run done.
+
+    Raises:
+        InputError: It cannot be written; another process does it.
+    """
+    from safetensors import SafetensorError
+
+    work, writes = out / f".{MODEL}.part", trainer.args.should_save
+    if writes:
+        lock.acquire(out / RECORD)  # that of the training ended with it
+        shutil.rmtree(work, ignore_errors=True)  # of a save that was killed
+    trainer.accelerator.wait_for_everyone()
+    try:
+        trainer.save_model(str(work))
+        trainer.accelerator.wait_for_everyone()
+        if writes:
+            move_folder(work, out / MODEL)
+    except (OSError, SafetensorError) as error:
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
+        raise InputError("out", out / MODEL, f"a model that can be written: {reason}") from None
+    finally:
+        if writes:
+            shutil.rmtree(work, ignore_errors=True)
+            lock.release(out / RECORD)
