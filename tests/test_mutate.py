@@ -160,3 +160,12 @@ def test_a_run_goes_on_from_what_was_killed(tmp_path, monkeypatch):
     assert mutate._kept(None, drawn) == mutate._kept(tmp_path / "none", drawn) == {}
     monkeypatch.setattr(mutate, "_sources", lambda: "others")
     assert mutate._kept(out, drawn) == {}
+
+
+def test_the_tests_that_are_named_exist():
+    """A name that is gone would stop the run only when its turn comes."""
+    for file in mutate.TESTS:
+        assert (mutate.ROOT / "sailtheory" / file).is_file(), file
+        for name in mutate.killers(f"sailtheory/{file}"):
+            path, _, test = name.partition("::")
+            assert f"def {test}" in (mutate.ROOT / path).read_text(encoding="utf-8"), name
