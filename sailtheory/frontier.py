@@ -52,7 +52,7 @@ class Frontier:
     Attributes:
         points: By increasing γ; γ = 0, γ* and K_B are among them.
         instance: γ* found by search; None if S = {0}.
-        relative: K_B.
+        relative: K_B; None if S = {0}.
         tolerance: The loss of win rate against γ = 0 that is tolerated.
         affordable: The largest γ up to which the loss stays within the tolerance.
         seed: Seed of the search.
@@ -60,7 +60,7 @@ class Frontier:
 
     points: tuple[FrontierPoint, ...]
     instance: float | None
-    relative: float
+    relative: float | None
     tolerance: float
     affordable: FrontierPoint
     seed: int
@@ -106,12 +106,13 @@ def frontier(
         raise InputError("tolerance", tolerance, "a loss of win rate in [0, 1] is expected")
     if not 5 <= count <= MOST_POINTS:
         raise InputError("points", count, f"an integer from 5 to {MOST_POINTS} is expected")
-    search = Search(Domain(problem), effort, seed)
+    domain = Domain(problem)
+    search = Search(domain, effort, seed)
     progress("γ*")
     found = relative_curvature_on(SAIL(problem), search)
     star = found.value
     trusted = found.search is not None and found.search.trusted
-    k_b = theorem_threshold(problem)
+    k_b = theorem_threshold(problem) if domain.dimension else None
 
     def at(gamma: float, start: np.ndarray | None) -> tuple[FrontierPoint, np.ndarray]:
         progress(f"γ = {gamma:.4g}")
@@ -122,7 +123,7 @@ def frontier(
             gain=best.gain,
             kl_ref_policy=best.kl_ref_policy,
             concave=None if star is None or (gamma >= star and not trusted) else gamma >= star,
-            guaranteed=gamma >= k_b,
+            guaranteed=k_b is not None and gamma >= k_b,
         )
         return point, best.theta
 
@@ -144,7 +145,7 @@ def frontier(
     return Frontier(tuple(points), star, k_b, tolerance, affordable, seed)
 
 
-def _grid(star: float | None, k_b: float, count: int) -> list[float]:
+def _grid(star: float | None, k_b: float | None, count: int) -> list[float]:
     """γ = 0, γ*, K_B, and values spaced evenly in log γ around them."""
     fixed = {0.0} | {g for g in (star, k_b) if g is not None and g > 0}
     top = 2 * max(fixed) or 1.0

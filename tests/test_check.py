@@ -133,7 +133,9 @@ def test_nothing_to_optimise_is_null_not_zero(problem):
         assert set(data[key].values()) == {None}
     assert data["maximiser"]["gain"] == 0
     assert "nothing to optimise" in summary(check(problem))
-    assert frontier(problem).instance is None
+    curve = frontier(problem, count=5)
+    assert curve.instance is None and curve.relative is None
+    assert {(p.concave, p.guaranteed) for p in curve.points} == {(None, False)}
 
 
 def test_zero_radius():

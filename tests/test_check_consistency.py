@@ -111,7 +111,7 @@ def test_the_verdict_on_pl_needs_a_maximum_on_which_the_search_agrees():
 
 def cases():
     rng = np.random.default_rng(7)
-    for _ in range(4):
+    for _ in range(2):
         problem = random_problem(rng)
         yield problem
         phi = [np.asarray(f, dtype=float) for f in problem.features]

@@ -20,6 +20,7 @@ _NAMES = {"instance": r"$\gamma^*$", "relative": "$K_B$", "closed_form": "closed
 def series(problem: PreferenceProblem, gamma: float | None, seed: int) -> dict[str, Any]:
     """Settings, caption and series."""
     curve = frontier(problem, count=_POINTS, effort="light", seed=seed)
+    assert curve.relative is not None  # what has S = {0} is not drawn
     offset = float(np.linalg.norm(problem.ref_params - problem.center.astype(float)))
     closed = bounds.closed_form_threshold(
         float(problem.beta), problem.feature_diameter, float(problem.radius), offset

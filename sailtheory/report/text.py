@@ -11,6 +11,7 @@ from sailtheory.claims import Result
 from sailtheory.frontier import Frontier
 from sailtheory.landscape.concavity import Curvature
 from sailtheory.report.words import (
+    ONE_POLICY,
     THRESHOLD_USES,
     modulus,
     number,
@@ -153,11 +154,15 @@ def print_frontier(console: Console, curve: Frontier) -> None:
     table = Table("γ", "win rate", "gain", "KL(π_ref‖π)", "J_γ concave", title="Frontier",
                   title_justify="left")  # fmt: skip
     for p in curve.points:
-        mark = {None: "undecided", False: "no", True: "found no counterexample"}[p.concave]
+        unknown = "undecided" if curve.relative is not None else "—"
+        mark = {None: unknown, False: "no", True: "found no counterexample"}[p.concave]
         mark = "proved (C11)" if p.guaranteed else mark
         table.add_row(number(p.gamma, 4), f"{p.win_rate:.4f}", f"{p.gain:.4f}",
                       number(p.kl_ref_policy), mark)  # fmt: skip
     console.print(table)
+    if curve.relative is None:
+        console.print(ONE_POLICY)
+        return
     best = curve.affordable
     console.print(
         f"[bold]A loss of {curve.tolerance:g} in win rate affords γ ≤ {number(best.gamma, 4)} "

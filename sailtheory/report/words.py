@@ -53,11 +53,14 @@ def times(ratio: float) -> str:
     return f"{ratio:.2g} times" if ratio < 10 else f"{ratio:,.0f} times"
 
 
+ONE_POLICY = "Every prompt offers one policy only (S = {0}): there is nothing to optimise."
+
+
 def summary(report: Report) -> str:
     """One paragraph: γ against need and theorem, and what the guarantee costs."""
     star, k_b = report.thresholds.instance, report.thresholds.relative
     if k_b is None:
-        return "Every prompt offers one policy only (S = {0}): there is nothing to optimise."
+        return ONE_POLICY
     asked = _against_theorem(report.gamma, k_b)
     if star is None:
         sentences = [
