@@ -125,7 +125,7 @@ def cases():
 @pytest.mark.parametrize(
     "problem", list(cases()), ids=lambda p: f"d{p.dimension}-B{float(p.radius):.3g}"
 )
-@pytest.mark.parametrize("share", [0.0, 0.3, 1.0, 1.5])
+@pytest.mark.parametrize("share", [0.0, 1.0])
 def test_rows_do_not_contradict_each_other(problem, share):
     """γ at a share of K_B."""
     report = check(problem, share * max(0.0, theorem_threshold(problem)))
