@@ -15,6 +15,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from fractions import Fraction
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -239,12 +240,9 @@ def _check(target: Path) -> str:
     done = subprocess.run(command, cwd=target.parent, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         return " ".join(done.stderr.split())[:300]
-    printed = [line.split()[0] for line in done.stdout.splitlines() if line[:1].isalpha()]
-    names = set(printed) - {"Axioms:"}
-    return "" if names <= _ALLOWED else f"it rests on {', '.join(sorted(names - _ALLOWED))}"
-
-
-_ALLOWED = {
-    "ClassicalDedekindReals.sig_forall_dec", "ClassicalDedekindReals.sig_not_dec",
-    "FunctionalExtensionality.functional_extensionality_dep", "Classical_Prop.classic",
-}  # fmt: skip
+    build = import_module("proofs_check.formal.build")
+    try:
+        others = set(build.axiom_names(done.stdout)) - build.ALLOWED
+    except build.NotBuilt as trouble:
+        return str(trouble)
+    return f"it rests on {', '.join(sorted(others))}" if others else ""
