@@ -5,6 +5,7 @@ Without Coq the tests of the last part are skipped, unless SAILTHEORY_REQUIRE_CO
 
 from __future__ import annotations
 
+import html
 import json
 import shutil
 from fractions import Fraction
@@ -19,6 +20,7 @@ from sailtheory.certify import formal
 from sailtheory.claims import Context, registered, run, select
 from sailtheory.cli import main
 from sailtheory.objectives import KLRefPolicy, SAILRevKL
+from sailtheory.report.text import add_result, ledger_table
 from sailtheory.verdict import Outcome, Strength
 from tests.coq import compiled, coqc, needs_coq
 
@@ -87,18 +89,20 @@ def test_every_claim_of_the_ledger_says_what_is_machine_checked():
         assert found.words in line.detail, claim
 
 
-def test_every_output_of_verify_names_theorem_file_and_words(tmp_path, capsys, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "400")
+def test_every_output_of_verify_names_theorem_file_and_words(tmp_path):
     page, data = tmp_path / "v.html", tmp_path / "v.json"
-    assert main(["verify", "--claims", "C03", "--json", str(data), "--html", str(page)]) == 0
-    said = " ".join(capsys.readouterr().out.split())
+    outputs = ["--json", str(data), "--html", str(page)]
+    assert main(["verify", "--claims", "C05b", "--jobs", "1", *outputs]) == 0
     (claim,) = json.loads(data.read_text("utf-8"))["claims"]
-    details = [e["detail"] for e in claim["verdict"]["evidence"] if e["kind"] == "formal"]
-    assert details == [evidence("C03").detail]
-    for part in ("machine-checked, every n, m, d", "C03 in C03_reference_hessian.v"):
-        assert part in said
+    details = [e["detail"] for e in claim["evidence"] if e["kind"] == "formal"]
+    assert details == [evidence("C05b").detail]
+    assert details[0] in html.unescape(page.read_text("utf-8"))
+    for part in ("every n, m, d", "C03 in C03_reference_hessian.v", "left to words: the criterion"):
         assert part in details[0]
-        assert part in page.read_text("utf-8")
+    table = ledger_table()
+    add_result(table, run(select(registered(), ["C05b"])[0], Context("quick", 0)))
+    (cell,) = table.columns[4].cells
+    assert cell.splitlines()[1] == details[0]
 
 
 def test_every_named_theorem_is_instantiated():

@@ -17,6 +17,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 
 SOURCES = Path(__file__).resolve().parent
@@ -43,9 +44,9 @@ _GAPS = re.compile(
     r"Unset\s+Positivity\s+Checking|Unset\s+Universe\s+Checking|bypass_check|native_compute)\b"
 )
 _STATED = re.compile(r"^(?:Theorem|Corollary)\s+([\w']+)", re.MULTILINE)
-_INSTANCE = re.compile(
-    r"^(?:Theorem|Definition)\s+instance_([\w']+)\s*(:=\s*ltac:\(holds.*?\)\.$|:.*?^Qed\.|:.*?Qed\.$)",
-    re.MULTILINE | re.DOTALL,
+_INSTANCES = (
+    re.compile(r"^Definition\s+instance_([\w']+)\s*:=\s*ltac:\(holds(.*?)\)\.$", re.M | re.S),
+    re.compile(r"^Theorem\s+instance_([\w']+)\s*:.*?^Proof\.(.*?)\bQed\.", re.M | re.S),
 )
 _OUTSIDE = re.compile(r"^(?:Variables?|Hypothes[ie]s|Context)\b")
 _FLAGS = ["-q", "-w", "-ambiguous-paths"]
@@ -103,7 +104,7 @@ def instances() -> set[str]:
     found = set()
     for path in SOURCES.glob("Instances*.v"):
         code = without_comments(path.read_text(encoding="utf-8"))
-        for match in _INSTANCE.finditer(code):
+        for match in chain.from_iterable(pattern.finditer(code) for pattern in _INSTANCES):
             if re.search(rf"(?<![\w']){re.escape(match[1])}(?![\w'])", match[2]):
                 found.add(match[1])
     return found
