@@ -110,9 +110,9 @@ def _written(problem: PreferenceProblem, gamma: Fraction) -> tuple[str | None, s
     bounds = prompt_bounds(problem, float(gamma))
     name = "ḡ" if all(bound.responses <= 2 for bound in bounds) else "K_data"
     curvature = largest(bounds)
-    if gamma <= Fraction(curvature):
-        return None, name, curvature
-    return prompts_file(coq_data(problem), gamma, bounds), name, curvature
+    if gamma <= curvature:
+        return None, name, float(curvature)
+    return prompts_file(coq_data(problem), gamma, bounds), name, float(curvature)
 
 
 def constants(problem: PreferenceProblem, gamma: float = math.inf) -> Constants:

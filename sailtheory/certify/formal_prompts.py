@@ -176,24 +176,23 @@ def _best_offset(beta: float, q: Array, low: Array, high: Array) -> tuple[Fracti
     return offset, above(top)
 
 
+def largest(found: list[PromptBound]) -> Fraction:
+    """K: what γ must exceed for a certificate by prompt."""
+    return above(max(bound.curvature for bound in found) + _SLACK)
+
+
 # --- the file ---------------------------------------------------------------------------------
 
 
 def prompts_file(data: str, gamma: Fraction, found: list[PromptBound]) -> str:
     """The text of a certificate by prompt."""
-    largest = above(max(bound.curvature for bound in found) + _SLACK)
     return _TEMPLATE.format(
         data=data,
         gamma=real(gamma),
-        largest=real(largest),
+        largest=real(largest(found)),
         prompts="\n".join(_prompt(x, bound) for x, bound in enumerate(found)),
         applied=" ".join(f"| exact prompt_{x}" for x in range(len(found))).removeprefix("| "),
     )
-
-
-def largest(found: list[PromptBound]) -> float:
-    """K: what a certificate by prompt needs γ to exceed."""
-    return float(above(max(bound.curvature for bound in found) + _SLACK))
 
 
 def _prompt(x: int, bound: PromptBound) -> str:
