@@ -5,29 +5,24 @@ Without Coq the tests of the last part are skipped, unless SAILTHEORY_REQUIRE_CO
 
 from __future__ import annotations
 
+import html
 import json
-import os
 import shutil
-import subprocess
 from fractions import Fraction
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from proofs_check.expected import _table
 from proofs_check.formal import build, coverage, evidence, mutants
-from sailtheory import SAIL, BradleyTerry, PreferenceProblem, bounds, examples
+from sailtheory import SAIL, BradleyTerry, PreferenceProblem, examples
 from sailtheory.certify import formal
 from sailtheory.claims import Context, registered, run, select
 from sailtheory.cli import main
 from sailtheory.objectives import KLRefPolicy, SAILRevKL
+from sailtheory.report.text import add_result, ledger_table
 from sailtheory.verdict import Outcome, Strength
-
-COQ = shutil.which("coqc")
-REQUIRED = bool(os.environ.get("SAILTHEORY_REQUIRE_COQ"))
-needs_coq = pytest.mark.skipif(not COQ and not REQUIRED, reason="no coqc: Coq was not asked")
-
+from tests.coq import compiled, coqc, needs_coq
 
 # --- without Coq -------------------------------------------------------------------------------
 
@@ -76,9 +71,79 @@ def test_ledger_names_theorem_and_file_and_what_is_left():
     )
     for part in ("every n, m, d", "C11_K_B", "C11_relative_curvature.v", "left to words"):
         assert part in line.detail
-    assert evidence("C18") is None
+    words = evidence("C18")
+    assert (words.outcome, words.strength) == (Outcome.UNDECIDED, Strength.SUPPORTED)
+    assert words.detail == "not machine-checked; left to words: all of it"
+    assert evidence("P01") is None
     found = run(select(registered(), ["C07"])[0], Context("quick", 0)).verdict
     assert [e.detail for e in found.evidence if e.kind == "formal"] == [evidence("C07").detail]
+
+
+def test_every_claim_of_the_ledger_says_what_is_machine_checked():
+    for claim in _table():
+        found, line = coverage()[claim], evidence(claim)
+        for theorem in found.theorems:
+            file, name = theorem.split(".")
+            assert name in line.detail, theorem
+            assert f"{file}.v" in line.detail, theorem
+        assert found.words in line.detail, claim
+
+
+def test_every_output_of_verify_names_theorem_file_and_words(tmp_path):
+    page, data = tmp_path / "v.html", tmp_path / "v.json"
+    outputs = ["--json", str(data), "--html", str(page)]
+    assert main(["verify", "--claims", "C05b", "--jobs", "1", *outputs]) == 0
+    (claim,) = json.loads(data.read_text("utf-8"))["claims"]
+    details = [e["detail"] for e in claim["evidence"] if e["kind"] == "formal"]
+    assert details == [evidence("C05b").detail]
+    assert details[0] in html.unescape(page.read_text("utf-8"))
+    for part in ("every n, m, d", "C03 in C03_reference_hessian.v", "left to words: the criterion"):
+        assert part in details[0]
+    table = ledger_table()
+    add_result(table, run(select(registered(), ["C05b"])[0], Context("quick", 0)))
+    (cell,) = table.columns[4].cells
+    assert cell.splitlines()[1] == details[0]
+
+
+def test_every_named_theorem_is_instantiated():
+    named = {name.split(".")[1] for found in coverage().values() for name in found.theorems}
+    assert build.instances() == named
+
+
+def test_instance_that_does_not_use_its_theorem_is_not_counted(tmp_path, monkeypatch):
+    (tmp_path / "Instances.v").write_text(
+        "Definition instance_C01 := ltac:(holds (C01 Q1 V1)).\n"
+        "Definition instance_C02 := ltac:(holds (C02_other Q1)).\n"
+        "(* Definition instance_C03 := ltac:(holds (C03 Q1)). *)\n"
+        "Definition instance_C04 := C04 Q1.\n"
+        "Theorem instance_C05 : exists x, x = 1.\nProof. exists 1; reflexivity. Qed.\n"
+        "Theorem instance_C06 : 1 = 1.\nProof.\n  exact (C06 P P_valid).\nQed.\n"
+    )
+    monkeypatch.setattr(build, "SOURCES", tmp_path)
+    assert build.instances() == {"C01", "C06"}
+
+
+AXIOMS = """Axioms:
+ClassicalDedekindReals.sig_not_dec : forall P : Prop, {~ ~ P} + {~ P}
+Somewhere.far_away.an_axiom_with_a_name_so_long_that_its_type_does_not_fit_beside_it
+  : forall P : nat -> Prop,
+    (forall n : nat, {P n} + {~ P n}) -> {n : nat | ~ P n} + {forall n : nat, P n}
+loop is assumed to be guarded.
+Classical_Prop.classic : forall P : Prop, P \\/ ~ P
+"""
+
+
+def test_every_axiom_is_read_however_it_is_printed():
+    assert build.axiom_names(AXIOMS) == [
+        "ClassicalDedekindReals.sig_not_dec",
+        "Classical_Prop.classic",
+        "Somewhere.far_away.an_axiom_with_a_name_so_long_that_its_type_does_not_fit_beside_it",
+        "loop",
+    ]
+    assert build.axiom_names("Closed under the global context\n") == []
+    for printed in ("", "Axioms:\n", "Error.\n", "Error.\nAxioms:\nx : nat\n"):
+        with pytest.raises(build.NotBuilt):
+            build.axiom_names(printed)
 
 
 def test_changed_source_is_not_called_machine_checked(tmp_path, monkeypatch):
@@ -104,86 +169,12 @@ def test_there_are_thirty_mutants():
     assert len(mutants.MUTANTS) >= 30
 
 
-@pytest.mark.parametrize("name", ["bradley-terry", "ragged", "c13-boundary-maximiser", "tabular"])
-def test_constants_are_above_the_bound_and_close(name):
-    problem = examples.load(name)
-    found = formal.constants(problem)
-    exact = bounds.relative_bound(float(problem.beta), problem.z_max_above)
-    assert float(found.margin) >= problem.z_max_above
-    assert exact <= found.curvature <= exact * (1 + 1e-6) + 1e-6
-
-
-def test_low_gamma_is_undecided_with_the_constant_named(tmp_path, capsys):
-    path = tmp_path / "p.toml"
-    examples.load("bradley-terry").save(path)
-    arguments = [
-        "certify",
-        str(path),
-        "--property",
-        "concave",
-        "--gamma",
-        "0.5",
-        "--formal",
-        str(tmp_path / "f"),
-    ]
-    assert main(arguments) == 3
-    assert "γ = 0.5 is not above K = 0.69" in capsys.readouterr().out
-    assert not (tmp_path / "f").exists()
-
-
-@pytest.mark.parametrize(
-    ("arguments", "names"),
-    [
-        (["--property", "pl", "--gamma", "1"], "pl"),
-        (["--property", "gamma"], "gamma"),
-        (["--property", "concave", "--gamma", "x"], "gamma"),
-        (["--property", "concave", "--gamma", "-1"], "gamma"),
-        (["--property", "concave", "--gamma", "1", "--out", "c.json"], "out"),
-    ],
-)
-def test_bad_input_is_one_line(tmp_path, capsys, arguments, names):
-    path = tmp_path / "p.toml"
-    examples.load("bradley-terry").save(path)
-    assert main(["certify", str(path), *arguments, "--formal", str(tmp_path / "f")]) == 2
-    lines = capsys.readouterr().err.strip().splitlines()
-    assert len(lines) == 1
-    assert names in lines[0]
-
-
-def test_without_coq_the_file_is_written_and_not_called_checked(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(formal.shutil, "which", lambda name: None)
-    path = tmp_path / "p.toml"
-    examples.load("bradley-terry").save(path)
-    arguments = [
-        "certify",
-        str(path),
-        "--property",
-        "concave",
-        "--gamma",
-        "1",
-        "--formal",
-        str(tmp_path),
-    ]
-    assert main(arguments) == 3
-    assert "NOT checked: Coq is missing" in capsys.readouterr().out
-    assert "Theorem certificate" in (tmp_path / "certificate.v").read_text("utf-8")
-
-
 # --- with Coq ----------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
 def library():
-    assert COQ, "SAILTHEORY_REQUIRE_COQ is set, but there is no coqc"
-    folder = Path("build/formal").resolve()
-    build.compile_into(folder)
-    return folder
-
-
-def coqc(folder: Path, text: str, library: Path) -> subprocess.CompletedProcess[str]:
-    (folder / "Test.v").write_text(text, encoding="utf-8")
-    command = ["coqc", "-q", "-w", "none", "-Q", str(library), "Sail", "Test.v"]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    return compiled()
 
 
 SMALL = {
@@ -248,38 +239,22 @@ def test_coq_evaluates_its_definitions_to_the_production_values(name, library, t
 
 @needs_coq
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["ragged"])
-def test_certificate_is_accepted_and_an_altered_one_is_not(
-    name, library, tmp_path, monkeypatch, capsys
-):
-    monkeypatch.setattr(formal, "library", lambda: library)
-    problem = examples.load(name)
-    path = tmp_path / "p.toml"
-    problem.save(path)
-    gamma = str(round(bounds.relative_bound(float(problem.beta), problem.z_max_above) * 1.02, 6))
-    arguments = [
-        "certify",
-        str(path),
-        "--property",
-        "concave",
-        "--gamma",
-        gamma,
-        "--formal",
-        str(tmp_path),
-    ]
-    assert main(arguments) == 0, capsys.readouterr()
-    assert "Coq accepts" in capsys.readouterr().out
-    text = (tmp_path / "certificate.v").read_text("utf-8")
-    found = formal.constants(problem)
-    for old, new in (
-        (
-            f"Definition Z : Q := ({found.margin.numerator} #",
-            f"Definition Z : Q := ({found.margin.numerator // 2} #",
-        ),
-        ("gamma : R := (", "gamma : R := (1 / 10) * ("),
-    ):
-        assert old in text
-        assert coqc(tmp_path, text.replace(old, new), library).returncode != 0
+@pytest.mark.parametrize(
+    ("term", "accepted"),
+    [
+        ("C12 P P_valid 1 threshold1", True),
+        ("C12 P P_valid 1", False),
+        ("C11 Q1 V1 x1 unit0 (1 / 10) b11 h11 margins1", False),
+        ("C04", True),
+    ],
+)
+def test_an_instance_with_a_premise_left_is_refused(term, accepted, library, tmp_path):
+    text = (
+        "From Coq Require Import Reals.\nFrom Sail Require Import C04_concavity "
+        "C11_relative_curvature C12_strong_concavity Instances Instances_each.\n"
+        f"Open Scope R_scope.\nDefinition one := ltac:(holds ({term})).\n"
+    )
+    assert (coqc(tmp_path, text, library).returncode == 0) is accepted
 
 
 @needs_coq

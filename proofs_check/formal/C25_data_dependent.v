@@ -146,6 +146,14 @@ Definition z_low (P : problem) (x k l : nat) : R := temperature P *
 Definition z_high (P : problem) (x k l : nat) : R := temperature P *
   (dot (dim P) (vsub (center P) (reference P)) (difference P x k l) + radius P * norm (dim P) (difference P x k l)).
 
+Lemma z_low_high : forall P x k l, z_low P x k l = - z_high P x l k.
+Proof.
+  intros P x k l. assert (N : norm2 (dim P) (difference P x k l) = norm2 (dim P) (difference P x l k)) by apply norm2_vsub_sym.
+  unfold z_low, z_high, norm. rewrite N. assert (O : forall a, dot (dim P) a (difference P x k l) = - dot (dim P) a (difference P x l k)).
+  { intros a; unfold difference. rewrite !dot_sub_r; ring. }
+  rewrite O; ring.
+Qed.
+
 Lemma z_interval : forall P, valid P -> forall th x, in_C P th -> (x < prompts P)%nat -> forall k l, (k < size P x)%nat -> (l < size P x)%nat ->
   z_low P x k l <= margin (prompt_at P x) (logit P th x) k l <= z_high P x k l.
 Proof.
@@ -164,7 +172,29 @@ Proof.
   rewrite N' in D2. rewrite Eq; unfold z_low, z_high. split; apply Rmult_le_compat_l; lra.
 Qed.
 
-(** K_data: b, h and v may differ from prompt to prompt; any K above all of them is valid on C, with K^- as before. *)
+(** One prompt, on C. *)
+Theorem C25_prompt : forall P, valid P -> forall x b h v, (x < prompts P)%nat -> 0 <= b ->
+  (forall k l, (k < size P x)%nat -> (l < size P x)%nat -> k <> l -> forall z, z_low P x k l <= z <= z_high P x k l ->
+     pair_payoff (preference P x k l) z < b /\ pair_inner b (preference P x k l) z <= h) ->
+  (forall th, in_C P th -> - (J (prompt_at P x) (logit P th x) + ln 2) <= v) ->
+  forall th w, in_C P th -> J'' (prompt_at P x) (logit P w x) (logit P w x) (logit P th x)
+    <= (2 * (b + v) + 2 * (temperature P)^2 * h) * fisher (prompt_at P x) (logit P th x) (logit P w x).
+Proof.
+  intros P VP x b h v Hx Hb Hz Hv th w Hth. pose proof (prompt_valid P VP x Hx) as VQ.
+  eapply Rle_trans; [apply (C25_pointwise (prompt_at P x) VQ (logit P th x) (logit P w x) b h Hb)|].
+  - intros k l Hk Hl N. apply (Hz k l Hk Hl N). now apply z_interval.
+  - intros k l Hk Hl N. apply (Hz k l Hk Hl N). now apply z_interval.
+  - apply Rmult_le_compat_r; [now apply fisher_nonneg|]. pose proof (Hv th Hth). simpl. lra.
+Qed.
+
+(** What bounds every prompt's curvature on C bounds the whole; K^- as before. *)
+Theorem bounded_by_prompts : forall P, valid P -> forall K,
+  (forall x th w, (x < prompts P)%nat -> in_C P th -> J'' (prompt_at P x) (logit P w x) (logit P w x) (logit P th x)
+    <= K * fisher (prompt_at P x) (logit P th x) (logit P w x)) ->
+  bounded P (sail P) K (K_minus (temperature P) (z_max P)).
+Proof. intros P VP K H x th w Hx Hth. split; [apply (C11_on_C P VP x th w Hx Hth)|now apply H]. Qed.
+
+(** K_data: b, h and v may differ from prompt to prompt; any K above all of them is valid on C. *)
 Theorem C25 : forall P, valid P -> forall (b h v : nat -> R) K,
   (forall x, (x < prompts P)%nat -> 0 <= b x) ->
   (forall x k l, (x < prompts P)%nat -> (k < size P x)%nat -> (l < size P x)%nat -> k <> l -> forall z, z_low P x k l <= z <= z_high P x k l ->
@@ -173,10 +203,7 @@ Theorem C25 : forall P, valid P -> forall (b h v : nat -> R) K,
   (forall x, (x < prompts P)%nat -> 2 * (b x + v x) + 2 * (temperature P)^2 * h x <= K) ->
   bounded P (sail P) K (K_minus (temperature P) (z_max P)).
 Proof.
-  intros P VP b h v K Hb Hz Hv HK x th w Hx Hth. split; [apply (C11_on_C P VP x th w Hx Hth)|].
-  pose proof (prompt_valid P VP x Hx) as VQ. simpl.
-  eapply Rle_trans; [apply (C25_pointwise (prompt_at P x) VQ (logit P th x) (logit P w x) (b x) (h x) (Hb x Hx))|].
-  - intros k l Hk Hl N. apply (Hz x k l Hx Hk Hl N). now apply z_interval.
-  - intros k l Hk Hl N. apply (Hz x k l Hx Hk Hl N). now apply z_interval.
-  - apply Rmult_le_compat_r; [now apply fisher_nonneg|]. pose proof (Hv x th Hx Hth). pose proof (HK x Hx). simpl. lra.
+  intros P VP b h v K Hb Hz Hv HK. apply bounded_by_prompts; auto. intros x th w Hx Hth.
+  eapply Rle_trans; [apply (C25_prompt P VP x (b x) (h x) (v x) Hx (Hb x Hx)); auto|].
+  apply Rmult_le_compat_r; [now apply fisher_nonneg, prompt_valid|now apply HK].
 Qed.

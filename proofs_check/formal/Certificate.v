@@ -3,7 +3,7 @@
 Require Import Reals QArith Qreals Lra Lia Psatz List Bool.
 From Coquelicot Require Import Coquelicot.
 From Sail Require Import Numbers Sums Vectors Sigmoid Prompt C11_relative_curvature Ascent Problem Objectives C12_strong_concavity C13_pl
-  C15_projected_ascent.
+  C15_projected_ascent C25_data_dependent.
 Import ListNotations.
 Open Scope R_scope.
 
@@ -113,30 +113,39 @@ Proof.
   - now apply nonneg_spec.
 Qed.
 
-Theorem margins_bound : forall D Z, check_data D = true -> check_margins D Z = true -> z_max (problem_of D) <= Q2R Z.
+(** One pair's z on C. *)
+Theorem pair_bound : forall D Z x k l, check_data D = true -> check_pair D Z x k l = true -> z_high (problem_of D) x k l <= Q2R Z.
 Proof.
-  intros D Z HD H. pose proof (data_valid D HD) as V. unfold check_margins in H. split_checks H.
+  intros D Z x k l HD C. pose proof (data_valid D HD) as V.
   pose proof (temperature_pos _ V) as T. pose proof (radius_nonneg _ V) as B0. set (P := problem_of D) in *.
-  unfold z_max. apply Rmult_le_reg_l with (/ temperature P); [now apply Rinv_0_lt_compat|].
-  rewrite <- Rmult_assoc, Rinv_l, Rmult_1_l by lra.
-  apply over_pairs_le.
-  { apply Rmult_le_pos; [left; now apply Rinv_0_lt_compat|now apply nonneg_spec]. }
-  intros x k l Hx Hk Hl.
-  pose proof (all_below_spec _ _ (all_below_spec _ _ (all_below_spec _ _ H0 x Hx) k Hk) l Hl) as C. unfold check_pair in C. split_checks C.
+  unfold check_pair in C. split_checks C.
   apply nonneg_spec in C. rewrite Q2R_red, Q2R_minus, Q2R_mult, Q2R_sum in C.
-  apply Qle_bool_iff, Qle_Rle in H1. rewrite !Q2R_mult, Q2R_red, Q2R_minus, Q2R_mult, !Q2R_sum in H1.
+  apply Qle_bool_iff, Qle_Rle in H. rewrite !Q2R_mult, Q2R_red, Q2R_minus, Q2R_mult, !Q2R_sum in H.
   assert (Eo : Sum (dim_q D) (fun i => Q2R ((entry (center_q D) i - entry (reference_q D) i) * delta_q D x k l i))
     = dot (dim P) (vsub (center P) (reference P)) (difference P x k l)).
   { apply Sum_ext; intros i Hi. unfold vsub, difference, delta_q; simpl. rewrite Q2R_mult, !Q2R_minus. reflexivity. }
   assert (Es : Sum (dim_q D) (fun i => Q2R (delta_q D x k l i * delta_q D x k l i)) = norm2 (dim P) (difference P x k l)).
   { apply Sum_ext; intros i Hi. unfold vsub, difference, delta_q; simpl. rewrite Q2R_mult, !Q2R_minus. reflexivity. }
-  rewrite Eo in C, H1. rewrite Es in H1. change (Q2R (beta_q D)) with (temperature P) in *. change (Q2R (radius_q D)) with (radius P) in *.
-  set (o := dot (dim P) (vsub (center P) (reference P)) (difference P x k l)) in *.
-  rewrite <- (norm_sq P) in H1. pose proof (norm_nonneg P (difference P x k l)) as N0. set (N := norm (dim P) (difference P x k l)) in *.
+  rewrite Eo in C, H. rewrite Es in H. change (Q2R (beta_q D)) with (temperature P) in *. change (Q2R (radius_q D)) with (radius P) in *.
+  unfold z_high. set (o := dot (dim P) (vsub (center P) (reference P)) (difference P x k l)) in *.
+  rewrite <- (norm_sq P) in H. pose proof (norm_nonneg P (difference P x k l)) as N0. set (N := norm (dim P) (difference P x k l)) in *.
   assert (R1 : temperature P * (radius P * N) <= Q2R Z - temperature P * o).
   { apply Rsqr_incr_0_var; [|auto]. unfold Rsqr. replace (temperature P * (radius P * N) * (temperature P * (radius P * N)))
-      with (temperature P * radius P * (temperature P * radius P) * N ^ 2) by ring. exact H1. }
-  apply Rmult_le_reg_l with (temperature P); [auto|]. rewrite <- Rmult_assoc, Rinv_r, Rmult_1_l by lra. lra.
+      with (temperature P * radius P * (temperature P * radius P) * N ^ 2) by ring. exact H. }
+  lra.
+Qed.
+
+Theorem margins_bound : forall D Z, check_data D = true -> check_margins D Z = true -> z_max (problem_of D) <= Q2R Z.
+Proof.
+  intros D Z HD H. pose proof (data_valid D HD) as V. unfold check_margins in H. split_checks H.
+  pose proof (temperature_pos _ V) as T. set (P := problem_of D) in *.
+  unfold z_max. apply Rmult_le_reg_l with (/ temperature P); [now apply Rinv_0_lt_compat|].
+  rewrite <- Rmult_assoc, Rinv_l, Rmult_1_l by lra.
+  apply over_pairs_le.
+  { apply Rmult_le_pos; [left; now apply Rinv_0_lt_compat|now apply nonneg_spec]. }
+  intros x k l Hx Hk Hl.
+  pose proof (pair_bound D Z x k l HD (all_below_spec _ _ (all_below_spec _ _ (all_below_spec _ _ H0 x Hx) k Hk) l Hl)) as C.
+  fold P in C. unfold z_high in C. apply Rmult_le_reg_l with (temperature P); [auto|]. rewrite <- Rmult_assoc, Rinv_r, Rmult_1_l by lra. exact C.
 Qed.
 
 (** The conclusion of a certificate. *)

@@ -1,5 +1,6 @@
-(** Every main theorem on one rational problem: no hypothesis is vacuous. Two prompts, d = 2, features along the
-    two axes, one preference by matrix and one by rewards, beta = 1/10, B = 1, gamma = 1. *)
+(** The main theorems on one rational problem, their conclusions spelled out; Instances_each.v applies the others.
+    Two prompts, d = 2, features along the two axes, one preference by matrix and one by rewards, beta = 1/10,
+    B = 1, gamma = 1. *)
 From Coq Require Import Reals QArith Qreals Lra Lia Psatz List.
 From Coquelicot Require Import Coquelicot.
 From Sail Require Import Numbers Sums Vectors Sigmoid Prompt C11_relative_curvature C03_reference_hessian C05_at_reference
@@ -72,7 +73,7 @@ Qed.
 Theorem instance_C13 : exists best, maximiser (in_C P) (J_gamma P 1) best.
 Proof. pose proof P_threshold as T. destruct (C13 P P_valid 1 ltac:(lra)) as [best [Hb _]]. now exists best. Qed.
 
-Theorem instance_C15 : exists y, projected_step (dim P) (in_C P) (gradient P (regularised P (sail P) 1)) (sail_smoothness P 1) (center P) y
+Theorem projected_step_instance : exists y, projected_step (dim P) (in_C P) (gradient P (regularised P (sail P) 1)) (sail_smoothness P 1) (center P) y
   /\ forall q, in_C P q -> J_gamma P 1 q - J_gamma P 1 y <= (1 - sail_modulus P 1 / sail_smoothness P 1) * (J_gamma P 1 q - J_gamma P 1 (center P)).
 Proof.
   pose proof P_threshold as T. pose proof P_valid as V. pose proof P_span as S. assert (T1 : K_B (temperature P) (z_max P) < 1) by lra.
@@ -87,7 +88,7 @@ Proof.
   - apply in_C_center.
 Qed.
 
-Theorem instance_C20 : forall th, in_C P th ->
+Theorem instance_C20_gain : forall th, in_C P th ->
   J_gamma P 1 th - J_gamma P 1 (reference P) <= 4 * (temperature P)^2 / (1 - K_B (temperature P) (z_max P)) * win_rate_variance P.
 Proof.
   intros th Hth. apply (C20_gain P P_valid 1); auto; [|apply P_reference_in_C].
@@ -122,7 +123,7 @@ Proof.
 Qed.
 
 (** The spans of the two prompts meet in 0 only: C24's hypothesis. *)
-Theorem instance_C24 : forall v, in_S_of P 0 v -> span (dim P) (other_differences P 0) v -> same (dim P) v (fun _ => 0).
+Theorem spans_meet_in_zero : forall v, in_S_of P 0 v -> span (dim P) (other_differences P 0) v -> same (dim P) v (fun _ => 0).
 Proof.
   intros v H0 H1 i Hi. change (i < 2)%nat in Hi.
   assert (A : v 1%nat = 0).
@@ -161,7 +162,7 @@ Proof.
 Qed.
 
 
-Theorem instance_C17 : exists y, mirror_step P (sail P) (K_minus (temperature P) (z_max P)) 1 (center P) y.
+Theorem mirror_step_instance : exists y, mirror_step P (sail P) (K_minus (temperature P) (z_max P)) 1 (center P) y.
 Proof.
   pose proof P_threshold as T.
   apply (C17_step_exists P P_valid (sail P) (sail_valid P P_valid) _ _ 1 (C11_on_C P P_valid)); [lra|exact P_span].

@@ -40,13 +40,16 @@ def coverage() -> dict[str, Coverage]:
 
 
 def evidence(claim: str) -> Evidence | None:
-    """What of a claim Coq accepted, one line; None where there is nothing to say.
+    """What of a claim Coq accepted and what is left to words, one line; None for other claims.
 
     It is evidence on a part of the statement, so it decides no verdict by itself.
     """
     found = coverage().get(claim)
-    if found is None or not found.theorems:
+    if found is None:
         return None
+    if not found.theorems:
+        detail = f"not machine-checked; left to words: {found.words}"
+        return Evidence("formal", detail, Outcome.UNDECIDED, Strength.SUPPORTED)
     return _line(found, build.is_current())
 
 

@@ -17,6 +17,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 
 SOURCES = Path(__file__).resolve().parent
@@ -43,6 +44,10 @@ _GAPS = re.compile(
     r"Unset\s+Positivity\s+Checking|Unset\s+Universe\s+Checking|bypass_check|native_compute)\b"
 )
 _STATED = re.compile(r"^(?:Theorem|Corollary)\s+([\w']+)", re.MULTILINE)
+_INSTANCES = (
+    re.compile(r"^Definition\s+instance_([\w']+)\s*:=\s*ltac:\(holds(.*?)\)\.$", re.M | re.S),
+    re.compile(r"^Theorem\s+instance_([\w']+)\s*:.*?^Proof\.(.*?)\bQed\.", re.M | re.S),
+)
 _OUTSIDE = re.compile(r"^(?:Variables?|Hypothes[ie]s|Context)\b")
 _FLAGS = ["-q", "-w", "-ambiguous-paths"]
 
@@ -92,6 +97,17 @@ def theorems(text: str) -> list[str]:
 def digest(text: bytes) -> str:
     """SHA-256 of a source."""
     return hashlib.sha256(text).hexdigest()
+
+
+def instances() -> set[str]:
+    """Theorems that ``Instances*.v`` apply, with every premise shown, by name."""
+    found = set()
+    for path in SOURCES.glob("Instances*.v"):
+        code = without_comments(path.read_text(encoding="utf-8"))
+        for match in chain.from_iterable(pattern.finditer(code) for pattern in _INSTANCES):
+            if re.search(rf"(?<![\w']){re.escape(match[1])}(?![\w'])", match[2]):
+                found.add(match[1])
+    return found
 
 
 def stated() -> dict[str, list[str]]:
@@ -183,9 +199,24 @@ def axioms(folder: Path) -> list[str]:
     lines += ["Print Assumptions every_theorem."]
     (folder / "Assumptions.v").write_text("\n".join(lines) + "\n", encoding="utf-8")
     printed = _run(["coqc", *_FLAGS, "-Q", ".", "Sail", "Assumptions.v"], folder)
-    if "Axioms:" not in printed:
+    return axiom_names(printed)
+
+
+def axiom_names(printed: str) -> list[str]:
+    """What ``Print Assumptions`` printed, as names.
+
+    Coq indents what it continues, so each line that is not indented names an assumption: with
+    its type, or alone where the type does not fit, or in words ("f is assumed to be guarded").
+
+    Raises:
+        NotBuilt: No list of axioms.
+    """
+    lines = [line for line in printed.splitlines() if line.strip() and not line[0].isspace()]
+    if lines == ["Closed under the global context"]:
+        return []
+    if not lines or lines[0] != "Axioms:" or len(lines) == 1:
         raise NotBuilt(f"Print Assumptions printed {printed[:80]!r}")
-    return sorted(re.findall(r"^([A-Za-z_][\w.']*)\s*:", printed, flags=re.MULTILINE)[1:])
+    return sorted(line.split()[0].rstrip(":") for line in lines[1:])
 
 
 def recheck(folder: Path) -> None:

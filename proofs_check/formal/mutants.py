@@ -44,6 +44,7 @@ def _m(file: str, old: str, new: str, excess: Callable[..., float], *arguments: 
     return Mutant(file, old, new, partial(excess, *arguments))
 
 
+_TWO = "C23_two_responses"
 _C11 = "C11_relative_curvature"
 _C11_TEXT = "J'' Q v v x <= (2 * (b - J Q x) + 2 * b_^2 * h) * fisher Q x v."
 _C36_TEXT = "dpo' v v x <= (2 * b_ * sigma Z - 2 * b_^2 * sigma' Z) * fisher Q x v."
@@ -259,6 +260,8 @@ MUTANTS = (
         "",
         w.opposite_prompts,
     ),
+    _m(_TWO, "* (1 - 6 * (s * (1 - s)))", "* (1 - 5 * (s * (1 - s)))", w.two_responses, 5.0, 4.0),
+    _m(_TWO, "+ 4 * beta * pair_slope p", "+ 2 * beta * pair_slope p", w.two_responses, 6.0, 2.0),
     _m(
         "C25_data_dependent",
         "- (J Q x + ln 2) <= / 2 * (ln",

@@ -83,6 +83,16 @@ def closed_form(four: float) -> float:
     return ratio(problem, 0.0) - float(sharp)
 
 
+def two_responses(six: float, four: float) -> float:
+    """C23's curvature of two responses with other constants for 6 and 4: how far it is off."""
+    problem, theta, beta = pair(0.3, beta=0.5), 0.7, 0.5
+    z, share = beta * theta, sigma(theta + float(np.log(0.3 / 0.7)))
+    score = 2 * (np.log(sigma(z)) + np.log(2)) * (1 - six * share * (1 - share))
+    cross = four * beta * (1 - sigma(z)) * (1 - 2 * share)
+    found = score + cross - 2 * beta**2 * sigma(z) * sigma(-z)
+    return abs(ratio(problem, theta) - float(found))
+
+
 def lower_side(four: float) -> float:
     """K⁻ with ``four`` for 4 before βσ(Z); the rare response loses."""
     problem = pair(1e-6, beta=0.1, radius=1e-3, wins=0.0)

@@ -1,8 +1,9 @@
 """Certificates as Coq files: the problem as exact rationals, C12 and C15 for it as a theorem.
 
 The theorem rests on C11 with K = K_B(β, Z, b, h) for a rational b and h found here; Coq checks that
-h bounds the inner supremum, that Z bounds the margins on C, and that γ > K. Nothing found here is
-trusted. The sources that a certificate needs are those of ``proofs_check/formal``.
+h bounds the inner supremum, that Z bounds the margins on C, and that γ > K. Where K_B does not
+reach γ, each prompt has its own bound (``formal_prompts.py``). Nothing found here is trusted. The
+sources that a certificate needs are those of ``proofs_check/formal``.
 """
 
 from __future__ import annotations
@@ -14,16 +15,16 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from fractions import Fraction
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
-import numpy as np
-
+from sailtheory.certify.formal_prompts import largest, prompt_bounds, prompts_file
+from sailtheory.certify.formal_text import above, coq_data, rational, real
 from sailtheory.errors import InputError
-from sailtheory.exact import exact_array, to_fraction
+from sailtheory.exact import to_fraction
 from sailtheory.files import write_text
 from sailtheory.inner_supremum import best_margin, inner_supremum
-from sailtheory.preferences import BradleyTerry
 from sailtheory.problem import PreferenceProblem
 
 NAME = "certificate"
@@ -31,7 +32,6 @@ MISSING = (
     "Coq is missing (Debian: apt-get install --no-install-recommends "
     "coq libcoq-coquelicot libcoq-interval)"
 )
-_DENOMINATOR = 10**9
 _SLACK = 1e-9
 
 
@@ -67,8 +67,8 @@ def certify_formal(problem: PreferenceProblem, gamma: Fraction, folder: str | Pa
         folder: Where ``certificate.v`` is written.
 
     Returns:
-        ``certified`` when Coq accepted the file; ``undecided`` where γ ≤ K, where Coq is absent
-        (the file is written all the same), or where Coq does not accept it.
+        ``certified`` when Coq accepted the file; ``undecided`` where γ is not above a constant,
+        where Coq is absent (the file is written all the same), or where Coq does not accept it.
 
     Raises:
         InputError: γ < 0, preferences that are neither rewards nor a matrix, or a folder that
@@ -76,11 +76,11 @@ def certify_formal(problem: PreferenceProblem, gamma: Fraction, folder: str | Pa
     """
     if gamma < 0:
         raise InputError("gamma", float(gamma), "γ ≥ 0 is required")
-    found = constants(problem, float(gamma))
-    if gamma <= Fraction(found.curvature):
+    text, name, curvature = _written(problem, gamma)
+    if text is None:
         return Formal(
             "undecided",
-            f"γ = {float(gamma):g} is not above K = {found.curvature:.6g}: C11 proves nothing here "
+            f"γ = {float(gamma):g} is not above {name} = {curvature:.6g}: nothing is proved here "
             "(--property concave without --formal may)",
         )
     target = Path(folder) / f"{NAME}.v"
@@ -90,7 +90,7 @@ def certify_formal(problem: PreferenceProblem, gamma: Fraction, folder: str | Pa
         raise InputError(
             "formal", folder, f"a folder that can be written: {error.strerror}"
         ) from None
-    write_text(coq_file(problem, gamma, found), str(target), "formal")
+    write_text(text, str(target), "formal")
     if shutil.which("coqc") is None:
         return Formal("undecided", f"{target} is written and NOT checked: {MISSING}")
     trouble = _check(target)
@@ -98,21 +98,33 @@ def certify_formal(problem: PreferenceProblem, gamma: Fraction, folder: str | Pa
         return Formal("undecided", f"{target} is written; Coq does not accept it: {trouble}")
     return Formal(
         "certified",
-        f"Coq accepts {target}: C12 and C15 hold at γ = {float(gamma):g}, "
-        f"K = {found.curvature:.6g}",
+        f"Coq accepts {target}: C12 and C15 hold at γ = {float(gamma):g}, {name} = {curvature:.6g}",
     )
+
+
+def _written(problem: PreferenceProblem, gamma: Fraction) -> tuple[str | None, str, float]:
+    """The certificate, the constant that it rests on by name and value; no text where γ ≤ it."""
+    found = constants(problem, float(gamma))
+    if gamma > Fraction(found.curvature):
+        return coq_file(problem, gamma, found), "K_B", found.curvature
+    bounds = prompt_bounds(problem, float(gamma))
+    name = "ḡ" if all(bound.responses <= 2 for bound in bounds) else "K_data"
+    curvature = largest(bounds)
+    if gamma <= curvature:
+        return None, name, float(curvature)
+    return prompts_file(coq_data(problem), gamma, bounds), name, float(curvature)
 
 
 def constants(problem: PreferenceProblem, gamma: float = math.inf) -> Constants:
     """Rational Z, b and h with room for Coq's interval arithmetic; K is rounded up a little."""
     beta, z = float(problem.beta), problem.z_max_above
-    margin = _above(z * (1 + _SLACK) + _SLACK)
+    margin = above(z * (1 + _SLACK) + _SLACK)
     z = float(margin)
     start = math.log1p(math.exp(-z))
     choices = [_with(beta, z, best_margin(beta, z) - start, gamma)]
     slope = 1 / (1 + math.exp(-z))
-    closed = _above(slope / beta - slope * (1 - slope) + _SLACK)
-    choices.append((_above(beta * slope - start), closed))
+    closed = above(slope / beta - slope * (1 - slope) + _SLACK)
+    choices.append((above(beta * slope - start), closed))
     priced = [(_curvature(beta, z, b, h), b, h) for b, h in choices]
     curvature, offset, supremum = min(priced)
     return Constants(margin, offset, supremum, curvature)
@@ -120,21 +132,16 @@ def constants(problem: PreferenceProblem, gamma: float = math.inf) -> Constants:
 
 def _with(beta: float, z: float, b: float, gamma: float) -> tuple[Fraction, Fraction]:
     """b rounded up, and h that leaves a share of γ − K to interval arithmetic."""
-    offset = _above(b)
+    offset = above(b)
     tight = inner_supremum(float(offset), z).upper
     gap = gamma - _curvature(beta, z, offset, Fraction(tight))
     room = min(1e-3, max(gap, 0.0) / (8 * beta**2)) if math.isfinite(gap) else 0.0
-    return offset, _above(tight + max(_SLACK, room))
+    return offset, above(tight + max(_SLACK, room))
 
 
 def _curvature(beta: float, z: float, b: Fraction, h: Fraction) -> float:
     value = 2 * float(b) + math.log(2) + z + math.log1p(math.exp(-z)) + 2 * beta**2 * float(h)
     return value + 1e-12 * max(1.0, abs(value))
-
-
-def _above(value: float) -> Fraction:
-    """A rational of small denominator at or above a number."""
-    return Fraction(math.ceil(Fraction(value) * _DENOMINATOR), _DENOMINATOR)
 
 
 # --- the file ---------------------------------------------------------------------------------
@@ -144,58 +151,13 @@ def coq_file(problem: PreferenceProblem, gamma: Fraction, found: Constants) -> s
     """The text of a certificate."""
     return _TEMPLATE.format(
         data=coq_data(problem),
-        gamma=_real(gamma),
-        margin=_rational(found.margin),
-        margin_real=_real(found.margin),
-        beta_real=_real(to_fraction(problem.beta, "beta")),
-        offset=_real(found.offset),
-        supremum=_real(found.supremum),
+        gamma=real(gamma),
+        margin=rational(found.margin),
+        margin_real=real(found.margin),
+        beta_real=real(to_fraction(problem.beta, "beta")),
+        offset=real(found.offset),
+        supremum=real(found.supremum),
     )
-
-
-def coq_data(problem: PreferenceProblem) -> str:
-    """The problem as a Coq term of type ``data``, every number exact."""
-    prompts = ";\n    ".join(_prompt(problem, x) for x in range(problem.prompts))
-    return (
-        f"{{| dim_q := {problem.dimension}; "
-        f"beta_q := {_rational(to_fraction(problem.beta, 'beta'))}; "
-        f"radius_q := {_rational(to_fraction(problem.radius, 'radius'))};\n"
-        f"  reference_q := {_row(problem.given_ref_params)}; center_q := {_row(problem.center)};\n"
-        f"  prompts_q := [\n    {prompts}] |}}"
-    )
-
-
-def _prompt(problem: PreferenceProblem, x: int) -> str:
-    features, preferences = problem.features[x], problem.preferences[x]
-    base = problem.base[x]
-    measure = np.ones(len(features)) if base is None else base
-    if isinstance(preferences, BradleyTerry):
-        stated = f"Rewards {_row(preferences.rewards)}"
-    elif hasattr(preferences, "matrix"):
-        p = exact_array(preferences.matrix)
-        centred = (p - p.T + 1) / Fraction(2)
-        stated = f"Matrix [{'; '.join(_row(row) for row in centred)}]"
-    else:
-        raise InputError(
-            f"prompts[{x}]", type(preferences).__name__, "rewards or a matrix, for --formal"
-        )
-    rows = "; ".join(_row(row) for row in features)
-    return (
-        f"{{| weight_q := {_rational(problem.weights_exact[x])}; features_q := [{rows}];\n"
-        f"       base_q := {_row(measure)}; preferences_q := {stated} |}}"
-    )
-
-
-def _row(numbers: np.ndarray) -> str:
-    return f"[{'; '.join(_rational(to_fraction(x, 'entry')) for x in numbers)}]"
-
-
-def _rational(x: Fraction) -> str:
-    return f"({x.numerator} # {x.denominator})%Q"
-
-
-def _real(x: Fraction) -> str:
-    return f"({x.numerator} / {x.denominator})"
 
 
 _TEMPLATE = """\
@@ -278,12 +240,9 @@ def _check(target: Path) -> str:
     done = subprocess.run(command, cwd=target.parent, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         return " ".join(done.stderr.split())[:300]
-    printed = [line.split()[0] for line in done.stdout.splitlines() if line[:1].isalpha()]
-    names = set(printed) - {"Axioms:"}
-    return "" if names <= _ALLOWED else f"it rests on {', '.join(sorted(names - _ALLOWED))}"
-
-
-_ALLOWED = {
-    "ClassicalDedekindReals.sig_forall_dec", "ClassicalDedekindReals.sig_not_dec",
-    "FunctionalExtensionality.functional_extensionality_dep", "Classical_Prop.classic",
-}  # fmt: skip
+    build = import_module("proofs_check.formal.build")
+    try:
+        others = set(build.axiom_names(done.stdout)) - build.ALLOWED
+    except build.NotBuilt as trouble:
+        return str(trouble)
+    return f"it rests on {', '.join(sorted(others))}" if others else ""

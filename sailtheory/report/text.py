@@ -56,6 +56,8 @@ def add_result(table: Table, result: Result) -> None:
     else:
         style, strength, basis = _STYLE[verdict.outcome], verdict.strength, _deciding(verdict)
         found = f"[{style}]{verdict.outcome.value}[/{style}]"
+        formal = [piece.detail for piece in verdict.evidence if piece.kind == "formal"]
+        basis = "\n".join([basis, *formal])
     table.add_row(
         result.claim.id,
         escape(result.claim.title),
