@@ -129,7 +129,7 @@ def library():
 
 @needs_coq
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["ragged"])
+@pytest.mark.parametrize("name", ["c13-boundary-maximiser"])
 def test_certificate_is_accepted_and_an_altered_one_is_not(
     name, library, tmp_path, monkeypatch, capsys
 ):

@@ -110,11 +110,15 @@ class Curvature:
     search: SearchResult | None
 
 
-class _Remembered:
-    """A measure at the latest points: a search asks again for the slope where it arrived."""
+class Remembered:
+    """A measure at the latest points: a search asks again for the slope where it arrived.
+
+    Attributes:
+        measure: θ (k, d) to values (k,) and directions (k, d).
+    """
 
     def __init__(self, measure: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]) -> None:
-        self._measure = measure
+        self.measure = measure
         self._found: dict[bytes, tuple[float, np.ndarray]] = {}
 
     def __call__(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -123,7 +127,7 @@ class _Remembered:
         if not all(key in self._found for key in keys):
             if len(self._found) > _REMEMBERED:
                 self._found.clear()
-            values, directions = self._measure(theta)
+            values, directions = self.measure(theta)
             self._found.update(zip(keys, zip(values, directions, strict=True), strict=True))
             return values, directions
         found = [self._found[key] for key in keys]
@@ -140,7 +144,7 @@ def _supremum(
     domain = search.domain
     if domain.dimension == 0:
         return Curvature(None, domain.embed(np.zeros(0)), np.zeros(domain.problem.dimension), None)
-    remembered = _Remembered(lambda theta: measure(objective, domain, theta))
+    remembered = Remembered(lambda theta: measure(objective, domain, theta))
     found = search.maximise(
         lambda theta: remembered(theta)[0],
         lambda theta: slope(theta, *remembered(theta)),
