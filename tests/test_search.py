@@ -240,9 +240,8 @@ def test_a_positive_curvature_that_is_not_confirmed_supports_nothing():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("index", [0, 8])
-def test_quick_is_within_one_percent_of_a_search_ten_times_as_long(index):
-    row = search_trust.compare(index)
+def test_quick_is_within_one_percent_of_a_search_ten_times_as_long():
+    row = search_trust.compare(0)
     assert row["longer_evaluations"] >= 10 * row["evaluations"]
     assert row["trusted"]
     assert row["quick"] >= 0.99 * row["longer"]
