@@ -106,6 +106,7 @@ def test_a_box_of_no_width_is_not_halved():
     worst = SAIL(flat).hessian(np.array([2.0]))[0, 0] / flat.fisher(np.array([2.0]))[0, 0]
     found = grow(statement(flat, Fraction(float(worst))), [root(1)], 10**5, FOREVER)
     assert found.stuck and found.against is None and found.words == ["?"]
+    assert refine(statement(flat, Fraction(float(worst))), Effort()).stuck  # and it ends
 
 
 def test_the_longest_side_is_halved():
