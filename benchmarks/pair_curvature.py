@@ -67,14 +67,20 @@ class PairCurvature:
         hessian = ((chance * eta).reshape(len(theta), -1) @ self.outer).reshape(-1, d, d)
         scale = 1 / np.sqrt(np.maximum(np.einsum("kii->ki", fisher), 1e-300))
         both = scale[:, :, None] * scale[:, None, :]
+        fisher, hessian = fisher * both, hessian * both
         values, vectors = np.full(len(theta), np.nan), np.zeros_like(theta)
-        sound = np.linalg.eigvalsh(fisher * both)[:, 0] > 1e-13
+        sound = np.ones(len(theta), dtype=bool)
+        try:
+            root = np.linalg.cholesky(fisher)
+        except np.linalg.LinAlgError:
+            sound = np.linalg.eigvalsh(fisher)[:, 0] > 1e-13
+            root = np.linalg.cholesky(fisher[sound])
         if sound.any():
-            root = np.linalg.cholesky((fisher * both)[sound])
-            inner = np.linalg.solve(root, (hessian * both)[sound])
+            inner = np.linalg.solve(root, hessian[sound])
             inner = np.linalg.solve(root, inner.mT)
             found, directions = np.linalg.eigh((inner + inner.mT) / 2)
-            values[sound] = found[:, -1]
+            pivots = np.einsum("kii->ki", root).min(1) ** 2
+            values[sound] = np.where(pivots > 1e-12, found[:, -1], np.nan)
             back = np.linalg.solve(root.mT, directions[..., -1:])[..., 0]
             vectors[sound] = back * scale[sound]
         return values, vectors
