@@ -49,8 +49,8 @@ def problem(index: int) -> PreferenceProblem:
 
 def longer_search(given: PreferenceProblem, evaluations: int) -> tuple[float, int]:
     """The best of many ascents until so many points were evaluated, and how many were."""
-    domain, measure = Domain(given), Remembered(PairCurvature(given))
-    slope, rng = measure.measure.slope, np.random.default_rng(SEED)
+    domain, curvature, rng = Domain(given), PairCurvature(given), np.random.default_rng(SEED)
+    measure = Remembered(curvature)
     best, spent = -np.inf, 0
 
     def value(x: np.ndarray) -> np.ndarray:
@@ -62,7 +62,7 @@ def longer_search(given: PreferenceProblem, evaluations: int) -> tuple[float, in
 
     def gradient(x: np.ndarray) -> np.ndarray:
         theta = domain.embed(x)
-        return domain.reduce(slope(theta, *measure(theta)))
+        return domain.reduce(curvature.slope(theta, *measure(theta)))
 
     while spent < evaluations:
         proposed = worst_of_single_prompts(domain, POOL, rng)

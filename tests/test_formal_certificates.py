@@ -102,21 +102,9 @@ def test_bad_input_is_one_line(tmp_path, capsys, arguments, names):
 
 def test_without_coq_the_file_is_written_and_not_called_checked(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(formal.shutil, "which", lambda name: None)
-    path = tmp_path / "p.toml"
-    examples.load("bradley-terry").save(path)
-    arguments = [
-        "certify",
-        str(path),
-        "--property",
-        "concave",
-        "--gamma",
-        "1",
-        "--formal",
-        str(tmp_path),
-    ]
-    assert main(arguments) == 3
+    assert main(formally(tmp_path, examples.load("bradley-terry"), 1)) == 3
     assert "NOT checked: Coq is missing" in capsys.readouterr().out
-    assert "Theorem certificate" in (tmp_path / "certificate.v").read_text("utf-8")
+    assert "Theorem certificate" in (tmp_path / "f" / "certificate.v").read_text("utf-8")
 
 
 # --- with Coq ----------------------------------------------------------------------------------
@@ -135,22 +123,10 @@ def test_certificate_is_accepted_and_an_altered_one_is_not(
 ):
     monkeypatch.setattr(formal, "library", lambda: library)
     problem = examples.load(name)
-    path = tmp_path / "p.toml"
-    problem.save(path)
-    gamma = str(round(bounds.relative_bound(float(problem.beta), problem.z_max_above) * 1.02, 6))
-    arguments = [
-        "certify",
-        str(path),
-        "--property",
-        "concave",
-        "--gamma",
-        gamma,
-        "--formal",
-        str(tmp_path),
-    ]
-    assert main(arguments) == 0, capsys.readouterr()
+    gamma = round(bounds.relative_bound(float(problem.beta), problem.z_max_above) * 1.02, 6)
+    assert main(formally(tmp_path, problem, gamma)) == 0, capsys.readouterr()
     assert "Coq accepts" in capsys.readouterr().out
-    text = (tmp_path / "certificate.v").read_text("utf-8")
+    text = (tmp_path / "f" / "certificate.v").read_text("utf-8")
     found = formal.constants(problem)
     for old, new in (
         (

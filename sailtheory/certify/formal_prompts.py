@@ -199,9 +199,9 @@ def _prompt(x: int, bound: PromptBound) -> str:
     if bound.responses == 2:
         shown = _TWO
     elif bound.floor is None:
-        shown = _PAIRS + _MEAN
+        shown = _PAIRS + _MEAN + _BOUNDED % _MEAN_OF
     else:
-        shown = _PAIRS + _MAX
+        shown = _PAIRS + _MAX + _BOUNDED % _MAX_OF
     return (_REACH + shown).format(
         x=x,
         m=bound.responses,
@@ -239,24 +239,23 @@ Proof. pairs_below. Qed.
 _MEAN = """\
 Lemma near_{x} : pairs {m} (pair_near D {x} {lean}).
 Proof. pairs_near. Qed.
-Lemma prompt_{x} : exists Kx, curvature_below (problem_of D) {x} Kx /\\ Kx <= K.
-Proof.
-  pose proof (value_mean_data D D_valid {x} ltac:(cbv; lia) U_{x} above_{x} {spread} {lean}
-    ltac:(vm_compute; reflexivity) ltac:(reflexivity) ltac:(lra) near_{x}) as V.
-  eexists; split.
-  1: exact (pairs_data D D_valid {x} ltac:(cbv; lia) U_{x} above_{x}
-    {b} {h} _ ltac:(lra) pairs_{x} V).
-  evaluate.
-Qed.
 """
+
+_MEAN_OF = """value_mean_data D D_valid {x} ltac:(cbv; lia) U_{x} above_{x} {spread} {lean}
+    ltac:(vm_compute; reflexivity) ltac:(reflexivity) ltac:(lra) near_{x}"""
 
 _MAX = """\
 Lemma floor_{x} : pairs {m} (pair_floor D {x} U_{x} {floor}).
 Proof. pairs_floor. Qed.
+"""
+
+_MAX_OF = """value_max_data D D_valid {x} ltac:(cbv; lia) U_{x} above_{x} {floor}
+    ltac:(lra) floor_{x}"""
+
+_BOUNDED = """\
 Lemma prompt_{x} : exists Kx, curvature_below (problem_of D) {x} Kx /\\ Kx <= K.
 Proof.
-  pose proof (value_max_data D D_valid {x} ltac:(cbv; lia) U_{x} above_{x} {floor}
-    ltac:(lra) floor_{x}) as V.
+  pose proof (%s) as V.
   eexists; split.
   1: exact (pairs_data D D_valid {x} ltac:(cbv; lia) U_{x} above_{x}
     {b} {h} _ ltac:(lra) pairs_{x} V).

@@ -113,12 +113,12 @@ class Curvature:
 class Remembered:
     """A measure at the latest points: a search asks again for the slope where it arrived.
 
-    Attributes:
+    Args:
         measure: θ (k, d) to values (k,) and directions (k, d).
     """
 
     def __init__(self, measure: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]) -> None:
-        self.measure = measure
+        self._measure = measure
         self._found: dict[bytes, tuple[float, np.ndarray]] = {}
 
     def __call__(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -127,7 +127,7 @@ class Remembered:
         if not all(key in self._found for key in keys):
             if len(self._found) > _REMEMBERED:
                 self._found.clear()
-            values, directions = self.measure(theta)
+            values, directions = self._measure(theta)
             self._found.update(zip(keys, zip(values, directions, strict=True), strict=True))
             return values, directions
         found = [self._found[key] for key in keys]
