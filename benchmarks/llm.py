@@ -50,7 +50,7 @@ def reward(completions: list[Any], **_: Any) -> list[float]:
 def start(folder: str | None) -> tuple[Any, Any]:
     """Model and tokenizer, whose end token is one that is never drawn."""
     if folder is None:
-        from tests.llm_models import new_model, tokenizer
+        from tests.support.llm_models import new_model, tokenizer
 
         model, words, never = new_model(), copy.deepcopy(tokenizer()), "<|user|>"
         with torch.no_grad():  # its logit is then the least of all

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from sailtheory.files import write_text
+from sailtheory.storage.files import write_text
 
 
 def save(results: dict[str, Any], path: str | None) -> None:

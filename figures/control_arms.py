@@ -1,4 +1,4 @@
-"""Learning curves of the control arms, drawn from the runs of benchmarks.control_arms.
+"""Learning curves of the control arms, drawn from the runs of studies.control_arms.
 
 ``python -m figures.control_arms [RUNS.json]`` draws every run as a thin line and the
 interquartile mean of each arm's runs as a thick one, a panel a task, and in a second row the
@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.control_pairs import both, score
 from figures.write import FOLDER, write_summary
+from sailtheory.compare.statistics import iqm
 from sailtheory.plots import style
 from sailtheory.plots.series import array, plain
-from sailtheory.training.statistics import iqm
+from studies.control_arms.pairs import both, score
 
-RUNS = FOLDER.parent / "docs" / "evidence" / "control_arms.json"
+RUNS = FOLDER.parent / "studies" / "control_arms" / "evidence.json"
 OUT = Path(__file__).with_suffix(".json")
 PAIRS = (("pebble-revkl", "pebble"), ("sail", "pebble"), ("sail-revkl", "sail"))
 
@@ -52,7 +52,7 @@ def summarise(data: dict[str, Any]) -> dict[str, Any]:
     return plain({
         "schema": "sailtheory.control-arms-summary/1",
         "caption": (
-            "Returns of ten deterministic episodes along training (benchmarks/control_arms.py), a "
+            "Returns of ten deterministic episodes along training (studies/control_arms), a "
             "thin line a run and the interquartile mean of an arm's runs a thick one. Below: mean "
             "return over the second half of training of one arm less another's, a mark a seed, "
             "and the mean of the marks as a bar."

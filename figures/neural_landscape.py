@@ -27,7 +27,6 @@ from typing import Any
 
 import torch
 
-from sailtheory.bounds import limit_curvature, relative_bound
 from sailtheory.curvature import (
     FisherRange,
     GaussNewtonOperator,
@@ -39,9 +38,10 @@ from sailtheory.curvature import (
     relative_curvature,
     witness,
 )
-from sailtheory.files import write_text
-from sailtheory.numbers import FLOAT64
+from sailtheory.numeric.numbers import FLOAT64
 from sailtheory.policies import CandidateData, CandidateObjective, MLPPolicy
+from sailtheory.storage.files import write_text
+from sailtheory.theory.bounds import limit_curvature, relative_bound
 
 OUT = Path(__file__).with_suffix(".json")
 WIDTHS = (320, 400, 500)

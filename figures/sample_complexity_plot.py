@@ -1,4 +1,4 @@
-"""N(ε) with fitted slopes, drawn from the records of benchmarks.sample_complexity.
+"""N(ε) with fitted slopes, drawn from the records of studies.sample_complexity.
 
 ``python -m figures.sample_complexity_plot [RECORDS.json]`` draws response pairs against
 accuracy for each problem, one panel a method, and the slopes of log N against log 1/ε with
@@ -17,7 +17,7 @@ from figures.write import FOLDER, write_summary
 from sailtheory.plots import style
 from sailtheory.plots.series import array, plain, positive
 
-RECORDS = FOLDER.parent / "docs" / "evidence" / "sample_complexity.json"
+RECORDS = FOLDER.parent / "studies" / "sample_complexity" / "evidence.json"
 OUT = Path(__file__).with_suffix(".json")
 REGIMES = {"theorem": r"$1.05\,K_B$", "instance": r"$1.05\,\gamma^*$"}
 
@@ -32,7 +32,7 @@ def summarise(data: dict[str, Any]) -> dict[str, Any]:
         "caption": (
             "Response pairs N that bring the mean gap to the share ε of the first gap, on "
             f"{len(problems)} random problems (two or three prompts, d = 2 or 3; "
-            "benchmarks/sample_complexity.py), a line each, by method; dashed: N ∝ 1/ε. "
+            "studies/sample_complexity), a line each, by method; dashed: N ∝ 1/ε. "
             "SAIL-RevKL is run at γ = 1.05 K_B, where C16 is proved, and "
             "at 1.05 γ*, where it is not; the methods that treat both levels at the first. Last: "
             "the exponent a with its 95 % interval, by problem, fitted as N ∝ ε⁻ᵃ (filled) and as "

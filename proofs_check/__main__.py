@@ -7,11 +7,11 @@ import sys
 import time
 from collections.abc import Sequence
 
-from proofs_check import claims
-from proofs_check.disguised import TRUTHS, attempt
+from proofs_check.claims import all_claims
+from proofs_check.trials.disguised import TRUTHS, attempt
 from sailtheory.claims import EFFORTS, Claim, Context, Falsehood, run_all, select
 from sailtheory.cli.exits import INTERNAL, ended, failed, internal
-from sailtheory.files import require_writable, write_text
+from sailtheory.storage.files import require_writable, write_text
 from sailtheory.verdict import Outcome, Verdict, conclude
 
 
@@ -123,7 +123,7 @@ def _run(arguments: Sequence[str] | None) -> int:
     parser.add_argument("--effort", choices=EFFORTS, default="quick")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)
-    chosen = select(claims(), options.claims or None)
+    chosen = select(all_claims(), options.claims or None)
     context = Context(options.effort, options.seed)
     if options.table is not None:
         require_writable(options.table, "table")

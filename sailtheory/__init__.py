@@ -1,8 +1,8 @@
 """sailtheory: check the theory of SAIL and SAIL-RevKL, and say honestly what holds."""
 
-from sailtheory.algebra import Objective
 from sailtheory.errors import InputError
-from sailtheory.objectives import (
+from sailtheory.objectives.algebra import Objective
+from sailtheory.objectives.sail import (
     DPO,
     IPO,
     SAIL,
@@ -13,8 +13,8 @@ from sailtheory.objectives import (
     SelfPreferenceSAIL,
     StopGradientSelfPreference,
 )
-from sailtheory.preferences import BradleyTerry, PreferenceMatrix
-from sailtheory.problem import PreferenceProblem
+from sailtheory.problem.preferences import BradleyTerry, PreferenceMatrix
+from sailtheory.problem.problem import PreferenceProblem
 
 __version__ = "0.1.0"
 

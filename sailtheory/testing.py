@@ -22,8 +22,8 @@ from hypothesis.errors import NoSuchExample
 from sailtheory.errors import InputError
 from sailtheory.landscape.domain import Domain
 from sailtheory.landscape.search import Search
-from sailtheory.preferences import BradleyTerry, probabilities
-from sailtheory.problem import PreferenceProblem
+from sailtheory.problem.preferences import BradleyTerry, probabilities
+from sailtheory.problem.problem import PreferenceProblem
 from sailtheory.verdict import Witness
 
 Kind = Literal["any", "bradley-terry", "deterministic"]

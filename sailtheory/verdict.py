@@ -20,9 +20,9 @@ from typing import Any
 
 import numpy as np
 
-from sailtheory.algebra import Objective
-from sailtheory.numbers import arb_numbers
-from sailtheory.problem import PreferenceProblem
+from sailtheory.numeric.numbers import arb_numbers
+from sailtheory.objectives.algebra import Objective
+from sailtheory.problem.problem import PreferenceProblem
 
 
 class Outcome(StrEnum):
@@ -69,7 +69,7 @@ class Witness:
 
     def as_dict(self) -> dict[str, Any]:
         """JSON form; the problem is given as TOML text that loads back."""
-        from sailtheory.problem_file import dumps
+        from sailtheory.problem.problem_file import dumps
 
         return {
             "statement": self.statement,

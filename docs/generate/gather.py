@@ -20,15 +20,15 @@ _GUIDE = {
     "Language models on several processes": "llm-scale",
 }
 _MEASURED = {
-    "Tightness": "tightness",
-    "Certificates": "certificates",
+    "Tightness": "studies/tightness",
+    "Certificates": "studies/certificates",
     "Planted falsehoods": "falsehoods",
-    "Rates and samples": "dynamics",
+    "Rates and samples": "studies/dynamics",
     "Networks": "networks",
-    "Control: the core": "control_core",
-    "Control: the arms": "control",
-    "Language models": "language_models",
-    "Log-linear or not": "log-linear",
+    "Control: the core": "studies/sac_equivalence",
+    "Control: the arms": "studies/control_arms",
+    "Language models": "studies/llm_arms",
+    "Log-linear or not": "studies/log_linear",
 }
 
 
@@ -39,9 +39,12 @@ def gather(target: Path) -> None:
         ValueError: The committed ledger is not of the claims as they are, or a file at the
             root links to a file that does not exist.
     """
-    for page in sorted((ROOT / "docs").glob("*.md")):
-        text = relink(page.read_text(encoding="utf-8"), ROOT / "docs")
-        (target / page.name).write_text(text, encoding="utf-8")
+    (target / "studies").mkdir()
+    for page in sorted([*ROOT.glob("docs/*.md"), *ROOT.glob("studies/*/page.md")]):
+        name = _site_name(page)
+        up = "../" * name.count("/")
+        text = relink(page.read_text(encoding="utf-8"), page.parent, up)
+        (target / name).write_text(text, encoding="utf-8")
     shutil.copytree(
         ROOT / "figures", target / "figures", ignore=lambda _, names: _all_but_images(names)
     )
@@ -81,8 +84,16 @@ def _all_but_images(names: Iterable[str]) -> set[str]:
     return {name for name in names if not name.endswith(".png")}
 
 
-def relink(markdown: str, base: Path = ROOT) -> str:
-    """Links of a file in ``base``, for the site: images and pages, other files to their names."""
+def _site_name(page: Path) -> str:
+    """Where a page of docs/ or of a study stands in the site."""
+    return f"studies/{page.parent.name}.md" if page.name == "page.md" else page.name
+
+
+def relink(markdown: str, base: Path = ROOT, up: str = "") -> str:
+    """Links of a file in ``base``, for the site: images and pages, other files to their names.
+
+    ``up`` leads from the page to the top of the site.
+    """
 
     def link(match: re.Match[str]) -> str:
         words, target = match["words"], match["target"]
@@ -93,11 +104,12 @@ def relink(markdown: str, base: Path = ROOT) -> str:
             raise ValueError(f"{target} does not exist")
         name = (base / path).resolve().relative_to(ROOT).as_posix()
         if match["image"]:
-            return f"![{words}]({name})"
-        if name.startswith("docs/") and name.endswith(".md"):
-            return f"[{words}]({name.removeprefix('docs/')}{'#' if anchor else ''}{anchor})"
+            return f"![{words}]({up}{name})"
+        if (name.startswith("docs/") and name.endswith(".md")) or name.endswith("/page.md"):
+            to = _site_name(ROOT / name)
+            return f"[{words}]({up}{to}{'#' if anchor else ''}{anchor})"
         if name == "CONTRIBUTING.md":
-            return f"[{words}](contributing.md)"
+            return f"[{words}]({up}contributing.md)"
         return f"`{name}`" if words in (target, name) else f"{words} (`{name}`)"
 
     return re.sub(r"(?P<image>!?)\[(?P<words>[^\]]+)\]\((?P<target>[^)\s]+)\)", link, markdown)

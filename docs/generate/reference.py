@@ -18,8 +18,8 @@ def pages() -> Iterator[tuple[str, str, str]]:
         "reference/index.md",
         "Reference",
         "# Reference\n\nWhat `from sailtheory import …` gives is defined in "
-        "[objectives](objectives.md), [problem](problem.md), [preferences](preferences.md) and "
-        f"[errors](errors.md). All rooms:\n\n{listed}",
+        "[objectives](objectives.md), [problem](problem.md) and [errors](errors.md). "
+        f"All rooms:\n\n{listed}",
     )
     for name, modules in rooms.items():
         body = "\n".join(_module(module, alone=len(modules) == 1) for module in modules)

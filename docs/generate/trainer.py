@@ -10,7 +10,7 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-from sailtheory.files import write_text
+from sailtheory.storage.files import write_text
 from sailtheory.training.llm import adapters, formats
 from sailtheory.training.llm.config import Settings
 from sailtheory.training.llm.inherited import REFUSED

@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from sailtheory import SAIL, PreferenceProblem, bounds
-from sailtheory.inner_supremum import best_margin, inner_supremum
-from sailtheory.numbers import FLOAT64, Array
-from sailtheory.objectives import KLRefPolicy, SAILRevKL
+from sailtheory import SAIL, PreferenceProblem
+from sailtheory.numeric.numbers import FLOAT64, Array
+from sailtheory.objectives.sail import KLRefPolicy, SAILRevKL
+from sailtheory.theory import bounds
+from sailtheory.theory.inner_supremum import best_margin, inner_supremum
 
 
 def pair(

@@ -21,7 +21,6 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from sailtheory.algebra import Objective
 from sailtheory.ascent.constants import constants, regularisation
 from sailtheory.ascent.estimators import on_scores, pair_payoff
 from sailtheory.ascent.pairs import Draws, Frame, Layout, Sampler
@@ -36,6 +35,7 @@ from sailtheory.ascent.trajectory import (
 )
 from sailtheory.errors import InputError
 from sailtheory.landscape.domain import Domain
+from sailtheory.objectives.algebra import Objective
 
 
 class Level:

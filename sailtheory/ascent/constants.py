@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sailtheory import bounds
-from sailtheory.algebra import LinearCombination, Objective
 from sailtheory.errors import InputError
 from sailtheory.landscape.domain import Domain
 from sailtheory.landscape.fisher import least_fisher
-from sailtheory.numbers import FLOAT64
-from sailtheory.objectives import SAIL, KLRefPolicy
+from sailtheory.numeric.numbers import FLOAT64
+from sailtheory.objectives.algebra import LinearCombination, Objective
+from sailtheory.objectives.sail import SAIL, KLRefPolicy
+from sailtheory.theory import bounds
 
 
 @dataclass(frozen=True)

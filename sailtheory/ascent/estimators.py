@@ -12,12 +12,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sailtheory import formulas
 from sailtheory.ascent.pairs import Draws, Frame, Layout, contract, ordered_sum
 from sailtheory.errors import InputError
-from sailtheory.formulas import Payoff
-from sailtheory.numbers import FLOAT64
-from sailtheory.problem import PreferenceProblem
+from sailtheory.numeric.numbers import FLOAT64
+from sailtheory.problem.problem import PreferenceProblem
+from sailtheory.theory import formulas
+from sailtheory.theory.formulas import Payoff
 
 BASELINES = ("none", "-log 2", "mid-range", "optimal")
 LABELS = ("exact", "bernoulli")

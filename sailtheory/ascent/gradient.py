@@ -6,7 +6,6 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 
-from sailtheory.algebra import Objective
 from sailtheory.ascent.constants import constants
 from sailtheory.ascent.trajectory import (
     Callback,
@@ -19,6 +18,7 @@ from sailtheory.ascent.trajectory import (
 )
 from sailtheory.errors import InputError
 from sailtheory.landscape.domain import Domain
+from sailtheory.objectives.algebra import Objective
 
 _HALVINGS = 60
 _FAR, _TINY = 1e6, 1e-100

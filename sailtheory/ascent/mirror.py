@@ -10,15 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from sailtheory.algebra import Objective
 from sailtheory.ascent.constants import constants
 from sailtheory.ascent.gradient import Rule, follow
 from sailtheory.ascent.trajectory import Callback, Trajectory, read_real, read_starts
 from sailtheory.errors import InputError
 from sailtheory.landscape.domain import Domain
-from sailtheory.numbers import Array
-from sailtheory.objectives import KLRefPolicy
-from sailtheory.problem import PreferenceProblem
+from sailtheory.numeric.numbers import Array
+from sailtheory.objectives.algebra import Objective
+from sailtheory.objectives.sail import KLRefPolicy
+from sailtheory.problem.problem import PreferenceProblem
 
 _NEWTON = 60
 _SECULAR = 60

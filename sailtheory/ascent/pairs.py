@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sailtheory.errors import InputError
-from sailtheory.problem import PreferenceProblem
+from sailtheory.problem.problem import PreferenceProblem
 
 _BUFFER = 1 << 21  # uniforms drawn ahead, over all runs
 

@@ -9,7 +9,7 @@ import numpy as np
 from sailtheory.ascent.estimators import Estimator, on_scores, pair_payoff
 from sailtheory.ascent.pairs import Draws, Frame, Layout
 from sailtheory.errors import InputError
-from sailtheory.numbers import FLOAT64
+from sailtheory.numeric.numbers import FLOAT64
 
 KL_TERMS = ("exact", "detached", "differentiated")
 SCORES = ("g", "g/log pi")

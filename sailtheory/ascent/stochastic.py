@@ -9,8 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sailtheory import bounds
-from sailtheory.algebra import Objective
 from sailtheory.ascent.constants import Constants, regularisation
 from sailtheory.ascent.estimators import Estimator
 from sailtheory.ascent.pairs import Layout, Sampler
@@ -24,7 +22,9 @@ from sailtheory.ascent.trajectory import (
 )
 from sailtheory.errors import InputError
 from sailtheory.landscape.domain import Domain
-from sailtheory.numbers import FLOAT64
+from sailtheory.numeric.numbers import FLOAT64
+from sailtheory.objectives.algebra import Objective
+from sailtheory.theory import bounds
 
 
 class Schedule(ABC):

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from sailtheory.algebra import Objective
 from sailtheory.errors import InputError
-from sailtheory.files import write_text
 from sailtheory.landscape.domain import Domain
+from sailtheory.objectives.algebra import Objective
+from sailtheory.storage.files import write_text
 
 Callback = Callable[[int, int, np.ndarray], bool | None]
 """Called at each record with step, steps and θ (runs, d); returning True ends all runs."""

@@ -9,16 +9,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from sailtheory.cli import (
-    certificates,
-    curvature,
-    models,
-    plot,
-    problem,
-    rates,
-    theory,
-    training,
-)
+from sailtheory.cli import certificates, curvature, models, plot, problem, rates, theory, training
 from sailtheory.cli.exits import BAD_INPUT, INTERRUPTED, ended, said
 from sailtheory.errors import InputError
 

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import typer
 
-from sailtheory import lock
 from sailtheory.cli.common import Problem, Progress, require_outputs
 from sailtheory.cli.exits import DIFFERS, UNDECIDED
 from sailtheory.errors import InputError
-from sailtheory.exact import to_fraction
+from sailtheory.numeric.exact import to_fraction
+from sailtheory.storage import lock
 
 if TYPE_CHECKING:
-    from sailtheory.problem import PreferenceProblem
+    from sailtheory.problem.problem import PreferenceProblem
 
 EXIT_CODES = {"certified": 0, "refuted": DIFFERS, "undecided": UNDECIDED}
 
@@ -53,8 +53,8 @@ def certify(
     """Prove a property over the whole of C: exit 0 certified, 1 refuted, 3 undecided."""
     import time
 
-    from sailtheory.certify import Effort, certify_concave, certify_gamma, certify_pl
-    from sailtheory.problem import PreferenceProblem
+    from sailtheory.certificates import Effort, certify_concave, certify_gamma, certify_pl
+    from sailtheory.problem.problem import PreferenceProblem
     from sailtheory.report.certificates import summary
 
     if (gamma is None) != (property_ == "gamma"):
@@ -93,7 +93,7 @@ def _certify_formally(
     out: str | None,
 ) -> NoReturn:
     """The Coq file in place of the cover: exit 0 certified, 3 undecided."""
-    from sailtheory.certify.formal import certify_formal
+    from sailtheory.certificates.formal import certify_formal
 
     if property_ != "concave" or gamma is None:
         raise InputError("property", property_, "concave is expected with --formal")
@@ -110,8 +110,8 @@ def replay(
     certificate: Annotated[str, typer.Argument(help="A certificate written by certify.")],
 ) -> None:
     """Check a certificate again, without the search: exit 0 valid, 1 not."""
-    from sailtheory.certify import load
-    from sailtheory.certify import replay as run_replay
+    from sailtheory.certificates import load
+    from sailtheory.certificates import replay as run_replay
     from sailtheory.report.certificates import claim
 
     loaded = load(certificate)

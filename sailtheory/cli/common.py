@@ -11,7 +11,7 @@ import typer
 
 from sailtheory.cli.streams import spelt
 from sailtheory.errors import InputError
-from sailtheory.files import require_writable
+from sailtheory.storage.files import require_writable
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -56,13 +56,13 @@ def control(
     and ends, on the CPU, with the numbers of one that was left alone. With --paper, every
     task of the paper (or the one named) trains with its seeds, budgets equal for all methods.
     """
-    from sailtheory.readers import read_toml
+    from sailtheory.runs.parquet import require_parquet, write_parquet
+    from sailtheory.storage.readers import read_toml
     from sailtheory.training.config import assignments
     from sailtheory.training.control.film import film, require_renderer
     from sailtheory.training.control.live import Live
     from sailtheory.training.control.settings import settings_of
     from sailtheory.training.control.train import train
-    from sailtheory.training.parquet import require_parquet, write_parquet
 
     plan = planned(task, seeds, paper)
     changes = {"--steps": steps, "--set": change, "--config": config}

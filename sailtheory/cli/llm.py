@@ -54,7 +54,7 @@ def llm(
     list. Settings that are not named have the defaults of SAILConfig. The trained model lies in
     OUT/model, the record of the run in OUT/record.
     """
-    from sailtheory.readers import read_toml
+    from sailtheory.storage.readers import read_toml
     from sailtheory.training.config import assignments
 
     named: dict[str, Any] = {

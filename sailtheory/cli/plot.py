@@ -29,7 +29,7 @@ def plot(
 ) -> None:
     """Draw a figure of your problem and print its caption."""
     from sailtheory.plots.style import check_target
-    from sailtheory.problem import PreferenceProblem
+    from sailtheory.problem.problem import PreferenceProblem
 
     plots.check_kind(kind)
     target = check_target(out)

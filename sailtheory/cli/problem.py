@@ -31,8 +31,8 @@ def check(
     seed: Seed = 0,
 ) -> None:
     """What holds on your problem, how large γ must be, and what that costs."""
-    from sailtheory.check import check as run_check
-    from sailtheory.problem import PreferenceProblem
+    from sailtheory.analysis.check import check as run_check
+    from sailtheory.problem.problem import PreferenceProblem
     from sailtheory.report.json_file import write
     from sailtheory.report.text import print_report
 
@@ -45,8 +45,8 @@ def check(
     if json is not None:
         write(report.as_dict(), json)
     if html is not None:
-        from sailtheory.files import write_text
         from sailtheory.report.html_problem import problem_page
+        from sailtheory.storage.files import write_text
 
         page = problem_page(report, Path(problem).name, time.perf_counter() - began)
         write_text(page, html, "html")
@@ -63,8 +63,8 @@ def frontier(
     seed: Seed = 0,
 ) -> None:
     """The curve of win rate and KL against γ, and the γ you can afford."""
-    from sailtheory.frontier import frontier as run_frontier
-    from sailtheory.problem import PreferenceProblem
+    from sailtheory.analysis.frontier import frontier as run_frontier
+    from sailtheory.problem.problem import PreferenceProblem
     from sailtheory.report.json_file import write
     from sailtheory.report.text import print_frontier
 

@@ -35,7 +35,7 @@ def rates(
 
 
 def _series(source: str, json: str | None, seed: int) -> None:
-    from sailtheory.rates import fit_rate, read_series
+    from sailtheory.convergence import fit_rate, read_series
     from sailtheory.report.json_file import write
     from sailtheory.report.rates import describe
 
@@ -47,9 +47,9 @@ def _series(source: str, json: str | None, seed: int) -> None:
 
 
 def _problem(source: str, gamma: float, samples: bool, json: str | None, seed: int) -> None:
-    from sailtheory.problem import PreferenceProblem
-    from sailtheory.rates.complexity import Complexity, sample_complexity
-    from sailtheory.rates.prediction import predict
+    from sailtheory.convergence.complexity import Complexity, sample_complexity
+    from sailtheory.convergence.prediction import predict
+    from sailtheory.problem.problem import PreferenceProblem
     from sailtheory.report.json_file import write
     from sailtheory.report.rates import complexity_table, prediction_table, where_fits_end
 

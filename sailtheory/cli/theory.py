@@ -7,14 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sailtheory.cli.common import (
-    Effort,
-    HtmlFile,
-    Json,
-    Seed,
-    console_for,
-    require_outputs,
-)
+from sailtheory.cli.common import Effort, HtmlFile, Json, Seed, console_for, require_outputs
 from sailtheory.cli.exits import DIFFERS, INTERNAL, internal
 
 _HANDFUL = 6
@@ -60,8 +53,8 @@ def verify(
         )
     seconds = time.perf_counter() - began
     if html is not None:
-        from sailtheory.files import write_text
         from sailtheory.report.html_ledger import ledger_page
+        from sailtheory.storage.files import write_text
 
         write_text(ledger_page(results, context, seconds), html, "html")
     different = [r.claim.id for r in results if r.verdict and not r.as_expected]

@@ -22,9 +22,9 @@ Runs = Annotated[list[str], typer.Argument(help="Folders of runs.")]
 @train.command()
 def diff(runs: Runs) -> None:
     """May these runs be compared? Exit 0 if they differ only as their methods declare, else 1."""
+    from sailtheory.compare.arms import diff as run_diff
     from sailtheory.report.training import describe_diff
-    from sailtheory.training.arms import diff as run_diff
-    from sailtheory.training.record import read_record
+    from sailtheory.runs.read import read_record
 
     found = run_diff([read_record(folder) for folder in runs])
     print(describe_diff(found))
@@ -34,7 +34,7 @@ def diff(runs: Runs) -> None:
 @train.command()
 def export(runs: Runs) -> None:
     """Write the metrics of runs, finished or not, as RUN/metrics.parquet."""
-    from sailtheory.training.parquet import write_parquet
+    from sailtheory.runs.parquet import write_parquet
 
     for run in runs:
         print(write_parquet(run))
@@ -53,12 +53,12 @@ def compare(
     seed: Seed = 0,
 ) -> None:
     """Hold finished runs against one another; the first one named is of the baseline."""
-    from sailtheory.files import write_text
+    from sailtheory.compare.compare import compare as run_compare
     from sailtheory.report.comparison import describe
     from sailtheory.report.comparison_html import page
     from sailtheory.report.json_file import write
-    from sailtheory.training.compare import compare as run_compare
-    from sailtheory.training.record import read_record
+    from sailtheory.runs.read import read_record
+    from sailtheory.storage.files import write_text
 
     require_outputs(html=html, json=json)
     found = run_compare([read_record(run) for run in runs], metric, effect=effect, seed=seed)

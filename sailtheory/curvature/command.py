@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 
-from sailtheory.bounds import relative_bound
 from sailtheory.curvature.density import spectral_density, trace
 from sailtheory.curvature.lanczos import extremal, random_vector
 from sailtheory.curvature.operators import HessianOperator
@@ -18,7 +17,8 @@ from sailtheory.errors import InputError
 from sailtheory.policies.data import CandidateData
 from sailtheory.policies.objectives import CandidateObjective
 from sailtheory.policies.softmax import MLPPolicy
-from sailtheory.readers import read_npz, read_toml
+from sailtheory.storage.readers import read_npz, read_toml
+from sailtheory.theory.bounds import relative_bound
 
 _KNOWN = {"policy", "data", "beta", "gamma", "divergence", "chunk", "products", "seed"}
 

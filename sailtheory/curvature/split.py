@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import torch
 
-from sailtheory.bounds import pointwise_relative_bound
 from sailtheory.curvature.lanczos import random_vector
 from sailtheory.curvature.operators import GaussNewtonOperator, HessianOperator
 from sailtheory.curvature.parameters import Selection
 from sailtheory.errors import InputError
 from sailtheory.policies.objectives import CandidateObjective
+from sailtheory.theory.bounds import pointwise_relative_bound
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ from importlib.resources import files
 import numpy as np
 
 from sailtheory.errors import InputError
-from sailtheory.preferences import BradleyTerry
-from sailtheory.problem import PreferenceProblem
-from sailtheory.problem_file import dumps, loads
+from sailtheory.problem.preferences import BradleyTerry
+from sailtheory.problem.problem import PreferenceProblem
+from sailtheory.problem.problem_file import dumps, loads
 
 
 def names() -> list[str]:

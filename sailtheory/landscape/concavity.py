@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sailtheory.algebra import Objective
 from sailtheory.landscape.domain import Domain
 from sailtheory.landscape.fisher import fisher_root
 from sailtheory.landscape.search import Search, SearchResult
 from sailtheory.landscape.single_prompts import worst_of_single_prompts
-from sailtheory.objectives import SAIL, KLRefPolicy
-from sailtheory.problem import PreferenceProblem
+from sailtheory.objectives.algebra import Objective
+from sailtheory.objectives.sail import SAIL, KLRefPolicy
+from sailtheory.problem.problem import PreferenceProblem
 from sailtheory.verdict import (
     Evidence,
     Outcome,

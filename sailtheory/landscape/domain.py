@@ -7,9 +7,9 @@ from fractions import Fraction
 import numpy as np
 from scipy.stats import qmc
 
-from sailtheory.exact import exact_array, to_fraction
-from sailtheory.formulas import pairwise
-from sailtheory.problem import PreferenceProblem
+from sailtheory.numeric.exact import exact_array, to_fraction
+from sailtheory.problem.problem import PreferenceProblem
+from sailtheory.theory.formulas import pairwise
 
 
 class Domain:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sailtheory.expectation import Point
 from sailtheory.landscape.domain import Domain
-from sailtheory.objectives import KLRefPolicy
+from sailtheory.objectives.expectation import Point
+from sailtheory.objectives.sail import KLRefPolicy
 
 
 def least_fisher(domain: Domain) -> float:

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sailtheory import formulas
-from sailtheory.algebra import Objective
 from sailtheory.landscape.domain import Domain
 from sailtheory.landscape.search import Search
-from sailtheory.objectives import KLRefPolicy
-from sailtheory.problem import PreferenceProblem
+from sailtheory.objectives.algebra import Objective
+from sailtheory.objectives.sail import KLRefPolicy
+from sailtheory.problem.problem import PreferenceProblem
+from sailtheory.theory import formulas
 
 _NEWTON_STEPS = 12
 _ON_BOUNDARY = 1e-9

@@ -11,11 +11,11 @@ from typing import Literal
 
 import numpy as np
 
-from sailtheory.algebra import Objective
 from sailtheory.landscape.concavity import Curvature, agreement
 from sailtheory.landscape.domain import Domain
 from sailtheory.landscape.maximiser import Maximiser, newton_distance, stationary_point
 from sailtheory.landscape.search import Proposal, Search
+from sailtheory.objectives.algebra import Objective
 from sailtheory.verdict import (
     Evidence,
     Outcome,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from sailtheory import formulas
-from sailtheory.blocks import Block
 from sailtheory.landscape.domain import Domain
-from sailtheory.numbers import FLOAT64
+from sailtheory.numeric.numbers import FLOAT64
+from sailtheory.problem.blocks import Block
+from sailtheory.theory import formulas
 
 _DRAWN = 8  # points of S_x ranked for each that is proposed
 

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sailtheory import formulas
 from sailtheory.errors import InputError, whole_number
 from sailtheory.landscape.concavity import relative_curvature, relative_curvature_on
 from sailtheory.landscape.domain import Domain
 from sailtheory.landscape.search import Search
-from sailtheory.objectives import SAIL
-from sailtheory.problem import PreferenceProblem
+from sailtheory.objectives.sail import SAIL
+from sailtheory.problem.problem import PreferenceProblem
+from sailtheory.theory import formulas
 
 _ROUNDS = 20
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sailtheory.errors import InputError
-from sailtheory.problem import PreferenceProblem
+from sailtheory.problem.problem import PreferenceProblem
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -138,7 +138,7 @@ def write_data(data: dict[str, Any], path: str | Path) -> None:
     Raises:
         InputError: The file cannot be written.
     """
-    from sailtheory.files import write_text
+    from sailtheory.storage.files import write_text
 
     def line(value: Any) -> str:
         return json.dumps(value, ensure_ascii=False, allow_nan=False)
@@ -166,7 +166,7 @@ def _module(kind: str) -> Any:
 
 def describe(problem: PreferenceProblem, name: str) -> dict[str, Any]:
     """Which problem: name, sizes, and the SHA-256 of its TOML text."""
-    from sailtheory.problem_file import dumps
+    from sailtheory.problem.problem_file import dumps
 
     return {
         "name": name,

@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from sailtheory import bounds
-from sailtheory.algebra import Objective
+from sailtheory.analysis.check import theorem_threshold
 from sailtheory.ascent import (
     Constants,
     Estimator,
@@ -21,14 +20,15 @@ from sailtheory.ascent import (
     spawn,
     stochastic_ascent,
 )
-from sailtheory.check import theorem_threshold
 from sailtheory.errors import InputError
 from sailtheory.landscape import Domain, Search, maximise
-from sailtheory.numbers import FLOAT64
-from sailtheory.objectives import SAILRevKL
+from sailtheory.numeric.numbers import FLOAT64
+from sailtheory.objectives.algebra import Objective
+from sailtheory.objectives.sail import SAILRevKL
 from sailtheory.plots import style
 from sailtheory.plots.series import array, positive
-from sailtheory.problem import PreferenceProblem
+from sailtheory.problem.problem import PreferenceProblem
+from sailtheory.theory import bounds
 
 _STARTS = 8
 _RUNS = 24  # stochastic

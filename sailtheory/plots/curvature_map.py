@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from sailtheory.check import theorem_threshold
+from sailtheory.analysis.check import theorem_threshold
 from sailtheory.landscape import Domain, Search, gamma_star, maximise
 from sailtheory.landscape.concavity import largest_curvature
-from sailtheory.objectives import SAILRevKL
+from sailtheory.objectives.sail import SAILRevKL
 from sailtheory.plots import style
 from sailtheory.plots.series import array, plane, polar, searched
-from sailtheory.problem import PreferenceProblem
+from sailtheory.problem.problem import PreferenceProblem
 
 _RINGS, _SPOKES = 31, 96
 

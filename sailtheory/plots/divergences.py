@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from sailtheory.algebra import Objective
 from sailtheory.landscape import Domain, Search
 from sailtheory.landscape.concavity import largest_curvature, largest_curvature_on
-from sailtheory.objectives import KLPolicyRef, KLRefPolicy
+from sailtheory.objectives.algebra import Objective
+from sailtheory.objectives.sail import KLPolicyRef, KLRefPolicy
 from sailtheory.plots import style
 from sailtheory.plots.series import array, margin_range, plane, polar, reach, unit
-from sailtheory.problem import PreferenceProblem
+from sailtheory.problem.problem import PreferenceProblem
 
 _POINTS, _RINGS, _SPOKES = 161, 31, 96
 _LABELS = {

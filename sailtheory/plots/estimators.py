@@ -6,17 +6,17 @@ from typing import Any
 
 import numpy as np
 
-from sailtheory import bounds
 from sailtheory.ascent import BiasedEstimator, Estimator, moments
 from sailtheory.ascent.estimators import BASELINES
 from sailtheory.ascent.pairs import Draws, Layout, contract
 from sailtheory.errors import InputError
 from sailtheory.landscape import Domain
-from sailtheory.numbers import FLOAT64
-from sailtheory.objectives import KLRefPolicy, SAILRevKL
+from sailtheory.numeric.numbers import FLOAT64
+from sailtheory.objectives.sail import KLRefPolicy, SAILRevKL
 from sailtheory.plots import style
 from sailtheory.plots.series import array, margin_range, positive, ray
-from sailtheory.problem import PreferenceProblem
+from sailtheory.problem.problem import PreferenceProblem
+from sailtheory.theory import bounds
 
 _POINTS = 41
 _MOST_OUTCOMES = 2000  # each is evaluated on its own, at every point

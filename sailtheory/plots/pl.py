@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from sailtheory.algebra import Objective
 from sailtheory.ascent import constants, projected_ascent
 from sailtheory.ascent.trajectory import mapping_norm
 from sailtheory.landscape import Domain, Search, maximise, pl_ratio
-from sailtheory.objectives import SAILRevKL
+from sailtheory.objectives.algebra import Objective
+from sailtheory.objectives.sail import SAILRevKL
 from sailtheory.plots import style
 from sailtheory.plots.series import Plane, array, plane, polar, positive, reach, unit
-from sailtheory.problem import PreferenceProblem
+from sailtheory.problem.problem import PreferenceProblem
 
 _POINTS, _NEAREST = 61, 1e-6
 _RINGS, _SPOKES = 31, 96

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from sailtheory import bounds
-from sailtheory.frontier import frontier
-from sailtheory.numbers import FLOAT64
+from sailtheory.analysis.frontier import frontier
+from sailtheory.numeric.numbers import FLOAT64
 from sailtheory.plots import style
 from sailtheory.plots.series import array, positive
-from sailtheory.problem import PreferenceProblem
+from sailtheory.problem.problem import PreferenceProblem
+from sailtheory.theory import bounds
 
 _POINTS = 33
 _NAMES = {"instance": r"$\gamma^*$", "relative": "$K_B$", "closed_form": "closed form"}

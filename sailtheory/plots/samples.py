@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from sailtheory.check import theorem_threshold
+from sailtheory.analysis.check import theorem_threshold
+from sailtheory.convergence.complexity import QUICK, sample_complexity
 from sailtheory.errors import InputError
 from sailtheory.plots import style
 from sailtheory.plots.series import array
-from sailtheory.problem import PreferenceProblem
-from sailtheory.rates.complexity import QUICK, sample_complexity
+from sailtheory.problem.problem import PreferenceProblem
 
 _EFFORT = QUICK
 _FACTOR = 1.05

@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from sailtheory import bounds
 from sailtheory.landscape import Domain, Search, maximise
-from sailtheory.numbers import FLOAT64
-from sailtheory.objectives import KLRefPolicy, SelfPreferenceSAIL
+from sailtheory.numeric.numbers import FLOAT64
+from sailtheory.objectives.sail import KLRefPolicy, SelfPreferenceSAIL
 from sailtheory.plots import style
 from sailtheory.plots.series import array, margin_range, plane, polar, positive, reach, unit
-from sailtheory.problem import PreferenceProblem
+from sailtheory.problem.problem import PreferenceProblem
+from sailtheory.theory import bounds
 
 _POINTS, _RINGS, _SPOKES, _LEVELS = 161, 31, 96, 25
 

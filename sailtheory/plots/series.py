@@ -10,8 +10,8 @@ import numpy as np
 
 from sailtheory.errors import InputError
 from sailtheory.landscape import Curvature, Domain, Search, maximise
-from sailtheory.objectives import SAIL, KLRefPolicy
-from sailtheory.problem import PreferenceProblem
+from sailtheory.objectives.sail import SAIL, KLRefPolicy
+from sailtheory.problem.problem import PreferenceProblem
 
 _DIGITS = 9  # the rest differs between machines, and no figure shows it
 

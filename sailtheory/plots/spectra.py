@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from sailtheory.check import theorem_threshold
+from sailtheory.analysis.check import theorem_threshold
 from sailtheory.landscape import Domain, gamma_star
 from sailtheory.landscape.concavity import relative_curvature
-from sailtheory.objectives import SAIL
+from sailtheory.objectives.sail import SAIL
 from sailtheory.plots import style
 from sailtheory.plots.series import array, ray, searched
-from sailtheory.problem import PreferenceProblem
+from sailtheory.problem.problem import PreferenceProblem
 
 _POINTS = 81
 _SHOWN = 8  # more eigenvalues than this are shown by five order statistics

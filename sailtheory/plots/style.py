@@ -17,7 +17,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from sailtheory.errors import InputError
-from sailtheory.files import require_writable, write_bytes
+from sailtheory.storage.files import require_writable, write_bytes
 
 SINGLE, DOUBLE = 84.0, 174.0  # column widths of print, in mm
 SUFFIXES = (".png", ".svg", ".pdf")

@@ -6,16 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from sailtheory import bounds
-from sailtheory.check import theorem_threshold
+from sailtheory.analysis.check import theorem_threshold
 from sailtheory.landscape import Domain, Search
 from sailtheory.landscape.concavity import largest_curvature_on, relative_curvature_on
 from sailtheory.landscape.fisher import least_fisher
-from sailtheory.numbers import FLOAT64
-from sailtheory.objectives import SAIL
+from sailtheory.numeric.numbers import FLOAT64
+from sailtheory.objectives.sail import SAIL
 from sailtheory.plots import style
 from sailtheory.plots.series import array, positive, searched
-from sailtheory.problem import PreferenceProblem
+from sailtheory.problem.problem import PreferenceProblem
+from sailtheory.theory import bounds
 
 _POINTS = 13
 _CURVES = (

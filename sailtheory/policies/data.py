@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from sailtheory.errors import InputError
-from sailtheory.formulas import pairwise
-from sailtheory.numbers import numbers_of
+from sailtheory.numeric.numbers import numbers_of
 from sailtheory.policies.protocol import finite
-from sailtheory.problem import PreferenceProblem
+from sailtheory.problem.problem import PreferenceProblem
+from sailtheory.theory.formulas import pairwise
 
 Judge = Callable[[Tensor, Tensor, Tensor], Tensor]
 """P*(y₁ ≻ y₂ | x): prompts (n, ...), responses (n, ...) twice, to probabilities (n,)."""
@@ -87,7 +87,7 @@ class CandidateData:
 
         Only a uniform base measure and one number m of responses fit a network.
         """
-        from sailtheory.numbers import torch_numbers
+        from sailtheory.numeric.numbers import torch_numbers
 
         blocks = problem.blocks(torch_numbers())
         if len(blocks) != 1 or any(base is not None for base in problem.base):

@@ -1,6 +1,6 @@
 """J and J_γ of a neural policy: by enumeration over candidates, and by sampling (C18).
 
-Both evaluate the pair payoff of :mod:`sailtheory.formulas` on log-ratios
+Both evaluate the pair payoff of :mod:`sailtheory.theory.formulas` on log-ratios
 log π_θ/π_ref, for which the partition functions cancel as in the log-linear case.
 """
 
@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 from torch.func import functional_call
 
-from sailtheory import formulas
 from sailtheory.errors import InputError, require
-from sailtheory.numbers import numbers_of
+from sailtheory.numeric.numbers import numbers_of
 from sailtheory.policies.data import Batch, CandidateData, Judge
 from sailtheory.policies.protocol import Policy, finite
+from sailtheory.theory import formulas
 
 Divergence = Literal["kl_ref_policy", "kl_policy_ref"]
 Parameters = Mapping[str, Tensor]

@@ -16,9 +16,9 @@ import torch
 from torch import Tensor
 
 from sailtheory.errors import InputError
-from sailtheory.files import write_bytes
 from sailtheory.policies.protocol import Policy, finite
-from sailtheory.readers import read_npz
+from sailtheory.storage.files import write_bytes
+from sailtheory.storage.readers import read_npz
 
 ACTIVATIONS: dict[str, type[torch.nn.Module]] = {
     "tanh": torch.nn.Tanh, "gelu": torch.nn.GELU, "silu": torch.nn.SiLU,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from fractions import Fraction
 
-from sailtheory.certify.certificate import Certificate, Spot, Stop
-from sailtheory.exact import to_fraction
-from sailtheory.numbers import FLOAT64
+from sailtheory.certificates.certificate import Certificate, Spot, Stop
+from sailtheory.numeric.exact import to_fraction
+from sailtheory.numeric.numbers import FLOAT64
 
 
 def summary(made: Certificate) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from sailtheory.training.compare import Comparison, Pair, Task
-from sailtheory.training.statistics import Estimate
+from sailtheory.compare.compare import Comparison, Pair, Task
+from sailtheory.compare.statistics import Estimate
 
 _NARROW = 10  # runs of an arm below which bootstrap intervals are known to be too narrow
 

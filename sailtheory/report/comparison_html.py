@@ -7,9 +7,9 @@ from html import escape
 
 import numpy as np
 
+from sailtheory.compare.compare import Comparison, Task
+from sailtheory.compare.statistics import mean_and_deviation
 from sailtheory.report.comparison import caveats, conclusion, interval
-from sailtheory.training.compare import Comparison, Task
-from sailtheory.training.statistics import mean_and_deviation
 
 _WIDTH, _HEIGHT = 720, 340
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 12, 12, 40

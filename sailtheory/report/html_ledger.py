@@ -8,13 +8,7 @@ from html import escape
 from sailtheory.claims import Context, Result
 from sailtheory.report.environment import environment
 from sailtheory.report.html import MARKS, Html, Link, Page, figure, section, table, text, verdict
-from sailtheory.report.html_claims import (
-    conclusion,
-    evidence,
-    falsehoods,
-    statement,
-    witnesses,
-)
+from sailtheory.report.html_claims import conclusion, evidence, falsehoods, statement, witnesses
 from sailtheory.report.html_figures import ledger_figure
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sailtheory.check import Report
-from sailtheory.problem_file import dumps
+from sailtheory.analysis.check import Report
+from sailtheory.problem.problem_file import dumps
 from sailtheory.report.environment import environment
 from sailtheory.report.html import (
     Html,
@@ -22,15 +22,7 @@ from sailtheory.report.html import (
 )
 from sailtheory.report.html_claims import evidence, witnesses
 from sailtheory.report.html_figures import price_figure, thresholds_figure
-from sailtheory.report.words import (
-    THRESHOLD_USES,
-    modulus,
-    number,
-    priced,
-    summary,
-    trust,
-    vector,
-)
+from sailtheory.report.words import THRESHOLD_USES, modulus, number, priced, summary, trust, vector
 from sailtheory.verdict import Verdict
 
 _SECTIONS = {

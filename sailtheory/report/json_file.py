@@ -7,7 +7,7 @@ import math
 import sys
 from typing import Any
 
-from sailtheory.files import write_text
+from sailtheory.storage.files import write_text
 
 
 def write(data: dict[str, Any], target: str) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from rich.table import Table
 
-from sailtheory.rates.complexity import Complexity
-from sailtheory.rates.fit import RateFit
-from sailtheory.rates.prediction import Prediction
+from sailtheory.convergence.complexity import Complexity
+from sailtheory.convergence.fit import RateFit
+from sailtheory.convergence.prediction import Prediction
 
 
 def describe(fit: RateFit) -> str:

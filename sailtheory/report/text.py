@@ -6,9 +6,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from sailtheory.check import Report
+from sailtheory.analysis.check import Report
+from sailtheory.analysis.frontier import Frontier
 from sailtheory.claims import Result
-from sailtheory.frontier import Frontier
 from sailtheory.landscape.concavity import Curvature
 from sailtheory.report.words import (
     ONE_POLICY,

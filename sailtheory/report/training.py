@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sailtheory.training.arms import ArmDiff
+from sailtheory.compare.arms import ArmDiff
 
 
 def describe_diff(found: ArmDiff) -> str:

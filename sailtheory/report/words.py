@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sailtheory.check import Report
+from sailtheory.analysis.check import Report
 from sailtheory.landscape.concavity import agreement
 from sailtheory.landscape.maximiser import Maximiser
 

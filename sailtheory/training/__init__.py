@@ -1,1 +1,1 @@
-"""Training: run records, comparison of runs, and the training cores."""
+"""What control and language runs share, and the two training cores."""

@@ -20,7 +20,7 @@ from enum import Enum
 from typing import Any, Generic, Literal, TypeVar, Union, cast
 
 from sailtheory.errors import InputError
-from sailtheory.training.runs import flatten
+from sailtheory.runs.write import flatten
 
 T = TypeVar("T")
 

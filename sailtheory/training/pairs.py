@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sailtheory import formulas
 from sailtheory.extras import require_extra
-from sailtheory.numbers import numbers_of
+from sailtheory.numeric.numbers import numbers_of
+from sailtheory.theory import formulas
 
 require_extra("torch", "torch")
 

@@ -14,14 +14,14 @@ import numpy as np
 import torch
 
 from sailtheory.errors import InputError
-from sailtheory.files import write_bytes
+from sailtheory.runs.read import read_record
+from sailtheory.runs.write import last_state
+from sailtheory.storage.files import write_bytes
 from sailtheory.training.config import resolve
 from sailtheory.training.control.lane import generator_of
 from sailtheory.training.control.settings import Settings
 from sailtheory.training.control.tasks import Episodes, make_task, mujoco_of
 from sailtheory.training.control.train import Trainer
-from sailtheory.training.record import read_record
-from sailtheory.training.runs import last_state
 
 WIDTH, HEIGHT = 320, 240
 RATE = 25  # frames a second of simulated time, at most

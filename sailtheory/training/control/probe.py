@@ -20,8 +20,8 @@ from sailtheory.errors import InputError
 from sailtheory.policies.data import CandidateData
 from sailtheory.policies.gaussian import TanhGaussianPolicy
 from sailtheory.policies.objectives import CandidateObjective
-from sailtheory.preferences import BradleyTerry
-from sailtheory.problem import PreferenceProblem
+from sailtheory.problem.preferences import BradleyTerry
+from sailtheory.problem.problem import PreferenceProblem
 from sailtheory.training.control.lane import generator_of
 from sailtheory.training.control.reference import Referenced
 from sailtheory.training.control.train import Trainer

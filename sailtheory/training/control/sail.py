@@ -15,9 +15,9 @@ over segments have them. So log Z of the one does not cancel that of the other i
 not the reduction of a bilevel problem (C21).
 
 Left out, against the J of the segments that π_θ would walk itself: that states depend on the
-actions before them, and so on θ. benchmarks/segment_mdp.py measures what that costs where it
-can be enumerated. Actions as they were recorded would keep that dependence, but they are those
-of earlier actors, one update a step (benchmarks/segment_age.py).
+actions before them, and so on θ. studies/control_arms/segment_mdp.py measures what that costs
+where it can be enumerated. Actions as they were recorded would keep that dependence, but
+they are those of earlier actors, one update a step (studies/control_arms/segment_age.py).
 
 Log-densities are those of actions before squashing: from a tanh that rounds to ±1 none can be
 had, and the slope of tanh cancels in π_θ/π_ref and does not depend on θ.

@@ -132,7 +132,7 @@ class SAILSettings:
     Attributes:
         beta: β of the implicit reward β Σ_t log π_θ/π_ref(a_t|s_t).
         weight: Of the objective against α log π − Q. At the default its gradient is about as
-            noisy as theirs, at first less and later more (benchmarks/segment_noise.py).
+            noisy as theirs, at first less and later more (studies/control_arms/segment_noise.py).
         pairs: Pairs of segments in an update; their length is ``feedback.segment``.
         recent: Their states come from the last so many steps.
     """

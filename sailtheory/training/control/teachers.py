@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from sailtheory.errors import InputError
-from sailtheory.numbers import FLOAT64
+from sailtheory.numeric.numbers import FLOAT64
 from sailtheory.training.control.settings import TeacherSettings
 
 FIRST, SECOND, EQUAL, SKIP = range(4)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from sailtheory.errors import InputError, whole_number
+from sailtheory.runs.write import Run
 from sailtheory.training.config import Watch, plain
 from sailtheory.training.control.evaluate import evaluate
 from sailtheory.training.control.lane import Lane, generator_of
@@ -22,7 +23,6 @@ from sailtheory.training.control.sail import SAIL, draw_segments
 from sailtheory.training.control.settings import Settings
 from sailtheory.training.control.tasks import Episodes, make_task, try_task
 from sailtheory.training.control.vector import Vector
-from sailtheory.training.runs import Run
 
 Tree = dict[str, Any]
 Progress = Callable[[int, Mapping[int, Mapping[str, float]]], None]

@@ -28,7 +28,7 @@ class Vector:
     do not depend on the number of threads. Nor, on the paper's tasks, does the speed gain by
     them: MuJoCo lets go of Python's lock while it steps, but dm_control's and Meta-World's
     Python, half of a step or more, does not, and handing over costs as much as a light
-    step (docs/evidence/control_benchmark.json). Threads are for physics of milliseconds.
+    step (benchmarks/control.json). Threads are for physics of milliseconds.
 
     One thread is slower than a bare loop over ``env.step``, by 10 to 20 µs a step: the price
     of checking that all is finite and of keeping what a return to this state needs. An

@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 
 from sailtheory.errors import InputError
-from sailtheory.files import write_text
+from sailtheory.storage.files import write_text
 
 MARK = "complete.json"
 _NAME = re.compile(r"checkpoint-(\d+)")

@@ -19,7 +19,7 @@ from typing import Any
 
 from sailtheory.errors import InputError
 from sailtheory.extras import require_extra
-from sailtheory.readers import DuplicateError, parse_json
+from sailtheory.storage.readers import DuplicateError, parse_json
 from sailtheory.training.llm.formats import Row, in_one_form
 
 _OPENBMB = {

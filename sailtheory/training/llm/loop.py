@@ -18,7 +18,7 @@ from transformers.trainer_callback import TrainerState
 from transformers.trainer_utils import TrainOutput, rotate_checkpoints
 
 from sailtheory.errors import InputError
-from sailtheory.files import require_folder, write_text
+from sailtheory.storage.files import require_folder, write_text
 from sailtheory.training.llm import checkpoints
 from sailtheory.training.llm.batch import Drawn, Item
 from sailtheory.training.llm.config import SAILConfig

@@ -12,8 +12,8 @@ import torch
 from transformers import TrainerCallback
 
 from sailtheory.errors import InputError
+from sailtheory.runs.write import RECORD, Run, flatten
 from sailtheory.training.llm.preferences import name_of
-from sailtheory.training.runs import RECORD, Run, flatten
 
 if TYPE_CHECKING:
     from sailtheory.training.llm.loop import RecordedTrainer

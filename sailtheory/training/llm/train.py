@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
-from sailtheory import lock
 from sailtheory.errors import InputError
-from sailtheory.files import move_folder, require_folder
+from sailtheory.runs.write import FINISHED, RECORD, RUN
+from sailtheory.storage import lock
+from sailtheory.storage.files import move_folder, require_folder
 from sailtheory.training.config import convert, resolve
 from sailtheory.training.llm.data import load_rows
-from sailtheory.training.runs import FINISHED, RECORD, RUN
 
 MODEL = "model"
 """The folder of the trained model, in that of the run."""

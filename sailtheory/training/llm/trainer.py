@@ -17,15 +17,7 @@ from torch import Tensor
 
 from sailtheory.errors import InputError
 from sailtheory.training.audit import Audit, Term, audit
-from sailtheory.training.llm import (
-    adapters,
-    chat,
-    divergence,
-    experts,
-    losses,
-    models,
-    preferences,
-)
+from sailtheory.training.llm import adapters, chat, divergence, experts, losses, models, preferences
 from sailtheory.training.llm.arguments import (
     context,
     loaded,

@@ -9,8 +9,8 @@ from typing import Any, Protocol
 import numpy as np
 from scipy import special
 
+from sailtheory.compare.statistics import Estimate, numbers, wilson
 from sailtheory.errors import InputError
-from sailtheory.training.statistics import Estimate, numbers, wilson
 
 _Z = 1.959963984540054
 _PRIOR = 1 / 9  # precision of both coefficients: a standard deviation of 3 log-odds

@@ -1,0 +1,1 @@
+"""Arguments as chains of checked steps."""

@@ -1,0 +1,1 @@
+"""The differential field in which production formulas are proved equal."""

@@ -1,0 +1,1 @@
+"""Problems and statements that checks are tried on: bounds, witnesses, falsehoods, truths."""

@@ -1,0 +1,1 @@
+"""What holds on one problem, and what it costs."""

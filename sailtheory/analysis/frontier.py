@@ -1,0 +1,154 @@
+"""The trade-off that γ buys: win rate against concavity (C20)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from sailtheory.analysis.check import theorem_threshold
+from sailtheory.errors import InputError
+from sailtheory.landscape.concavity import relative_curvature_on
+from sailtheory.landscape.domain import Domain
+from sailtheory.landscape.maximiser import maximise
+from sailtheory.landscape.search import Search
+from sailtheory.objectives.sail import SAIL, SAILRevKL
+from sailtheory.problem.problem import PreferenceProblem
+
+SCHEMA = "sailtheory.frontier/1"
+MOST_POINTS = 10_000
+"""Values of γ in one curve, at most."""
+_BISECTIONS = 12
+
+
+@dataclass(frozen=True)
+class FrontierPoint:
+    """The maximiser of J_γ at one γ.
+
+    Attributes:
+        gamma: γ.
+        win_rate: Of the maximiser against π_ref.
+        gain: win_rate − ½.
+        kl_ref_policy: E_x KL(π_ref‖π_θ).
+        concave: Whether γ ≥ γ*, the largest relative curvature found. None where that is not
+            known: no γ* was found, or γ lies above one on which the search does not agree.
+        guaranteed: Whether γ ≥ K_B, so that C11 proves concavity.
+    """
+
+    gamma: float
+    win_rate: float
+    gain: float
+    kl_ref_policy: float
+    concave: bool | None
+    guaranteed: bool
+
+
+@dataclass(frozen=True)
+class Frontier:
+    """The curve γ ↦ (win rate, KL, concave or not).
+
+    Attributes:
+        points: By increasing γ; γ = 0, γ* and K_B are among them.
+        instance: γ* found by search; None if S = {0}.
+        relative: K_B; None if S = {0}.
+        tolerance: The loss of win rate against γ = 0 that is tolerated.
+        affordable: The largest γ up to which the loss stays within the tolerance.
+        seed: Seed of the search.
+    """
+
+    points: tuple[FrontierPoint, ...]
+    instance: float | None
+    relative: float | None
+    tolerance: float
+    affordable: FrontierPoint
+    seed: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON form."""
+        from sailtheory import __version__
+
+        return {
+            "schema": SCHEMA,
+            "version": __version__,
+            "seed": self.seed,
+            "instance": self.instance,
+            "relative": self.relative,
+            "tolerance": self.tolerance,
+            "affordable": asdict(self.affordable),
+            "points": [asdict(point) for point in self.points],
+        }
+
+
+def frontier(
+    problem: PreferenceProblem,
+    tolerance: float = 0.01,
+    count: int = 25,
+    effort: str = "quick",
+    seed: int = 0,
+    progress: Callable[[str], None] = lambda stage: None,
+) -> Frontier:
+    """Trace the maximisers of J_γ from γ = 0 to beyond the theorem's threshold.
+
+    Args:
+        problem: The problem.
+        tolerance: Tolerated loss of win rate against γ = 0, in [0, 1].
+        count: Number of values of γ, at least 5.
+        effort: ``quick`` or ``full``.
+        seed: Seed of the search.
+        progress: Called with a line of text before each γ.
+
+    Raises:
+        InputError: An argument outside its domain.
+    """
+    if not 0 <= tolerance <= 1:
+        raise InputError("tolerance", tolerance, "a loss of win rate in [0, 1] is expected")
+    if not 5 <= count <= MOST_POINTS:
+        raise InputError("points", count, f"an integer from 5 to {MOST_POINTS} is expected")
+    domain = Domain(problem)
+    search = Search(domain, effort, seed)
+    progress("γ*")
+    found = relative_curvature_on(SAIL(problem), search)
+    star = found.value
+    trusted = found.search is not None and found.search.trusted
+    k_b = theorem_threshold(problem) if domain.dimension else None
+
+    def at(gamma: float, start: np.ndarray | None) -> tuple[FrontierPoint, np.ndarray]:
+        progress(f"γ = {gamma:.4g}")
+        best = maximise(SAILRevKL(problem, gamma), search, start)
+        point = FrontierPoint(
+            gamma=gamma,
+            win_rate=best.win_rate,
+            gain=best.gain,
+            kl_ref_policy=best.kl_ref_policy,
+            concave=None if star is None or (gamma >= star and not trusted) else gamma >= star,
+            guaranteed=k_b is not None and gamma >= k_b,
+        )
+        return point, best.theta
+
+    points, theta = [], None
+    for gamma in _grid(star, k_b, count):
+        point, theta = at(gamma, theta)
+        points.append(point)
+    allowed = points[0].win_rate - tolerance
+    inside = next((i for i, p in enumerate(points) if p.win_rate < allowed), len(points))
+    affordable = points[inside - 1]
+    if inside < len(points):
+        low, high = affordable.gamma, points[inside].gamma
+        for _ in range(_BISECTIONS):
+            middle, _ = at((low + high) / 2, theta)
+            if middle.win_rate >= allowed:
+                low, affordable = middle.gamma, middle
+            else:
+                high = middle.gamma
+    return Frontier(tuple(points), star, k_b, tolerance, affordable, seed)
+
+
+def _grid(star: float | None, k_b: float | None, count: int) -> list[float]:
+    """γ = 0, γ*, K_B, and values spaced evenly in log γ around them."""
+    fixed = {0.0} | {g for g in (star, k_b) if g is not None and g > 0}
+    top = 2 * max(fixed) or 1.0
+    low = min((g for g in fixed if g > 0), default=top) / 30
+    spaced = np.geomspace(low, top, count - len(fixed))
+    return sorted(fixed | {float(g) for g in spaced})

@@ -1,0 +1,17 @@
+"""Certificates: verdicts over the whole of C that another machine can check."""
+
+from sailtheory.certificates.certificate import Certificate, load
+from sailtheory.certificates.certify import certify_concave, certify_gamma, certify_pl
+from sailtheory.certificates.refine import Effort
+from sailtheory.certificates.replay import Replay, replay
+
+__all__ = [
+    "Certificate",
+    "Effort",
+    "Replay",
+    "certify_concave",
+    "certify_gamma",
+    "certify_pl",
+    "load",
+    "replay",
+]

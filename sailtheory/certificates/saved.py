@@ -1,0 +1,132 @@
+"""The file that carries unfinished covers over an interruption.
+
+It holds one entry for each statement that a run has worked on, so that a coarse pass does
+not push out a fine one. Settled pieces are believed only under a seal that this user's
+installation made (HMAC with a key that only the user can read); otherwise they are open
+again and have to be shown again. Deleting the file or the key loses time, nothing else.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sailtheory.certificates.cover import LEAF, OPEN, leaves, root
+from sailtheory.errors import InputError, one_line
+from sailtheory.storage.files import write_text
+from sailtheory.storage.readers import read_json
+
+_SCHEMA = "sailtheory.state/1"
+_REFUSED = f"a file of schema {_SCHEMA} is expected, or none (delete it to begin anew)"
+
+
+@dataclass(frozen=True)
+class Cover:
+    """How far a cover came.
+
+    Attributes:
+        word: The tree, complete unless it contains ``?``.
+        against: A point x of C where the statement is false in float64, or None.
+        stuck: Whether a box could not be halved any further.
+    """
+
+    word: str
+    against: np.ndarray | None = None
+    stuck: bool = False
+
+    @property
+    def complete(self) -> bool:
+        """Whether every leaf is settled."""
+        return OPEN not in self.word
+
+
+def recall(path: Path | None, key: str, dimension: int) -> Cover | None:
+    """What the file knows about a statement; None when that is nothing.
+
+    Args:
+        path: The file; None for none.
+        key: Digest of the statement.
+        dimension: r of the boxes and points.
+
+    Raises:
+        InputError: The file cannot be read, or is no such file: it is not written over.
+    """
+    if path is None:
+        return None
+    entry = _read(path).get(key)
+    if entry is None:
+        return None
+    try:
+        word, against, stuck = entry["word"], entry["against"], entry["stuck"]
+        if not hmac.compare_digest(str(entry["seal"]).encode(), _seal(key, word).encode()):
+            word = word.replace(LEAF, OPEN)
+        for _ in leaves(word, root(dimension)):  # raises where it is no tree
+            pass
+        point = None if against is None else np.array(against, dtype=float)
+        if point is not None and not (point.shape == (dimension,) and np.isfinite(point).all()):
+            raise ValueError(f"{dimension} numbers are expected")
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError("state", path, f"{_REFUSED}: {one_line(error)}") from None
+    return Cover(word, point, bool(stuck))
+
+
+def remember(path: Path | None, key: str, cover: Cover) -> None:
+    """Add a cover to the file, or renew it.
+
+    Raises:
+        InputError: The file cannot be written.
+    """
+    if path is None:
+        return
+    entries = _read(path) | {
+        key: {
+            "word": cover.word,
+            "against": None if cover.against is None else cover.against.tolist(),
+            "stuck": cover.stuck,
+            "seal": _seal(key, cover.word),
+        }
+    }
+    write_text(json.dumps({"schema": _SCHEMA, "covers": entries}) + "\n", path, "state")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """The entries of the file; none where there is no file yet."""
+    if not path.exists():
+        return {}
+    data = read_json(path, "state")
+    if not isinstance(data, dict) or data.get("schema") != _SCHEMA:
+        raise InputError("state", path, _REFUSED)
+    if not isinstance(data.get("covers"), dict):
+        raise InputError("state", path, f"{_REFUSED}: covers are missing")
+    return dict(data["covers"])
+
+
+def _seal(key: str, word: str) -> str:
+    """The seal of a word; a fresh random one, which nothing agrees with, without a secret."""
+    from sailtheory import __version__
+
+    message = f"{__version__}\n{key}\n{word}".encode()
+    return hmac.new(_secret(), message, "sha256").hexdigest()
+
+
+def _secret() -> bytes:
+    """32 bytes that only this user can read, made when they are first needed."""
+    fresh = os.urandom(32)
+    try:
+        cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        path = Path(cache) / "sailtheory" / "state-key"
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not path.exists():
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+            with os.fdopen(os.open(path, flags, 0o600), "wb") as file:
+                file.write(fresh)
+        kept = path.read_bytes()
+    except (OSError, RuntimeError):  # no home, read-only, or made by another process just now
+        return fresh
+    return kept if len(kept) == len(fresh) else fresh

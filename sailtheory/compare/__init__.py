@@ -1,0 +1,1 @@
+"""Runs compared: may they be, and what do they say?"""

@@ -1,0 +1,1 @@
+"""Number systems, exact rational data, enclosures of suprema."""

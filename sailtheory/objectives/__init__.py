@@ -1,0 +1,1 @@
+"""SAIL(p) - gamma * KLRefPolicy(p) and its kin: value, gradient, Hessian, terms."""

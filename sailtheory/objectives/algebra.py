@@ -1,0 +1,113 @@
+"""What an objective can be asked, and how objectives of one problem add up."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+from sailtheory.errors import InputError
+from sailtheory.numeric.numbers import Array
+from sailtheory.problem.problem import PreferenceProblem
+
+
+class Objective(ABC):
+    """A function of θ built from a preference problem, with exact derivatives."""
+
+    problem: PreferenceProblem
+
+    @abstractmethod
+    def value(self, theta: Array) -> Array:
+        """The objective at θ (..., d): (...)."""
+
+    @abstractmethod
+    def gradient(self, theta: Array) -> Array:
+        """Its gradient: (..., d)."""
+
+    @abstractmethod
+    def hessian(self, theta: Array) -> Array:
+        """Its Hessian: (..., d, d)."""
+
+    @abstractmethod
+    def curvature_gradient(self, theta: Array, direction: Array) -> Array:
+        """∇_θ (vᵀ ∇² v) for fixed v (..., d): (..., d)."""
+
+    @abstractmethod
+    def relative_pair_curvature(self, theta: Array) -> list[Array]:
+        """η, with ∇² = E_x ½ Σ_kl π_kπ_l η_kl Δ_klΔ_klᵀ: curvature relative to F (C02).
+
+        Returns:
+            For each block of :meth:`PreferenceProblem.blocks`, (..., n, m, m).
+        """
+
+    def __add__(self, other: Objective) -> Objective:
+        """The sum of two objectives on one problem."""
+        if not isinstance(other, Objective):
+            return NotImplemented
+        return LinearCombination([(1.0, self), (1.0, other)])
+
+    def __sub__(self, other: Objective) -> Objective:
+        """The difference of two objectives on one problem."""
+        if not isinstance(other, Objective):
+            return NotImplemented
+        return LinearCombination([(1.0, self), (-1.0, other)])
+
+    def __mul__(self, factor: float) -> Objective:
+        """A multiple."""
+        if isinstance(factor, Objective):
+            return NotImplemented
+        return LinearCombination([(factor, self)])
+
+    __rmul__ = __mul__
+
+    def __neg__(self) -> Objective:
+        """The negative."""
+        return LinearCombination([(-1.0, self)])
+
+
+class LinearCombination(Objective):
+    """Σ_i c_i · objective_i on one problem.
+
+    Attributes:
+        terms: (c_i, objective_i); nested combinations are flattened.
+
+    Raises:
+        InputError: The objectives belong to different problems.
+    """
+
+    def __init__(self, terms: list[tuple[float, Objective]]) -> None:
+        self.terms: list[tuple[float, Objective]] = []
+        for factor, objective in terms:
+            if isinstance(objective, LinearCombination):
+                self.terms += [(factor * inner, term) for inner, term in objective.terms]
+            else:
+                self.terms.append((factor, objective))
+        self.problem = self.terms[0][1].problem
+        if any(term.problem is not self.problem for _, term in self.terms):
+            raise InputError("objective", "terms on different problems", "one problem is expected")
+
+    def _sum(self, evaluate: Callable[[Objective], Array]) -> Array:
+        total = evaluate(self.terms[0][1]) * self.terms[0][0]
+        for factor, term in self.terms[1:]:
+            total = total + evaluate(term) * factor
+        return total
+
+    def value(self, theta: Array) -> Array:
+        """Σ c_i value_i: (...)."""
+        return self._sum(lambda term: term.value(theta))
+
+    def gradient(self, theta: Array) -> Array:
+        """Σ c_i gradient_i: (..., d)."""
+        return self._sum(lambda term: term.gradient(theta))
+
+    def hessian(self, theta: Array) -> Array:
+        """Σ c_i hessian_i: (..., d, d)."""
+        return self._sum(lambda term: term.hessian(theta))
+
+    def curvature_gradient(self, theta: Array, direction: Array) -> Array:
+        """Σ c_i curvature_gradient_i: (..., d)."""
+        return self._sum(lambda term: term.curvature_gradient(theta, direction))
+
+    def relative_pair_curvature(self, theta: Array) -> list[Array]:
+        """Σ c_i η_i, block by block."""
+        parts = [[eta * c for eta in term.relative_pair_curvature(theta)] for c, term in self.terms]
+        return [sum(blocks[1:], blocks[0]) for blocks in zip(*parts, strict=True)]

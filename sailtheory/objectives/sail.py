@@ -1,0 +1,231 @@
+"""The objectives, which read like the paper: ``SAIL(p) - gamma * KLRefPolicy(p)``.
+
+Every objective is maximised. θ has shape (..., d) in any number system (NumPy
+float64, torch tensor, object array of Arb balls or SymPy expressions) and the
+result is in the same system. Divergences are named by their arguments.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from sailtheory.errors import InputError
+from sailtheory.numeric.numbers import Array
+from sailtheory.objectives.algebra import Objective
+from sailtheory.objectives.expectation import BlockObjective, Point
+from sailtheory.problem.problem import PreferenceProblem
+from sailtheory.theory import formulas
+from sailtheory.theory.formulas import Payoff
+
+
+class HessianTerms(NamedTuple):
+    """The three terms of ∇²J (C02), each (..., d, d)."""
+
+    score: Array
+    cross: Array
+    dpo: Array
+
+
+class OnPolicyObjective(BlockObjective):
+    """E_x E_{y₁,y₂ ~ π_θ iid}[G(z)] for a pair payoff G."""
+
+    @abstractmethod
+    def _payoff(self, at: Point) -> Payoff: ...
+
+    def _value(self, at: Point) -> Array:
+        return formulas.pair_mean(at.policy, self._payoff(at).value) - at.xp.log_2()
+
+    def _gradient(self, at: Point) -> Array:
+        return formulas.on_policy_gradient(
+            at.block.beta, at.policy, at.block.features, self._payoff(at)
+        )
+
+    def _eta(self, at: Point) -> Array:
+        return formulas.relative_pair_curvature(at.block.beta, at.policy, self._payoff(at))
+
+    def _curvature_gradient(self, at: Point, direction: Array) -> Array:
+        return formulas.curvature_gradient(
+            at.block.beta, at.policy, at.block.features, self._payoff(at), direction
+        )
+
+
+class SAIL(OnPolicyObjective):
+    """J(θ) = E_x E_{y₁,y₂~π_θ}[p₁₂ log σ(z) + p₂₁ log σ(−z)] (SAIL-DPR, section 1)."""
+
+    def _payoff(self, at: Point) -> Payoff:
+        return formulas.log_likelihood_payoff(at.xp, at.block.preference, at.z)
+
+    def hessian_terms(self, theta: Array) -> HessianTerms:
+        """Score, cross and DPO term of ∇²J (C02), each (..., d, d)."""
+
+        def term(curvature: Callable[[Point], Array]) -> Callable[[Point], Array]:
+            def hessian(at: Point) -> Array:
+                weights = curvature(at) * formulas.pair_probability(at.policy)
+                return formulas.laplacian(weights, at.block.features)
+
+            return hessian
+
+        return HessianTerms(
+            score=self._expect(
+                term(lambda at: formulas.score_curvature(at.policy, self._payoff(at))), theta
+            ),
+            cross=self._expect(
+                term(
+                    lambda at: formulas.cross_curvature(at.block.beta, at.policy, self._payoff(at))
+                ),
+                theta,
+            ),
+            dpo=self._expect(
+                term(lambda at: formulas.dpo_curvature(at.block.beta, self._payoff(at))), theta
+            ),
+        )
+
+
+class SelfPreferenceSAIL(OnPolicyObjective):
+    """SAIL-DPP: p₁₂ replaced by σ(z), with gradient through it (C06)."""
+
+    def _payoff(self, at: Point) -> Payoff:
+        return formulas.self_preference_payoff(at.xp, at.z)
+
+
+class OffPolicyObjective(BlockObjective):
+    """E_x E_{y₁,y₂ ~ π_ref iid}[G(z)]: pairs from a fixed data set."""
+
+    @abstractmethod
+    def _payoff(self, at: Point) -> Payoff: ...
+
+    @abstractmethod
+    def _offset(self, at: Point) -> Array: ...
+
+    def _value(self, at: Point) -> Array:
+        return formulas.pair_mean(at.ref, self._payoff(at).value) - self._offset(at)
+
+    def _gradient(self, at: Point) -> Array:
+        return formulas.off_policy_gradient(
+            at.block.beta, at.ref, at.block.features, self._payoff(at)
+        )
+
+    def _eta(self, at: Point) -> Array:
+        odds = at.xp.exp(-formulas.pair_sum(at.log_ratio))
+        return formulas.dpo_curvature(at.block.beta, self._payoff(at)) * odds
+
+    def _hessian(self, at: Point) -> Array:
+        eta = formulas.dpo_curvature(at.block.beta, self._payoff(at))
+        return formulas.laplacian(eta * formulas.pair_probability(at.ref), at.block.features)
+
+    def _curvature_gradient(self, at: Point, direction: Array) -> Array:
+        return formulas.off_policy_curvature_gradient(
+            at.block.beta, at.ref, at.block.features, self._payoff(at), direction
+        )
+
+
+class DPO(OffPolicyObjective):
+    """E_x E_{y₁,y₂~π_ref}[p₁₂ log σ(z) + p₂₁ log σ(−z)]: the negative population DPO loss."""
+
+    def _payoff(self, at: Point) -> Payoff:
+        return formulas.log_likelihood_payoff(at.xp, at.block.preference, at.z)
+
+    def _offset(self, at: Point) -> Array:
+        return at.xp.log_2()
+
+
+class IPO(OffPolicyObjective):
+    """−E_x E_{π_ref}[(h − 1/(2β))²], h = z/β: the negative population IPO loss, τ = β.
+
+    The label is drawn from p; the square is expanded and its mean taken.
+    """
+
+    def _payoff(self, at: Point) -> Payoff:
+        return formulas.squared_payoff(at.block.preference, at.z, at.block.beta)
+
+    def _offset(self, at: Point) -> Array:
+        return 1 / (4 * at.block.beta * at.block.beta)
+
+
+class KLRefPolicy(BlockObjective):
+    """E_x KL(π_ref‖π_θ), the regulariser of SAIL-RevKL. Its Hessian is F̄ (C07)."""
+
+    def _value(self, at: Point) -> Array:
+        return formulas.kl_ref_policy(at.ref, at.log_ratio)
+
+    def _gradient(self, at: Point) -> Array:
+        drift = formulas.logits(at.delta, at.block.features)
+        return formulas.kl_ref_policy_gradient(at.xp, at.policy, at.ref, drift, at.block.features)
+
+    def _eta(self, at: Point) -> Array:
+        return formulas.pairwise(at.policy) * 0 + 1
+
+    def _hessian(self, at: Point) -> Array:
+        return formulas.fisher(at.policy, at.block.features)
+
+    def _curvature_gradient(self, at: Point, direction: Array) -> Array:
+        return formulas.fisher_gradient(at.policy, at.block.features, direction)
+
+
+class KLPolicyRef(BlockObjective):
+    """E_x KL(π_θ‖π_ref); not convex in general (C08)."""
+
+    def _value(self, at: Point) -> Array:
+        return formulas.kl_policy_ref(at.policy, at.log_ratio)
+
+    def _gradient(self, at: Point) -> Array:
+        return formulas.kl_policy_ref_gradient(at.policy, at.advance, at.block.features)
+
+    def _eta(self, at: Point) -> Array:
+        return formulas.kl_policy_ref_curvature(at.advance)
+
+    def _curvature_gradient(self, at: Point, direction: Array) -> Array:
+        return formulas.kl_policy_ref_curvature_gradient(
+            at.policy, at.advance, at.block.features, direction
+        )
+
+
+def SAILRevKL(problem: PreferenceProblem, gamma: float) -> Objective:
+    """J_γ = J − γ E_x KL(π_ref‖π_θ): ``SAIL(problem) - gamma * KLRefPolicy(problem)``.
+
+    Args:
+        problem: The preference problem.
+        gamma: γ ≥ 0.
+
+    Raises:
+        InputError: γ is negative or not finite.
+    """
+    if not (np.isfinite(gamma) and gamma >= 0):
+        raise InputError("gamma", gamma, "a finite γ ≥ 0 is required")
+    return SAIL(problem) - gamma * KLRefPolicy(problem)
+
+
+class StopGradientSelfPreference:
+    """SAIL-DPP with p₁₂ = σ(z) held constant: a vector field, not an objective (C06).
+
+    For d ≥ 2 it is not the gradient of any function: its Jacobian is not symmetric.
+    """
+
+    def __init__(self, problem: PreferenceProblem) -> None:
+        self.problem = problem
+
+    def field(self, theta: Array) -> Array:
+        """E[g(s₁ + s₂)] with p₁₂ = σ(z), where u = 0: (..., d) to (..., d)."""
+        return _StopGradient(self.problem).gradient(theta)
+
+    def jacobian(self, theta: Array) -> Array:
+        """∂ field_i / ∂θ_j: (..., d, d)."""
+        return _StopGradient(self.problem).hessian(theta)
+
+
+class _StopGradient(OnPolicyObjective):
+    """Carrier of the formulas of the stop-gradient field."""
+
+    def _payoff(self, at: Point) -> Payoff:
+        payoff = formulas.self_preference_payoff(at.xp, at.z)
+        return payoff._replace(first=payoff.first * 0)
+
+    def _hessian(self, at: Point) -> Array:
+        return formulas.stop_gradient_jacobian(
+            at.block.beta, at.policy, at.block.features,
+            formulas.self_preference_payoff(at.xp, at.z),
+        )  # fmt: skip

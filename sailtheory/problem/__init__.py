@@ -1,0 +1,1 @@
+"""Preference problems: their data, checked, and their files."""

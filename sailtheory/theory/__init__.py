@@ -1,0 +1,1 @@
+"""Closed forms, each written once, and the constants of the theorems."""

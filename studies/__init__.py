@@ -1,0 +1,1 @@
+"""Experiments: one folder a study, with its design, run, evidence and page."""

@@ -1,0 +1,298 @@
+"""SFT, DPO, SAIL and SAIL-RevKL on SmolLM2-135M-Instruct, arms at equal budgets.
+
+``python -m studies.llm_arms --runs FOLDER [--seeds N] [--out FILE]``
+Needs ``sailtheory fetch smollm2-135m``. One folder a run; a run that is done is kept, one
+that was stopped begins anew.
+
+Written down before any run but for four pilots of at most 16 updates on the training prompts,
+which chose the larger kl_coef, and for one run of sft at a learning rate of 1e-3, discarded
+since KL(π_θ‖π_ref) came to 19: 5e-4 since then, and the labels' scale 4 instead of 2. A start
+before that, with another prompt format and 24 updates, finished no run. The size is what one
+shared core does in an hour:
+
+- π_ref: SmolLM2-135M-Instruct (4-bit weights, in float32), conversations without a system
+  message, temperature 0.7 (a part of the policy), completions of at most 16 tokens. Two
+  thirds of the training prompts of ``sailtheory.training.llm.prompts``, 96, and its 72
+  held-out ones.
+- Oracle: ``kind_and_brief``. One Bradley–Terry label a pair, drawn with P(y₁ ≻ y₂) =
+  σ(4(r₁ − r₂)), for every arm.
+- Arms, all from π_ref, β = 0.1: ``sft`` on the preferred completions and ``dpo`` on the pairs
+  drawn from π_ref; ``sail-dpr`` (g = 1, its score term at weight 1) on pairs drawn from
+  π_θ; the same with kl_coef = KL_COEFS[0], the paper's 1e-3, and KL_COEFS[1]; KL(π_ref‖π_θ)
+  by one draw from π_ref for each prompt.
+- Equal budgets: every arm sees each training prompt once, in one order for each seed: 16
+  updates of 6 prompts, 192 drawn completions, 96 labels; AdamW, one learning rate,
+  constant. The draws from π_ref of the KL term are extra (96).
+- Last-block tuning with seeds 0, 1, 2; LoRA (rank 64, all linear layers) with seed 0.
+- Evaluation: two completions of each held-out prompt from π_θ, with random numbers of
+  their own. Win rates (ties half) of an arm against π_ref, against sft, and between arms of
+  a seed, 432 comparisons for three seeds with a 95 % Wilson interval; also at equal length.
+  KL(π_θ‖π_ref) from the first of these for 48 prompts, KL(π_ref‖π_θ) from one draw of
+  π_ref for each of these, the same draws for all arms of a seed: unbiased, mean over prompts.
+- kl_coef has an effect on KL(π_ref‖π_θ) if the 95 % t interval of the paired difference to
+  kl_coef = 0 over the seeds excludes 0; else the page says "no effect shown".
+- Stability: runs that stopped, the largest gradient norm before clipping at 1, and the mean
+  reward over updates.
+- With three seeds an effect on the win rate of less than about 0.05 will not be seen.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+import sailtheory
+from sailtheory.runs.read import read_record
+from sailtheory.storage.files import write_text
+from sailtheory.training.llm import SAILConfig, SAILTrainer, models
+from sailtheory.training.llm.fetch import resolve
+from sailtheory.training.llm.generate import Completions, sample, uniform
+from sailtheory.training.llm.logprobs import sequence_log_probs
+from sailtheory.training.llm.oracles import kind_and_brief
+from sailtheory.training.llm.preferences import bradley_terry, sampled
+from sailtheory.training.llm.prompts import conversations
+from sailtheory.training.llm.rows import join
+
+MODEL = "smollm2-135m"
+TEMPLATE = (  # the model's own without its system message, which would be half of all tokens
+    "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\n' + m['content'] + '<|im_end|>\n' }}"
+    "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+)
+OUT = "studies/llm_arms/evidence.json"
+TEMPERATURE, TOKENS, SCALE, BETA = 0.7, 16, 4.0, 0.1
+UPDATES, BATCH, RATE = 16, 6, 5e-4
+KL_COEFS = (1e-3, 0.1)
+SEEDS, DRAWS = 3, 2
+ARMS: dict[str, dict[str, Any]] = {
+    "sft": {"method": "sft"},
+    "dpo": {"method": "dpo"},
+    "sail-dpr": {"method": "sail-dpr"},
+} | {f"sail-dpr kl {k:g}": {"method": "sail-dpr", "kl_coef": k} for k in KL_COEFS}
+
+Record = dict[str, Any]
+
+
+class CachedReference(SAILTrainer):
+    """Draws from π_ref are functions of seed and prompt alone: they are looked up."""
+
+    drawn_before: dict[int, tuple[tuple[int, ...], float]]
+
+    def _sample(self, model: Any, items: list[Any], keys: list[Any]) -> Completions:
+        if keys[0][0] != "ref":
+            return super()._sample(model, items, keys)
+        found = [self.drawn_before[item["index"]] for item in items]
+        return Completions(
+            tuple(tuple(item["prompt_ids"]) for item in items), tuple(t for t, _ in found),
+            torch.tensor([log for _, log in found], dtype=torch.float64), TEMPERATURE,
+            int(self.state.global_step),
+        )  # fmt: skip
+
+
+class Bench:
+    """The model, its tokenizer, and what is drawn from it once for each seed."""
+
+    def __init__(self) -> None:
+        self.folder = resolve(MODEL)
+        self.tokenizer = AutoTokenizer.from_pretrained(self.folder)
+        self.tokenizer.chat_template = TEMPLATE
+        self.reference = self.model().requires_grad_(False).eval()
+        self.end = models.end_ids(self.reference, self.tokenizer)
+        self.oracle = kind_and_brief()
+        train = [row for i, row in enumerate(conversations("train")) if i % 3 < 2]
+        self.rows = {"train": train, "held-out": conversations("held-out")}
+        self.ids = {
+            part: [
+                list(self.tokenizer.apply_chat_template(
+                    row["prompt"], add_generation_prompt=True, return_dict=True
+                )["input_ids"])
+                for row in rows
+            ]
+            for part, rows in self.rows.items()
+        }  # fmt: skip
+
+    def model(self) -> Any:
+        return AutoModelForCausalLM.from_pretrained(self.folder, dtype=torch.float32)
+
+    def draw(self, model: Any, part: str, draws: int, *key: Any) -> Completions:
+        """``draws`` completions a prompt, all of the first draw and then all of the next."""
+        keys = [(*key, i, d) for d in range(draws) for i in range(len(self.ids[part]))]
+        return sample(
+            model, self.ids[part] * draws, keys, max_new_tokens=TOKENS, end=self.end,
+            temperature=TEMPERATURE, pad=self.end[0],
+        )  # fmt: skip
+
+    def log_probs(self, model: Any, drawn: Completions) -> torch.Tensor:
+        """log π(y|x) of completions: (n,)."""
+        found = []
+        with torch.no_grad():
+            for k in range(0, len(drawn.tokens), 36):
+                rows = join(drawn.prompts[k : k + 36], drawn.tokens[k : k + 36])
+                found.append(sequence_log_probs(model, rows, TEMPERATURE).double())
+        return torch.cat(found)
+
+    def texts(self, drawn: Completions) -> list[str]:
+        return [self.tokenizer.decode(list(t), skip_special_tokens=True) for t in drawn.tokens]
+
+    def once(self, seed: int) -> dict[str, Any]:
+        """Of π_ref with one seed: pairs with labels, KL draws, and the held-out draws."""
+        pairs = self.draw(self.reference, "train", 2, seed, "pairs")
+        texts = self.texts(pairs)
+        rewards = torch.tensor(self.oracle(completions=texts), dtype=torch.float64)
+        first, second = rewards.chunk(2)
+        q = bradley_terry(SCALE * first, SCALE * second)
+        n = len(first)
+        uniforms = torch.cat([uniform((seed, "label", i), 1) for i in range(n)])
+        won = (sampled(q, uniforms) > 0).tolist()
+        rows = []
+        for i, row in enumerate(self.rows["train"]):
+            said = [
+                [{"role": "assistant", "content": texts[k]}]
+                for k in ((i, n + i) if won[i] else (n + i, i))
+            ]
+            rows.append(row | {"chosen": said[0], "rejected": said[1]})
+        kl = self.draw(self.reference, "train", 1, seed, "kl")
+        held_out = self.draw(self.reference, "held-out", DRAWS, seed, "ref")
+        return {"rows": rows, "kl": kl, "held-out": held_out,
+                "ties": float((first == second).double().mean()), "agree": sum(
+                    w == bool(a > b) for w, a, b in zip(won, first, second, strict=True)) / n,
+                }  # fmt: skip
+
+
+def run(bench: Bench, arm: str, tuning: str, seed: int, folder: Path, once: Any) -> Record:
+    """Train one arm and evaluate it."""
+    shutil.rmtree(folder, ignore_errors=True)
+    began = time.process_time()
+    args = SAILConfig(
+        str(folder), seed=seed, tune=tuning, beta=BETA, learning_rate=RATE, max_steps=UPDATES,
+        lr_scheduler_type="constant", per_device_train_batch_size=BATCH,
+        max_new_tokens=TOKENS, temperature=TEMPERATURE, reward_scale=SCALE,
+        preference="sampled", log_kl_steps=0, logging_steps=1, report_to=[],
+        save_strategy="no", disable_tqdm=True, use_cpu=True, **ARMS[arm],
+    )  # fmt: skip
+    reference = None if tuning == "lora" else bench.reference
+    trainer = CachedReference(
+        bench.model(), ref_model=reference, reward_funcs=bench.oracle, args=args,
+        train_dataset=once["rows"], processing_class=bench.tokenizer,
+    )  # fmt: skip
+    kl = once["kl"]
+    trainer.drawn_before = {
+        i: (tokens, float(log))
+        for i, (tokens, log) in enumerate(zip(kl.tokens, kl.log_probs, strict=True))
+    }
+    trainer.train()
+    norms = [row["grad_norm"] for row in trainer.state.log_history if "grad_norm" in row]
+    record = read_record(folder / "record")
+    curves = {
+        name: [series.tolist() for series in record.series(name)]
+        for name in record.names()
+        if name.startswith(("rewards/", "kl_", "spent/", "loss/", "completions/"))
+    }
+    trained = time.process_time() - began
+    model = trainer.model.eval()
+    found = evaluate(bench, model, bench.draw(model, "held-out", DRAWS, seed, arm, tuning), once)
+    return found | {
+        "arm": arm, "tuning": tuning, "seed": seed, "largest_grad_norm": max(norms),
+        "curves": curves, "cpu_seconds": [trained, time.process_time() - began],
+        "examples": bench.texts(Completions((), found.pop("tokens"), torch.zeros(0), 1.0, 0))[:6],
+    }  # fmt: skip
+
+
+def evaluate(bench: Bench, model: Any, drawn: Completions, once: Any) -> Record:
+    """What the held-out prompts say of a policy."""
+    texts = bench.texts(drawn)
+    mine, theirs = first_draw(drawn), first_draw(once["held-out"])
+    ratio = mine.log_probs - bench.log_probs(bench.reference, mine)
+    ratio_ref = bench.log_probs(model, theirs) - theirs.log_probs
+    return {
+        "rewards": [round(r, 6) for r in bench.oracle(completions=texts)],
+        "words": [len(text.split()) for text in texts],
+        "tokens": drawn.tokens,
+        "ended": sum(t[-1] in bench.end for t in drawn.tokens) / len(drawn.tokens),
+        "log_ratio": [round(v, 6) for v in ratio.tolist()],
+        "log_ratio_ref": [round(v, 6) for v in ratio_ref.tolist()],
+    }
+
+
+def first_draw(drawn: Completions) -> Completions:
+    """One completion for two prompts in three."""
+    kept = [i for i in range(len(drawn.tokens) // DRAWS) if i % 3 < 2]
+    return Completions(
+        tuple(drawn.prompts[i] for i in kept), tuple(drawn.tokens[i] for i in kept),
+        drawn.log_probs[kept], drawn.temperature, drawn.version,
+    )  # fmt: skip
+
+
+def base(bench: Bench, seed: int, once: Any) -> Record:
+    """π_ref itself, as an arm that nothing trained."""
+    texts = bench.texts(once["held-out"])
+    return {
+        "arm": "reference", "tuning": "none", "seed": seed,
+        "rewards": [round(r, 6) for r in bench.oracle(completions=texts)],
+        "words": [len(text.split()) for text in texts], "examples": texts[:6],
+        "pairs_tied": once["ties"], "labels_agree": once["agree"],
+    }  # fmt: skip
+
+
+def plan(seeds: int) -> list[tuple[str, str, int]]:
+    """Whole seeds first, LoRA after them."""
+    found = [(arm, "last-block", seed) for seed in range(seeds) for arm in ARMS]
+    return found + [(arm, "lora", 0) for arm in ARMS]
+
+
+def settings() -> Record:
+    """What the page tells of the design."""
+    return {
+        "version": sailtheory.__version__, "model": MODEL, "temperature": TEMPERATURE,
+        "tokens": TOKENS, "beta": BETA, "scale": SCALE, "updates": UPDATES, "batch": BATCH,
+        "rate": RATE, "kl_coefs": KL_COEFS, "draws": DRAWS,
+    }  # fmt: skip
+
+
+def save(folder: Path, out: str) -> Record:
+    """Gather the runs that are done into one file."""
+    runs = [json.loads(path.read_text(encoding="utf-8")) for path in folder.glob("*/result.json")]
+    order = {arm: place for place, arm in enumerate(["reference", *ARMS])}
+    runs.sort(key=lambda r: (r["tuning"] == "lora", r["seed"], order[r["arm"]]))
+    data = settings() | {"runs": runs}
+    lines = ",\n".join(json.dumps(r, ensure_ascii=False) for r in runs)
+    head = json.dumps(settings(), indent=2)[:-2]
+    write_text(f'{head},\n  "runs": [\n{lines}\n]\n}}\n', out, "out")
+    return data
+
+
+def main() -> None:
+    """Run what is missing, one run after another."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", required=True, help="folder of the runs")
+    parser.add_argument("--seeds", type=int, default=SEEDS)
+    parser.add_argument("--out", default=OUT)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    folder, bench, known = Path(arguments.runs), Bench(), {}
+    for arm, tuning, seed in plan(arguments.seeds):
+        done = folder / f"{arm.replace(' ', '-')}-{tuning}-{seed}" / "result.json"
+        if done.exists():
+            continue
+        if seed not in known:
+            known = {seed: bench.once(seed)}
+            first = folder / f"reference-{seed}" / "result.json"
+            first.parent.mkdir(parents=True, exist_ok=True)
+            write_text(json.dumps(base(bench, seed, known[seed])), first)
+        found = run(bench, arm, tuning, seed, done.parent, known[seed])
+        write_text(json.dumps(found, ensure_ascii=False), done)
+        save(folder, arguments.out)
+        mean = sum(found["rewards"]) / len(found["rewards"])
+        kls = [sum(found[k]) / len(found[k]) for k in ("log_ratio", "log_ratio_ref")]
+        print(arm, tuning, seed, f"reward {mean:.3f} KL {kls[0]:.3f} {-kls[1]:.3f}",
+              found["cpu_seconds"], flush=True)  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,117 @@
+"""Every small slip in a production formula changes the verdict of a claim.
+
+A slip is a flipped sign, a + for a −, a coefficient changed by one, a product or sum with
+its second part dropped: one at a time, at every place of every public formula.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from proofs_check.claims import all_claims
+from sailtheory.claims import Context, attempt
+from sailtheory.theory import formulas
+from tests.support.mutants import Mutant, mutants
+
+SOURCE = Path(formulas.__file__)
+KINDS = {"sign", "sum", "coefficient", "dropped"}
+
+COVERED_BY = {
+    "logits": "C01",
+    "log_policy": "C01",
+    "pairwise": "C01",
+    "margins": "C01",
+    "expectation": "C01",
+    "log_likelihood_payoff": "C02",
+    "log_likelihood_fourth": "C02",
+    "self_preference_payoff": "C06",
+    "squared_payoff": "C01 C02",
+    "pair_mean": "C01",
+    "response_effect": "C01",
+    "centred": "C01",
+    "on_policy_gradient": "C01",
+    "off_policy_gradient": "C01",
+    "combine": "C01",
+    "pair_sum": "C02",
+    "pair_probability": "C02",
+    "score_curvature": "C02",
+    "cross_curvature": "C02",
+    "dpo_curvature": "C02",
+    "relative_pair_curvature": "C02",
+    "laplacian": "C02",
+    "fisher": "C07",
+    "curvature_gradient": "C02",
+    "preference_gradient": "C02",
+    "kl_ref_policy": "C07",
+    "kl_policy_ref": "C08",
+    "kl_ref_policy_gradient": "C07",
+    "kl_policy_ref_gradient": "C08",
+    "kl_policy_ref_curvature": "C08",
+    "fisher_gradient": "C07",
+    "off_policy_curvature_gradient": "C02",
+    "kl_policy_ref_curvature_gradient": "C08",
+    "stop_gradient_jacobian": "C06",
+}
+"""The claims that notice a slip in a formula; a new formula must be entered here."""
+
+
+ORDER = ("C03", "C07", "C01", "C08", "C02", "C06", "C21", "C04", "C12", "C09", "C13", "C11")
+"""Claims that rest on the formulas, cheap ones first; the count of mutants runs them."""
+
+
+def public_formulas() -> dict[str, object]:
+    return {
+        name: function
+        for name, function in inspect.getmembers(formulas, inspect.isfunction)
+        if function.__module__ == formulas.__name__ and not name.startswith("_")
+    }
+
+
+@cache
+def slips(name: str) -> list[Mutant]:
+    return [m for m in mutants(SOURCE) if m.function == name and m.kind in KINDS]
+
+
+def with_slip(mutant: Mutant) -> object:
+    """The formula with a slip, among the others without one."""
+    tree = ast.parse(mutant.applied(SOURCE.read_text(encoding="utf-8")))
+    tree.body = [node for node in tree.body if getattr(node, "name", "") == mutant.function]
+    space: dict[str, object] = {}
+    exec(compile(tree, str(SOURCE), "exec", dont_inherit=True), vars(formulas), space)
+    return space[mutant.function]
+
+
+@pytest.fixture(scope="module")
+def ledger():
+    return {claim.id: claim for claim in all_claims()}
+
+
+def test_every_formula_is_covered():
+    assert set(public_formulas()) == set(COVERED_BY)
+
+
+def test_slips_are_many_and_of_every_kind():
+    made = [mutant for name in public_formulas() for mutant in slips(name)]
+    assert len(made) > 250 and {mutant.kind for mutant in made} == KINDS
+
+
+@pytest.mark.parametrize("claim_id", ORDER)
+def test_verdicts_are_as_expected_without_a_slip(claim_id, ledger):
+    assert attempt(ledger[claim_id], Context()).as_expected
+
+
+@pytest.mark.parametrize("name", sorted(COVERED_BY))
+def test_every_slip_changes_a_verdict(name, ledger, monkeypatch):
+    watching = [ledger[claim_id] for claim_id in COVERED_BY[name].split()]
+    unnoticed = []
+    for mutant in slips(name):
+        with monkeypatch.context() as patch:
+            patch.setattr(formulas, name, with_slip(mutant))
+            if all(attempt(claim, Context()).as_expected for claim in watching):
+                unnoticed.append(f"{mutant.before}  →  {mutant.after}")
+    assert not unnoticed
