@@ -20,7 +20,7 @@ from proofs_check.trials.witnesses import compare, curves_up, exact_hessian
 from sailtheory import examples
 from sailtheory.claims import Context, Falsehood
 from sailtheory.numeric.numbers import Array
-from sailtheory.objectives.sail import SAIL, KLPolicyRef
+from sailtheory.objectives.sail import SAIL, KLPolicyRef, fisher
 from sailtheory.problem.problem import PreferenceProblem
 from sailtheory.verdict import Evidence, Outcome, Strength
 
@@ -111,7 +111,7 @@ def try_ranges(
         advance = problem.features[0] @ direction
         theta = problem.ref_params + direction * (reach / np.ptp(advance))
         values, vectors = np.linalg.eigh(KLPolicyRef(problem).hessian(theta))
-        scale = np.linalg.eigvalsh(problem.fisher(theta))[-1]
+        scale = np.linalg.eigvalsh(fisher(problem, theta))[-1]
         least = min(least, float(values[0] / scale))
         if values[0] < 0:
             says = f"R = {reach}, and KL(π_θ‖π_ref) curves down"

@@ -18,6 +18,7 @@ from sailtheory import SAIL, KLRefPolicy, PreferenceProblem, SAILRevKL
 from sailtheory.claims import Claim, Context, Falsehood
 from sailtheory.landscape import Domain, Maximiser, Search, maximise
 from sailtheory.numeric.numbers import FLOAT64, arb_numbers
+from sailtheory.objectives.sail import fisher
 from sailtheory.theory import bounds
 from sailtheory.verdict import Evidence, Outcome, Strength
 
@@ -149,7 +150,7 @@ def _kl_bias(context: Context) -> Iterator[Evidence]:
     """A fifth of the bound, where ¼ is reached: a quadratic J and γF of the size of −H."""
     problem = interior()
     best = best_of(problem, 0.0, context)
-    gamma = float(-SAIL(problem).hessian(best.theta)[0, 0] / problem.fisher(best.theta)[0, 0])
+    gamma = float(-SAIL(problem).hessian(best.theta)[0, 0] / fisher(problem, best.theta)[0, 0])
     ours = best_of(problem, gamma, context)
     limit = gamma * best.kl_ref_policy / 5
     yield _bias_above(problem, best.theta, ours.theta, limit, "γKL/5")

@@ -11,7 +11,7 @@ import numpy as np
 
 from sailtheory import SAIL, PreferenceProblem
 from sailtheory.numeric.numbers import FLOAT64, Array
-from sailtheory.objectives.sail import KLRefPolicy, SAILRevKL
+from sailtheory.objectives.sail import KLRefPolicy, SAILRevKL, fisher
 from sailtheory.theory import bounds
 from sailtheory.theory.inner_supremum import best_margin, inner_supremum
 
@@ -34,7 +34,7 @@ def pair(
 def ratio(problem: PreferenceProblem, theta: float, sign: int = 1) -> float:
     """±∇²J / F̄ at θ, d = 1."""
     at = np.array([theta])
-    return float(sign * SAIL(problem).hessian(at)[0, 0] / problem.fisher(at)[0, 0])
+    return float(sign * SAIL(problem).hessian(at)[0, 0] / fisher(problem, at)[0, 0])
 
 
 def value(problem: PreferenceProblem, theta: float) -> float:
@@ -236,7 +236,7 @@ def fisher_decay(share: float) -> float:
     """F(θ) ≥ e^{−share·R}F(θ′): a rare response, R = 3."""
     reach, mass = 3.0, 1e-6
     problem = pair(mass, radius=reach)
-    low, high = (float(problem.fisher(np.array([t]))[0, 0]) for t in (-reach, 0.0))
+    low, high = (float(fisher(problem, np.array([t]))[0, 0]) for t in (-reach, 0.0))
     return float(np.exp(-share * reach)) * high - low
 
 
@@ -352,7 +352,7 @@ def strong_modulus(share: float) -> float:
     curvature = -float(SAILRevKL(problem, gamma).hessian(at)[0, 0])
     k = bounds.relative_bound(0.1, problem.z_max)
     return (gamma - k) * float(
-        np.exp(-share * 3.0) * problem.fisher(np.array([0.0]))[0, 0]
+        np.exp(-share * 3.0) * fisher(problem, np.array([0.0]))[0, 0]
     ) - curvature
 
 

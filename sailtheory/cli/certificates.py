@@ -14,6 +14,7 @@ from sailtheory.cli.common import Problem, Progress, require_outputs
 from sailtheory.cli.exits import DIFFERS, UNDECIDED
 from sailtheory.errors import InputError
 from sailtheory.numeric.exact import to_fraction
+from sailtheory.problem.problem_file import load as load_problem
 from sailtheory.storage import lock
 
 if TYPE_CHECKING:
@@ -54,7 +55,6 @@ def certify(
     import time
 
     from sailtheory.certificates import Effort, certify_concave, certify_gamma, certify_pl
-    from sailtheory.problem.problem import PreferenceProblem
     from sailtheory.report.certificates import summary
 
     if (gamma is None) != (property_ == "gamma"):
@@ -63,7 +63,7 @@ def certify(
     limit = math.inf if time_limit is None else time_limit
     if not limit > 0:
         raise InputError("time-limit", limit, "a positive number of seconds is expected")
-    loaded = PreferenceProblem.load(problem)
+    loaded = load_problem(problem)
     if formal is not None:
         _certify_formally(loaded, property_, gamma, formal, out)
     require_outputs(problem, out=out)

@@ -57,8 +57,8 @@ def control(
     task of the paper (or the one named) trains with its seeds, budgets equal for all methods.
     """
     from sailtheory.runs.parquet import require_parquet, write_parquet
+    from sailtheory.storage.config import assignments
     from sailtheory.storage.readers import read_toml
-    from sailtheory.training.config import assignments
     from sailtheory.training.control.film import film, require_renderer
     from sailtheory.training.control.live import Live
     from sailtheory.training.control.settings import settings_of

@@ -54,8 +54,8 @@ def llm(
     list. Settings that are not named have the defaults of SAILConfig. The trained model lies in
     OUT/model, the record of the run in OUT/record.
     """
+    from sailtheory.storage.config import assignments
     from sailtheory.storage.readers import read_toml
-    from sailtheory.training.config import assignments
 
     named: dict[str, Any] = {
         "model": model, "data": data, "method": method, "kl_coef": kl_coef, "tune": tune,

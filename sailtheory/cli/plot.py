@@ -9,6 +9,7 @@ import typer
 
 from sailtheory import plots
 from sailtheory.cli.common import Problem, Seed, require_outputs
+from sailtheory.problem.problem_file import load as load_problem
 
 
 def _kinds() -> list[str]:
@@ -29,12 +30,11 @@ def plot(
 ) -> None:
     """Draw a figure of your problem and print its caption."""
     from sailtheory.plots.style import check_target
-    from sailtheory.problem.problem import PreferenceProblem
 
     plots.check_kind(kind)
     target = check_target(out)
     require_outputs(problem, out=out, data=data)
-    loaded = PreferenceProblem.load(problem)
+    loaded = load_problem(problem)
     found = plots.compute(kind, loaded, name=Path(problem).stem, gamma=gamma, seed=seed)
     if data is not None:
         plots.write_data(found, data)

@@ -18,6 +18,7 @@ from sailtheory.cli.common import (
     console_for,
     require_outputs,
 )
+from sailtheory.problem.problem_file import load as load_problem
 
 
 def check(
@@ -32,12 +33,11 @@ def check(
 ) -> None:
     """What holds on your problem, how large γ must be, and what that costs."""
     from sailtheory.analysis.check import check as run_check
-    from sailtheory.problem.problem import PreferenceProblem
     from sailtheory.report.json_file import write
     from sailtheory.report.text import print_report
 
     require_outputs(problem, json=json, html=html)
-    loaded = PreferenceProblem.load(problem)
+    loaded = load_problem(problem)
     began = time.perf_counter()
     with Progress() as progress:
         report = run_check(loaded, gamma, effort, seed, progress)
@@ -64,12 +64,11 @@ def frontier(
 ) -> None:
     """The curve of win rate and KL against γ, and the γ you can afford."""
     from sailtheory.analysis.frontier import frontier as run_frontier
-    from sailtheory.problem.problem import PreferenceProblem
     from sailtheory.report.json_file import write
     from sailtheory.report.text import print_frontier
 
     require_outputs(problem, json=json)
-    loaded = PreferenceProblem.load(problem)
+    loaded = load_problem(problem)
     with Progress() as progress:
         curve = run_frontier(loaded, tolerance, points, effort, seed, progress)
     print_frontier(console_for(json), curve)

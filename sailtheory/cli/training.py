@@ -47,7 +47,7 @@ def compare(
     ),
     effect: Annotated[
         float, typer.Option(help="Cohen's d; says how many runs would be needed to see it.")
-    ] = 0.872,
+    ] = 0.8,
     html: Annotated[str | None, typer.Option(help="Write a page to this file.")] = None,
     json: Json = None,
     seed: Seed = 0,

@@ -15,20 +15,8 @@ from sailtheory.errors import InputError, whole_number
 from sailtheory.runs.read import Record
 
 SCHEMA = "sailtheory.compare/1"
-PAPER_EFFECT = 0.872
-"""The largest Cohen's d that arXiv 2606.31524 reports for its control tasks."""
-
-_SCALES = {
-    "walker-walk": ("eval/return", 1000.0),
-    "walker-stand": ("eval/return", 1000.0),
-    "cheetah-run": ("eval/return", 1000.0),
-    "door-open": ("eval/success", 1.0),
-}
-"""By which metric the tasks of the paper are pooled, and its largest value; the least is 0.
-
-dm_control's rewards lie in [0, 1] and its episodes have 1,000 steps. Meta-World's rewards are
-shaped and their sum means little, so there it is the share of successful episodes.
-"""
+LARGE_EFFECT = 0.8
+"""Cohen's d that he called large."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +122,7 @@ def compare(
     records: Sequence[Record],
     metric: str = "eval/return",
     *,
-    effect: float = PAPER_EFFECT,
+    effect: float = LARGE_EFFECT,
     seed: int = 0,
 ) -> Comparison:
     """Compare runs by arm, task by task.
@@ -180,7 +168,7 @@ def _task(name: str, records: list[Record], metric: str, effect: float, seed: in
                 arm, tuple(run.seed for run in ordered), scores, steps,
                 st.iqm_curve(curves, np.random.default_rng(seed)),
                 st.iqm_interval([scores], np.random.default_rng(seed)),
-                _on_scale(name, ordered, metric),
+                _on_scale(ordered, metric),
             )
         )  # fmt: skip
     pairs = tuple(_pair(arm, arms[0], effect, seed) for arm in arms[1:])
@@ -196,14 +184,14 @@ def _curve(run: Record, metric: str, steps: np.ndarray, first: Record) -> np.nda
     return values
 
 
-def _on_scale(task: str, runs: list[Record], metric: str) -> np.ndarray | None:
-    """Last scores in [0, 1], where returns are compared on a task of known scale."""
-    if metric != "eval/return" or task not in _SCALES:
+def _on_scale(runs: list[Record], metric: str) -> np.ndarray | None:
+    """Last scores in [0, 1], where the runs record one scale for this metric."""
+    (scale, *others) = {run.scale for run in runs}
+    if others or scale is None or scale.metric != metric:
         return None
-    counted, top = _SCALES[task]
-    if not all(counted in run.names() for run in runs):
+    if not all(scale.counted in run.names() for run in runs):
         return None
-    return np.array([run.series(counted)[1][-1] for run in runs]) / top
+    return np.array([run.series(scale.counted)[1][-1] for run in runs]) / scale.largest
 
 
 def _normalised(tasks: tuple[Task, ...]) -> bool:

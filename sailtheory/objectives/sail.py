@@ -166,6 +166,11 @@ class KLRefPolicy(BlockObjective):
         return formulas.fisher_gradient(at.policy, at.block.features, direction)
 
 
+def fisher(problem: PreferenceProblem, theta: Array) -> Array:
+    """F̄(θ) = E_x Cov_θ(φ), the Hessian of KL(π_ref‖π_θ): (..., d, d), for θ (..., d) (C07)."""
+    return KLRefPolicy(problem).hessian(theta)
+
+
 class KLPolicyRef(BlockObjective):
     """E_x KL(π_θ‖π_ref); not convex in general (C08)."""
 

@@ -12,7 +12,7 @@ from sailtheory.ascent.pairs import Draws, Layout, contract
 from sailtheory.errors import InputError
 from sailtheory.landscape import Domain
 from sailtheory.numeric.numbers import FLOAT64
-from sailtheory.objectives.sail import KLRefPolicy, SAILRevKL
+from sailtheory.objectives.sail import KLRefPolicy, SAILRevKL, fisher
 from sailtheory.plots import style
 from sailtheory.plots.series import array, margin_range, positive, ray
 from sailtheory.problem.problem import PreferenceProblem
@@ -50,7 +50,7 @@ def series(problem: PreferenceProblem, gamma: float | None, seed: int) -> dict[s
     found["variance"] = {
         name: moments(problem, theta, Estimator(name)).variance for name in BASELINES
     }
-    beta, trace = float(problem.beta), np.trace(problem.fisher(theta), axis1=-2, axis2=-1)
+    beta, trace = float(problem.beta), np.trace(fisher(problem, theta), axis1=-2, axis2=-1)
     reached = margin_range(problem, theta)
     found["bound"] = {
         name: bounds.second_moment_bound(FLOAT64, beta, beta * reached, trace, centred=centred)

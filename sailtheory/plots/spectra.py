@@ -9,7 +9,7 @@ import numpy as np
 from sailtheory.analysis.check import theorem_threshold
 from sailtheory.landscape import Domain, gamma_star
 from sailtheory.landscape.concavity import relative_curvature
-from sailtheory.objectives.sail import SAIL
+from sailtheory.objectives.sail import SAIL, fisher
 from sailtheory.plots import style
 from sailtheory.plots.series import array, ray, searched
 from sailtheory.problem.problem import PreferenceProblem
@@ -36,7 +36,7 @@ def series(problem: PreferenceProblem, gamma: float | None, seed: int) -> dict[s
         "cross": terms.cross,
         "dpo": terms.dpo,
         "hessian": sail.hessian(theta),
-        "fisher": problem.fisher(theta),
+        "fisher": fisher(problem, theta),
     }
     found: dict[str, Any] = {"distance": t}
     for name, matrix in matrices.items():

@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -165,19 +164,6 @@ class PreferenceProblem:
         """Weights as given, as fractions."""
         return tuple(to_fraction(w, "weights") for w in self.raw_weights)
 
-    @classmethod
-    def load(cls, path: str | Path) -> PreferenceProblem:
-        """Read a TOML or NPZ file; see :mod:`sailtheory.problem.problem_file`."""
-        from sailtheory.problem.problem_file import load
-
-        return load(path)
-
-    def save(self, path: str | Path) -> None:
-        """Write a TOML or NPZ file (by suffix) that loads back exactly."""
-        from sailtheory.problem.problem_file import save
-
-        save(self, path)
-
     def replace(self, **changes: Any) -> PreferenceProblem:
         """The same problem with some constructor arguments changed."""
         arguments: dict[str, Any] = {
@@ -295,12 +281,6 @@ class PreferenceProblem:
             for i, x in enumerate(block.prompts):
                 out[x] = policy[..., i, :]
         return out
-
-    def fisher(self, theta: Array) -> Array:
-        """F̄(θ) = E_x Cov_θ(φ), (..., d, d), for θ (..., d) (C07)."""
-        from sailtheory.objectives.sail import KLRefPolicy
-
-        return KLRefPolicy(self).hessian(theta)
 
     def contains(self, theta: np.ndarray, tolerance: float = _ROUNDING) -> np.ndarray:
         """Whether θ (..., d) lies in C up to rounding: (...) bool."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from sailtheory.extras import require_extra
 from sailtheory.storage.files import write_bytes
 from sailtheory.runs.read import read_record
-from sailtheory.runs.write import RUN
+from sailtheory.runs.layout import RUN
 
 FILE = "metrics.parquet"
 KEY = b"sailtheory.run"

@@ -13,7 +13,10 @@ import numpy as np
 
 from sailtheory.errors import InputError
 from sailtheory.storage.readers import read_json
-from sailtheory.runs.write import FINISHED, HEADER, METRICS, RECORD, RUN, SCHEMA, flatten
+from sailtheory.runs import layout
+from sailtheory.runs.checkpoint import Tree, load_state
+from sailtheory.runs.layout import FINISHED, HEADER, METRICS, RECORD, RUN, SCHEMA, Scale
+from sailtheory.storage.config import flatten
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,7 @@ class Record:
         unread: Keys that the training never read; None when that was not watched.
         finished: Whether it is done.
         versions: Versions of the libraries it ran with.
+        scale: The scale of its task; None where it has none.
         rows: ``(step, name, value)`` as logged; values are text.
     """
 
@@ -36,6 +40,7 @@ class Record:
     unread: tuple[str, ...] | None
     finished: bool
     versions: dict[str, str]
+    scale: Scale | None
     rows: list[tuple[int, str, str]]
 
     @property
@@ -98,7 +103,7 @@ def read_record(folder: str | Path) -> Record:
     return Record(
         folder, config, tuple(header["declared"]),
         None if unread is None else tuple(unread), done is not None,
-        header["libraries"], rows,
+        header["libraries"], _scale(header, folder), rows,
     )  # fmt: skip
 
 
@@ -110,6 +115,44 @@ def read_header(folder: Path) -> dict[str, Any]:
     if header.get("schema") != SCHEMA or not shape:
         raise InputError("run", folder / RUN, f"a record of schema {SCHEMA} is expected")
     return header
+
+
+def read_state(path: Path) -> tuple[dict[str, Any], Tree]:
+    """Record and state of a checkpoint.
+
+    Raises:
+        InputError: A file that is damaged or holds something else.
+    """
+    content = load_state(path)
+    if not (isinstance(content, dict) and set(content) == {"record", "state"}):
+        raise InputError("checkpoint", path, "the state of a run is expected")
+    if "data" not in content["record"]:
+        raise InputError("checkpoint", path, "an earlier version wrote it: go on with that one")
+    return content["record"], content["state"]
+
+
+def last_state(folder: Path) -> tuple[int, Tree]:
+    """Step and state of the last checkpoint, to look at: nothing in the folder changes.
+
+    Raises:
+        InputError: There is none, or it is damaged.
+    """
+    steps = layout.steps(folder)
+    if not steps:
+        raise InputError("run", folder, "a run with a checkpoint is expected")
+    record, state = read_state(layout.checkpoint(folder, steps[-1]))
+    return record["step"], state
+
+
+def _scale(header: dict[str, Any], folder: Path) -> Scale | None:
+    found = header.get("scale")
+    if found is None:
+        return None
+    kinds = {"metric": str, "counted": str, "largest": float}
+    shape = isinstance(found, dict) and found.keys() == kinds.keys()
+    if not shape or not all(isinstance(found[key], kind) for key, kind in kinds.items()):
+        raise InputError("scale", found, f"{', '.join(kinds)} are expected in {folder / RUN}")
+    return Scale(**found)
 
 
 def _read_json(path: Path) -> dict[str, Any]:

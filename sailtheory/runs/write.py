@@ -1,15 +1,5 @@
 """The record of one training run: configuration, metrics, checkpoints; and going on after a stop.
 
-A run is a folder::
-
-    run.json               configuration, version, libraries, hardware; written once
-    metrics.csv            step,name,value; one row a value, in the order logged
-    checkpoint-STEP.npz    the last two states (layout: sailtheory.runs.checkpoint)
-    data.bin               what a state holds that only grows, such as transitions; optional
-    lock                   held by the process that trains the run
-    finished.json          present when the run is done
-    tensorboard/           the same numbers for TensorBoard, when asked for
-
 Rows and data reach the disk with a checkpoint, which remembers how long their files then
 were (layout: sailtheory.runs.append). Going on cuts them back to that length, so a
 run killed at any moment and resumed ends with the rows of one that was left alone. Two
@@ -21,7 +11,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,24 +20,22 @@ import numpy as np
 from sailtheory.storage import lock
 from sailtheory.errors import InputError
 from sailtheory.storage.files import write_text
+from sailtheory.runs import layout
 from sailtheory.runs.append import Appended
-from sailtheory.runs.checkpoint import Tree, load_state, save_state
+from sailtheory.runs.checkpoint import Tree, save_state
+from sailtheory.runs.layout import DATA, FINISHED, HEADER, METRICS, RUN, SCHEMA, Scale
+from sailtheory.runs.read import read_header, read_state
+from sailtheory.storage.config import flatten
 from sailtheory.runs.machine import hardware, libraries
 
 if TYPE_CHECKING:  # TensorBoard brings torch
     from sailtheory.runs.tensorboard import Mirror
 
-SCHEMA = "sailtheory.run/1"
-HEADER = b"step,name,value\n"
-RUN, METRICS, DATA, FINISHED = "run.json", "metrics.csv", "data.bin", "finished.json"
-RECORD = "record"
-"""The record's folder in that of a run which also holds a model."""
 BUDGETS = frozenset(
     ("steps", "feedback", "max_feedback", "updates", "tokens", "epochs", "episodes", "prompts")
 )
 """Parts of dotted keys in which no method may differ from another, declared or not."""
 
-_CHECKPOINT = re.compile(r"checkpoint-(\d+)\.npz")
 _KEPT = 2
 
 
@@ -81,6 +68,7 @@ class Run:
         *,
         declared: Iterable[str] = (),
         read: set[str] | None = None,
+        scale: Scale | None = None,
         tensorboard: bool = False,
         resume: bool = False,
     ) -> Run:
@@ -94,6 +82,8 @@ class Run:
                 others; never a budget.
             read: The live set of keys that the training has read, such as ``Watch.read``;
                 it is remembered, and :meth:`finish` records the keys never read.
+            scale: On which scale the scores of the task can be pooled with those of
+                others; recorded for comparisons.
             tensorboard: Show the metrics to TensorBoard as well, at each checkpoint.
             resume: Go on with what the folder holds; then call :meth:`load`.
 
@@ -126,6 +116,7 @@ class Run:
                 lock.acquire(folder)
             return run
         record = {"schema": SCHEMA, "config": plain, "declared": keys}
+        record |= {} if scale is None else {"scale": scale._asdict()}
         _write_json(folder / RUN, record | {"libraries": libraries(), "hardware": hardware()})
         run._cut(None, None)
         return run
@@ -137,8 +128,7 @@ class Run:
 
     def steps(self) -> list[int]:
         """Steps of the checkpoints at hand, ascending; none for a run that never saved."""
-        found = (_CHECKPOINT.fullmatch(path.name) for path in self.folder.glob("checkpoint-*.npz"))
-        return sorted(int(match[1]) for match in found if match)
+        return layout.steps(self.folder)
 
     def log(self, step: int, metrics: Mapping[str, float | int | str]) -> None:
         """Take rows into memory; they reach the disk with the next checkpoint.
@@ -200,7 +190,7 @@ class Run:
             self._cut(None, -1)
             return None
         step = steps[-1] if step is None else step
-        record, state = _content(self._checkpoint(step))
+        record, state = read_state(self._checkpoint(step))
         self._cut(record, step)
         for later in steps:
             if later > step:
@@ -226,7 +216,7 @@ class Run:
         lock.release(self.folder)
 
     def _checkpoint(self, step: int) -> Path:
-        return self.folder / f"checkpoint-{int(step):012d}.npz"
+        return layout.checkpoint(self.folder, step)
 
     def _prune(self) -> None:
         for old in self.steps()[:-_KEPT]:
@@ -269,40 +259,6 @@ class Run:
         self._rows = []
 
 
-def last_state(folder: Path) -> tuple[int, Tree]:
-    """Step and state of the last checkpoint, to look at: nothing in the folder changes.
-
-    Raises:
-        InputError: There is none, or it is damaged.
-    """
-    paths = sorted(folder.glob("checkpoint-*.npz"))
-    if not paths:
-        raise InputError("run", folder, "a run with a checkpoint is expected")
-    record, state = _content(paths[-1])
-    return record["step"], state
-
-
-def _content(path: Path) -> tuple[dict[str, Any], Tree]:
-    """Record and state of a checkpoint."""
-    content = load_state(path)
-    if not (isinstance(content, dict) and set(content) == {"record", "state"}):
-        raise InputError("checkpoint", path, "the state of a run is expected")
-    if "data" not in content["record"]:
-        raise InputError("checkpoint", path, "an earlier version wrote it: go on with that one")
-    return content["record"], content["state"]
-
-
-def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """The same configuration with dotted keys; an empty table is a value."""
-    flat: dict[str, Any] = {}
-    for key, value in config.items():
-        if isinstance(value, Mapping) and value:
-            flat |= flatten(value, f"{prefix}{key}.")
-        else:
-            flat[prefix + key] = value
-    return flat
-
-
 def _plain(config: Mapping[str, Any]) -> dict[str, Any]:
     """The configuration as JSON gives it back, so that comparing with a file is exact."""
     try:
@@ -314,8 +270,6 @@ def _plain(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def _same(folder: Path, config: dict[str, Any], declared: list[str]) -> None:
     """Refuse a folder that holds another run."""
-    from sailtheory.runs.read import read_header
-
     header = read_header(folder)
     mine, theirs = flatten(config), flatten(header["config"])
     if header["declared"] != declared:

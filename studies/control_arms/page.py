@@ -8,13 +8,12 @@ from typing import Any
 import numpy as np
 
 from sailtheory.compare import statistics as st
-from sailtheory.compare.compare import PAPER_EFFECT
-from sailtheory.runs.write import flatten
-from sailtheory.training.config import plain
+from sailtheory.storage.config import flatten, plain
 from sailtheory.training.control.settings import PAPER, settings_of
 from studies.certificates.page import short, table
 from studies.control_arms.pairs import (
     KNOWN,
+    PAPER_EFFECT,
     TESTED,
     Data,
     Runs,

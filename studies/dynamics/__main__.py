@@ -45,6 +45,7 @@ from sailtheory.certificates import certify_gamma
 from sailtheory.examples import load
 from sailtheory.landscape import Domain, Search, maximise, relative_curvature_on
 from sailtheory.numeric.numbers import FLOAT64
+from sailtheory.objectives.sail import fisher
 from sailtheory.storage.files import write_text
 from sailtheory.theory import bounds
 from studies.dynamics.page import page
@@ -179,7 +180,7 @@ def mirror(index: int) -> Record:
     best = maximise(objective, Search(domain, "quick", index))
     start = domain.embed(domain.starts(STARTS, rng)[-1:])
     level = ACCURACY * (best.value - float(objective.value(start)[0]))
-    eigenvalues = np.linalg.eigvalsh(domain.reduce_matrix(given.fisher(best.theta)))
+    eigenvalues = np.linalg.eigvalsh(domain.reduce_matrix(fisher(given, best.theta)))
     out: Record = {"condition": float(eigenvalues[-1] / eigenvalues[0])}
     plan: Record = {"steps": MOST, "record": MOST, "best": best.value, "tolerance": level}
     runs = {

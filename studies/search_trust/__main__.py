@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -124,8 +125,7 @@ def main() -> None:
     parser.add_argument("--part", default="0/1", help="I/N: problems I, I + N, I + 2N …")
     parser.add_argument("--join", type=Path, nargs="+", default=[], help="files of the parts")
     given = parser.parse_args()
-    rows = [row for path in [given.out, *given.join] if path.exists() for row in read(path)]
-    rows.sort(key=lambda row: row["index"])
+    rows = joined(path for path in [given.out, *given.join] if path.exists())
     first, step = map(int, given.part.split("/"))
     done = {row["index"] for row in rows}
     for index in range(first, given.count, step):
@@ -137,9 +137,15 @@ def main() -> None:
     print(json.dumps(summary(rows)))
 
 
-def read(path: Path) -> list[dict[str, Any]]:
-    """The rows of a file."""
-    return list(json.loads(path.read_text())["rows"])
+def joined(paths: Iterable[Path]) -> list[dict[str, Any]]:
+    """The rows of files, each problem once; files that disagree on one are refused."""
+    rows: dict[int, dict[str, Any]] = {}
+    for path in paths:
+        for row in json.loads(path.read_text(encoding="utf-8"))["rows"]:
+            known = rows.setdefault(row["index"], row)
+            if known | {"cpu_seconds": 0} != row | {"cpu_seconds": 0}:
+                raise SystemExit(f"{path}: problem {row['index']} has another row elsewhere")
+    return [rows[index] for index in sorted(rows)]
 
 
 def save(rows: list[dict[str, Any]], path: Path) -> None:

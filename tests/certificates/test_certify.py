@@ -22,6 +22,8 @@ from sailtheory.certificates.saved import Cover
 from sailtheory.cli import main
 from sailtheory.landscape import Domain, Search, gamma_star, largest_curvature_on
 from sailtheory.numeric.numbers import FLOAT64
+from sailtheory.objectives.sail import fisher
+from sailtheory.problem.problem_file import save as save_problem
 from tests.certificates.test_bounds import random_problem
 
 
@@ -53,7 +55,7 @@ def test_exact_value_in_one_dimension():
     made = certify_gamma(problem, 1e-6)
     x = np.linspace(-float(problem.radius), float(problem.radius), 20001)[:, None]
     theta = region(problem).embed(FLOAT64, x)
-    ratio = SAIL(problem).hessian(theta)[:, 0, 0] / problem.fisher(theta)[:, 0, 0]
+    ratio = SAIL(problem).hessian(theta)[:, 0, 0] / fisher(problem, theta)[:, 0, 0]
     assert made.verdict == "certified"
     assert ratio.max() <= float(made.gamma)
     assert ratio.max() >= float(made.lower) - 1e-6 * abs(ratio.max())
@@ -341,7 +343,7 @@ def test_time_runs_out():
 
 def test_commands(tmp_path, capsys, problem):
     source, out = tmp_path / "p.toml", tmp_path / "c.json"
-    problem.save(source)
+    save_problem(problem, source)
     certify = ["certify", str(source), "--property"]
     assert main([*certify, "gamma", "--tol", "0.01", "--out", str(out)]) == 0
     assert "≤ γ* ≤" in capsys.readouterr().out
@@ -376,6 +378,6 @@ def test_commands(tmp_path, capsys, problem):
 )
 def test_bad_arguments_are_one_line(arguments, tmp_path, capsys, problem):
     source = tmp_path / "p.toml"
-    problem.save(source)
+    save_problem(problem, source)
     assert main(["certify", str(source), *arguments]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1

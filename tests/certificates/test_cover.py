@@ -17,6 +17,7 @@ from sailtheory.certificates.cover import CHUNK, Box, Checker, leaves, root
 from sailtheory.certificates.region import Region, ball, region
 from sailtheory.certificates.replay import negative
 from sailtheory.numeric.numbers import arb_numbers
+from sailtheory.objectives.sail import fisher as fisher_of
 from tests.certificates.test_bounds import random_problem
 
 
@@ -198,7 +199,7 @@ def test_a_modulus_is_taken_off():
     problem = tie(radius=0.5)
     found, level = region(problem), Fraction(1)
     theta = np.array([0.5])
-    fisher = Fraction(float(problem.fisher(theta)[0, 0]))
+    fisher = Fraction(float(fisher_of(problem, theta)[0, 0]))
     least = (level - ratio(problem, 0.5)) * fisher
     pieces = [Box(np.array([a]), np.array([a + 1 / 64])) for a in np.arange(-1, 1, 1 / 64)]
     for share, holds in ((Fraction(0), True), (Fraction(9, 10), True), (Fraction(101, 100), False)):

@@ -13,6 +13,7 @@ from sailtheory import InputError, PreferenceProblem, examples
 from sailtheory.certificates import Effort, certify_concave, certify_gamma, certify_pl, replay
 from sailtheory.certificates.certificate import digest, parse
 from sailtheory.cli import main
+from sailtheory.problem.problem_file import save as save_problem
 from sailtheory.report.certificates import summary
 
 FLAT = {
@@ -28,7 +29,7 @@ FLAT = {
 
 def test_wording_without_differences(tmp_path, capsys):
     source, out = tmp_path / "p.toml", tmp_path / "c.json"
-    PreferenceProblem(**FLAT).save(source)
+    save_problem(PreferenceProblem(**FLAT), source)
     for arguments, expected in (
         (["gamma"], "certified: γ* is null.\n"),
         (["concave", "--gamma", "0.1"], "certified: J_γ is constant on C at γ = 0.1.\n"),

@@ -21,6 +21,7 @@ from sailtheory.certificates import (
 from sailtheory.certificates.refine import refine
 from sailtheory.certificates.region import region
 from sailtheory.certificates.saved import Cover
+from sailtheory.objectives.sail import fisher as fisher_of
 from tests.certificates.test_forged import EXACT, STOPS, WINNER
 
 WORST, HIGHEST = -0.882156, 0.11890782697874
@@ -250,7 +251,7 @@ def test_the_direction_is_the_worst_one():
     from sailtheory import SAIL
 
     theta, basis = problem.center.astype(float), found.basis.astype(float)
-    fisher = basis.T @ problem.fisher(theta) @ basis
+    fisher = basis.T @ fisher_of(problem, theta) @ basis
     matrix = 0.2 * fisher - basis.T @ SAIL(problem).hessian(theta) @ basis
     values, vectors = np.linalg.eig(np.linalg.solve(fisher, matrix))
     worst = vectors[:, values.real.argmin()].real

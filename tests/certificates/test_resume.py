@@ -24,6 +24,7 @@ from sailtheory.certificates.cover import LEAF, OPEN, Checker, leaves, root
 from sailtheory.certificates.region import region
 from sailtheory.certificates.saved import Cover, recall, remember
 from sailtheory.cli import main
+from sailtheory.problem.problem_file import save as save_problem
 from tests.certificates.test_bounds import random_problem
 
 TOLERANCE = 1e-3
@@ -70,7 +71,7 @@ def words(state):
 
 def test_after_sigkill_the_work_goes_on(problem, undisturbed, proofs, tmp_path):
     source, state = tmp_path / "p.toml", tmp_path / "c.json.partial"
-    problem.save(source)
+    save_problem(problem, source)
     code = (
         "import sys; from sailtheory.cli import main; "
         "main(['certify', sys.argv[1], '--property', 'gamma', '--tol', sys.argv[2], "
@@ -106,7 +107,7 @@ def children(parent):
 @pytest.mark.parametrize("answered", [False, True])  # killed as they start, or at work
 def test_workers_end_with_their_parent(tmp_path, answered):
     source, state = tmp_path / "p.toml", tmp_path / "c.json.partial"
-    random_problem(np.random.default_rng(2), d=4, m=5, n=2).save(source)
+    save_problem(random_problem(np.random.default_rng(2), d=4, m=5, n=2), source)
     code = (
         "import sys; from sailtheory.cli import main; main(['certify', sys.argv[1], "
         "'--property', 'gamma', '--jobs', '2', '--time-limit', '60', '--out', sys.argv[2]])"
@@ -259,7 +260,7 @@ def test_a_bad_output_path_is_refused_before_the_work(
     where, problem, tmp_path, capsys, monkeypatch
 ):
     source = tmp_path / "p.toml"
-    problem.save(source)
+    save_problem(problem, source)
     (tmp_path / "directory").mkdir()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sailtheory.certificates.certify_gamma", None)  # would fail when called

@@ -20,6 +20,7 @@ from sailtheory.certificates import formal
 from sailtheory.claims import Context, registered, run, select
 from sailtheory.cli import main
 from sailtheory.objectives.sail import KLRefPolicy, SAILRevKL
+from sailtheory.objectives.sail import fisher as fisher_of
 from sailtheory.report.text import add_result, ledger_table
 from sailtheory.verdict import Outcome, Strength
 from tests.support.coq import compiled, coqc, needs_coq
@@ -206,7 +207,11 @@ def test_coq_evaluates_its_definitions_to_the_production_values(name, library, t
         "mean_KL P th": float(KLRefPolicy(problem).value(at)),
         f"J_gamma P ({gamma}) th": float(objective.value(at)),
     }
-    gradient, hessian, fisher = objective.gradient(at), objective.hessian(at), problem.fisher(at)
+    gradient, hessian, fisher = (
+        objective.gradient(at),
+        objective.hessian(at),
+        fisher_of(problem, at),
+    )
     for i in range(d):
         unit = f"(fun i => if Nat.eqb i {i} then 1 else 0)"
         values[f"gradient P (regularised P (sail P) ({gamma})) th {i}"] = float(gradient[i])

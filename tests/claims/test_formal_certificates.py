@@ -12,6 +12,8 @@ from sailtheory import SAIL, PreferenceProblem, examples
 from sailtheory.certificates import formal
 from sailtheory.certificates.formal_prompts import largest, prompt_bounds
 from sailtheory.cli import main
+from sailtheory.objectives.sail import fisher
+from sailtheory.problem.problem_file import save as save_problem
 from sailtheory.theory import bounds
 from tests.support.coq import compiled, coqc, needs_coq
 
@@ -27,7 +29,7 @@ def test_constants_are_above_the_bound_and_close(name):
 
 def formally(tmp_path, problem, gamma, folder="f"):
     path = tmp_path / "p.toml"
-    problem.save(path)
+    save_problem(problem, path)
     where = ["--formal", str(tmp_path / folder)]
     return ["certify", str(path), "--property", "concave", "--gamma", str(gamma), *where]
 
@@ -55,7 +57,7 @@ def relative_curvatures(problem, points=200, seed=0):
             at = problem.center.astype(float) + float(problem.radius) * min(
                 1.0, 1.3 * rng.random()
             ) * w / (np.linalg.norm(w))
-            h, f = basis @ SAIL(one).hessian(at) @ basis.T, basis @ one.fisher(at) @ basis.T
+            h, f = basis @ SAIL(one).hessian(at) @ basis.T, basis @ fisher(one, at) @ basis.T
             found.append(np.linalg.eigvals(np.linalg.solve(f, h)).real.max())
         yield max(found)
 
@@ -94,7 +96,7 @@ def test_gamma_just_below_the_constant_by_prompt_is_refused(name, constant, tmp_
 )
 def test_bad_input_is_one_line(tmp_path, capsys, arguments, names):
     path = tmp_path / "p.toml"
-    examples.load("bradley-terry").save(path)
+    save_problem(examples.load("bradley-terry"), path)
     assert main(["certify", str(path), *arguments, "--formal", str(tmp_path / "f")]) == 2
     lines = capsys.readouterr().err.strip().splitlines()
     assert len(lines) == 1

@@ -14,6 +14,7 @@ import pytest
 
 from sailtheory import InputError, examples
 from sailtheory.cli import main
+from sailtheory.problem.problem_file import save as save_problem
 from sailtheory.storage import lock
 from tests.certificates.test_bounds import random_problem
 
@@ -33,7 +34,7 @@ def easy(tmp_path):
 def busy(tmp_path, monkeypatch):
     """A process that certifies something hard into c.json, and has begun."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    random_problem(np.random.default_rng(2), d=4, m=5, n=2).save(tmp_path / "hard.toml")
+    save_problem(random_problem(np.random.default_rng(2), d=4, m=5, n=2), tmp_path / "hard.toml")
     out = tmp_path / "c.json"
     process = subprocess.Popen(
         [sys.executable, "-c", CERTIFY, "certify", tmp_path / "hard.toml", "--property", "gamma",

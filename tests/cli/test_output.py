@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from sailtheory import PreferenceProblem, examples
+from sailtheory import examples
 from sailtheory.cli.streams import spelt
 from sailtheory.problem.problem_file import dumps, loads
+from sailtheory.problem.problem_file import load as load_problem
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = {
@@ -128,4 +129,4 @@ def test_the_certificate_is_kept_when_the_summary_cannot_be_printed(run, tmp_pat
     done = run("certify p.toml --property concave --gamma 1 --out c.json >/dev/full")
     assert done.returncode == 2
     assert json.loads((tmp_path / "c.json").read_text())["verdict"] == "certified"
-    assert PreferenceProblem.load(tmp_path / "p.toml")
+    assert load_problem(tmp_path / "p.toml")

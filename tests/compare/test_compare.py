@@ -66,7 +66,7 @@ def test_order_on_the_command_line_does_not_pair_other_seeds(tmp_path):
 
 
 def test_unpaired_when_seeds_differ(tmp_path):
-    [task] = compare(arms(tmp_path, other=[0, 1, 7])).tasks
+    [task] = compare(arms(tmp_path, other=[0, 1, 7]), effect=0.872).tasks
     [pair] = task.pairs
     assert pair.paired is None and pair.tested is pair.d
     assert pair.needed == 22  # of each arm, for d = 0.872
@@ -80,7 +80,7 @@ def test_what_is_concluded(tmp_path):
     assert "pebble-revkl scores more than pebble: paired d = " in conclusion(clear)
     worse = compare(arms(tmp_path / "worse", level=70)).tasks[0].pairs[0]
     assert "scores less than" in conclusion(worse)
-    nothing = compare(arms(tmp_path / "nothing", level=101)).tasks[0].pairs[0]
+    nothing = compare(arms(tmp_path / "nothing", level=101), effect=0.872).tasks[0].pairs[0]
     text = conclusion(nothing)
     assert text.startswith("No difference") and "does not show that they are equal" in text
     assert f"below paired d = {nothing.detectable:.3g}" in text
@@ -351,7 +351,7 @@ def test_command(tmp_path, capsys):
     assert html.read_text().startswith("<!doctype html>")
     found = json.loads(data.read_text())
     assert found["schema"] == "sailtheory.compare/1"
-    assert found["tasks"][0]["pairs"][0]["needed"] == 13
+    assert found["tasks"][0]["pairs"][0]["needed"] == 15  # for d = 0.8
     assert main(["compare", *folders, "--json", "-", "--effect", "0.5"]) == 0
     assert json.loads(capsys.readouterr().out)["tasks"][0]["pairs"][0]["needed"] == 34
     for bad in (

@@ -18,6 +18,7 @@ from sailtheory import (
 )
 from sailtheory.numeric.exact import exact_array, is_typed, read_array, read_number, to_fraction
 from sailtheory.numeric.numbers import FLOAT64
+from sailtheory.objectives.sail import fisher
 from sailtheory.problem.preferences import probabilities
 from tests.support.instances import ordinary
 
@@ -69,7 +70,7 @@ def test_policy_is_a_softmax_with_base():
     policy = mass / mass.sum()
     covariance = phi.T @ np.diag(policy) @ phi - np.outer(policy @ phi, policy @ phi)
     alone = problem([phi], base=[base])
-    np.testing.assert_allclose(alone.fisher(theta), covariance, rtol=1e-13, atol=1e-15)
+    np.testing.assert_allclose(fisher(alone, theta), covariance, rtol=1e-13, atol=1e-15)
 
 
 def test_ragged_prompts_keep_their_order():

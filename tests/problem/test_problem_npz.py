@@ -9,7 +9,8 @@ import zipfile
 import numpy as np
 import pytest
 
-from sailtheory import InputError, PreferenceProblem
+from sailtheory import InputError
+from sailtheory.problem.problem_file import load as load_problem
 from tests.support.instances import refusal
 
 
@@ -126,6 +127,6 @@ def test_damaged_bytes_are_refused_in_one_line_or_change_nothing(tmp_path):
         damaged[position] ^= 1 << int(rng.integers(8))
         path.write_bytes(damaged)
         try:
-            PreferenceProblem.load(path)
+            load_problem(path)
         except InputError as error:
             assert str(error).isprintable()

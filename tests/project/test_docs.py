@@ -66,7 +66,13 @@ def test_falsehoods_of_other_claims_are_refused(tmp_path, monkeypatch):
 
 def test_every_room_has_a_reference_page():
     text = "".join(page for _, _, page in reference.pages())
-    for module in ("problem.problem", "landscape.pl", "ascent.mirror", "curvature.operators", "verdict"):
+    for module in (
+        "problem.problem",
+        "landscape.pl",
+        "ascent.mirror",
+        "curvature.operators",
+        "verdict",
+    ):
         assert f".. automodule:: sailtheory.{module}\n" in text
     assert "sailtheory.cli" not in text
 

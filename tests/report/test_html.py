@@ -16,6 +16,7 @@ from sailtheory.analysis.check import check
 from sailtheory.claims import Claim, Context, Falsehood, run
 from sailtheory.cli import main
 from sailtheory.problem.problem_file import dumps, loads
+from sailtheory.problem.problem_file import load as load_problem
 from sailtheory.report.html_figures import price_figure, thresholds_figure
 from sailtheory.report.html_ledger import ledger_page
 from sailtheory.report.html_problem import problem_page
@@ -187,7 +188,7 @@ def test_check_page(name, tmp_path, capsys):
     shown = capsys.readouterr().out
     text = target.read_text(encoding="utf-8")
     reading = Reading(text)
-    problem = PreferenceProblem.load(path)
+    problem = load_problem(path)
     assert reading.texts["problem-file"] == dumps(problem)
     assert {link[1:] for link in reading.links if link.startswith("#")} <= set(reading.ids)
     # The numbers are those of the terminal.

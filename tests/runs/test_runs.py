@@ -17,7 +17,7 @@ import pytest
 
 from sailtheory import InputError
 from sailtheory.runs.checkpoint import save_state
-from sailtheory.training.config import Watch, plain
+from sailtheory.storage.config import Watch, plain
 from sailtheory.runs.read import read_record
 from sailtheory.runs.write import Run
 
@@ -280,7 +280,7 @@ def test_a_write_that_stops_half_way(tmp_path):
 
 
 def test_keys_never_read_are_recorded(tmp_path):
-    from test_training_config import Config
+    from tests.storage.test_config import Config
 
     watch = Watch(Config("sac"))
     run = Run.create(tmp_path, plain(watch.view._config), read=watch.read)

@@ -16,8 +16,7 @@ pytest.importorskip("dm_control", reason="the extra rl is not installed")
 from figures import control_arms as control_figure
 from sailtheory import InputError
 from sailtheory.runs.read import Record
-from sailtheory.runs.write import flatten
-from sailtheory.training.config import plain
+from sailtheory.storage.config import flatten, plain
 from sailtheory.training.control.methods import method_named
 from sailtheory.training.control.settings import SAILSettings
 from studies.control_arms import __main__ as control_arms

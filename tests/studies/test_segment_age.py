@@ -8,7 +8,7 @@ import torch
 
 pytest.importorskip("dm_control", reason="the extra rl is not installed")
 
-from sailtheory.training.config import assignments
+from sailtheory.storage.config import assignments
 from sailtheory.training.control.settings import settings_of
 from sailtheory.training.control.train import Trainer
 from studies.control_arms import segment_age

@@ -8,8 +8,8 @@ import torch
 
 pytest.importorskip("dm_control", reason="the extra rl is not installed")
 
+from sailtheory.storage.config import assignments
 from sailtheory.training import pairs as pair_terms
-from sailtheory.training.config import assignments
 from sailtheory.training.control import sail as shipped
 from sailtheory.training.control.settings import settings_of
 from sailtheory.training.control.train import Trainer

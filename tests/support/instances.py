@@ -22,6 +22,7 @@ from sailtheory import (
     SAILRevKL,
     SelfPreferenceSAIL,
 )
+from sailtheory.problem.problem_file import load as load_problem
 from tests.support.reference import Prompt, Reference, lists, mpf_of
 
 OBJECTIVES = [
@@ -145,7 +146,7 @@ def ordinary(seed: int, **knobs: Any) -> Instance:
 def refusal(path: Any) -> str:
     """The message that a problem file gets; anything but an InputError fails the test."""
     with pytest.raises(InputError) as caught:
-        PreferenceProblem.load(path)
+        load_problem(path)
     message = str(caught.value)
     assert message.isprintable(), message  # one line, no control characters
     assert len(message) < 600

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
+from sailtheory.runs.layout import Scale
 from sailtheory.runs.read import read_record
 from sailtheory.runs.write import Run
 
+SCALES = {
+    "walker-walk": Scale("eval/return", "eval/return", 1000.0),
+    "cheetah-run": Scale("eval/return", "eval/return", 1000.0),
+    "door-open": Scale("eval/return", "eval/success", 1.0),
+}
 BASE = {
     "method": "pebble",
     "task": "walker-walk",
@@ -33,7 +39,10 @@ def write_run(
 ):
     """A finished run whose final return is about ``level``; returns its record."""
     config = BASE | (change or {})
-    run = Run.create(folder, config, declared=declared, read=None if read is None else set(read))
+    run = Run.create(
+        folder, config, declared=declared, read=None if read is None else set(read),
+        scale=SCALES.get(config["task"]),
+    )  # fmt: skip
     rng = np.random.default_rng([config["seed"], round(level)])
     shift = noise * rng.normal()
     for step in evaluations:

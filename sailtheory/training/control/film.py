@@ -14,10 +14,9 @@ import numpy as np
 import torch
 
 from sailtheory.errors import InputError
-from sailtheory.runs.read import read_record
-from sailtheory.runs.write import last_state
+from sailtheory.runs.read import last_state, read_record
+from sailtheory.storage.config import resolve
 from sailtheory.storage.files import write_bytes
-from sailtheory.training.config import resolve
 from sailtheory.training.control.lane import generator_of
 from sailtheory.training.control.settings import Settings
 from sailtheory.training.control.tasks import Episodes, make_task, mujoco_of

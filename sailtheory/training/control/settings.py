@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from sailtheory.training.config import resolve, setting
+from sailtheory.storage.config import resolve, setting
 
 Sampling = Literal["uniform", "disagreement", "entropy"]
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from sailtheory.errors import InputError
 from sailtheory.extras import require_extra
+from sailtheory.runs.layout import Scale
 
 if TYPE_CHECKING:
     import gymnasium
@@ -20,8 +21,16 @@ Tree = dict[str, Any]
 
 _TRIED = 5  # steps of a task before a run begins
 
-TASKS = ("walker-walk", "walker-stand", "cheetah-run", "door-open")
-"""The tasks of the paper: three of dm_control's suite and one of Meta-World v3."""
+SCALES = dict.fromkeys(
+    ("walker-walk", "walker-stand", "cheetah-run"), Scale("eval/return", "eval/return", 1000.0)
+) | {"door-open": Scale("eval/return", "eval/success", 1.0)}
+"""The tasks of the paper, three of dm_control's suite and one of Meta-World v3, and their scales.
+
+dm_control's rewards lie in [0, 1] and its episodes have 1,000 steps. Meta-World's rewards are
+shaped and their sum means little, so there it is the share of successful episodes.
+"""
+
+TASKS = tuple(SCALES)
 
 _SIMULATORS = dict.fromkeys(TASKS, ("dm_control",)) | {"door-open": ("metaworld",)}
 

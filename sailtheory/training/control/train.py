@@ -13,7 +13,7 @@ from torch import Tensor
 
 from sailtheory.errors import InputError, whole_number
 from sailtheory.runs.write import Run
-from sailtheory.training.config import Watch, plain
+from sailtheory.storage.config import Watch, plain
 from sailtheory.training.control.evaluate import evaluate
 from sailtheory.training.control.lane import Lane, generator_of
 from sailtheory.training.control.methods import Method, method_named
@@ -21,7 +21,7 @@ from sailtheory.training.control.reference import Referenced
 from sailtheory.training.control.sac import Batch, SegmentPairs
 from sailtheory.training.control.sail import SAIL, draw_segments
 from sailtheory.training.control.settings import Settings
-from sailtheory.training.control.tasks import Episodes, make_task, try_task
+from sailtheory.training.control.tasks import SCALES, Episodes, make_task, try_task
 from sailtheory.training.control.vector import Vector
 
 Tree = dict[str, Any]
@@ -231,6 +231,7 @@ def train(
             plain(replace(settings, seed=seed)),
             declared=method.declared,
             read=watch.read,
+            scale=SCALES.get(settings.task),
             tensorboard=tensorboard,
             resume=resume,
         )

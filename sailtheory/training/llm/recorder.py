@@ -12,7 +12,9 @@ import torch
 from transformers import TrainerCallback
 
 from sailtheory.errors import InputError
-from sailtheory.runs.write import RECORD, Run, flatten
+from sailtheory.runs.layout import RECORD
+from sailtheory.runs.write import Run
+from sailtheory.storage.config import flatten
 from sailtheory.training.llm.preferences import name_of
 
 if TYPE_CHECKING:

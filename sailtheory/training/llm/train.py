@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
 from sailtheory.errors import InputError
-from sailtheory.runs.write import FINISHED, RECORD, RUN
+from sailtheory.runs.layout import FINISHED, RECORD, RUN
 from sailtheory.storage import lock
+from sailtheory.storage.config import convert, resolve
 from sailtheory.storage.files import move_folder, require_folder
-from sailtheory.training.config import convert, resolve
 from sailtheory.training.llm.data import load_rows
 
 MODEL = "model"

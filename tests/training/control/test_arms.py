@@ -14,8 +14,8 @@ from torch.distributions.transforms import TanhTransform
 
 from sailtheory.compare.arms import diff
 from sailtheory.runs.read import read_record
+from sailtheory.storage.config import assignments
 from sailtheory.training.audit import Term, audit
-from sailtheory.training.config import assignments
 from sailtheory.training.control import lane
 from sailtheory.training.control.reference import RevKL
 from sailtheory.training.control.reward import RewardModel

@@ -17,7 +17,7 @@ from gymnasium import spaces
 from sailtheory import InputError
 from sailtheory.cli import main
 from sailtheory.runs.read import read_record
-from sailtheory.training.config import assignments
+from sailtheory.storage.config import assignments
 from sailtheory.training.control import film as filming
 from sailtheory.training.control.settings import settings_of
 from sailtheory.training.control.tasks import Episodes, make_task, try_task

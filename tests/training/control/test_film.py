@@ -12,7 +12,7 @@ import torch
 from sailtheory import InputError
 from sailtheory.cli import main
 from sailtheory.runs.checkpoint import load_state, save_state
-from sailtheory.training.config import assignments
+from sailtheory.storage.config import assignments
 from sailtheory.training.control import film as filming
 from sailtheory.training.control.settings import settings_of
 from sailtheory.training.control.train import train

@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy import stats
 
-from sailtheory.training.config import assignments
+from sailtheory.storage.config import assignments
 from sailtheory.training.control.settings import settings_of
 from sailtheory.training.control.train import Trainer
 

@@ -11,7 +11,7 @@ import torch
 
 from sailtheory import SAIL, InputError
 from sailtheory.numeric.numbers import FLOAT64
-from sailtheory.training.config import assignments
+from sailtheory.storage.config import assignments
 from sailtheory.training.control.probe import ActorProbe
 from sailtheory.training.control.sac import SegmentPairs
 from sailtheory.training.control.settings import settings_of

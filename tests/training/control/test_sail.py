@@ -13,9 +13,9 @@ from scipy.stats import kstest
 from sailtheory import InputError
 from sailtheory.compare.arms import diff
 from sailtheory.runs.read import read_record
+from sailtheory.storage.config import assignments
 from sailtheory.training import pairs as pair_terms
 from sailtheory.training.audit import Term, audit
-from sailtheory.training.config import assignments
 from sailtheory.training.control import sail as shipped
 from sailtheory.training.control.sac import Batch, SegmentPairs
 from sailtheory.training.control.sail import SAIL, SAILRevKL

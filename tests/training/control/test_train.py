@@ -16,7 +16,7 @@ from sailtheory.cli import main
 from sailtheory.cli.control import seeds_of
 from sailtheory.runs.read import read_record
 from sailtheory.runs.write import Run
-from sailtheory.training.config import assignments
+from sailtheory.storage.config import assignments
 from sailtheory.training.control import lane
 from sailtheory.training.control import train as training
 from sailtheory.training.control.methods import METHODS

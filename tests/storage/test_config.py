@@ -9,8 +9,8 @@ from typing import Literal
 import pytest
 
 from sailtheory import InputError
+from sailtheory.storage.config import Watch, assignments, plain, resolve, setting
 from sailtheory.storage.readers import read_toml
-from sailtheory.training.config import Watch, assignments, plain, resolve, setting
 
 
 @dataclass(frozen=True)

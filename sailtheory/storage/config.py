@@ -20,7 +20,6 @@ from enum import Enum
 from typing import Any, Generic, Literal, TypeVar, Union, cast
 
 from sailtheory.errors import InputError
-from sailtheory.runs.write import flatten
 
 T = TypeVar("T")
 
@@ -77,6 +76,17 @@ def resolve(cls: type[T], *sources: Mapping[str, Any]) -> T:
             close = difflib.get_close_matches(key, known, n=3) or sorted(known)
             raise InputError(key, "unknown key", f"did you mean {', '.join(close)}?")
     return cast("T", _build(cls, given, ""))
+
+
+def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """The same configuration with dotted keys; an empty table is a value."""
+    flat: dict[str, Any] = {}
+    for key, value in config.items():
+        if isinstance(value, Mapping) and value:
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = value
+    return flat
 
 
 def plain(config: Any) -> dict[str, Any]:
