@@ -60,14 +60,16 @@ evidence: $(STAMP)
 	$(BIN)/sailtheory verify --effort full --json docs/evidence/ledger.json
 	$(BIN)/python -m proofs_check --planted --effort full --table docs/falsehoods.md
 	$(BIN)/python -m proofs_check --disguised --effort full | tee docs/evidence/disguised.txt
-	$(BIN)/python -m studies.certificates --table studies/certificates/page.md
+	$(BIN)/python -m studies.certificates
 	$(BIN)/python -m studies.rates_validation --out studies/rates_validation/evidence.json
 	$(BIN)/python -m studies.sample_complexity
-	$(BIN)/python -m studies.dynamics --table studies/dynamics/page.md
+	$(BIN)/python -m studies.dynamics
 	$(BIN)/python -m studies.control_arms.segment_mdp
 	$(BIN)/python -m studies.control_arms.segment_age
 	$(BIN)/python -m studies.control_arms.segment_noise
 	$(BIN)/python -m studies.control_arms.curvature
+	$(BIN)/python -m studies.llm_arms.thresholds
+	$(BIN)/python -m studies.pages
 
 docs: $(STAMP)
 	$(PIP) install -c constraints.txt -e '.[docs]'

@@ -1,10 +1,9 @@
 """Certificates on random and hostile problems: how fast, how complete, how sound.
 
-``python -m studies.certificates [--lists L ...] [--count N] [--seconds S] [--out FILE]
-[--table FILE]``. Every problem follows from the seed, the name of its list and its place
-in it. The JSON file is written after each problem and what it contains is not run again,
-except what failed or had less time left than the list allows. ``--table`` writes the page; with
-``--seconds 0`` nothing else happens.
+``python -m studies.certificates [--lists L ...] [--count N] [--seconds S] [--out FILE]``.
+Every problem follows from the seed, the name of its list and its place in it. The JSON file is
+written after each problem and what it contains is not run again, except what failed or had less
+time left than the list allows.
 
 * ``enclosure-dD``: γ* to the tolerance of the list, replayed; ratios of the thresholds.
 * ``completeness``: two or more prompts, certify_concave at 1.01 times the lower end of γ*.
@@ -52,7 +51,6 @@ from sailtheory.numeric.numbers import FLOAT64
 from sailtheory.problem.problem_file import dumps
 from sailtheory.storage.files import write_text
 from sailtheory.theory import bounds
-from studies.certificates.page import page
 
 SEED = 20261
 OUT = "studies/certificates/evidence.json"
@@ -351,22 +349,19 @@ def run(kind: List, count: int, records: dict[str, list[Record]], out: Path, sto
 
 
 def main() -> None:
-    """Run what is asked for and not done, then write the page."""
+    """Run what is asked for and not done."""
     parser = argparse.ArgumentParser(description=__doc__)
     names = [kind.name for kind in LISTS]
     parser.add_argument("--lists", nargs="+", choices=names, default=names)
     parser.add_argument("--count", type=int, help="problems in each list, not its own number")
     parser.add_argument("--seconds", type=float, default=float("inf"))
     parser.add_argument("--out", default=OUT)
-    parser.add_argument("--table", help="Markdown page to write")
     given = parser.parse_args()
     stop, out = time.monotonic() + given.seconds, Path(given.out)
     records = load(out)
     for kind in LISTS:
         if kind.name in given.lists:
             run(kind, given.count or kind.count, records, out, stop)
-    if given.table:
-        write_text(page(json.loads(out.read_text(encoding="utf-8"))), given.table, "table")
 
 
 if __name__ == "__main__":

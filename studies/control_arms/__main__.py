@@ -1,61 +1,13 @@
 """Does KL(π_ref‖π_θ) in PEBBLE's actor loss change what is learned? Paired runs, equal budgets.
 
 ``python -m studies.control_arms --runs FOLDER [--plan NAME] [--seeds S …] [--until HH:MM]``
-
-Written down before any run:
-
-- Arms: ``pebble`` and ``pebble-revkl``, which is what the published SAIL-RevKL code does:
-  kl_coef = 1e-4, reference taken at step 5,000 and anew every 50,000 steps (the paper's).
-  The published "SAIL" arm is ``pebble`` bit for bit (tests/training/control/test_arms.py).
-- Task cheetah-run, returns in [0, 1000]. 60,000 steps; 1,000 random and 900 exploring ones;
-  250 queries to the oracle, 10 every 2,000 steps, segments of 50 steps. One update a step.
-- Smaller than the paper's for the sake of seeds on a CPU: 2×256 units (paper 2×1024),
-  minibatches of 64 (512), reward networks 3×128 (3×256), 60,000 steps (400,000).
-- Seeds 0, 1, 2, …, the same for both arms; a seed fixes the initial networks, the episodes'
-  starts and the noise, and both arms are bitwise one run until the reference is taken. So
-  runs are compared by pairs.
-- Quantity: a run's mean return over its evaluations in the second half of training
-  (steps 40,000, 50,000 and 60,000; 10 deterministic episodes each).
-- Test: paired t test of pebble-revkl − pebble, two-sided, level 0.05; Cohen's d of the
-  differences with its exact 95 % interval; IQM of each arm with bootstrap intervals. An
-  effect is claimed only when the interval of d leaves out 0. d = 0.872, the paper's
-  largest, is excluded when it lies above the interval.
-- Power: to see d = 0.872 with probability 0.8 takes 13 pairs (22 runs an arm without
-  pairs). Pairs are taken in the order of their seeds, all that are finished; the number is
-  set by the time at hand and not by what is seen. Added when two pairs were known, whose
-  interval happened to leave out 0: nothing is claimed before the 13th pair, since a table
-  that is read again as it grows finds effects by chance.
-
-The other plans use the same settings: ``sail`` (sail and sail-revkl on cheetah-run); ``heavy``
-(the same with fifty times the weight of J, five seeds) and ``stand`` (all four arms on
-walker-stand), whose few seeds describe and do not test; and ``short`` (pebble and sail-revkl on
-walker-walk and door-open, 3,000 steps, reference at 2,000, 2 episodes an evaluation), to see
-that they run.
-
-What changed after runs were seen:
-
-- The arms ``sail`` and ``sail-revkl`` were mended three times, and all their runs of before
-  discarded. They took segments as recorded, with actions of earlier actors, and diverged
-  (``sail.recent`` = 200 for 1,000 is of then); weighed by min(π_now/π_then, 1) the pairs all but
-  vanished, and one run of five diverged all the same; a pair's segments shared steps, so that
-  their actions were not independent; and densities were taken back through tanh, which in
-  float32 cannot be done where it rounds to ±1. Now actions are drawn anew.
-- ``sail`` was to be five seeds that describe. It was made thirteen, with two tests, when six
-  of the runs since discarded were known (sail − pebble +37.5 at seeds 0, 1, 2, sail-revkl − sail
-  −42.2): sail − pebble and sail-revkl − sail, paired t at level 0.025 each, so 0.05 for the two;
-  nothing is claimed before the 13th pair. When the arms were mended last, seeds 0 to 4 of their
-  version of before were known (−48.0 and +71.4).
-- The weight of J was 0.1, chosen without measurement. The runs of ``heavy`` have it, and at
-  their 40,000th step it was seen that they had not learned. segment_noise.py then
-  showed the score's noise to drown SAC's gradient, and set the weight by that, before any run
-  of ``sail`` and ``stand`` in the table. Beside each test stands what the eight pairs of seeds
-  that had not been seen in any version say.
+trains the arms and plans of design.md, which was written down before any run.
 
 Resumable: a finished run is kept, others go on from their checkpoint, and what is committed is
 not trained again. Runs of one arm train together, ``--together`` seeds in a stack, which changes
 no number; processes with seeds of their own may run side by side. The committed result is
-studies/control_arms/evidence.json (of each run its settings, what it spent, its curve) and
-studies/control_arms/page.md; ``python -m figures.control_arms`` draws it.
+studies/control_arms/evidence.json (of each run its settings, what it spent, its curve);
+``python -m studies.pages`` writes the page and ``python -m figures.control_arms`` draws it.
 """
 
 from __future__ import annotations
@@ -77,7 +29,6 @@ from sailtheory.storage.files import write_text
 from sailtheory.training.control.settings import Settings, settings_of
 from sailtheory.training.control.train import train
 from studies.control_arms.evidence import check, merge, summary
-from studies.control_arms.page import page
 
 EVIDENCE = Path("studies/control_arms/evidence.json")
 ARMS = ("pebble", "pebble-revkl", "sail", "sail-revkl")
@@ -210,7 +161,7 @@ def committed() -> dict[str, Any]:
 
 
 def save(folder: Path) -> None:
-    """Add the finished runs to the committed ones, and write the page.
+    """Add the finished runs to the committed ones.
 
     A run that is there already stays as it is, so runs may come from several machines; runs
     that cannot be compared with the others are refused, and nothing is written.
@@ -218,9 +169,7 @@ def save(folder: Path) -> None:
     data = committed()
     merge(data, collect(folder))
     check(data, TOGETHER)
-    text = page(data)
     write_text(json.dumps(data, indent=1) + "\n", EVIDENCE)
-    write_text(text, "studies/control_arms/page.md")
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ four of the actor's own segments of ten steps as candidates, β = 0.1) measures 
 and the PL ratio at the actor's parameters. The candidates' linearisation at π_ref is a
 log-linear problem; its thresholds are taken for B = ‖θ − θ_ref‖ as measured. γ* is found by
 search, so it may be larger. What γ a kl_coef is depends on the weight of J and on the length of
-the segments (``segment_gamma`` in studies/control_arms/theory_page.py); both are kept, with the
+the segments (``segment_gamma`` in studies/control_arms/theory.py); both are kept, with the
 length of the candidates.
 """
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from textwrap import fill
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,8 @@ from sailtheory.compare.statistics import Estimate
 Data = dict[str, Any]
 Runs = list[dict[str, Any]]
 Pairs = list[tuple[int, dict[str, Any], dict[str, Any]]]
+Interval = tuple[float, ...]
+"""A value, and where it exists its interval: (value,) or (value, low, high)."""
 LATE = 3
 """Evaluations of the second half of training, of six."""
 PLANNED = 13
@@ -30,6 +31,51 @@ KNOWN = (0, 1, 2, 3, 4)
 """Seeds of the discarded runs of ``sail`` and ``sail-revkl``, known when the arms were mended."""
 
 
+@dataclass(frozen=True)
+class Comparison:
+    """Two arms by their pairs.
+
+    Attributes:
+        arm: The one.
+        base: The other.
+        pairs: Seeds that both have.
+        difference: Mean of arm − base; nan without pairs.
+        outcome: ``unknown`` (fewer than two pairs), ``described`` (there is no test), ``same``
+            (the runs do not differ), ``early`` (fewer pairs than planned), ``better``, ``worse``,
+            or ``open`` (the interval of d holds 0).
+        d: Cohen's d of the differences.
+        level: Of its interval, by which the test goes.
+        won: Pairs in which the arm is better.
+        share: Exact interval of their share.
+        excludes_zero: Whether the interval of d leaves out 0.
+        power: Probability of seeing the paper's effect.
+        detectable: The d seen with probability 0.8.
+        between: d between the arms, without pairs; this and what follows where ``open``.
+        correlation: Of the scores of a pair.
+        effect: The paper's effect as one of the differences, by the correlation.
+        excluded: Whether that lies above the interval of d.
+        fresh: The same of the pairs whose seeds were not known before the test.
+    """
+
+    arm: str
+    base: str
+    pairs: int
+    difference: float
+    outcome: str = "unknown"
+    d: Interval = ()
+    level: float = st.LEVEL
+    won: int = 0
+    share: tuple[float, float] = (0.0, 1.0)
+    excludes_zero: bool = False
+    power: float = 0.0
+    detectable: float = float("inf")
+    between: Interval = ()
+    correlation: float = 0.0
+    effect: float = 0.0
+    excluded: bool = False
+    fresh: Comparison | None = None
+
+
 def score(run: dict[str, Any]) -> float:
     """Mean return over the evaluations of the second half."""
     return float(np.mean(run["curves"]["eval/return"][1][-LATE:]))
@@ -41,134 +87,84 @@ def both(runs: Runs, base: Runs) -> Pairs:
     return [(r["seed"], r, theirs[r["seed"]]) for r in runs if r["seed"] in theirs]
 
 
-def in_short(data: Data) -> str:
-    """What can be concluded and what cannot, in a few lines."""
-    lines = []
-    for task, arms in data.get("published", {}).items():
-        for (arm, base), alpha in TESTED["published"].items():
-            pairs = both(arms.get(arm, []), arms.get(base, []))
-            if len(pairs) >= PLANNED:
-                x, y = _scores(pairs)
-                d = st.paired_d(x, y, 1 - alpha)
-                lines.append(
-                    f"`{arm}` against `{base}` on {task}: d of {len(pairs)} paired differences is "
-                    f"{_effect(x, y, alpha)}. {_verdict(arm, base, x, y, d)}"
-                )
-    below = [
-        f"{won} of {count} pairs of {arm} ({task}, {plan})"
-        for plan in ("sail", "heavy", "stand")
-        for task, arms in data.get(plan, {}).items()
-        for arm in ("sail", "sail-revkl")
-        if (count := len(pairs := _with_pebble(data, task, arms, arm)))
-        for won in [sum(score(x) < score(y) for _, x, y in pairs)]
+def concluded(data: Data) -> list[tuple[str, Comparison]]:
+    """Tasks on which the published comparison has its planned number of pairs, with the result."""
+    return [
+        (task, found)
+        for task, arms in data.get("published", {}).items()
+        for (arm, base), alpha in TESTED["published"].items()
+        if arm in arms and base in arms
+        if (found := compared(arms, arm, base, alpha)).pairs >= PLANNED
     ]
-    if below:
-        lines.append(
-            "With the SAIL objective and its score term in the actor's loss, a run is worse than "
-            f"`pebble` of the same seed in {'; '.join(below)}. These are few seeds, described and "
-            "not tested; what was measured of the cause is under “What the weight of J goes by”. "
-            "It says nothing of the published SAIL-RevKL, whose loss has no J."
-        )
-    lines.append(
-        "Networks, minibatches and budgets are smaller than the paper's, and the tasks fewer: "
-        "nothing here tells what its setting would show."
-    )
-    return "\n".join(
-        ["## In short", "", *(fill(f"- {x}", 98, subsequent_indent="  ") for x in lines)]
-    )
 
 
-def _with_pebble(data: Data, task: str, arms: dict[str, Runs], arm: str) -> Pairs:
-    """Pairs of an arm with the `pebble` of its task."""
-    base = arms.get("pebble") or data.get("published", {}).get(task, {}).get("pebble", [])
-    return both(arms.get(arm, []), base)
+def worse_than_pebble(data: Data) -> list[dict[str, Any]]:
+    """How many runs of the arms with J are worse than `pebble` of their task and seed."""
+    found = []
+    for plan in ("sail", "heavy", "stand"):
+        for task, arms in data.get(plan, {}).items():
+            published = data.get("published", {}).get(task, {})
+            base = arms.get("pebble") or published.get("pebble", [])
+            for arm in ("sail", "sail-revkl"):
+                pairs = both(arms.get(arm, []), base)
+                if pairs:
+                    worse = sum(score(x) < score(y) for _, x, y in pairs)
+                    found.append({
+                        "plan": plan, "task": task, "arm": arm, "worse": worse, "of": len(pairs)
+                    })  # fmt: skip
+    return found
 
 
-def _verdict(arm: str, base: str, x: np.ndarray, y: np.ndarray, d: Estimate) -> str:
-    """What an interval of d at the planned number of pairs says."""
-    if not np.isfinite(d.value):
-        return "The runs do not differ."
-    if d.excludes_zero:
-        return _direction(arm, base, d)
-    excluded = _excluded(d, between_arms(x, y)[1])
-    return f"No effect is shown, and the paper's largest, d = {PAPER_EFFECT}, is {excluded}."
-
-
-def _direction(arm: str, base: str, d: Estimate) -> str:
-    """Which arm is better, where the interval of d leaves out 0."""
-    return f"{arm} is {'better' if d.value > 0 else 'worse'} than {base} here."
-
-
-def _excluded(d: Estimate, effect: float) -> str:
-    """Whether an effect of this size lies above the interval of d."""
-    return "excluded" if d.high < effect else "neither shown nor excluded"
-
-
-def listed(seeds: Iterable[int]) -> str:
-    """Seeds side by side."""
-    return ", ".join(map(str, seeds))
-
-
-def compared(arms: dict[str, Runs], arm: str, base: str, alpha: float | None) -> str:
+def compared(arms: dict[str, Runs], arm: str, base: str, alpha: float | None) -> Comparison:
     """Two arms by their pairs; ``alpha`` is the level of their test, if there is one."""
     pairs = both(arms[arm], arms[base])
-    if len(pairs) < 2:
-        difference = "".join(f"difference {score(x) - score(y):+.1f}; " for _, x, y in pairs)
-        return (
-            f"{arm} − {base}: {len(pairs)} pair of seeds, {difference}of one pair nothing follows."
-        )
-    x, y = _scores(pairs)
-    text = (
-        f"{arm} − {base}, {len(pairs)} pairs: mean difference {np.mean(x - y):+.1f}, "
-        f"d of the differences {_effect(x, y, alpha)}, better in {_better(x, y)}. "
-    )
+    found = of_scores(arm, base, *_scores(pairs), alpha)
+    fresh = [pair for pair in pairs if pair[0] not in KNOWN]
+    if alpha is None or (arm, base) not in TESTED["sail"] or len(fresh) in (len(pairs), 0, 1):
+        return found
+    return replace(found, fresh=of_scores(arm, base, *_scores(fresh), alpha))
+
+
+def of_scores(arm: str, base: str, x: np.ndarray, y: np.ndarray, alpha: float | None) -> Comparison:
+    """Two arms by the scores of their pairs."""
+    pairs = len(x)
+    found = Comparison(arm, base, pairs, float(np.mean(x - y)) if pairs else float("nan"))
+    if pairs < 2:
+        return found
+    level = st.LEVEL if alpha is None else 1 - alpha
+    d, won = st.paired_d(x, y, level), int((x > y).sum())
+    found = replace(
+        found, outcome="described", d=interval(d, pairs), level=level, won=won,
+        share=tuple(binomtest(won, pairs).proportion_ci(st.LEVEL, "exact")),
+        excludes_zero=d.excludes_zero,
+    )  # fmt: skip
     if alpha is None:
-        return text + "Described, not tested."
-    fresh = _fresh(pairs, alpha) if (arm, base) in TESTED["sail"] else ""
-    return text + _conclusion(arm, base, x, y, alpha) + fresh
+        return found
+    found = replace(
+        found, outcome=_outcome(d, pairs), power=st.power(PAPER_EFFECT, pairs, alpha=alpha),
+        detectable=st.detectable(pairs, alpha=alpha),
+    )  # fmt: skip
+    if found.outcome != "open":
+        return found
+    correlation, effect = between_arms(x, y)
+    return replace(
+        found, between=interval(st.cohens_d(x, y), pairs), correlation=correlation,
+        effect=effect, excluded=d.high < effect,
+    )  # fmt: skip
 
 
-def _better(x: np.ndarray, y: np.ndarray) -> str:
-    """The share of pairs in which x is larger, with its exact interval."""
-    won = int((x > y).sum())
-    low, high = binomtest(won, len(x)).proportion_ci(st.LEVEL, "exact")
-    return f"{won} of {len(x)} ({low:.2f} to {high:.2f})"
+def _outcome(d: Estimate, pairs: int) -> str:
+    if not np.isfinite(d.value):
+        return "same"
+    if pairs < PLANNED:  # as pairs come in, looking each time would find an effect by chance
+        return "early"
+    if d.excludes_zero:
+        return "better" if d.value > 0 else "worse"
+    return "open"
 
 
 def _scores(pairs: Pairs) -> Any:
-    return np.array([(score(one), score(other)) for _, one, other in pairs]).T
-
-
-def _effect(x: np.ndarray, y: np.ndarray, alpha: float | None) -> str:
-    """d with the interval that its test goes by."""
-    level = st.LEVEL if alpha is None else 1 - alpha
-    shown = interval(st.paired_d(x, y, level), len(x), 2)
-    return shown if level == st.LEVEL else shown.replace("(", f"({100 * level:g} %: ")
-
-
-def _conclusion(arm: str, base: str, x: np.ndarray, y: np.ndarray, alpha: float) -> str:
-    """What follows from the interval of d, and what does not."""
-    pairs, d = len(x), st.paired_d(x, y, 1 - alpha)
-    chance = f"{100 * st.power(PAPER_EFFECT, pairs, alpha=alpha):.0f} %"
-    seen = f"{pairs} pairs see d = {PAPER_EFFECT} with probability {chance}, and d ≥ "
-    seen += f"{st.detectable(pairs, alpha=alpha):.2f} with probability 80 %."
-    if not np.isfinite(d.value):
-        return f"The runs do not differ. {seen}"
-    if pairs < PLANNED:  # as pairs come in, looking each time would find an effect by chance
-        beside = "leaves out" if d.excludes_zero else "holds"
-        return (
-            f"The interval {beside} 0; the design concludes at its {PLANNED} pairs and not "
-            f"before, so nothing is concluded yet. {seen}"
-        )
-    if d.excludes_zero:
-        return f"The interval leaves out 0: {_direction(arm, base, d)} {seen}"
-    correlation, effect = between_arms(x, y)
-    return (
-        f"The interval holds 0: no effect is shown. {seen} Between the arms, without pairs, d is "
-        f"{interval(st.cohens_d(x, y), pairs, 2)}. The paper's is of that kind; the scores of a "
-        f"pair correlate by {correlation:.2f}, which makes it {effect:.2f} of the differences "
-        f"({PAPER_EFFECT / np.sqrt(2):.2f} if they did not): {_excluded(d, effect)}."
-    )
+    return np.array([(score(one), score(other)) for _, one, other in pairs]).reshape(-1, 2).T
 
 
 def between_arms(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
@@ -177,19 +173,8 @@ def between_arms(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
     return r, PAPER_EFFECT / float(np.sqrt(2 * (1 - r)))
 
 
-def _fresh(pairs: Pairs, alpha: float) -> str:
-    """The same pairs without those of seeds that were known."""
-    left = [pair for pair in pairs if pair[0] not in KNOWN]
-    if len(left) in (len(pairs), 0, 1):
-        return ""
-    x, y = _scores(left)
-    return (
-        f" The {len(left)} pairs of other seeds than {listed(KNOWN)} alone: mean difference "
-        f"{np.mean(x - y):+.1f}, d {_effect(x, y, alpha)}."
-    )
-
-
-def interval(found: Estimate, runs: int, digits: int) -> str:
+def interval(found: Estimate, runs: int) -> Interval:
+    """A value with its interval, unless that does not exist."""
     if runs < 2 or not np.isfinite(found.value):
-        return f"{found.value:.{digits}f}"
-    return f"{found.value:.{digits}f} ({found.low:.{digits}f} to {found.high:.{digits}f})"
+        return (found.value,)
+    return found.value, found.low, found.high

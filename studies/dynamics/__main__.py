@@ -1,8 +1,8 @@
 """Rates held against the theorems on many problems: C14, C15, C16, C17 and C20.
 
-``python -m studies.dynamics [--lists L ...] [--count N] [--out FILE] [--table FILE]``.
-Every problem follows from the seed, its list and its place in it. The JSON file is written
-after each problem, and what it contains is not run again.
+``python -m studies.dynamics [--lists L ...] [--count N] [--out FILE]``. Every problem follows
+from the seed, its list and its place in it. The JSON file is written after each problem, and
+what it contains is not run again.
 
 * ``rates``: γ in (1, 2] K_B, maximisers inside and on the sphere in turn. Projected (C15),
   stochastic (C16b) and mirror ascent (C17) with the theorems' constants: largest gap over
@@ -48,7 +48,6 @@ from sailtheory.numeric.numbers import FLOAT64
 from sailtheory.objectives.sail import fisher
 from sailtheory.storage.files import write_text
 from sailtheory.theory import bounds
-from studies.dynamics.page import page
 
 SEED = 20263
 OUT = "studies/dynamics/evidence.json"
@@ -269,12 +268,11 @@ TASKS: dict[str, Callable[[int], Record]] = {
 
 
 def main() -> None:
-    """Run what is asked for and not done, then write the page."""
+    """Run what is asked for and not done."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--lists", nargs="+", choices=list(TASKS), default=list(TASKS))
     parser.add_argument("--count", type=int, help="problems in each list, not its own number")
     parser.add_argument("--out", default=OUT)
-    parser.add_argument("--table", help="Markdown page to write")
     asked = parser.parse_args()
     out = Path(asked.out)
     data = json.loads(out.read_text(encoding="utf-8")) if out.exists() else {"records": {}}
@@ -291,8 +289,6 @@ def main() -> None:
             rows.append(row)
             write_text(json.dumps(data, ensure_ascii=False, indent=1) + "\n", out, "out")
             print(name, json.dumps(row, ensure_ascii=False)[:300], flush=True)
-    if asked.table:
-        write_text(page(data), asked.table, "table")
 
 
 if __name__ == "__main__":

@@ -1,39 +1,8 @@
 """SFT, DPO, SAIL and SAIL-RevKL on SmolLM2-135M-Instruct, arms at equal budgets.
 
-``python -m studies.llm_arms --runs FOLDER [--seeds N] [--out FILE]``
-Needs ``sailtheory fetch smollm2-135m``. One folder a run; a run that is done is kept, one
-that was stopped begins anew.
-
-Written down before any run but for four pilots of at most 16 updates on the training prompts,
-which chose the larger kl_coef, and for one run of sft at a learning rate of 1e-3, discarded
-since KL(π_θ‖π_ref) came to 19: 5e-4 since then, and the labels' scale 4 instead of 2. A start
-before that, with another prompt format and 24 updates, finished no run. The size is what one
-shared core does in an hour:
-
-- π_ref: SmolLM2-135M-Instruct (4-bit weights, in float32), conversations without a system
-  message, temperature 0.7 (a part of the policy), completions of at most 16 tokens. Two
-  thirds of the training prompts of ``sailtheory.training.llm.prompts``, 96, and its 72
-  held-out ones.
-- Oracle: ``kind_and_brief``. One Bradley–Terry label a pair, drawn with P(y₁ ≻ y₂) =
-  σ(4(r₁ − r₂)), for every arm.
-- Arms, all from π_ref, β = 0.1: ``sft`` on the preferred completions and ``dpo`` on the pairs
-  drawn from π_ref; ``sail-dpr`` (g = 1, its score term at weight 1) on pairs drawn from
-  π_θ; the same with kl_coef = KL_COEFS[0], the paper's 1e-3, and KL_COEFS[1]; KL(π_ref‖π_θ)
-  by one draw from π_ref for each prompt.
-- Equal budgets: every arm sees each training prompt once, in one order for each seed: 16
-  updates of 6 prompts, 192 drawn completions, 96 labels; AdamW, one learning rate,
-  constant. The draws from π_ref of the KL term are extra (96).
-- Last-block tuning with seeds 0, 1, 2; LoRA (rank 64, all linear layers) with seed 0.
-- Evaluation: two completions of each held-out prompt from π_θ, with random numbers of
-  their own. Win rates (ties half) of an arm against π_ref, against sft, and between arms of
-  a seed, 432 comparisons for three seeds with a 95 % Wilson interval; also at equal length.
-  KL(π_θ‖π_ref) from the first of these for 48 prompts, KL(π_ref‖π_θ) from one draw of
-  π_ref for each of these, the same draws for all arms of a seed: unbiased, mean over prompts.
-- kl_coef has an effect on KL(π_ref‖π_θ) if the 95 % t interval of the paired difference to
-  kl_coef = 0 over the seeds excludes 0; else the page says "no effect shown".
-- Stability: runs that stopped, the largest gradient norm before clipping at 1, and the mean
-  reward over updates.
-- With three seeds an effect on the win rate of less than about 0.05 will not be seen.
+``python -m studies.llm_arms --runs FOLDER [--seeds N] [--out FILE]`` trains and evaluates the
+arms of design.md, which was written down before the runs. Needs ``sailtheory fetch
+smollm2-135m``. One folder a run; a run that is done is kept, one that was stopped begins anew.
 """
 
 from __future__ import annotations

@@ -1,15 +1,7 @@
 """Is tuning the last block, or the head, of a language model log-linear? Measured.
 
-``python -m studies.log_linear --model DIR [--out FILE]``. For a log-linear policy the Hessian
-of KL(π_ref‖π_θ) is the Fisher matrix F̄ at every θ (C07); for any policy it is at θ_ref. So
-the two are compared at θ_ref and along short runs that maximise J − γKL by enumeration over
-small candidate sets: sequences of several tokens, and next tokens. Verdicts expected before
-the runs:
-
-- next tokens, head: equal everywhere, for the logits are linear in the head's weights;
-- sequences, head: equal at θ_ref alone, since log π sums log-partition functions that depend
-  on the weights (theory, section 4);
-- last block: equal at θ_ref alone, in both.
+``python -m studies.log_linear --model DIR [--out FILE]`` compares the Hessian of KL(π_ref‖π_θ)
+with the Fisher matrix F̄; design.md has what was expected, written down before the runs.
 
 All in float32 on what stands above the second-last block, whose states are computed once.
 The head is untied from the embedding.

@@ -1,33 +1,7 @@
 """fit_rate and fit_exponent on series with known truth.
 
-``python -m studies.rates_validation [--development] [--limit N] [--out FILE]``.
-Development used seed 1 (``--development``). The recorded run uses seed 20262, run once
-after the goals below were written and the code was final; nothing was tuned on it. Earlier
-runs met the goals too, but had no random walks with white noise on top (seed 20260), of
-which up to 30 % were then decided, and no series that end with a gap of 0 or on rounding
-(seed 20261); the code was changed for those, and so the seed.
-
-A series has n = 50 to 2000 points, log gap = log truth + σe, e standard normal or AR(1)
-of variance 1. Its *size* is D = (log g(first) − log g(last) over the decaying part), in
-e-folds. It is *clear* if the better wrong one of {linear, power, logarithmic} fitted to the
-noise-free decaying part leaves a root mean square r with
-
-    n_eff (r/σ)² ≥ 60,   n_eff = n_decay (1 − ρ)/(1 + ρ) ≥ 20,   D ≥ 2,
-
-(the fit then has an expected likelihood ratio of e^30 to go by), and for a floor at least
-a quarter of the points lie within 10 % of it. Without noise every series with D ≥ 2 is
-clear; one that ends on rounding, if 30 points lie 10⁴ above it. For noise around 0 that is
-added to the gap, the floor is the geometric mean of its modulus.
-
-Goals, written before the run:
-
-* over all noisy series decided with the right model, the 95 % interval of the rate (q, a,
-  or C of C/log t) covers the truth 90 to 99 % of the time; without noise always;
-* the model is wrong in at most 2 % of all series (a series of no known kind, or with no
-  decay, counts as wrong when it is decided; a floor under a decay of undecided kind is
-  right where there is a floor);
-* at least 90 % of the clear series are decided;
-* for fit_exponent the same, where clear means n (r/σ)² ≥ 60 with r of the wrong model.
+``python -m studies.rates_validation [--development] [--limit N] [--out FILE]`` draws the series
+of design.md, which was written down with its goals before the recorded run, and counts.
 """
 
 from __future__ import annotations
@@ -53,7 +27,7 @@ Generator = np.random.Generator
 
 @dataclass(frozen=True)
 class Case:
-    """A series, its truth, and whether it is clear by the rule above."""
+    """A series, its truth, and whether it is clear by the rule of design.md."""
 
     t: np.ndarray
     gaps: np.ndarray

@@ -1,33 +1,7 @@
-"""Is ``sac`` as good as stable-baselines3's SAC? An equivalence test, its margin fixed here.
+"""Is ``sac`` as good as stable-baselines3's SAC? An equivalence test, its margin fixed before.
 
-``python -m studies.sac_equivalence --runs FOLDER [--design small|full] [--out FILE]``
-
-Written down before any of these runs:
-
-- Tasks cheetah-run and walker-walk, whose returns lie in [0, 1000].
-- Both sides: two ReLU layers, Adam at one rate for actor, critic and temperature, α starting
-  at 0.1, discount 0.99, τ 0.005, 1,000 random steps, then one update a step. Known
-  differences: the map to log σ (clipped to [−20, 2] there, smooth in [−10, 3] here) and the
-  random numbers.
-- Score of a run: its mean return over the deterministic evaluations in the second half of
-  training, one every tenth of it, less the mean return of random actions: what it learned.
-- Margin: a factor. Equivalent when the ratio of mean scores, ours to the peer's, lies in
-  [1/f, f] by two one-sided tests at level 0.05 each, for both tasks; different when it lies
-  outside at that level; otherwise undecided. A ratio, because early in training a margin on
-  the scale of the task would let a policy pass that has learned nothing; here its ratio
-  is 0. The contrasts ours − peer / f > 0 and ours − f · peer < 0 are Welch t tests; the 90 %
-  interval of the ratio is Fieller's. The return of random actions counts as known.
-- ``small``, about 40 minutes of CPU: 2×64 units, minibatches of 128, rate 1e-3, 20,000
-  steps, 6 seeds a side, f = 2. Small networks and a high rate because the budget is spent
-  by the peer's updates, of which more are worth more than larger ones. The variance is
-  guessed from five runs of ours with other seeds (100–104, 15,000 steps), never compared
-  with the peer: scores of 72 ± 33 (mean and deviation among runs) on walker-walk, 45 ± 7 on
-  cheetah-run; on walker-walk the last two evaluations were 113 ± 20 above random actions,
-  so that 20,000 steps should bring the deviation to some 0.3 of the score. Then, and with
-  equal means, 6 seeds show the equivalence with probability 0.89 at f = 2, and with
-  probability 0.36 at f = 1.5: a smaller factor cannot be had for this budget.
-- ``full``, seven hours: 2×256 units, minibatches of 256, rate 3e-4, 60,000 steps, 5 seeds,
-  f = 1.5: probability 0.73 if the standard deviation is a fifth of the score.
+``python -m studies.sac_equivalence --runs FOLDER [--design small|full] [--out FILE]`` does the
+test of design.md, which was written down before any of its runs.
 
 A design changed by an option is not one that was written down, and its result says so.
 Resumable: a finished run is kept, runs of this library go on from their checkpoint.

@@ -21,9 +21,11 @@ from sailtheory.training.control.methods import method_named
 from sailtheory.training.control.settings import SAILSettings
 from studies.control_arms import __main__ as control_arms
 from studies.control_arms.evidence import check, merge, summary
-from studies.control_arms.page import page
-from studies.control_arms.pairs import _conclusion, between_arms, both, in_short, score
-from studies.control_arms.theory_page import HEAVY, NOISE, PROBE, noise, segment_gamma
+from studies.control_arms.page import KEYS, comparisons, far, page, terms, unread, values
+from studies.control_arms.pairs import between_arms, both, concluded, of_scores, score
+from studies.control_arms.pairs import worse_than_pebble as worse
+from studies.control_arms.theory import HEAVY, noise, segment_gamma
+from studies.render import read
 
 
 def runs(values, first=0, method="pebble"):
@@ -66,61 +68,71 @@ def test_pairs_are_of_equal_seeds():
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("pairs, effect, said", [
-    (12, 5.0, "nothing is concluded yet"), (13, 5.0, "pebble-revkl is better than pebble here"),
-    (13, -5.0, "pebble-revkl is worse than pebble here"), (13, 0.1, "no effect is shown"),
+@pytest.mark.parametrize("pairs, effect, outcome", [
+    (12, 5.0, "early"), (13, 5.0, "better"), (13, -5.0, "worse"), (13, 0.1, "open"),
 ])  # fmt: skip
-def test_conclusions_come_at_thirteen_pairs(pairs, effect, said):
-    text = " ".join(page({"published": {"cheetah-run": published(pairs, effect)}}).split())
-    assert said in text
-    assert f"pebble-revkl − pebble, {pairs} pairs: mean difference {effect:+.1f}" in text
-    others = {"concluded yet", "is better", "is worse", "no effect"} - {said}
-    assert sum(other in text for other in others if other not in said) == 0
+def test_conclusions_come_at_thirteen_pairs(pairs, effect, outcome):
+    (found,) = comparisons(published(pairs, effect), "published")
+    assert (found.arm, found.base) == ("pebble-revkl", "pebble")
+    assert (found.outcome, found.pairs) == (outcome, pairs)
+    assert found.difference == pytest.approx(effect)
+    assert found.excludes_zero == (effect != 0.1)
+
+
+@pytest.mark.parametrize("pairs, effect", [
+    (0, 0.0), (1, 0.0), (12, 5.0), (13, 5.0), (13, -5.0), (13, 0.1), (60, 0.0),
+])  # fmt: skip
+def test_the_template_has_words_for_every_outcome(pairs, effect):
+    """A value that it lacks would be an error."""
+    arms = published(max(pairs, 2), effect)
+    arms["pebble-revkl"] = arms["pebble-revkl"][:pairs]
+    if not pairs:
+        del arms["pebble-revkl"]
+    base = arms["pebble"]
+    own = {arm: runs([score(r) + 1 for r in base], 0, arm) for arm in ("sail", "sail-revkl")}
+    assert page({"published": {"task": arms}, "sail": {"task": own}}).count("## ") > 5
 
 
 def test_the_paper_s_effect_is_excluded_where_the_interval_lies_below():
-    text = " ".join(page({"published": {"cheetah-run": published(60, 0.0)}}).split())
-    assert "of the differences (0.62 if they did not): excluded" in text
+    (found,) = comparisons(published(60, 0.0), "published")
+    assert found.outcome == "open" and found.excluded and found.d[2] < found.effect
 
 
-def test_sail_is_compared_with_and_without_its_kl():
-    data = {
-        "published": {"cheetah-run": published(3, 1.0)},
-        "sail": {
-            "cheetah-run": {
-                "sail": runs([1, 2, 4], 0, "sail"),
-                "sail-revkl": runs([3, 5, 8], 0, "sail-revkl"),
-            }
-        },
-    }
-    text = page(data)
-    assert "sail-revkl − sail, 3 pairs: mean difference +3.0" in text
-    said = "|z| of an update's pairs"
-    sizes = f"sail, {said}: 2 (1.2 to 3.6); sail-revkl, {said}: 5 (3.4 to 7.4)."
-    assert f"As logged along the runs, median (10 % to 90 %): {sizes}" in " ".join(text.split())
-    for run, size in zip(data["sail"]["cheetah-run"]["sail"], (0.05, 0.2, 0.01), strict=True):
+def test_arms_are_compared_with_the_first_and_with_and_without_kl():
+    arms = {
+        **published(3, 1.0), "sail": runs([1, 2, 4], 0, "sail"),
+        "sail-revkl": runs([3, 5, 8], 0, "sail-revkl"),
+    }  # fmt: skip
+    found = {(x.arm, x.base): x for x in comparisons(arms, "heavy")}
+    assert set(found) == {("sail", "pebble"), ("sail-revkl", "pebble"), ("sail-revkl", "sail")}
+    last = found["sail-revkl", "sail"]
+    assert last.difference == 3 and (last.won, last.pairs) == (3, 3)
+    assert last.share == pytest.approx((0.2924, 1.0), abs=1e-4)  # (α/2)^(1/3)
+    assert {x.outcome for x in found.values()} == {"described"}
+    assert {x.outcome for x in comparisons(arms, "sail")} == {"described", "early"}
+    (single,) = comparisons({arm: own[:1] for arm, own in published(3, 1.0).items()}, "short")
+    assert (single.outcome, single.pairs) == ("unknown", 1) and np.isfinite(single.difference)
+
+
+def test_terms_are_told_as_they_were_logged():
+    own = runs([1, 2, 4], 0, "sail")
+    assert terms(own) == {"sail/margin": pytest.approx([1.2, 2, 3.6])}
+    for run, size in zip(own, (0.05, 0.2, 0.01), strict=True):
         run["curves"]["sail/score_coefficient"] = [[60], [size]]
-    told = " ".join(page(data).split())
-    assert "sail, their |g + log 2|: 0.05 (0.018 to 0.17)" in told
-    none = "of 0 of 3 runs, and in the last of 0"
-    said = f"|z| is above 100 in 0% of sail's logged updates, {none}; in 0% of sail-revkl's"
-    assert said in told
-    for run, sizes in zip(
-        data["sail"]["cheetah-run"]["sail"], ([1, 101, 2], [1, 2, 1e9], [1, 2, 3]), strict=True
-    ):
+    assert terms(own)["sail/score_coefficient"] == pytest.approx([0.018, 0.05, 0.17])
+    assert far(own) == {"share": 0, "of": 3, "runs": 0, "ends": 0}
+    for run, sizes in zip(own, ([1, 101, 2], [1, 2, 1e9], [1, 2, 3]), strict=True):
         run["curves"]["sail/margin"] = [[20, 40, 60], sizes]
-    told = " ".join(page(data).split())
-    assert "in 22% of sail's logged updates, of 2 of 3 runs, and in the last of 1;" in told
-    assert "better in 3 of 3 (0.29 to 1.00)" in text
-    assert "sail − pebble, 3 pairs" in text and "Described, not tested" in text
+    assert far(own) == {"share": pytest.approx(2 / 9), "of": 3, "runs": 2, "ends": 1}
+    assert far(runs([1, 2])) is None
 
 
 def sail(pairs, difference):
-    """Runs of pebble, sail and sail-revkl; sail's less pebble's are ``difference``, (pairs,)."""
+    """Comparisons of sail and sail-revkl; sail's less pebble's are ``difference``, (pairs,)."""
     base = 100 + 10 * np.arange(pairs)
     arms = {"pebble": runs(base), "pebble-revkl": runs(base, 0, "pebble-revkl")}
-    own = {arm: runs(base + difference, 0, arm) for arm in ("sail", "sail-revkl")}
-    return " ".join(page({"published": {"task": arms}, "sail": {"task": own}}).split())
+    arms |= {arm: runs(base + difference, 0, arm) for arm in ("sail", "sail-revkl")}
+    return {(x.arm, x.base): x for x in comparisons(arms, "sail")}
 
 
 def differences(pairs, p, seed=0):
@@ -130,58 +142,58 @@ def differences(pairs, p, seed=0):
     return noise + t.isf(p / 2, pairs - 1) / np.sqrt(pairs)
 
 
-@pytest.mark.parametrize("pairs, p, said", [
-    (13, 0.024, "sail is better than pebble here"),
-    (13, 0.026, "no effect is shown"),
-    (12, 0.001, "nothing is concluded yet"),
+@pytest.mark.parametrize("pairs, p, outcome", [
+    (13, 0.024, "better"), (13, 0.026, "open"), (12, 0.001, "early"),
 ])  # fmt: skip
-def test_each_of_two_tests_has_half_the_level(pairs, p, said):
-    text = sail(pairs, differences(pairs, p))
-    part = text[text.index("sail − pebble, ") :]
-    assert said in part[: part.index("sail-revkl − pebble, ")]
-    assert "(97.5 %: " in part and "The runs do not differ" in part  # sail-revkl − sail
+def test_each_of_two_tests_has_half_the_level(pairs, p, outcome):
+    found = sail(pairs, differences(pairs, p))
+    assert found["sail", "pebble"].outcome == outcome and found["sail", "pebble"].level == 0.975
+    assert found["sail-revkl", "sail"].outcome == "same"
+    assert found["sail-revkl", "pebble"].outcome == "described"
 
 
-def test_what_follows_is_said_in_short():
-    def told(data):
-        return " ".join(in_short(data).split())
+def test_what_follows_is_told_of_whole_designs_alone():
+    def told(arms):
+        return [(task, x.outcome) for task, x in concluded({"published": {"task": arms}})]
 
-    assert "No effect is shown, and the paper's largest, d = 0.872, is excluded" in told(
-        {"published": {"cheetah-run": published(60, 0.0)}}
-    )
-    assert "pebble-revkl is worse than pebble here" in told(
-        {"published": {"cheetah-run": published(13, -5.0)}}
-    )
+    assert told(published(60, 0.0)) == [("task", "open")]
+    assert told(published(13, -5.0)) == [("task", "worse")]
     same = {arm: runs(range(13), 0, arm) for arm in ("pebble", "pebble-revkl")}
-    assert "The runs do not differ" in told({"published": {"cheetah-run": same}})
-    few = told({"published": {"cheetah-run": published(12, 5.0)}})
-    assert "d of" not in few and "SAIL objective" not in few
+    assert told(same) == [("task", "same")]
+    assert told(published(12, 5.0)) == told({"pebble": runs([1])}) == []
+
+
+def test_runs_worse_than_pebble_are_counted():
+    def counted(data):
+        return [(x["plan"], x["task"], x["arm"], x["worse"], x["of"]) for x in worse(data)]
+
     arms = {"sail": runs([99, 300, 1], 0, "sail")}
-    beside = {"published": {"cheetah-run": published(3, 0.0)}, "heavy": {"cheetah-run": arms}}
-    assert "2 of 3 pairs of sail (cheetah-run, heavy)" in told(beside)
-    own = {"stand": {"walker-stand": {"pebble": runs([5, 5]), **arms}}}
-    assert "0 of 2 pairs of sail (walker-stand, stand)" in told(own)
+    beside = {"published": {"run": published(3, 0.0)}, "heavy": {"run": arms}}
+    assert counted(beside) == [("heavy", "run", "sail", 2, 3)]
+    own = {"stand": {"stand": {"pebble": runs([5, 5]), **arms}}}
+    assert counted(own) == [("stand", "stand", "sail", 0, 2)]
+    assert counted({"published": {"run": published(3, 0.0)}}) == []
 
 
 def test_pairs_known_beforehand_are_left_out_beside_the_test():
     difference = differences(13, 0.01)
-    text = sail(13, difference)
-    mean = difference[5:].mean()
-    said = "The 8 pairs of other seeds than 0, 1, 2, 3, 4 alone: mean difference"
-    assert f"{said} {mean:+.1f}, d " in text and text.count(said) == 2
-    assert "when runs of seeds 0, 1, 2 of an earlier version of these arms were known" in text
+    found = sail(13, difference)
+    fresh = found["sail", "pebble"].fresh
+    assert fresh.pairs == 8 and fresh.difference == pytest.approx(difference[5:].mean())
+    assert found["sail-revkl", "sail"].fresh.pairs == 8
+    assert found["sail-revkl", "pebble"].fresh is None
 
 
-@pytest.mark.parametrize("p, said", [(0.3, "neither shown nor excluded"), (0.9, "excluded")])
-def test_an_effect_is_excluded_by_what_it_is_of_the_differences(p, said):
+@pytest.mark.parametrize("p, excluded", [(0.3, False), (0.9, True)])
+def test_an_effect_is_excluded_by_what_it_is_of_the_differences(p, excluded):
     """Scores of a pair that do not correlate: 0.872 between the arms is 0.617 of differences,
     and the intervals of d at 13 pairs end at 0.85 and 0.58."""
     difference, total = differences(13, p), differences(13, 0.5, seed=1)
     total -= total.mean() + (difference - difference.mean()) * np.cov(difference, total)[0, 1]
     total *= np.std(difference) / np.std(total)
-    text = _conclusion("a", "b", (total + difference) / 2, (total - difference) / 2, 0.05)
-    assert "which makes it 0.62 of the differences" in text
-    assert text.endswith(f"(0.62 if they did not): {said}.")
+    found = of_scores("a", "b", (total + difference) / 2, (total - difference) / 2, 0.05)
+    assert found.outcome == "open" and found.correlation == pytest.approx(0, abs=1e-9)
+    assert found.effect == pytest.approx(0.872 / np.sqrt(2)) and found.excluded == excluded
 
 
 def test_the_effect_between_arms_is_turned_into_one_of_differences():
@@ -243,10 +255,6 @@ def test_the_committed_runs_may_be_compared():
     data = control_arms.committed()
     check(data, control_arms.TOGETHER)
     assert set(sum(control_arms.TOGETHER, ())) == set(control_arms.PLANS)
-    text = " ".join(page(data).split())
-    assert text == " ".join(
-        Path("studies/control_arms/page.md").read_text(encoding="utf-8").split()
-    )
 
 
 def test_the_figure_is_that_of_the_committed_runs():
@@ -295,8 +303,8 @@ def test_what_a_run_has_not_read_is_not_compared_but_said():
     data = four()
     data["published"]["cheetah-run"]["pebble"][1]["unread"]["sail.recent"] = 1000
     check(data, control_arms.TOGETHER)
-    assert "sail.recent of pebble (200, 1000)" in " ".join(page(data).split())
-    assert "sail.recent of" not in page(four())
+    assert unread(data) == [{"key": "sail.recent", "arm": "pebble", "values": ["200", "1000"]}]
+    assert unread(four()) == []
 
 
 def test_merging_refuses_and_writes_nothing(tmp_path, monkeypatch):
@@ -323,11 +331,14 @@ def test_the_table_of_settings_is_that_of_the_runs():
     data = four()
     for run in data["sail"]["cheetah-run"]["sail"]:
         run["settings"] |= {"sail.beta": 0.37}
-    text = page(data)
-    rows = [row for row in text.splitlines() if row.startswith("| cheetah-run, sail |")]
-    assert "| cheetah-run, published | 40 | 60,000 | 250 | 50 | 0.0001 | 5,000 |" in text
-    assert len(rows) == 1 and "| 0.37; 0.1 |" in rows[0] and "| 40 |" in rows[0]
-    assert "| the paper's walker-walk, walker-stand, cheetah-run |  | 400,000 | 250 |" in text
+    found = values(data)
+    published, own = found["settings"]
+    assert published["queries"] == [40] and published["settings"] == [
+        [60_000], [250], [50], [1e-4], [5_000], [50_000], [], [], [], [],
+    ]  # fmt: skip
+    assert own["settings"][KEYS.index("sail.beta")] == [0.37, 0.1] and own["queries"] == [40]
+    assert found["paper"][0]["tasks"] == ["walker-walk", "walker-stand", "cheetah-run"]
+    assert found["paper"][0]["settings"][:2] == [[400_000], [250]]
 
 
 def test_gamma_counts_the_weight_and_the_steps():
@@ -343,17 +354,18 @@ def test_gamma_counts_the_weight_and_the_steps():
 
 
 def test_the_example_of_the_probe_runs(capsys):
-    block = PROBE.partition("```python\n")[2].partition("```")[0]
-    assert block in Path("studies/control_arms/page.md").read_text(encoding="utf-8")
+    text = Path("studies/control_arms/page.md").read_text(encoding="utf-8")
+    block = text.partition("```python\n")[2].partition("```")[0]
     exec(compile(block, "studies/control_arms/page.md", "exec"), {})
     top, dimension = capsys.readouterr().out.split()
     assert np.isfinite(float(top)) and 0 < int(dimension) <= 12
 
 
 def test_the_default_weight_is_what_the_noise_table_says():
-    found = json.loads(NOISE.read_text(encoding="utf-8"))
-    ratios = sorted(row["sac_noise"] / row["score_noise"] for row in found["rows"])
+    rows = read("control_arms/segment_noise.json")["rows"]
+    ratios = sorted(row["sac_noise"] / row["score_noise"] for row in rows)
     assert len(ratios) % 2 and float(f"{ratios[len(ratios) // 2]:.0e}") == SAILSettings().weight
     assert control_arms.PLANS["heavy"].changed == {"sail.weight": HEAVY}
-    told = " ".join(noise().split())
-    assert f"makes it {HEAVY / ratios[-1]:.4g} to {HEAVY / ratios[0]:.4g} times SAC's own" in told
+    told = noise()
+    assert told["heavy_times"] == pytest.approx((HEAVY / ratios[-1], HEAVY / ratios[0]))
+    assert told["ratio"] == ratios[len(ratios) // 2] and told["default"] == 0.002

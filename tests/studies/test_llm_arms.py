@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-from pathlib import Path
 
 import pytest
 
+from sailtheory.analysis.check import theorem_threshold
 from studies.llm_arms import page as arms
+from studies.llm_arms import thresholds
+from studies.render import fixed, plus_minus, read
 
 
 def made(arm, seed, reward, ratio, n=6):
@@ -28,8 +30,8 @@ KL = "sail-dpr kl 0.1"
     [
         ([1.0, 1.1, 0.9], "lowered"),  # by 1 ± .25
         ([3.0, 3.1, 2.9], "raised"),
-        ([1.0, 2.6, 2.2], "no effect shown"),  # -0.07 ± 2
-        ([1.0], "one seed"),
+        ([1.0, 2.6, 2.2], "none"),  # -0.07 ± 2
+        ([1.0], "unknown"),
     ],
 )
 def test_an_effect_is_one_that_its_seeds_show(with_kl, word):
@@ -39,7 +41,7 @@ def test_an_effect_is_one_that_its_seeds_show(with_kl, word):
     }
     found = arms.differences(runs, KL, lambda run: arms.kl(run, "ref"))
     assert found == pytest.approx([ratio - 2 for ratio in with_kl])
-    assert word in arms.effect(found)
+    assert arms.effect(found) == word
 
 
 def test_seeds_are_paired_whatever_their_order():
@@ -69,7 +71,7 @@ def test_the_committed_runs_are_those_of_the_design():
     from sailtheory.training.llm.prompts import prompts
     from studies.llm_arms import __main__ as llm_arms
 
-    data = json.loads(Path(arms.DATA).read_text(encoding="utf-8"))
+    data = read("llm_arms/evidence.json")
     assert {k: v for k, v in data.items() if k != "runs"} == json.loads(
         json.dumps(llm_arms.settings())
     )
@@ -91,7 +93,36 @@ def test_the_committed_runs_are_those_of_the_design():
             assert completions <= tokens <= completions * data["tokens"]
 
 
-def test_budgets_are_said():
-    text = Path(arms.PAGE).read_text(encoding="utf-8")
-    assert "| sft | 16 | – | 0 |" in text
-    assert "2 by π_θ and 1 by π_ref" in text and "-0.00" not in text
+def test_budgets_are_those_spent():
+    found = arms.by_arm(read("llm_arms/evidence.json")["runs"], "last-block")
+    assert arms.arm("sft", found, found_base())["spent"] == {"updates": 16, "tokens": 0}
+    kl_arm = arms.arm(KL, found, found_base())
+    assert kl_arm["kl_coef"] == "0.1" and kl_arm["spent"]["tokens"] > 0
+    assert set(kl_arm["over"]) == {"sft", "dpo", "sail-dpr"}
+
+
+def found_base():
+    """The committed draws of π_ref, by seed."""
+    runs = read("llm_arms/evidence.json")["runs"]
+    return {run["seed"]: run for run in runs if run["arm"] == "reference"}
+
+
+def test_a_zero_has_no_sign():
+    assert fixed(-0.001) == "0.00" and plus_minus((-0.001, math.inf)) == "0.00"
+    assert plus_minus((-1.0, 0.5)) == "-1.00 ± 0.50"
+
+
+def test_the_thresholds_are_those_of_the_runs():
+    """γ* takes the longest, and is computed anew for one run."""
+    data, base = read("llm_arms/evidence.json"), found_base()
+    runs = {(r["arm"], r["seed"]): r for r in data["runs"] if r["tuning"] == "last-block"}
+    rows = read("llm_arms/thresholds.json")
+    assert {(r["arm"], r["seed"]) for r in rows} == {key for key in runs if key[0] != "sft"}
+    for row in rows:
+        run = runs[row["arm"], row["seed"]]
+        assert row.items() >= thresholds.ranges(run).items()
+        problem = thresholds.candidates(run, base[row["seed"]], data)
+        assert row["K_B"] == pytest.approx(theorem_threshold(problem))
+    first = rows[0]
+    again = thresholds.thresholds(runs[first["arm"], first["seed"]], base[first["seed"]], data)
+    assert again == pytest.approx(first)
