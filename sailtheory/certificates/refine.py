@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import threading
 import time
 import warnings
@@ -13,6 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+from flint import ctx
 
 from sailtheory.certificates.branch import Growth, Statement, grow
 from sailtheory.certificates.cover import LEAF, OPEN, Box, leaves, root
@@ -26,6 +28,7 @@ _TASK_BOXES = 64
 _TASK_LOOKS = 2048
 _TASK_SECONDS = 5.0
 _SAVE_SECONDS = 2.0
+_SAMPLE = 50  # settled pieces of a saved cover that are shown again
 
 Progress = Callable[[str], None]
 
@@ -68,13 +71,25 @@ def refine(statement: Statement, effort: Effort, word: str = OPEN) -> Cover:
         A complete cover, or what stopped it.
     """
     key, r = _key(statement), statement.region.dimension
-    cover = recall(effort.state, key, r) or Cover(word)
+    cover = recall(effort.state, key, r)
+    cover = Cover(word) if cover is None else _checked(statement, cover)
     most, alone = _FIRST, time.monotonic() + _ALONE
     while cover.against is None and not cover.stuck and not cover.complete and effort.left > 0:
         cover = _round(statement, effort, cover.word, most, key, alone)
         remember(effort.state, key, cover)
         most = _TASK_LOOKS
     return cover
+
+
+def _checked(statement: Statement, cover: Cover) -> Cover:
+    """A saved cover; its settled pieces are open again where one of a sample does not hold."""
+    boxes = [box for i, box in leaves(cover.word, root(statement.region.dimension))
+             if cover.word[i] == LEAF]  # fmt: skip
+    drawn = random.Random(cover.word).sample(boxes, min(len(boxes), _SAMPLE))
+    with ctx.workprec(statement.bits):
+        if all(statement.checker().each_holds(drawn)):
+            return cover
+    return replace(cover, word=cover.word.replace(LEAF, OPEN))
 
 
 def _round(

@@ -33,7 +33,6 @@ def easy(tmp_path):
 @pytest.fixture
 def busy(tmp_path, monkeypatch):
     """A process that certifies something hard into c.json, and has begun."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     save_problem(random_problem(np.random.default_rng(2), d=4, m=5, n=2), tmp_path / "hard.toml")
     out = tmp_path / "c.json"
     process = subprocess.Popen(
