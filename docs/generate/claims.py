@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from sailtheory.claims import Claim, registered
-from sailtheory.report.html import verdict
-from sailtheory.report.html_claims import conclusion, evidence, statement, witnesses
+from sailtheory.report.html import piece
+from sailtheory.report.html_claims import findings
 
 DOCS = Path(__file__).parents[1]
 
@@ -44,7 +44,7 @@ def overview(entries: list[tuple[Claim, dict[str, Any]]]) -> str:
     """The ledger as one table."""
     rows = "".join(
         f"| [{c.id}]({c.id}.md) | {_plain(c.title)} "
-        f"| {verdict(found['verdict'])} | {found['strength'] or '—'} |\n"
+        f"| {piece('parts', 'verdict', found['verdict'])} | {found['strength'] or '—'} |\n"
         for c, found in entries
     )
     return (
@@ -57,16 +57,15 @@ def overview(entries: list[tuple[Claim, dict[str, Any]]]) -> str:
 
 def page(claim: Claim, found: dict[str, Any]) -> str:
     """One claim: statement, hypotheses, verdict, the theory's words, evidence, falsehoods."""
-    parts = [
-        f"# {claim.id} {_plain(claim.title)}\n",
-        _block(statement(claim) + conclusion(claim, found)),
-    ]
+    found = findings(found, f"{claim.id}, {claim.title}")
+    told = piece("claim", "statement", claim) + piece("claim", "conclusion", claim, found)
+    parts = [f"# {claim.id} {_plain(claim.title)}\n", _block(told)]
     words = theory(claim.id)
     if words:
         parts.append(f"## In the theory\n\n{words}\n\nFrom [Theory](../theory.md).\n")
     parts.append("## Evidence\n")
-    parts += [_block(w) for w in witnesses(found, f"{claim.id}, {claim.title}")]
-    parts.append(_block(evidence(found, claim.id)))
+    parts += [_block(piece("claim", "witness", point)) for point in found["witnesses"]]
+    parts.append(_block(piece("claim", "evidence", found, claim.id)))
     if claim.planted:
         parts.append(_planted(claim))
     return "\n".join(parts)

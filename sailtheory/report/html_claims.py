@@ -1,42 +1,34 @@
-"""One claim and what was found about it, as HTML; pages and the documentation share it."""
+"""What was found about one statement, as the templates take it."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from html import escape
 from typing import Any
 
-from sailtheory.claims import Claim
-from sailtheory.report.html import Html, copyable, details, facts, formula, table, text, verdict
+from markupsafe import escape
+
 from sailtheory.verdict import Strength
 
 Found = Mapping[str, Any]
 
 
-def statement(claim: Claim) -> Html:
-    """The statement, what it assumes and where it comes from."""
-    known = {"where": "; ".join(claim.hypotheses), "source": claim.source}
-    return Html(formula(claim.statement) + facts({k: v for k, v in known.items() if v}))
+def findings(found: Found, name: str) -> dict[str, Any]:
+    """What was found, with what the verdict rests on and the witnesses.
+
+    Args:
+        found: ``Result.as_dict()``, or its ``id``, ``verdict`` and ``evidence``.
+        name: What the statement is called, for the heads of problem files.
+    """
+    with_witness = [e for e in found["evidence"] if "witness" in e]
+    points = [
+        _point(e["witness"], f"{found['id']}-witness-{i}", f"{name}, {e['strength']}")
+        for i, e in enumerate(with_witness, start=1)
+    ]
+    return {**found, "rests_on": _deciding(found), "witnesses": points}
 
 
-def conclusion(claim: Claim, found: Found) -> Html:
-    """The verdict beside the one written down beforehand."""
-    expected = verdict(claim.expected.value)
-    if "error" in found:
-        failed = Html(f'<span class="differs">internal error: {escape(found["error"])}</span>')
-        return facts({"no verdict": failed, "expected": expected})
-    if found["verdict"] != claim.expected.value:
-        expected = Html(f'<span class="differs">{expected}: they differ</span>')
-    rows = {
-        "verdict": verdict(found["verdict"], found["strength"]),
-        "expected": Html(f"{expected} (strength within reach: {claim.reachable.value})"),
-        "rests on": deciding(found),
-    }
-    return facts(rows)
-
-
-def deciding(found: Found) -> str:
+def _deciding(found: Found) -> str:
     """The detail of the strongest evidence for the verdict."""
     pieces = [e for e in found["evidence"] if e["outcome"] == found["verdict"]]
     pieces = pieces or list(found["evidence"])
@@ -46,52 +38,26 @@ def deciding(found: Found) -> str:
     return str(max(pieces, key=lambda e: Strength(e["strength"]).rank)["detail"])
 
 
-def evidence(found: Found, name: str) -> Html:
-    """Every piece of evidence, in the order it was gathered."""
-    pieces = found["evidence"]
-    rows = [
-        (str(i), e["kind"], e["detail"], _shows(e), e["strength"])
-        for i, e in enumerate(pieces, start=1)
-    ]
-    caption = f"Evidence on {name}, in the order it was gathered"
-    return details(
-        Html(f"All evidence ({len(pieces)})"),
-        table(caption, ("", "kind", "what was done and found", "shows", "strength"), rows),
-    )
-
-
-def _shows(piece: Found) -> str:
-    """Evidence on a part of a statement decides nothing by itself."""
-    return "a step" if piece["outcome"] == "undecided" else verdict(piece["outcome"])
-
-
-def witnesses(found: Found, name: str) -> list[Html]:
-    """The witnesses among the evidence, each with a problem file to copy."""
-    with_witness = [e for e in found["evidence"] if "witness" in e]
-    return [
-        witness(e["witness"], f"{found['id']}-witness-{i}", f"{name}, {e['strength']}")
-        for i, e in enumerate(with_witness, start=1)
-    ]
-
-
-def witness(data: Found, anchor: str, name: str) -> Html:
+def _point(data: Found, anchor: str, name: str) -> dict[str, Any]:
     """A point at which a statement fails.
 
     Args:
         data: ``Witness.as_dict()``.
         anchor: Unique on the page.
-        name: What fails there, for the head of the file.
+        name: What fails there.
     """
-    rows = {"at θ": _value(data["theta"]), "value": _value(data["value"])}
-    rows |= {key.replace("_", " "): _value(value) for key, value in data["data"].items()}
-    return details(
-        Html(f"Witness: {text(data['statement'])}"),
-        facts(rows),
-        copyable(anchor, problem_file(data, name), "Copy problem file", f"problem file of {name}"),
-    )
+    facts = {"at θ": _value(data["theta"]), "value": _value(data["value"])}
+    facts |= {key.replace("_", " "): _value(value) for key, value in data["data"].items()}
+    return {
+        "statement": data["statement"],
+        "facts": facts,
+        "anchor": anchor,
+        "name": name,
+        "file": _problem_file(data, name),
+    }
 
 
-def problem_file(data: Found, name: str) -> str:
+def _problem_file(data: Found, name: str) -> str:
     """The problem of a witness as TOML, headed by what it shows."""
     head = (
         f"Witness against {name}: {data['statement']}",
@@ -99,17 +65,6 @@ def problem_file(data: Found, name: str) -> str:
         f"value = {data['value']!r}",
     )
     return "".join(f"# {_printable(line)}\n" for line in head) + str(data["problem"])
-
-
-def falsehoods(claim: Claim) -> Html:
-    """The wrong variants that the check of the claim must refute."""
-    if not claim.planted:
-        return Html("")
-    items = "".join(f"<li>{text(f.statement)}</li>" for f in claim.planted)
-    return details(
-        Html(f"False variants that the same check must refute ({len(claim.planted)})"),
-        Html(f"<ul>{items}</ul>"),
-    )
 
 
 def _printable(line: str) -> str:
@@ -124,4 +79,5 @@ def _value(value: object) -> str:
     if isinstance(value, Sequence) and not isinstance(value, str):
         shown = ", ".join(_value(item) for item in value[:8])
         return f"({shown}{', …' if len(value) > 8 else ''})"
-    return Html(escape(str(value))) if isinstance(value, Mapping) else str(value)
+    # The keys of a mapping are names of files and variables, in which nothing is a subscript.
+    return escape(str(value)) if isinstance(value, Mapping) else str(value)

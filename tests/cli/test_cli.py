@@ -236,7 +236,8 @@ def test_malformed_file_is_one_line(capsys, tmp_path):
 
 def test_installed_command_and_light_import():
     code = (
-        "import sys, sailtheory; heavy = {'torch', 'sympy', 'matplotlib'} & set(sys.modules);"
+        "import sys, sailtheory; "
+        "heavy = {'torch', 'sympy', 'matplotlib', 'jinja2'} & set(sys.modules);"
         "sys.exit(len(heavy))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

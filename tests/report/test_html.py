@@ -10,6 +10,8 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from jinja2 import UndefinedError
+from markupsafe import Markup
 
 from sailtheory import PreferenceProblem, examples
 from sailtheory.analysis.check import check
@@ -17,6 +19,7 @@ from sailtheory.claims import Claim, Context, Falsehood, run
 from sailtheory.cli import main
 from sailtheory.problem.problem_file import dumps, loads
 from sailtheory.problem.problem_file import load as load_problem
+from sailtheory.report.html import page, piece, templates
 from sailtheory.report.html_figures import price_figure, thresholds_figure
 from sailtheory.report.html_ledger import ledger_page
 from sailtheory.report.html_problem import problem_page
@@ -136,6 +139,32 @@ def test_markup_in_a_file_name_stays_text():
     } <= (set(reading.ids))
 
 
+def test_a_template_escapes_whatever_it_is_given():
+    hostile = [EVIL, "x_{" + EVIL + "}", f"\x00</code></pre>{EVIL}"]
+    for words in hostile:
+        for made in (
+            piece("parts", "facts", {words: words}),
+            piece("parts", "table", words, (words,), [(words,)]),
+            piece("parts", "formula", words),
+            piece("parts", "copyable", words, words, words),
+            piece("parts", "figure", "<svg></svg>", words),
+            piece("figures", "label", 0, 0, words, "end"),
+        ):
+            assert isinstance(made, Markup)
+            tags = set(Reading(made).tags)
+            assert tags and not tags & {"script", "b"}, made
+    # Only what a template or the converter made stays markup.
+    assert "<b>" in piece("parts", "facts", {"a": Markup("<b>c</b>")})
+
+
+def test_a_name_that_nobody_defines_is_an_error():
+    for source in ("{{ nobody }}", "{{ given.nobody }}", "{% if nobody %}{% endif %}"):
+        with pytest.raises(UndefinedError, match="nobody"):
+            templates().from_string(source).render(given={})
+    with pytest.raises(UndefinedError, match="'lead' is undefined"):
+        page("ledger", 0, "quick", 1.0, title="", results=[], figures={})
+
+
 def test_a_verdict_that_differs_is_said_to_differ(evil_page):
     assert "2 of 2 verdicts differ" in evil_page
     assert evil_page.count('class="differs"') == 4
@@ -158,6 +187,7 @@ def test_the_policy_names_the_script(evil_page):
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     assert f"script-src 'sha256-{digest}'" in evil_page
     assert "default-src 'none'" in evil_page
+    assert evil_page.startswith("<!DOCTYPE html>")
 
 
 def test_real_ledger(tmp_path, capsys):
@@ -224,6 +254,7 @@ def test_figures_at_the_edges():
     for rows in ([], [("a", 0.0, 0.0)], [("a", 1e-300, -0.2), ("b", 3.0, 0.5)]):
         text = ET.tostring(ET.fromstring(price_figure(rows)), encoding="unicode")
         assert "nan" not in text and 'width="-' not in text
+    ET.fromstring(price_figure([("K_B<&>", 1.0, 1.0)]))  # what follows a subscript is escaped too
 
 
 def test_a_page_that_cannot_be_written_is_one_line(tmp_path, capsys):
