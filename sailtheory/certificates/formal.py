@@ -9,7 +9,6 @@ sources that a certificate needs are those of ``proofs_check/formal``.
 from __future__ import annotations
 
 import math
-import os
 import shutil
 import subprocess
 import sys
@@ -24,6 +23,7 @@ from sailtheory.certificates.formal_text import above, coq_data, rational, real
 from sailtheory.errors import InputError
 from sailtheory.numeric.exact import to_fraction
 from sailtheory.problem.problem import PreferenceProblem
+from sailtheory.storage.cache import cache_folder
 from sailtheory.storage.files import write_text
 from sailtheory.theory.inner_supremum import best_margin, inner_supremum
 
@@ -226,8 +226,8 @@ def library() -> Path:
             "formal", "proofs_check", "the package with the Coq sources is not installed"
         )
     builder = Path(spec.origin).parent / "formal" / "build.py"
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sailtheory"
-    command = [sys.executable, str(builder), "--compile-only", "--into", str(cache / "formal")]
+    into = str(cache_folder("formal"))
+    command = [sys.executable, str(builder), "--compile-only", "--into", into]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise InputError("formal", "coqc", " ".join(done.stderr.split()) or "the build failed")

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import sys
 import zipfile
 from collections.abc import Mapping
@@ -25,7 +24,7 @@ from numpy.lib import format as npy
 
 from sailtheory.errors import InputError
 from sailtheory.extras import MissingExtra, require_extra
-from sailtheory.storage.files import sync_folder
+from sailtheory.storage.files import replacing
 from sailtheory.storage.readers import members_once, parse_json
 
 FORMAT = "sailtheory.state/1"
@@ -52,19 +51,12 @@ def save_state(path: str | Path, state: Tree) -> None:
         tree = json.dumps({"format": FORMAT, "tree": _encode(state, "state", arrays)})
     except RecursionError:
         raise InputError("state", "nested too deeply", _ACCEPTED) from None
-    partial = path.with_name(path.name + ".tmp")
     try:
-        with open(partial, "wb") as file:
+        with replacing(path) as file:
             _write(file, tree, arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-        sync_folder(path.parent)
     except OSError as error:
         reason = f"{error.strerror or error}; what was saved before is kept"
         raise InputError("checkpoint", path, reason) from None
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def load_state(path: str | Path) -> Tree:

@@ -6,8 +6,10 @@ import os
 import secrets
 import shutil
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 from sailtheory.errors import InputError
 
@@ -35,7 +37,8 @@ def write_bytes(content: bytes, path: str | Path, field: str = "file") -> None:
             with open(path, "ab") as file:
                 file.write(content)
         else:
-            _replace(content, target)
+            with replacing(target) as file:
+                file.write(content)
     except OSError as error:
         raise InputError(field, path, error.strerror or "it cannot be written") from None
 
@@ -43,8 +46,7 @@ def write_bytes(content: bytes, path: str | Path, field: str = "file") -> None:
 def stands(path: str | Path) -> bool:
     """Whether a path is to be written to as it stands: a device, a pipe, an open file's name."""
     given = Path(path).absolute()
-    open_file = given.is_relative_to("/dev") or given.is_relative_to("/proc")
-    return open_file or (given.exists() and not given.is_file())
+    return given.is_relative_to("/dev") or (given.exists() and not given.is_file())
 
 
 def resolved(path: str | Path, field: str) -> Path:
@@ -63,12 +65,17 @@ def resolved(path: str | Path, field: str) -> Path:
     return target
 
 
-def _replace(content: bytes, target: Path) -> None:
-    """By a new file beside it, which nothing else is called."""
+@contextmanager
+def replacing(target: Path) -> Iterator[IO[bytes]]:
+    """A new file beside another, which takes its place when the block ends well.
+
+    Raises:
+        OSError: It cannot be written; the old file stays.
+    """
     partial, descriptor = _beside(target)
     try:
         with open(descriptor, "wb") as file:
-            file.write(content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         if target.exists():

@@ -1,9 +1,9 @@
 """One process a run, or a file: a lock that the system takes back when its holder dies.
 
 The lock belongs to the process, not to an object: a process may open its own run again,
-after an interruption for example. It is an ``flock`` on a file of its own, so nothing has to
-be cleaned up after SIGKILL. That of a run is ``RUN/lock``, which stays, holding the number
-of the last process; that of an output is ``FILE.lock``, which goes when the file is done.
+after an interruption for example. That of a run is ``RUN/lock``, which stays, holding the
+number of the last process; that of an output is ``FILE.lock``, which goes when the file is
+done.
 """
 
 from __future__ import annotations
@@ -13,17 +13,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from sailtheory.errors import InputError
 from sailtheory.storage.files import resolved, stands
 
-try:
-    import fcntl
-except ImportError:  # Windows: nothing is locked there
-    fcntl = None  # type: ignore[assignment]
-
 LOCK = "lock"
 
-_held: dict[Path, int] = {}
+_held: dict[Path, FileLock] = {}
 
 
 def acquire(folder: Path) -> None:
@@ -62,49 +59,35 @@ def output(path: str | Path, field: str) -> Iterator[None]:
 
 
 def _acquire(path: Path, field: str, shown: str | Path, does: str) -> None:
-    if path in _held or fcntl is None:
+    if path in _held:
         return
+    if not path.parent.is_dir():  # FileLock would make it
+        raise InputError(field, shown, "No such file or directory")
+    lock = FileLock(path, timeout=0, thread_local=False)
     try:
-        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        lock.acquire()
+    except Timeout:
+        raise InputError(field, shown, f"another process {does} (number {_holder(path)})") from None
     except OSError as error:
         raise InputError(field, shown, error.strerror or "it cannot be written") from None
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        holder = os.pread(file, 20, 0).decode("ascii", "replace").strip() or "unknown"
-        os.close(file)
-        raise InputError(field, shown, f"another process {does} (number {holder})") from None
-    except OSError:  # a file system without locks: better unlocked than not at all
-        os.close(file)
-        return
-    if not _same(file, path):  # its holder was just done with it
-        os.close(file)
-        return _acquire(path, field, shown, does)
-    os.ftruncate(file, 0)
-    os.pwrite(file, f"{os.getpid()}\n".encode(), 0)
-    _held[path] = file
+    _held[path] = lock
+    with suppress(OSError):
+        path.write_text(f"{os.getpid()}\n", encoding="ascii")
 
 
-def _same(file: int, path: Path) -> bool:
-    """Whether an open file still has this name."""
+def _holder(path: Path) -> str:
+    """The number of the process that holds a lock, as far as it can be read."""
     try:
-        return os.path.samestat(os.fstat(file), os.stat(path))
+        return path.read_text(encoding="ascii", errors="replace").strip() or "unknown"
     except OSError:
-        return False
+        return "unknown"
 
 
 def _release(path: Path) -> None:
-    file = _held.pop(path, None)
-    if file is not None:
-        os.close(file)
+    lock = _held.pop(path, None)
+    if lock is not None:
+        lock.release()
 
 
-def _forget() -> None:
-    """A forked child holds nothing: its parent's locks end with the parent."""
-    for file in _held.values():
-        os.close(file)
-    _held.clear()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget)
+if hasattr(os, "register_at_fork"):  # a forked child holds nothing
+    os.register_at_fork(after_in_child=_held.clear)

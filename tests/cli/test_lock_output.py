@@ -18,8 +18,6 @@ from sailtheory.problem.problem_file import save as save_problem
 from sailtheory.storage import lock
 from tests.certificates.test_bounds import random_problem
 
-pytest.importorskip("fcntl", reason="nothing is locked on this system")
-
 CERTIFY = "import sys; from sailtheory.cli import main; sys.exit(main(sys.argv[1:]))"
 
 
@@ -71,20 +69,30 @@ def test_another_name_of_the_file_is_the_same_file(busy, easy, tmp_path):
     assert main([*easy, "--out", str(tmp_path / "alias.json")]) == 2
 
 
-def test_a_lock_taken_as_its_file_goes_is_taken_again(tmp_path, monkeypatch):
-    """The holder removes the file between our opening and our locking it."""
-    fcntl, flock, removed = lock.fcntl, lock.fcntl.flock, []
-
-    def late(file, how):
-        if not removed:
-            removed.append(True)
-            (tmp_path / "c.json.lock").unlink()
-        flock(file, how)
-
-    monkeypatch.setattr(fcntl, "flock", late)
-    with lock.output(tmp_path / "c.json", "out"):
-        assert (tmp_path / "c.json.lock").read_text() == f"{os.getpid()}\n"
-    assert not (tmp_path / "c.json.lock").exists()
+def test_a_lock_taken_as_its_file_goes_is_taken_again(tmp_path):
+    """Waiting processes lock a file that its holder removes; each must end up alone."""
+    count = tmp_path / "count"
+    count.write_text("0")
+    work = (
+        "import sys, time\nfrom sailtheory import InputError\n"
+        "from sailtheory.storage import lock\ndone = 0\n"
+        "while done < 40:\n"
+        "    try:\n"
+        "        with lock.output(sys.argv[1] + '/c.json', 'out'):\n"
+        "            n = int(open(sys.argv[1] + '/count').read())\n"
+        "            time.sleep(0.001)\n"
+        "            open(sys.argv[1] + '/count', 'w').write(str(n + 1))\n"
+        "        done += 1\n"
+        "    except InputError:\n"
+        "        pass\n"
+    )
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    workers = [
+        subprocess.Popen([sys.executable, "-c", work, str(tmp_path)], env=environment)
+        for _ in range(3)
+    ]
+    assert [worker.wait() for worker in workers] == [0, 0, 0]
+    assert count.read_text() == "120" and not (tmp_path / "c.json.lock").exists()
 
 
 def test_devices_are_not_locked(tmp_path):

