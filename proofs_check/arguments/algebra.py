@@ -107,3 +107,16 @@ def one_prompt(m: int) -> OnePrompt:
             third[k, j] = third[j, k] = sp.Integer(0)
             u[j, k] = -u[k, j]
     return OnePrompt(law("p", m), vector("t", m), Payoff(g, u, w, third), sp.Symbol("beta"))
+
+
+def exponential() -> bool:
+    """e^{−x} − (1 − x) has value and slope 0 at 0 and is convex, so 1 − x ≤ e^{−x}."""
+    x = sp.Symbol("x", real=True)
+    f = sp.exp(-x) - 1 + x
+    return f.subs(x, 0) == 0 == f.diff(x).subs(x, 0) and bool(f.diff(x, 2).is_positive)
+
+
+def taylor() -> bool:
+    """∫₀¹ (1 − s) K ds = K/2: a bound K of the second derivative costs K/2."""
+    s, k = sp.symbols("s K")
+    return vanishes(sp.integrate((1 - s) * k, (s, 0, 1)) - k / 2)

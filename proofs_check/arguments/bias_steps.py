@@ -7,7 +7,7 @@ import sympy as sp
 from flint import arb
 
 from proofs_check.arguments.algebra import vanishes
-from proofs_check.arguments.argument import Step
+from proofs_check.evidence.argument import Step
 from sailtheory.numeric.enclose import on_balls, supremum
 from sailtheory.numeric.numbers import arb_numbers, sympy_numbers
 from sailtheory.theory import bounds, formulas

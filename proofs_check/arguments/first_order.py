@@ -8,15 +8,24 @@ from typing import NamedTuple
 import numpy as np
 from flint import arb
 
-from proofs_check.arguments.argument import Ball, refute
-from proofs_check.claims.c10_absolute_threshold import center_spectrum
+from proofs_check.evidence.argument import Ball, refute
 from sailtheory import Objective, PreferenceProblem
+from sailtheory.landscape import Domain
 from sailtheory.numeric.numbers import FLOAT64, arb_numbers
+from sailtheory.objectives.sail import fisher
 from sailtheory.theory import bounds
 from sailtheory.verdict import Evidence
 
 Progress = Callable[[], Ball]
 """The left side of a PL inequality as a ball: it must reach 2μ·gap."""
+
+
+def center_spectrum(problem: PreferenceProblem) -> tuple[np.ndarray, np.ndarray]:
+    """Eigenvalues of F̄(c) on S, rising, and their directions, (r,) and (r, d)."""
+    domain = Domain(problem)
+    at_center = fisher(problem, problem.center.astype(float))
+    values, vectors = np.linalg.eigh(domain.reduce_matrix(at_center))
+    return values, domain.lift(vectors.T)
 
 
 class Moduli(NamedTuple):

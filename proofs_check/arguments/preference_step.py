@@ -7,8 +7,8 @@ from functools import partial
 import numpy as np
 from flint import arb
 
-from proofs_check.arguments.argument import Tally, refute
-from proofs_check.trials.instances import random_points, random_preferences, random_problem
+from proofs_check.evidence.argument import Tally, refute
+from proofs_check.evidence.instances import random_points, random_preferences, random_problem
 from sailtheory import SAIL, PreferenceProblem
 from sailtheory.claims import Context
 from sailtheory.numeric.numbers import Array, arb_numbers, numbers_of

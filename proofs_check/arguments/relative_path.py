@@ -8,8 +8,8 @@ from functools import partial
 import numpy as np
 from flint import arb
 
-from proofs_check.arguments.argument import Ball, Tally, curvature_ball, refute
-from proofs_check.trials.battery import SIZES, battery, single
+from proofs_check.evidence.argument import Ball, Tally, curvature_ball, refute
+from proofs_check.evidence.battery import SIZES, battery, single
 from sailtheory import SAIL, Objective, PreferenceProblem, SAILRevKL
 from sailtheory.claims import Context, Falsehood
 from sailtheory.landscape import Domain, Search, relative_curvature

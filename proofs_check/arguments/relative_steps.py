@@ -18,7 +18,7 @@ from proofs_check.arguments.algebra import (
     vanishes,
     vector,
 )
-from proofs_check.arguments.argument import Ball, Step
+from proofs_check.evidence.argument import Ball, Step
 from sailtheory.numeric.enclose import on_balls, supremum
 from sailtheory.numeric.numbers import sympy_numbers
 from sailtheory.theory import bounds, formulas

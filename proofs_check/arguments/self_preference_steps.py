@@ -9,8 +9,8 @@ import numpy as np
 import sympy
 from flint import arb, arb_series, ctx
 
-from proofs_check.arguments.argument import certain_sign
 from proofs_check.arguments.derivative_steps import static
+from proofs_check.evidence.argument import certain_sign
 from proofs_check.symbolic.identities import Sides
 from proofs_check.symbolic.jets import Jet, curvature_along, jet_numbers
 from proofs_check.symbolic.settings import Balls, Prompt, Setting

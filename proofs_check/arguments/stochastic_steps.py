@@ -6,9 +6,8 @@ from typing import Any
 
 import sympy as sp
 
-from proofs_check.arguments.algebra import vanishes
-from proofs_check.arguments.argument import Step
-from proofs_check.claims.c15_projected_ascent import exponential, taylor
+from proofs_check.arguments.algebra import exponential, taylor, vanishes
+from proofs_check.evidence.argument import Step
 from sailtheory.numeric.numbers import sympy_numbers
 from sailtheory.theory import bounds
 

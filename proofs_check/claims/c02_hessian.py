@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from proofs_check.arguments.argument import Step, argue, certain_sign
 from proofs_check.arguments.derivative_steps import (
     curvature_slope,
     fisher_pairs,
@@ -17,10 +16,11 @@ from proofs_check.arguments.derivative_steps import (
     payoff_chain,
     preference_slope,
 )
+from proofs_check.evidence.argument import Step, argue, certain_sign
+from proofs_check.evidence.instances import random_problem
 from proofs_check.expected import claim
 from proofs_check.symbolic.identities import Identity, Sides, establish, false_identity
 from proofs_check.symbolic.settings import Prompt, Setting, outer
-from proofs_check.trials.instances import random_problem
 from sailtheory.claims import Context
 from sailtheory.numeric.numbers import Array, arb_numbers
 from sailtheory.objectives.sail import DPO, IPO, SAIL

@@ -10,7 +10,6 @@ import numpy as np
 import sympy
 from flint import arb
 
-from proofs_check.arguments.argument import Step, argue, refute
 from proofs_check.arguments.tabular_rule import (
     Rule,
     complement,
@@ -20,6 +19,7 @@ from proofs_check.arguments.tabular_rule import (
 )
 from proofs_check.claims.c03_reference_hessian import STEPS as C03_STEPS
 from proofs_check.claims.c04_concavity import WITNESSES
+from proofs_check.evidence.argument import Step, argue, refute
 from proofs_check.expected import claim
 from proofs_check.symbolic.identities import establish
 from proofs_check.symbolic.jets import curvature_along

@@ -8,7 +8,6 @@ from functools import partial
 import numpy as np
 from flint import arb
 
-from proofs_check.arguments.argument import Step, argue, certain_sign, refute
 from proofs_check.arguments.derivative_steps import curvature_slope, gradient, hessian, payoff_chain
 from proofs_check.arguments.self_preference_steps import (
     along_direction,
@@ -26,9 +25,10 @@ from proofs_check.arguments.self_preference_steps import (
     stationary,
     value,
 )
+from proofs_check.evidence.argument import Step, argue, certain_sign, refute
+from proofs_check.evidence.instances import random_points, random_problem
 from proofs_check.expected import claim
 from proofs_check.symbolic.identities import Identity, establish, false_identity
-from proofs_check.trials.instances import random_points, random_problem
 from sailtheory.claims import Context, Falsehood
 from sailtheory.landscape.concavity import relative_curvature
 from sailtheory.landscape.domain import Domain

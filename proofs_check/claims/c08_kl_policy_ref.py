@@ -9,13 +9,13 @@ import numpy as np
 import sympy
 from flint import arb
 
-from proofs_check.arguments.argument import Step, argue, certain_sign
 from proofs_check.arguments.derivative_steps import curvature_slope, gradient, hessian
+from proofs_check.evidence.argument import Step, argue, certain_sign
+from proofs_check.evidence.instances import random_problem
 from proofs_check.expected import claim
 from proofs_check.symbolic.identities import Identity, Sides, establish, false_identity
 from proofs_check.symbolic.jets import curvature_along
 from proofs_check.symbolic.settings import Prompt, Setting, outer
-from proofs_check.trials.instances import random_problem
 from proofs_check.trials.witnesses import compare, curves_up, exact_hessian
 from sailtheory import examples
 from sailtheory.claims import Context, Falsehood

@@ -10,10 +10,10 @@ import numpy as np
 import sympy as sp
 
 from proofs_check.arguments.algebra import SIZES, law, mean, vanishes, vector
-from proofs_check.arguments.argument import Ball, Step, Tally, argue, curvature_ball, refute
+from proofs_check.evidence.argument import Ball, Step, Tally, argue, curvature_ball, refute
+from proofs_check.evidence.battery import SIZES as BATTERY
+from proofs_check.evidence.battery import battery, points, skewed
 from proofs_check.expected import claim
-from proofs_check.trials.battery import SIZES as BATTERY
-from proofs_check.trials.battery import battery, points, skewed
 from sailtheory import KLRefPolicy, PreferenceProblem
 from sailtheory.claims import Claim, Context, Falsehood
 from sailtheory.landscape import Domain, Search

@@ -11,11 +11,12 @@ import sympy as sp
 from flint import arb, ctx
 
 from proofs_check.arguments.algebra import vanishes
-from proofs_check.arguments.argument import Ball, Step, Tally, argue, curvature_ball, refute, square
+from proofs_check.arguments.first_order import center_spectrum
 from proofs_check.claims.c09_fisher_floor import STEPS as FISHER
 from proofs_check.claims.c11_relative_curvature import against, compare, spectrum
+from proofs_check.evidence.argument import Ball, Step, Tally, argue, curvature_ball, refute, square
+from proofs_check.evidence.battery import SIZES, battery, bradley_terry, points, skewed
 from proofs_check.expected import claim
-from proofs_check.trials.battery import SIZES, battery, bradley_terry, points, skewed
 from sailtheory import SAIL, KLRefPolicy, PreferenceProblem, examples
 from sailtheory.claims import Claim, Context, Falsehood
 from sailtheory.landscape import Domain, Search, gamma_star, largest_curvature, largest_curvature_on
@@ -49,14 +50,6 @@ STEPS = (
     Step("symbolic", "γ > γ_abs: vᵀ∇²Jv ≤ sup λ_max < γe^{−DB}λ⁺_min ≤ γvᵀF̄v", _threshold_form),
     Step("symbolic", "loose: where λ_max > 0, γ_abs/(closed form) → ∞ as B grows", _exponential),
 )
-
-
-def center_spectrum(problem: PreferenceProblem) -> tuple[np.ndarray, np.ndarray]:
-    """Eigenvalues of F̄(c) on S, rising, and their directions, (r,) and (r, d)."""
-    domain = Domain(problem)
-    fisher = KLRefPolicy(problem).hessian(problem.center.astype(float))
-    values, vectors = np.linalg.eigh(domain.reduce_matrix(fisher))
-    return values, domain.lift(vectors.T)
 
 
 def threshold(problem: PreferenceProblem, top: np.ndarray | float) -> Any:

@@ -7,12 +7,12 @@ from functools import partial
 
 import numpy as np
 
-from proofs_check.arguments.argument import Ball, Tally, argue, curvature_ball, refute
 from proofs_check.arguments.preference_step import preference_tally
 from proofs_check.arguments.relative_path import path_falsehood, path_tally
 from proofs_check.arguments.relative_steps import ASSUMES, STEPS
+from proofs_check.evidence.argument import Ball, Tally, argue, curvature_ball, refute
+from proofs_check.evidence.battery import POINTS, SIZES, battery, points, single, skewed
 from proofs_check.expected import claim
-from proofs_check.trials.battery import POINTS, SIZES, battery, points, single, skewed
 from proofs_check.trials.certified import enclosures
 from sailtheory import SAIL, Objective, PreferenceProblem, examples
 from sailtheory.claims import Claim, Context, Falsehood

@@ -10,12 +10,12 @@ from flint import arb
 
 from proofs_check.arguments.algebra import SIZES as RESPONSES
 from proofs_check.arguments.algebra import law, mean, vanishes, vector
-from proofs_check.arguments.argument import Step, Tally, argue, curvature_ball, refute, square
 from proofs_check.arguments.first_order import Moduli, moduli, pl_fails, prox_progress
 from proofs_check.claims.c09_fisher_floor import STEPS as FISHER
 from proofs_check.claims.c10_absolute_threshold import resolved
+from proofs_check.evidence.argument import Step, Tally, argue, curvature_ball, refute, square
+from proofs_check.evidence.battery import SIZES, battery, points, skewed
 from proofs_check.expected import claim
-from proofs_check.trials.battery import SIZES, battery, points, skewed
 from sailtheory import Objective, PreferenceProblem, SAILRevKL, examples
 from sailtheory.claims import Claim, Context, Falsehood
 from sailtheory.landscape import Domain, Search, largest_curvature, maximise

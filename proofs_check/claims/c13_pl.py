@@ -11,7 +11,6 @@ import sympy as sp
 from flint import arb
 
 from proofs_check.arguments.algebra import vanishes
-from proofs_check.arguments.argument import Ball, Step, Tally, argue, refute
 from proofs_check.arguments.first_order import (
     gap_ball,
     gradient_ball,
@@ -24,8 +23,9 @@ from proofs_check.arguments.first_order import (
 from proofs_check.claims.c10_absolute_threshold import resolved
 from proofs_check.claims.c12_strong_concavity import STEPS as CONCAVE
 from proofs_check.claims.c12_strong_concavity import off_span_prox
+from proofs_check.evidence.argument import Ball, Step, Tally, argue, refute
+from proofs_check.evidence.battery import SIZES, battery, points, skewed
 from proofs_check.expected import claim
-from proofs_check.trials.battery import SIZES, battery, points, skewed
 from sailtheory import SAIL, Objective, SAILRevKL, examples
 from sailtheory.claims import Claim, Context, Falsehood
 from sailtheory.landscape import (

@@ -9,9 +9,9 @@ import numpy as np
 from flint import arb
 from scipy.stats import binomtest
 
-from proofs_check.arguments.argument import Ball, refute
 from proofs_check.arguments.first_order import inward, plain_progress
 from proofs_check.arguments.trapping_region import Trap, trapping_squares
+from proofs_check.evidence.argument import Ball, refute
 from proofs_check.expected import claim
 from sailtheory import SAIL, Objective, PreferenceProblem, SAILRevKL, examples
 from sailtheory.claims import Claim, Context, Falsehood

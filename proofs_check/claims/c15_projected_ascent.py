@@ -9,13 +9,13 @@ import numpy as np
 import sympy as sp
 from flint import arb
 
-from proofs_check.arguments.algebra import vanishes
-from proofs_check.arguments.argument import Ball, Step, Tally, argue, refute
+from proofs_check.arguments.algebra import exponential, taylor, vanishes
 from proofs_check.arguments.first_order import Moduli, gradient_ball, inward, moduli
 from proofs_check.claims.c10_absolute_threshold import resolved
 from proofs_check.claims.c12_strong_concavity import off_span
+from proofs_check.evidence.argument import Ball, Step, Tally, argue, refute
+from proofs_check.evidence.battery import SIZES, battery, points, skewed
 from proofs_check.expected import claim
-from proofs_check.trials.battery import SIZES, battery, points, skewed
 from sailtheory import Objective, SAILRevKL
 from sailtheory.claims import Claim, Context, Falsehood
 from sailtheory.landscape import Domain, Search, maximise
@@ -39,12 +39,6 @@ def _projection() -> bool:
     return vanishes(bracket - g.dot(g) / (2 * smooth) + smooth / 2 * away.dot(away))
 
 
-def taylor() -> bool:
-    """∫₀¹ (1 − s) K ds = K/2: a bound K of the second derivative costs K/2."""
-    s, k = sp.symbols("s K")
-    return vanishes(sp.integrate((1 - s) * k, (s, 0, 1)) - k / 2)
-
-
 def _one_step() -> bool:
     """gap − (μ/Λ)gap is the contraction times gap."""
     mu, smooth, gap = sp.symbols("mu Lambda gap", positive=True)
@@ -57,13 +51,6 @@ def recursion() -> bool:
     now, after = (bounds.linear_gap(mu, smooth, k, gap) for k in (t, t + 1))
     rest = after / now - bounds.contraction(mu, smooth)
     return vanishes(rest, bounds.linear_gap(mu, smooth, sp.Integer(0), gap) - gap)
-
-
-def exponential() -> bool:
-    """e^{−x} − (1 − x) has value and slope 0 at 0 and is convex, so 1 − x ≤ e^{−x}."""
-    x = sp.Symbol("x", real=True)
-    f = sp.exp(-x) - 1 + x
-    return f.subs(x, 0) == 0 == f.diff(x).subs(x, 0) and bool(f.diff(x, 2).is_positive)
 
 
 def _steps() -> bool:

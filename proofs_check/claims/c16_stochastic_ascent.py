@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 from flint import arb
 
-from proofs_check.arguments.argument import Ball, Step, Tally, argue, deferred, refute
 from proofs_check.arguments.estimator_moments import estimates
 from proofs_check.arguments.first_order import inward, moduli
 from proofs_check.arguments.stochastic_steps import STEPS, TAKEN, WEAKER, as_stated
 from proofs_check.claims.c10_absolute_threshold import resolved
+from proofs_check.evidence.argument import Ball, Step, Tally, argue, deferred, refute
+from proofs_check.evidence.battery import SIZES, battery, points, skewed
 from proofs_check.expected import claim
-from proofs_check.trials.battery import SIZES, battery, points, skewed
 from sailtheory import SAIL, Objective, PreferenceProblem, SAILRevKL
 from sailtheory.claims import Check, Claim, Context, Falsehood
 from sailtheory.landscape import Domain, Search, maximise

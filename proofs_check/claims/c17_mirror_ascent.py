@@ -12,14 +12,14 @@ import sympy as sp
 from flint import arb
 
 from proofs_check.arguments.algebra import SIZES as RESPONSES
-from proofs_check.arguments.algebra import law, mean, vanishes, vector
-from proofs_check.arguments.argument import Ball, Step, Tally, argue, refute
+from proofs_check.arguments.algebra import law, mean, taylor, vanishes, vector
 from proofs_check.arguments.first_order import inward, moduli
 from proofs_check.claims.c10_absolute_threshold import resolved
-from proofs_check.claims.c15_projected_ascent import recursion, taylor
+from proofs_check.claims.c15_projected_ascent import recursion
 from proofs_check.claims.c16_stochastic_ascent import displacement
+from proofs_check.evidence.argument import Ball, Step, Tally, argue, refute
+from proofs_check.evidence.battery import SIZES, battery, points, skewed
 from proofs_check.expected import claim
-from proofs_check.trials.battery import SIZES, battery, points, skewed
 from sailtheory import KLRefPolicy, Objective, PreferenceProblem, SAILRevKL
 from sailtheory.ascent import Constants, bregman_divergence, constants, mirror_ascent
 from sailtheory.claims import Claim, Context, Falsehood

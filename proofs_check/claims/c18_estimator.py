@@ -9,7 +9,6 @@ import numpy as np
 import sympy as sp
 
 from proofs_check.arguments.algebra import vanishes
-from proofs_check.arguments.argument import Ball, Step, Tally, argue, refute
 from proofs_check.arguments.estimator_moments import (
     computed,
     estimator,
@@ -20,11 +19,12 @@ from proofs_check.arguments.estimator_moments import (
     spread,
     squared,
 )
+from proofs_check.evidence.argument import Ball, Step, Tally, argue, refute
+from proofs_check.evidence.battery import battery, points, skewed
 from proofs_check.expected import claim
 from proofs_check.symbolic.identities import Identity, establish, false_identity
 from proofs_check.symbolic.jets import points_in
 from proofs_check.symbolic.settings import Prompt
-from proofs_check.trials.battery import battery, points, skewed
 from sailtheory.claims import Context, Falsehood
 from sailtheory.numeric.numbers import Array, arb_numbers, sympy_numbers
 from sailtheory.objectives.expectation import Point

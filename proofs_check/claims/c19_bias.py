@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from flint import arb
 
-from proofs_check.arguments.argument import Ball, Tally, argue, deferred, refute
 from proofs_check.arguments.bias_steps import STEPS
 from proofs_check.claims.c09_fisher_floor import span_range
+from proofs_check.evidence.argument import Ball, Tally, argue, deferred, refute
+from proofs_check.evidence.battery import SIZES, battery, points, skewed
 from proofs_check.expected import claim
-from proofs_check.trials.battery import SIZES, battery, points, skewed
 from sailtheory import SAIL, KLRefPolicy, PreferenceProblem, SAILRevKL
 from sailtheory.claims import Claim, Context, Falsehood
 from sailtheory.landscape import Domain, Maximiser, Search, maximise

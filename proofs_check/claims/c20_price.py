@@ -11,11 +11,11 @@ from flint import arb
 
 from proofs_check.arguments.algebra import SIZES as RESPONSES
 from proofs_check.arguments.algebra import law, mean, one_prompt, vanishes, vector
-from proofs_check.arguments.argument import Ball, Step, Tally, argue, deferred, refute
 from proofs_check.claims.c12_strong_concavity import STEPS as CONCAVE
 from proofs_check.claims.c19_bias import best_of
+from proofs_check.evidence.argument import Ball, Step, Tally, argue, deferred, refute
+from proofs_check.evidence.battery import battery, bradley_terry, skewed
 from proofs_check.expected import claim
-from proofs_check.trials.battery import battery, bradley_terry, skewed
 from sailtheory import SAIL, KLRefPolicy, PreferenceProblem, SAILRevKL
 from sailtheory.claims import Claim, Context, Falsehood
 from sailtheory.landscape import gamma_star

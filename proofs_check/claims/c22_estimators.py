@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
-from proofs_check.arguments.argument import Step, argue
 from proofs_check.arguments.derivative_steps import gradient
 from proofs_check.claims.c01_gradient import sampling_shift
+from proofs_check.evidence.argument import Step, argue
 from proofs_check.expected import claim
 from proofs_check.symbolic.identities import Identity, establish, false_identity
 from proofs_check.symbolic.settings import Prompt, Setting

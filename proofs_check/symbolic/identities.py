@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from flint import arb, ctx
 
-from proofs_check.arguments.argument import refute
+from proofs_check.evidence.argument import refute
+from proofs_check.evidence.instances import random_points, random_problem
 from proofs_check.symbolic.differential_field import all_zero
 from proofs_check.symbolic.rational import UnknownFunctionError
 from proofs_check.symbolic.settings import Balls, Setting, Symbolic
-from proofs_check.trials.instances import random_points, random_problem
 from sailtheory.claims import Context, Falsehood
 from sailtheory.numeric.numbers import Array
 from sailtheory.problem.problem import PreferenceProblem

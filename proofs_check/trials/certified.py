@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from proofs_check.arguments.argument import curvature_ball, refute
+from proofs_check.evidence.argument import curvature_ball, refute
 from sailtheory import SAIL, PreferenceProblem, examples
 from sailtheory.certificates import certify_gamma, replay
 from sailtheory.certificates.certificate import Spot

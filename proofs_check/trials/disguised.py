@@ -16,8 +16,8 @@ from functools import partial
 import numpy as np
 from flint import arb
 
-from proofs_check.arguments.argument import Tally, refute
-from proofs_check.trials.battery import battery, points
+from proofs_check.evidence.argument import Tally, refute
+from proofs_check.evidence.battery import battery, points
 from sailtheory import (
     DPO,
     IPO,

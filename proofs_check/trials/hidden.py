@@ -15,9 +15,9 @@ from functools import partial
 import numpy as np
 from flint import arb
 
-from proofs_check.arguments.argument import curvature_ball, refute, square
+from proofs_check.evidence.argument import curvature_ball, refute, square
+from proofs_check.evidence.instances import random_points
 from proofs_check.trials.disguised import gain
-from proofs_check.trials.instances import random_points
 from sailtheory import (
     SAIL,
     KLPolicyRef,

@@ -13,7 +13,7 @@ from typing import Any, cast
 import numpy as np
 from flint import arb, arb_mat, fmpq, fmpq_mat
 
-from proofs_check.arguments.argument import refute
+from proofs_check.evidence.argument import refute
 from proofs_check.symbolic.jets import curvature_along
 from proofs_check.symbolic.settings import Balls
 from sailtheory.numeric.numbers import Array, NumberSystem, arb_numbers, sympy_numbers

@@ -12,6 +12,7 @@ from sailtheory.landscape.fisher import fisher_root
 from sailtheory.landscape.search import Search, SearchResult
 from sailtheory.landscape.single_prompts import worst_of_single_prompts
 from sailtheory.objectives.algebra import Objective
+from sailtheory.objectives.curvature_sign import curvature_sign
 from sailtheory.objectives.sail import SAIL, KLRefPolicy
 from sailtheory.problem.problem import PreferenceProblem
 from sailtheory.verdict import (
@@ -21,7 +22,6 @@ from sailtheory.verdict import (
     Verdict,
     Witness,
     conclude,
-    curvature_sign,
 )
 
 Measure = Callable[[Objective, Domain, np.ndarray], tuple[np.ndarray, np.ndarray]]

@@ -16,6 +16,7 @@ from sailtheory.landscape.domain import Domain
 from sailtheory.landscape.maximiser import Maximiser, newton_distance, stationary_point
 from sailtheory.landscape.search import Proposal, Search
 from sailtheory.objectives.algebra import Objective
+from sailtheory.objectives.curvature_sign import curvature_sign
 from sailtheory.verdict import (
     Evidence,
     Outcome,
@@ -23,7 +24,6 @@ from sailtheory.verdict import (
     Verdict,
     Witness,
     conclude,
-    curvature_sign,
 )
 
 Kind = Literal["plain", "prox"]

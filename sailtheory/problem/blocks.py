@@ -2,16 +2,39 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from fractions import Fraction
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from sailtheory.numeric.exact import lift
 from sailtheory.numeric.numbers import FLOAT64, Array, NumberSystem
+from sailtheory.problem.preferences import Preferences
 from sailtheory.theory import formulas
 
-if TYPE_CHECKING:
-    from sailtheory.problem.problem import PreferenceProblem
+
+class Prompts(Protocol):
+    """What a block is made of: the data of a problem, by prompt."""
+
+    beta: Any
+    features: tuple[np.ndarray, ...]
+    responses: tuple[int, ...]
+    preferences: tuple[Preferences, ...]
+    base: tuple[np.ndarray | None, ...]
+    weights: np.ndarray
+    given_ref_params: np.ndarray
+
+    @property
+    def weights_exact(self) -> tuple[Fraction, ...]:
+        """Weights as given."""
+
+    @property
+    def centred_features(self) -> list[np.ndarray]:
+        """φ less that of the first response."""
+
+    @property
+    def ref_params(self) -> np.ndarray:
+        """θ_ref projected onto c + S."""
 
 
 class Block(NamedTuple):
@@ -44,12 +67,12 @@ class Block(NamedTuple):
         return Block(*(f if i in (0, 6) else xp.asarray(f) for i, f in enumerate(self)))
 
 
-def blocks_of(problem: PreferenceProblem, xp: NumberSystem) -> list[Block]:
+def blocks_of(problem: Prompts, xp: NumberSystem) -> list[Block]:
     """A block for each number of responses, the smallest first; exact systems lift the data."""
     return [_block(problem, xp, m) for m in sorted(set(problem.responses))]
 
 
-def _block(problem: PreferenceProblem, xp: NumberSystem, m: int) -> Block:
+def _block(problem: Prompts, xp: NumberSystem, m: int) -> Block:
     members = [x for x, size in enumerate(problem.responses) if size == m]
     if xp is FLOAT64:
         features = xp.asarray(np.stack([problem.centred_features[x] for x in members]))

@@ -8,7 +8,7 @@ import mpmath
 import numpy as np
 import pytest
 
-from proofs_check.trials.instances import random_problem
+from proofs_check.evidence.instances import random_problem
 from sailtheory import PreferenceProblem, SAILRevKL, examples
 from sailtheory.analysis.check import check, theorem_threshold
 from sailtheory.landscape import Domain, Search, maximise

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from proofs_check.trials.instances import random_points, random_problem
+from proofs_check.evidence.instances import random_points, random_problem
 from sailtheory import SAIL, InputError, KLPolicyRef, SAILRevKL
 from sailtheory.ascent import (
     BiasedEstimator,

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from proofs_check.arguments import relative_path
-from proofs_check.arguments.argument import Step, Tally, argue, certain_sign, refute
 from proofs_check.claims import (
     c09_fisher_floor,
     c10_absolute_threshold,
@@ -17,7 +16,8 @@ from proofs_check.claims import (
     c19_bias,
     c20_price,
 )
-from proofs_check.trials.battery import skewed
+from proofs_check.evidence.argument import Step, Tally, argue, certain_sign, refute
+from proofs_check.evidence.battery import skewed
 from sailtheory import SAIL, examples
 from sailtheory.claims import Context, run
 from sailtheory.theory import bounds

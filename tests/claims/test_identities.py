@@ -19,11 +19,11 @@ from proofs_check.claims import (
     c08_kl_policy_ref,
     c21_reduction,
 )
+from proofs_check.evidence.instances import random_points, random_problem
 from proofs_check.symbolic import differential_field, jets
 from proofs_check.symbolic.identities import Identity, decide, establish
 from proofs_check.symbolic.rational import UnknownFunctionError
 from proofs_check.symbolic.settings import Balls, Symbolic
-from proofs_check.trials.instances import random_points, random_problem
 from proofs_check.trials.witnesses import hessian_at_reference, is_negative_definite, rationals
 from sailtheory import IPO, SAIL, KLPolicyRef, KLRefPolicy, SelfPreferenceSAIL, examples
 from sailtheory.claims import Context, run

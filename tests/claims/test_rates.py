@@ -13,10 +13,10 @@ from scipy.optimize import minimize
 
 from proofs_check.__main__ import is_refuted
 from proofs_check.arguments import stochastic_steps
-from proofs_check.arguments.argument import argue
 from proofs_check.claims import c15_projected_ascent, c16_stochastic_ascent, c17_mirror_ascent
-from proofs_check.trials.battery import skewed
-from proofs_check.trials.instances import random_problem
+from proofs_check.evidence.argument import argue
+from proofs_check.evidence.battery import skewed
+from proofs_check.evidence.instances import random_problem
 from sailtheory import SAIL, KLRefPolicy, SAILRevKL
 from sailtheory.ascent import Estimator, bregman_divergence, constants, mirror_ascent, moments
 from sailtheory.claims import Context, run

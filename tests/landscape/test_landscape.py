@@ -7,7 +7,7 @@ import pytest
 import scipy.linalg
 from scipy.optimize import minimize
 
-from proofs_check.trials.instances import random_points, random_problem
+from proofs_check.evidence.instances import random_points, random_problem
 from sailtheory import SAIL, InputError, KLPolicyRef, PreferenceProblem, SAILRevKL, examples
 from sailtheory.landscape import (
     Domain,

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from scipy.optimize import brentq
 
-from proofs_check.trials.instances import random_problem
+from proofs_check.evidence.instances import random_problem
 from sailtheory import PreferenceProblem, SAILRevKL, examples
 from sailtheory.analysis.check import check
 from sailtheory.landscape import Domain, Search, gamma_star, largest_curvature_on

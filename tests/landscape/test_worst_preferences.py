@@ -7,11 +7,12 @@ import itertools
 import numpy as np
 import pytest
 
-from proofs_check.trials.instances import random_points, random_problem
+from proofs_check.evidence.instances import random_points, random_problem
 from sailtheory import SAIL, InputError, PreferenceProblem, examples
+from sailtheory.analysis.bootstrap import bootstrap_gamma_star
 from sailtheory.landscape import gamma_star
 from sailtheory.landscape.worst_preferences import worst_preferences
-from sailtheory.problem.counts import bootstrap_gamma_star, from_counts
+from sailtheory.problem.counts import from_counts
 from sailtheory.theory import formulas
 from sailtheory.theory.bounds import relative_bound
 

@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 
 from proofs_check.__main__ import main as ledger
-from proofs_check.arguments.argument import Step, argue
+from proofs_check.evidence.argument import Step, argue
 from proofs_check.symbolic import differential_field, identities
 from proofs_check.symbolic.rational import UnknownFunctionError
 from sailtheory import InputError, PreferenceProblem, examples

@@ -26,9 +26,7 @@ from sailtheory.training.llm.kept import ReferenceDraws
 from sailtheory.training.llm.preferences import Reward
 from sailtheory.training.llm.prepare import Prepared
 from sailtheory.training.llm.randomness import randomness_kept, seed_everything
-from sailtheory.training.llm.recorder import Recorder
-
-Means = defaultdict[str, list[tuple[float, int]]]
+from sailtheory.training.llm.recorder import Means, Recorder
 
 
 class RecordedTrainer(Trainer):

@@ -6,7 +6,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import torch
 from transformers import TrainerCallback
@@ -15,10 +15,8 @@ from sailtheory.errors import InputError
 from sailtheory.runs.layout import RECORD
 from sailtheory.runs.write import Run
 from sailtheory.storage.config import flatten
+from sailtheory.training.llm.kept import ReferenceDraws
 from sailtheory.training.llm.preferences import name_of
-
-if TYPE_CHECKING:
-    from sailtheory.training.llm.loop import RecordedTrainer
 
 DECLARED = (
     "r", "rho", "p", "pi", "g", "score_weight", "kl_coef", "kl_estimator", "ref_samples",
@@ -30,6 +28,30 @@ _WHERE_USED = ("rewards", "reward_weights", "data.chosen", "data.rejected")
 against runs that do, but those against one another only where they use the same."""
 
 
+Means = defaultdict[str, list[tuple[float, int]]]
+
+
+class Recorded(Protocol):
+    """What is recorded of a trainer; see :class:`SAILTrainer` for each."""
+
+    args: Any
+    state: Any
+    accelerator: Any
+    model: Any
+    ref_model: Any
+    train_dataset: list[Any]
+    rewards: list[Any]
+    reward_weights: list[float]
+    offline: list[str]
+    means: Means
+    tokens_drawn: int
+    reference_draws: ReferenceDraws
+
+    @property
+    def sharded(self) -> bool:
+        """Whether weights are spread over processes."""
+
+
 class Recorder(TrainerCallback):
     """Writes ``output_dir/record``, a folder that ``read_record`` and ``compare`` understand.
 
@@ -37,7 +59,7 @@ class Recorder(TrainerCallback):
     at the end, and going on from a checkpoint cuts what came after it.
     """
 
-    def __init__(self, trainer: RecordedTrainer, given: tuple[Any, Any] = (None, None)) -> None:
+    def __init__(self, trainer: Recorded, given: tuple[Any, Any] = (None, None)) -> None:
         self._trainer = trainer
         self._given = dict(zip(("optimizer", "scheduler"), map(_described, given), strict=True))
         self._reached = False

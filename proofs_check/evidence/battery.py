@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from proofs_check.trials.instances import random_points, random_problem
+from proofs_check.evidence.instances import random_points, random_problem
 from sailtheory.problem.preferences import BradleyTerry
 from sailtheory.problem.problem import PreferenceProblem
 
