@@ -14,7 +14,6 @@ from sailtheory.cli.common import Problem, Progress, require_outputs
 from sailtheory.cli.exits import DIFFERS, UNDECIDED
 from sailtheory.errors import InputError
 from sailtheory.numeric.exact import to_fraction
-from sailtheory.problem.problem_file import load as load_problem
 from sailtheory.storage import lock
 
 if TYPE_CHECKING:
@@ -55,6 +54,7 @@ def certify(
     import time
 
     from sailtheory.certificates import Effort, certify_concave, certify_gamma, certify_pl
+    from sailtheory.problem.problem_file import load as load_problem
     from sailtheory.report.certificates import summary
 
     if (gamma is None) != (property_ == "gamma"):

@@ -9,7 +9,6 @@ import typer
 
 from sailtheory import plots
 from sailtheory.cli.common import Problem, Seed, require_outputs
-from sailtheory.problem.problem_file import load as load_problem
 
 
 def _kinds() -> list[str]:
@@ -30,6 +29,7 @@ def plot(
 ) -> None:
     """Draw a figure of your problem and print its caption."""
     from sailtheory.plots.style import check_target
+    from sailtheory.problem.problem_file import load as load_problem
 
     plots.check_kind(kind)
     target = check_target(out)

@@ -18,7 +18,6 @@ from sailtheory.cli.common import (
     console_for,
     require_outputs,
 )
-from sailtheory.problem.problem_file import load as load_problem
 
 
 def check(
@@ -33,6 +32,7 @@ def check(
 ) -> None:
     """What holds on your problem, how large γ must be, and what that costs."""
     from sailtheory.analysis.check import check as run_check
+    from sailtheory.problem.problem_file import load as load_problem
     from sailtheory.report.json_file import write
     from sailtheory.report.text import print_report
 
@@ -64,6 +64,7 @@ def frontier(
 ) -> None:
     """The curve of win rate and KL against γ, and the γ you can afford."""
     from sailtheory.analysis.frontier import frontier as run_frontier
+    from sailtheory.problem.problem_file import load as load_problem
     from sailtheory.report.json_file import write
     from sailtheory.report.text import print_frontier
 

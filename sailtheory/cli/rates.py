@@ -9,7 +9,6 @@ import typer
 
 from sailtheory.cli.common import Json, Progress, Seed, console_for, require_outputs
 from sailtheory.errors import InputError
-from sailtheory.problem.problem_file import load as load_problem
 
 
 def rates(
@@ -50,6 +49,7 @@ def _series(source: str, json: str | None, seed: int) -> None:
 def _problem(source: str, gamma: float, samples: bool, json: str | None, seed: int) -> None:
     from sailtheory.convergence.complexity import Complexity, sample_complexity
     from sailtheory.convergence.prediction import predict
+    from sailtheory.problem.problem_file import load as load_problem
     from sailtheory.report.json_file import write
     from sailtheory.report.rates import complexity_table, prediction_table, where_fits_end
 

@@ -315,6 +315,6 @@ def test_a_missed_falsehood_ends_with_1(capsys, monkeypatch):
 
     truth = Falsehood("true", "not false at all", lambda _: iter([]))
     claim = replace(c03_reference_hessian.CLAIMS[0], planted=(truth,))
-    monkeypatch.setattr(command, "claims", lambda: [claim])
+    monkeypatch.setattr(command, "all_claims", lambda: [claim])
     assert main(["C03", "--planted"]) == 1
     assert capsys.readouterr().out.splitlines()[-1] == "planted 1, refuted 0, missed 1"

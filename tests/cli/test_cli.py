@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sailtheory import PreferenceProblem, examples
+from sailtheory import examples
 from sailtheory.cli import main
 from sailtheory.problem.problem_file import dumps
 from sailtheory.problem.problem_file import load as load_problem
@@ -211,7 +211,7 @@ def test_output_that_cannot_be_written_is_refused_before_the_work(command, probl
     def work(*_, **__):
         raise AssertionError("work before the output was checked")
 
-    monkeypatch.setattr(PreferenceProblem, "load", work)
+    monkeypatch.setattr("sailtheory.problem.problem_file.load", work)
     monkeypatch.setattr("sailtheory.claims.run_all", work)
     words = [w.format(problem=problem_file, folder=tmp_path) for w in COMMANDS[command]]
     for option, wrong in (("--json", tmp_path / "none" / "a"), ("--json", tmp_path)):

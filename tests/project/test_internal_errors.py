@@ -12,7 +12,7 @@ from proofs_check.__main__ import main as ledger
 from proofs_check.evidence.argument import Step, argue
 from proofs_check.symbolic import differential_field, identities
 from proofs_check.symbolic.rational import UnknownFunctionError
-from sailtheory import InputError, PreferenceProblem, examples
+from sailtheory import InputError, examples
 from sailtheory.certificates import certify_concave, certify_gamma
 from sailtheory.certificates.certificate import load
 from sailtheory.claims import Claim, ClaimsError, Context, Falsehood, registered, run, run_all
@@ -121,7 +121,7 @@ def test_what_the_field_does_not_hold_is_not_proved():
 
 def test_a_failing_falsehood_is_neither_refuted_nor_missed(monkeypatch, capsys, tmp_path):
     planted = (Falsehood("wrong", "2 = 3", broken),)
-    monkeypatch.setattr("proofs_check.__main__.claims", lambda: [claim("X04", sound, planted)])
+    monkeypatch.setattr("proofs_check.__main__.all_claims", lambda: [claim("X04", sound, planted)])
     table = tmp_path / "table.md"
     assert ledger(["--planted", "--table", str(table)]) == 70
     out, err = capsys.readouterr()
@@ -151,7 +151,7 @@ def test_a_defect_in_any_command_is_not_exit_code_1(command, error, monkeypatch,
     def fail(_):
         raise error
 
-    monkeypatch.setattr(PreferenceProblem, "load", fail)
+    monkeypatch.setattr("sailtheory.problem.problem_file.load", fail)
     options = ["--property", "concave", "--gamma", "1"] if command == "certify" else []
     assert main([command, "p.toml", *options]) == 70
     (line,) = capsys.readouterr().err.splitlines()
