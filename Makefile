@@ -25,7 +25,7 @@ help:
 	@echo "make verify   check every claim (installs into $(VENV) when needed)"
 	@echo "make formal   machine-check the theorems with Coq (apt installs it when missing and root)"
 	@echo "make test     run the tests"
-	@echo "make lint     ruff check, ruff format --check, mypy"
+	@echo "make lint     ruff check, ruff format --check, mypy, lint-imports"
 	@echo "make bench    run the benchmarks"
 	@echo "make evidence the full lists: ledger, planted falsehoods, disguised truths"
 	@echo "make docs     the documentation, into site/; a warning or a broken link fails"
@@ -46,6 +46,7 @@ lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks

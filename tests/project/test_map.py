@@ -1,16 +1,19 @@
-"""The map in CONTRIBUTING.md is of the tree as it is, and imports go the way it says."""
+"""The map in CONTRIBUTING.md is of the tree as it is; imports go the way it says."""
 
 from __future__ import annotations
 
-import ast
 import re
+import shutil
+import subprocess
+import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-TOP = ("sailtheory", "proofs_check", "tests", "benchmarks")
+TOP = ("sailtheory", "proofs_check", "tests", "studies", "benchmarks")
 """Whose modules are all in the map; figures and the site are named as a whole."""
 DUNDER = {"__init__", "__main__"}
 
@@ -31,16 +34,15 @@ def sections(text):
     return found
 
 
-def rooms(lines):
-    """Entries of ``sailtheory/`` in order: names, and of a folder the modules below it."""
+def packages(lines):
+    """Entries of ``sailtheory/`` in order: a file, or a folder and the modules below it."""
     found = []
     for line in lines[1:]:
         if line.startswith("    "):
             found[-1][1].append(line.strip())
         else:
-            names = re.match(r"  ((?:[\w/.]+, )*[\w/.]+) ", line)[1]
-            found.append((names.split(", "), []))
-    return [(names, modules(" ".join(text))) for names, text in found]
+            found.append((re.match(r"  ([\w/.]+) ", line)[1], []))
+    return [(name, modules(" ".join(text))) for name, text in found]
 
 
 def modules(text):
@@ -52,17 +54,17 @@ def modules(text):
 def complaints(page, root=ROOT):
     """What the map lacks, and what it names that is not there."""
     parts, found = sections(map_of(page)), []
-    listed = [(n, kept) for names, kept in rooms(parts.pop("sailtheory")) for n in names]
+    listed = packages(parts.pop("sailtheory"))
     named = {name for name, _ in listed}
-    for name, kept in listed:
+    for name, below in listed:
         path = root / "sailtheory" / name
         if not path.exists():
             found.append(f"no sailtheory/{name}")
         elif name.endswith("/"):
             there = {file.stem for file in path.glob("*.py")} - DUNDER
-            found += [f"no sailtheory/{name}{stem}.py" for stem in kept if stem not in there]
-            found += [f"not named: sailtheory/{name}{stem}.py" for stem in there - {*kept}]
-            found += [f"twice: sailtheory/{name}{s}.py" for s in {*kept} if kept.count(s) > 1]
+            found += [f"no sailtheory/{name}{stem}.py" for stem in below if stem not in there]
+            found += [f"not named: sailtheory/{name}{stem}.py" for stem in there - {*below}]
+            found += [f"twice: sailtheory/{name}{s}.py" for s in {*below} if below.count(s) > 1]
     for file in (root / "sailtheory").rglob("*.py"):
         at = file.relative_to(root / "sailtheory")
         place = at.name if at.parent == Path() else f"{at.parent.as_posix()}/"
@@ -95,17 +97,17 @@ def test_the_map_is_true():
     [
         ("bfgs (how it climbs), ", "", "not named: sailtheory/landscape/bfgs.py"),
         ("bfgs (how", "bgfs (how", "no sailtheory/landscape/bgfs.py"),
-        ("readers.py ", "writers.py ", "no sailtheory/writers.py"),
-        ("files.py, lock.py ", "files.py ", "not named: sailtheory/storage/lock.py"),
-        ("inherited and neutral", "neutral", "not named: sailtheory/training/llm/inherited.py"),
+        ("  extras.py ", "  extra.py ", "no sailtheory/extra.py"),
+        ("  extras.py ", "  extra.py ", "not named: sailtheory/extras.py"),
+        ("formulas (every", "formulae (every", "not named: sailtheory/theory/formulas.py"),
         ("  training/llm/ ", "  training/lm/ ", "no sailtheory/training/lm/"),
         ("html_claims,", "html, html_claims,", "twice: sailtheory/report/html.py"),
-        (", tabular_rule.py", "", "not named: proofs_check/arguments/tabular_rule.py"),
-        ("*_steps.py", "*_stairs.py", "no proofs_check/*_stairs.py"),
+        ("arguments/tabular_rule.py, ", "", "not named: proofs_check/arguments/tabular_rule.py"),
+        ("*_steps.py", "*_stairs.py", "no proofs_check/arguments/*_stairs.py"),
         ("formal/mutants.py", "formal/none.py", "no proofs_check/formal/none.py"),
-        ("log_linear.py", "log_log.py", "not named: studies/log_linear/__main__.py"),
+        ("control.py, llm.py", "control.py", "not named: benchmarks/llm.py"),
         ("skips.toml", "skipped.toml", "no tests/skipped.toml"),
-        ("smoke.py\n", "\n", "not named: tests/support/smoke.py"),
+        ("pages.py, render.py", "pages.py", "not named: studies/render.py"),
     ],
 )
 def test_what_is_missing_or_gone_is_seen(old, new, complaint):
@@ -113,52 +115,51 @@ def test_what_is_missing_or_gone_is_seen(old, new, complaint):
     assert page != PAGE and complaint in complaints(page)
 
 
-def imported(path):
-    """Modules of the package that a file imports when it is loaded, as their parts."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    later = [
-        node for node in ast.walk(tree)
-        if isinstance(node, ast.FunctionDef)
-        or (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING")
-    ]  # fmt: skip
-    left_out = {id(inner) for node in later for inner in ast.walk(node)}
-    for node in ast.walk(tree):
-        if id(node) in left_out or not isinstance(node, ast.Import | ast.ImportFrom):
-            continue
-        of = f"{node.module}." if isinstance(node, ast.ImportFrom) else ""
-        names = [f"{of}{alias.name}" for alias in node.names]
-        yield from (name.split(".")[1:] for name in names if name.startswith("sailtheory."))
-
-
-def upwards(page):
-    """Imports from rooms below their own, and how many imports there are."""
-    places = {
-        name: place
-        for place, (names, _) in enumerate(rooms(sections(map_of(page))["sailtheory"]))
-        for name in names
-    }
-
-    def place_of(parts):
-        names = [f"{'/'.join(parts[:2])}/", f"{parts[0]}/", f"{parts[0]}.py"]
-        known = [places[name] for name in names if name in places]
-        return known[0] if known else -1  # what the package itself defines
-
-    found, seen = [], 0
-    for path in sorted((ROOT / "sailtheory").rglob("*.py")):
-        own = path.relative_to(ROOT / "sailtheory").with_suffix("").parts
-        for parts in [] if own[0] in DUNDER else imported(path):
-            seen += 1
-            if place_of(parts) > place_of(own):
-                found.append(f"{'.'.join(own)} imports {'.'.join(parts)}")
-    return found, seen
+def kept(root):
+    """Whether ``lint-imports`` finds every contract of pyproject.toml kept, and what it says."""
+    command = "from importlinter.cli import lint_imports; import sys; sys.exit(lint_imports())"
+    done = subprocess.run(
+        [sys.executable, "-c", command], cwd=root, capture_output=True, text=True, check=False
+    )
+    return done.returncode == 0, " ".join(done.stdout.split())
 
 
 def test_imports_go_in_one_direction():
-    found, seen = upwards(PAGE)
-    assert found == [] and seen > 500
+    assert kept(ROOT)[0]
 
 
-def test_an_import_from_below_is_seen():
-    (line,) = re.findall(r"^  blocks.py .*\n", PAGE, re.M)
-    later = PAGE.replace(line, "").replace("  landscape/ ", f"{line}  landscape/ ")
-    assert "problem imports blocks.Block" in upwards(later)[0]
+WRONG = {
+    "sailtheory/problem/blocks.py": "from sailtheory.objectives.sail import SAIL",
+    "sailtheory/training/llm/scale.py": "from sailtheory.training.control import methods",
+    "sailtheory/compare/arms.py": "from studies import render",
+    "proofs_check/evidence/argument.py": "from proofs_check.claims import all_claims",
+    "sailtheory/stray.py": "",
+}
+
+
+def test_an_import_against_the_contract_is_seen(tmp_path):
+    """Each breaks another contract; a module that no layer names breaks the first."""
+    for name in ("sailtheory", "proofs_check", "studies"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("*.json"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    for name, line in WRONG.items():
+        path = tmp_path / name
+        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        path.write_text(f"{text}\n\n{line}\n", encoding="utf-8")
+    holds, said = kept(tmp_path)
+    assert not holds
+    assert "sailtheory.problem is not allowed to import sailtheory.objectives" in said
+    assert "llm is not allowed to import sailtheory.training.control" in said
+    assert "sailtheory is not allowed to import studies" in said
+    assert "proofs_check.evidence is not allowed to import proofs_check.claims" in said
+    assert "sailtheory.stray" in said
+
+
+def test_the_map_and_the_contract_agree():
+    """From the bottom up, the map names the layers in an order that the contract allows."""
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
+    (layers, *_) = [c["layers"] for c in contracts["importlinter"]["contracts"] if "layers" in c]
+    place = {name: i for i, layer in enumerate(reversed(layers)) for name in layer.split(" | ")}
+    listed = packages(sections(map_of(PAGE))["sailtheory"])
+    order = [place[re.split(r"[/.]", name)[0]] for name, _ in listed]
+    assert order == sorted(order) and {*order} == {*place.values()}
