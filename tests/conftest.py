@@ -1,16 +1,23 @@
-"""In CI a skipped test fails the run, unless ``skips.toml`` names it: see ``--only-listed-skips``.
+"""Which tests may be skipped, and which are slow; both are lists beside this file.
 
-A skip is silent: a peer that was never installed leaves its comparison out for years.
+In CI a skipped test fails the run, unless ``skips.toml`` names it (``--only-listed-skips``): a skip
+is silent, and a peer that was never installed leaves its comparison out for years.
+
+``slow.txt`` names the tests that are marked ``slow``, those that took more than ``SLOW`` seconds
+when ``--list-slow`` wrote it.
 """
 
 from __future__ import annotations
 
 import tomllib
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 LIST = Path(__file__).with_name("skips.toml")
+SLOW_LIST = Path(__file__).with_name("slow.txt")
+SLOW = 1.0
 
 
 def pytest_addoption(parser):
@@ -20,8 +27,15 @@ def pytest_addoption(parser):
         help=f"fail when a test is skipped that {LIST.name} does not name",
     )
 
+    parser.addoption(
+        "--list-slow", action="store_true",
+        help=f"write the tests that take more than {SLOW:g} s to {SLOW_LIST.name}",
+    )  # fmt: skip
+
 
 def pytest_configure(config):
+    if config.getoption("list_slow") and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Clock())
     if config.getoption("only_listed_skips"):
         listed = tomllib.loads(LIST.read_text(encoding="utf-8"))
         for name in listed:
@@ -52,3 +66,30 @@ class Skips:
     def pytest_terminal_summary(self, terminalreporter):
         for name, reason in sorted(self.unlisted.items()):
             terminalreporter.write_line(f"SKIPPED, BUT NOT IN {LIST.name}: {name}: {reason}")
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m looks at marks
+def pytest_collection_modifyitems(items):
+    slow = set(SLOW_LIST.read_text(encoding="utf-8").split())
+    for item in items:
+        if function_of(item.nodeid) in slow:
+            item.add_marker("slow")
+
+
+def function_of(name):
+    """The test function of an id, which all its parameters share."""
+    return name.partition("[")[0]
+
+
+class Clock:
+    """Adds up the seconds of each test, and lists the functions with a slow one."""
+
+    def __init__(self):
+        self.seconds = Counter()
+
+    def pytest_runtest_logreport(self, report):
+        self.seconds[report.nodeid] += report.duration
+
+    def pytest_sessionfinish(self):
+        found = {function_of(name) for name, took in self.seconds.items() if took > SLOW}
+        SLOW_LIST.write_text("".join(f"{name}\n" for name in sorted(found)), encoding="utf-8")

@@ -194,7 +194,6 @@ Proof. unfold P, D, th; evaluate. Qed.
 
 
 @needs_coq
-@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(SMALL))
 def test_coq_evaluates_its_definitions_to_the_production_values(name, library, tmp_path):
     problem = SMALL[name]
@@ -240,7 +239,6 @@ def test_coq_evaluates_its_definitions_to_the_production_values(name, library, t
 
 
 @needs_coq
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("term", "accepted"),
     [
@@ -260,7 +258,6 @@ def test_an_instance_with_a_premise_left_is_refused(term, accepted, library, tmp
 
 
 @needs_coq
-@pytest.mark.slow
 def test_a_theorem_on_a_foreign_axiom_is_refused(library, tmp_path, monkeypatch):
     shutil.copytree(library, tmp_path / "built")
     for path in build.sources():

@@ -119,7 +119,6 @@ def library():
 
 
 @needs_coq
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ["c13-boundary-maximiser"])
 def test_certificate_is_accepted_and_an_altered_one_is_not(
     name, library, tmp_path, monkeypatch, capsys
@@ -143,7 +142,6 @@ def test_certificate_is_accepted_and_an_altered_one_is_not(
 
 
 @needs_coq
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "constant"), [("c04-weighted-reference", "ḡ"), ("ragged", "K_data")]
 )

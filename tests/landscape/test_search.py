@@ -239,7 +239,6 @@ def test_a_positive_curvature_that_is_not_confirmed_supports_nothing():
     assert verdict.outcome is Outcome.UNDECIDED
 
 
-@pytest.mark.slow
 def test_quick_is_within_one_percent_of_a_search_ten_times_as_long():
     row = search_trust.compare(0)
     assert row["longer_evaluations"] >= 10 * row["evaluations"]

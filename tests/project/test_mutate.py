@@ -132,7 +132,6 @@ def test_the_share_leaves_out_equivalent_mutants(killed, late, left, share):
     )
 
 
-@pytest.mark.slow
 def test_the_script_on_six_mutants(tmp_path):
     out = tmp_path / "mutants.json"
     sample = ["--sample", "6", "--seed", "1", "--only", "remainder", "--out", str(out)]

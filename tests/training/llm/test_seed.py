@@ -60,7 +60,6 @@ def zero(folder):
     return metrics(folder / "zero")
 
 
-@pytest.mark.slow
 def test_lora_in_this_process_is_lora_in_a_fresh_one(folder, zero):
     """New adapters are made from the seed, not from what the process drew before."""
     done = subprocess.run(
