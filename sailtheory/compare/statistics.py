@@ -275,9 +275,8 @@ def _between(field: str, value: Any, low: float, high: float) -> float:
 
 
 def _iqm(scores: np.ndarray) -> np.ndarray:
-    cut = scores.shape[-1] // 4
-    kept, exponent = _scaled(np.sort(scores, -1)[..., cut : scores.shape[-1] - cut])
-    result: np.ndarray = np.ldexp(kept.mean(-1), exponent)
+    unit, exponent = _scaled(scores)
+    result: np.ndarray = np.ldexp(stats.trim_mean(unit, 0.25, axis=-1), exponent)
     return result
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,22 +16,44 @@ from sailtheory.curvature.split import curvature_split, pointwise_bound
 from sailtheory.curvature.witness import witness
 from sailtheory.errors import InputError
 from sailtheory.policies.data import CandidateData
-from sailtheory.policies.objectives import CandidateObjective
+from sailtheory.policies.objectives import CandidateObjective, Divergence
 from sailtheory.policies.softmax import MLPPolicy
+from sailtheory.storage.config import resolve, setting
 from sailtheory.storage.readers import read_npz, read_toml
 from sailtheory.theory.bounds import relative_bound
 
-_KNOWN = {"policy", "data", "beta", "gamma", "divergence", "chunk", "products", "seed"}
+
+@dataclass(frozen=True)
+class Config:
+    """What the file of ``sailtheory curvature`` holds.
+
+    Attributes:
+        policy: An NPZ of ``MLPPolicy.save``; relative to the file, as ``data`` is.
+        data: An NPZ with ``inputs`` (n, m, k), ``log_ref`` (n, m), one of ``preferences``
+            (n, m, m) and ``rewards`` (n, m), and ``weights`` (n,) if unequal.
+        beta: β.
+        gamma: γ.
+        divergence: Which KL.
+        chunk: Prompts at a time; None for all at once.
+        products: Most Hessian products of each eigenvalue search.
+        seed: Of the random vectors.
+    """
+
+    policy: str
+    data: str
+    beta: float
+    gamma: float = 0.0
+    divergence: Divergence = "kl_ref_policy"
+    chunk: int | None = setting(None, at_least=1)
+    products: int = setting(200, at_least=1)
+    seed: int = setting(0, at_least=0)
 
 
 def run(config_path: str | Path) -> dict[str, Any]:
     """Measure the curvature of one policy.
 
-    The TOML file names ``policy`` (an NPZ of ``MLPPolicy.save``), ``data`` (an NPZ with
-    ``inputs`` (n, m, k), ``log_ref`` (n, m), one of ``preferences`` (n, m, m) and
-    ``rewards`` (n, m), and ``weights`` (n,) if unequal) and ``beta``; and, if wanted,
-    ``gamma``, ``divergence``, ``chunk``, ``products`` and ``seed``. Paths are relative
-    to the file.
+    Args:
+        config_path: A TOML file of :class:`Config`.
 
     Returns:
         Everything measured, ready for JSON.
@@ -39,17 +62,17 @@ def run(config_path: str | Path) -> dict[str, Any]:
         InputError: A file or a field that cannot be used.
     """
     path = Path(config_path)
-    config = _read(path)
-    policy = MLPPolicy.load(path.parent / str(config["policy"]))
+    config = resolve(Config, read_toml(path))
+    policy = MLPPolicy.load(path.parent / config.policy)
     dtype = next(policy.parameters()).dtype
-    arrays = read_npz(path.parent / str(config["data"]), "data")
+    arrays = read_npz(path.parent / config.data, "data")
     unknown = set(arrays) - {"inputs", "log_ref", "preferences", "rewards", "weights"}
     if unknown or not {"inputs", "log_ref"} <= set(arrays):
         raise InputError("data", sorted(arrays), "inputs, log_ref, preferences or rewards, weights")
     try:
         tensors = {name: torch.as_tensor(a).to(dtype) for name, a in arrays.items()}
     except TypeError as error:
-        raise InputError("data", config["data"], f"arrays of numbers ({error})") from None
+        raise InputError("data", config.data, f"arrays of numbers ({error})") from None
     inputs, log_ref = tensors.pop("inputs"), tensors.pop("log_ref")
     width = next(policy.parameters()).shape[1]
     if inputs.ndim != 3 or inputs.shape[-1] != width:
@@ -60,14 +83,11 @@ def run(config_path: str | Path) -> dict[str, Any]:
             inputs, log_ref, preferences=tensors.get("preferences"),
             rewards=tensors.get("rewards"), weights=tensors.get("weights"),
         ),
-        beta=_number(config, "beta", None), gamma=_number(config, "gamma", 0.0),
-        divergence=config.get("divergence", "kl_ref_policy"), chunk=_count(config, "chunk", None),
+        beta=config.beta, gamma=config.gamma, divergence=config.divergence, chunk=config.chunk,
     )  # fmt: skip
-    seed = _count(config, "seed", 0)
-    return report(
-        objective, products=_count(config, "products", 200) or 200,
-        generator=torch.Generator().manual_seed(seed or 0),
-    ) | {"seed": seed}  # fmt: skip
+    generator = torch.Generator().manual_seed(config.seed)
+    found = report(objective, products=config.products, generator=generator)
+    return found | {"seed": config.seed}
 
 
 def report(
@@ -114,27 +134,3 @@ def report(
         "trace": {"value": total.value, "error": total.error},
         "density": {"nodes": density.nodes.tolist(), "weights": density.weights.tolist()},
     }  # fmt: skip
-
-
-def _read(path: Path) -> dict[str, Any]:
-    config = read_toml(path)
-    for name in set(config) - _KNOWN:
-        raise InputError(name, config[name], f"one of {', '.join(sorted(_KNOWN))}")
-    for name in ("policy", "data", "beta"):
-        if name not in config:
-            raise InputError(name, "missing", "it is required in the configuration")
-    return config
-
-
-def _number(config: dict[str, Any], name: str, default: float | None) -> float:
-    value = config.get(name, default)
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise InputError(name, value, "a number")
-    return float(value)
-
-
-def _count(config: dict[str, Any], name: str, default: int | None) -> int | None:
-    value = config.get(name, default)
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 0):
-        raise InputError(name, value, "an integer ≥ 0")
-    return value
