@@ -40,7 +40,7 @@ formal:
 	$(PYTHON) proofs_check/formal/build.py --install
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
