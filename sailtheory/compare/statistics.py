@@ -276,8 +276,8 @@ def _between(field: str, value: Any, low: float, high: float) -> float:
 
 def _iqm(scores: np.ndarray) -> np.ndarray:
     cut = scores.shape[-1] // 4
-    kept, exponent = _scaled(np.sort(scores, -1)[..., cut : scores.shape[-1] - cut])
-    result: np.ndarray = np.ldexp(kept.mean(-1), exponent)
+    middle, exponent = _scaled(np.sort(scores, -1)[..., cut : scores.shape[-1] - cut])
+    result: np.ndarray = np.ldexp(middle.mean(-1), exponent)
     return result
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from sailtheory.errors import InputError, real_number, whole_number
-from sailtheory.landscape.concavity import relative_curvature_on
+from sailtheory.landscape.concavity import largest_relative_curvature_on
 from sailtheory.landscape.domain import Domain
 from sailtheory.landscape.search import Search
 from sailtheory.numeric.exact import read_array
@@ -101,13 +101,13 @@ def bootstrap_gamma_star(
         raise InputError("problem", repr(problem), "S = {0}: there is no γ*")
     rng = np.random.default_rng(seed)
     counts = _all_counts(wins)
-    start = relative_curvature_on(SAIL(problem), Search(Domain(problem), effort, seed))
+    start = largest_relative_curvature_on(SAIL(problem), Search(Domain(problem), effort, seed))
 
     def once() -> float:
         again = [_resample(w, prior, rng) for w in counts]
         drawn = from_counts(features=features, wins=again, prior=prior, **arguments)
         search = Search(Domain(drawn), effort, seed)
-        value = relative_curvature_on(SAIL(drawn), search, start.theta).value
+        value = largest_relative_curvature_on(SAIL(drawn), search, start.theta).value
         return np.nan if value is None else value
 
     values = np.sort([once() for _ in range(draws)])

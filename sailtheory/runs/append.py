@@ -14,7 +14,7 @@ from pathlib import Path
 from sailtheory.errors import InputError
 
 
-class Appended:
+class AppendOnlyFile:
     """Bytes in a file, made by :meth:`cut`.
 
     Args:

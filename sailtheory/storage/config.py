@@ -94,7 +94,7 @@ def plain(config: Any) -> dict[str, Any]:
     return cast("dict[str, Any]", _json(dataclasses.asdict(config)))
 
 
-class Watch(Generic[T]):
+class TrackedConfig(Generic[T]):
     """A configuration that remembers which of its keys are read.
 
     Attributes:

@@ -240,7 +240,7 @@ def _finite_change(
 @contextmanager
 def _moved(group: dict[str, Tensor], direction: dict[str, Tensor], scale: float) -> Iterator[None]:
     """The parameters changed in place, and put back bit for bit."""
-    kept = {key: tensor.detach().clone() for key, tensor in group.items()}
+    saved = {key: tensor.detach().clone() for key, tensor in group.items()}
     try:
         with torch.no_grad():
             for key, tensor in group.items():
@@ -249,7 +249,7 @@ def _moved(group: dict[str, Tensor], direction: dict[str, Tensor], scale: float)
     finally:
         with torch.no_grad():
             for key, tensor in group.items():
-                tensor.copy_(kept[key])
+                tensor.copy_(saved[key])
 
 
 def _norm(tensors: Iterable[Tensor]) -> float:

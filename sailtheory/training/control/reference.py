@@ -107,7 +107,7 @@ class Referenced(SAC):
         self.taken = tree["taken"]
 
 
-class RevKL(Referenced):
+class RevKLAgent(Referenced):
     """``actor/kl_ref_policy``: kl_coef · KL(π_ref‖π_θ), mean over the minibatch's states.
 
     Closed form: tanh is a bijection, so the divergence of the squashed policies is that

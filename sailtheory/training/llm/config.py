@@ -16,10 +16,10 @@ from transformers.utils.import_utils import is_in_notebook
 
 from sailtheory.errors import InputError
 from sailtheory.training.llm.divergence import ESTIMATORS
-from sailtheory.training.llm.inherited import REFUSED, UNRECORDED
 from sailtheory.training.llm.losses import METHODS, OWN_SHARE, Weights
 from sailtheory.training.llm.models import TUNE
-from sailtheory.training.llm.neutral import TRLSettings, require_neutral
+from sailtheory.training.llm.transformers_settings import TRANSFORMERS_UNSUPPORTED, UNRECORDED
+from sailtheory.training.llm.trl_settings import TRLSettings, require_supported
 
 _DEFAULT_SHARE = {"r": 0.4, "p": 0.3, "g": 1.0}
 _CHOICES = {
@@ -112,7 +112,7 @@ class SAILConfig(Settings):
         model_init_kwargs: For ``from_pretrained``, where the model is a name; its weights are
             in float32 by default, as small learning rates vanish in others.
 
-    ``neutral`` has TRL's settings that are fields here at one value alone. Bars are shown on
+    ``trl_settings`` has TRL's settings that are fields here at one value alone. Bars are shown on
     a terminal and in a notebook unless ``disable_tqdm`` says otherwise.
 
     Raises:
@@ -129,7 +129,7 @@ class SAILConfig(Settings):
 
     def __post_init__(self) -> None:
         """Check every field, and fill in the method's share."""
-        require_neutral(vars(self))
+        require_supported(vars(self))
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
                 raise InputError(name, getattr(self, name), f"one of {', '.join(choices)}")
@@ -211,7 +211,7 @@ class SAILConfig(Settings):
         unread = {f.name for f in dataclasses.fields(TRLSettings)}
         unread -= {f.name for f in dataclasses.fields(TrainingArguments)}
         names = {f.name for f in dataclasses.fields(Settings)} - {"reward_model_path"}
-        names -= UNRECORDED | set(REFUSED) | unread
+        names -= UNRECORDED | set(TRANSFORMERS_UNSUPPORTED) | unread
         found = {name: getattr(self, name) for name in sorted(names)}
         return {k: v if isinstance(v, int | float | str | list | None) else str(v)
                 for k, v in found.items()}  # fmt: skip

@@ -23,7 +23,7 @@ def seed_everything(args: SAILConfig) -> None:
 
 
 @contextmanager
-def randomness_kept() -> Iterator[None]:
+def randomness_preserved() -> Iterator[None]:
     """They go on afterwards as if nothing had been drawn."""
     plain, array = random.getstate(), np.random.get_state()
     try:

@@ -96,8 +96,8 @@ class Recorder(TrainerCallback):
         if self._run is not None:
             step = self._trainer.state.global_step
             trainer = self._trainer
-            kept = trainer.reference_draws.state()
-            self._run.save(step, {"tokens": trainer.tokens_drawn, "reference_draws": kept})
+            draws = trainer.reference_draws.state()
+            self._run.save(step, {"tokens": trainer.tokens_drawn, "reference_draws": draws})
 
     def means(self) -> dict[str, float]:
         """Means over the prompts noted since the last call, on all processes."""

@@ -27,7 +27,7 @@ def generator_of(seed: int, use: int, *more: int) -> np.random.Generator:
     return np.random.default_rng([seed, use, *more])
 
 
-class Lane:
+class Learner:
     """One run, but for its actor and critic, which lie in a stack with the others'.
 
     Args:
@@ -107,8 +107,8 @@ class Lane:
             first.rewards[chosen], second.rewards[chosen], self.settings.teacher, self._average()
         )
         said = answers(exact, self.rng)
-        kept = chosen[said != SKIP]
-        self.model.learn(first.pairs[kept], second.pairs[kept], targets(said[said != SKIP]))
+        answered = chosen[said != SKIP]
+        self.model.learn(first.pairs[answered], second.pairs[answered], targets(said[said != SKIP]))
         found = {"spent/queries": float(self.asked), "reward/labels": float(self.model.labels)}
         if self.model.labels:
             found["reward/loss"], accuracy = self.model.fit()
