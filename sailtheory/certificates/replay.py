@@ -1,7 +1,7 @@
 """Checking a certificate again, without anything of the search that made it.
 
 What is trusted: the formulas and number systems, the exact reading of the problem, and
-in this room ``region.valid``, ``cover``, ``pencil``, ``expansion``, ``remainder`` and
+in this package ``region.valid``, ``cover``, ``pencil``, ``expansion``, ``remainder`` and
 ``positive``, ``stationary.kind``. See docs/trust.md.
 """
 

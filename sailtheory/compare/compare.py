@@ -1,4 +1,4 @@
-"""Arms held against one another: curves, final scores, effects, and what the design could see."""
+"""Arms compared with one another: curves, final scores, effects, and what the design could see."""
 
 from __future__ import annotations
 

@@ -94,7 +94,7 @@ def predict(
     seed: int = 0,
     progress: Callable[[str], None] = lambda stage: None,
 ) -> Prediction:
-    """Run projected and mirror ascent and hold them against C15 and C17.
+    """Run projected and mirror ascent and compare them with C15 and C17.
 
     Projected ascent runs with the theorem's Λ and with the instance's, the largest
     curvature found on C; the instance's μ and Λ are searched, so that its prediction is

@@ -27,7 +27,7 @@ class Record:
         folder: Where it lies.
         config: The resolved configuration, with dotted keys.
         declared: Keys in which its method may differ from others.
-        unread: Keys that the training never read; None when that was not watched.
+        unread: Keys that the training never read; None when that was not recorded.
         finished: Whether it is done.
         versions: Versions of the libraries it ran with.
         scale: The scale of its task; None where it has none.

@@ -108,7 +108,7 @@ class TrackedConfig(Generic[T]):
 
 
 class _View:
-    """One level of a watched dataclass."""
+    """One level of a tracked dataclass."""
 
     def __init__(self, config: Any, read: set[str], prefix: str) -> None:
         self.__dict__.update(_config=config, _keys=read, _prefix=prefix)

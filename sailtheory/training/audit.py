@@ -3,7 +3,7 @@
 A term that depends on none of them has gradient zero there, and the arm named after it is the
 arm without it: the published λ₁·Q₁(s, a) in a reward network's loss was such a term. Autograd
 alone would not see a gradient that a hook or a detached tensor falsifies, so each gradient is
-held against a finite change of the term.
+compared with a finite change of the term.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Term:
     Attributes:
         name: As it appears in the log.
         loss: Its value, or a function that computes it; with a function, the claimed
-            gradients are also held against finite changes. The function must be
+            gradients are also compared with finite changes. The function must be
             repeatable: networks without dropout, the same noise each time. A surrogate
             whose gradient is on purpose not that of its value is given as a tensor.
         moves: Names of the groups of parameters that it claims to move.
@@ -126,7 +126,7 @@ class Audit:
 
 
 def audit(terms: Sequence[Term], groups: Mapping[str, Group], *, seed: int = 0) -> Audit:
-    """Hold what each term claims to move against autograd and against finite changes.
+    """Compare what each term claims to move with autograd and with finite changes.
 
     Parameters are changed in place for the finite changes and put back bit for bit;
     their ``grad`` fields are not touched.

@@ -1,4 +1,4 @@
-"""Rates held against the theorems on many problems: C14, C15, C16, C17 and C20.
+"""Rates compared with the theorems on many problems: C14, C15, C16, C17 and C20.
 
 ``python -m studies.dynamics [--lists L ...] [--count N] [--out FILE]``. Every problem follows
 from the seed, its list and its place in it. The JSON file is written after each problem, and

@@ -52,17 +52,17 @@ def modules(text):
 def complaints(page, root=ROOT):
     """What the map lacks, and what it names that is not there."""
     parts, found = sections(map_of(page)), []
-    listed = [(n, stems) for names, stems in rooms(parts.pop("sailtheory")) for n in names]
+    listed = [(n, kept) for names, kept in rooms(parts.pop("sailtheory")) for n in names]
     named = {name for name, _ in listed}
-    for name, stems in listed:
+    for name, kept in listed:
         path = root / "sailtheory" / name
         if not path.exists():
             found.append(f"no sailtheory/{name}")
         elif name.endswith("/"):
             there = {file.stem for file in path.glob("*.py")} - DUNDER
-            found += [f"no sailtheory/{name}{stem}.py" for stem in stems if stem not in there]
-            found += [f"not named: sailtheory/{name}{stem}.py" for stem in there - {*stems}]
-            found += [f"twice: sailtheory/{name}{s}.py" for s in {*stems} if stems.count(s) > 1]
+            found += [f"no sailtheory/{name}{stem}.py" for stem in kept if stem not in there]
+            found += [f"not named: sailtheory/{name}{stem}.py" for stem in there - {*kept}]
+            found += [f"twice: sailtheory/{name}{s}.py" for s in {*kept} if kept.count(s) > 1]
     for file in (root / "sailtheory").rglob("*.py"):
         at = file.relative_to(root / "sailtheory")
         place = at.name if at.parent == Path() else f"{at.parent.as_posix()}/"

@@ -94,7 +94,7 @@ def test_missing_key_and_bad_files(tmp_path):
         setting(1, atleast=0)
 
 
-def test_reads_are_watched():
+def test_reads_are_tracked():
     tracked = TrackedConfig(resolve(Config, {"method": "sac"}))
     assert tracked.read == set()
     assert tracked.view.horizon == pytest.approx(100)

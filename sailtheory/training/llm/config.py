@@ -152,11 +152,11 @@ class SAILConfig(Settings):
         self._require_effect()
 
     def _require_numbers(self) -> None:
-        for name, least in _INTEGERS.items():
+        for name, minimum in _INTEGERS.items():
             value = getattr(self, name)
             optional = name == "max_length" and value is None
-            if not optional and (type(value) is not int or value < least):
-                raise InputError(name, value, f"an integer ≥ {least} is expected")
+            if not optional and (type(value) is not int or value < minimum):
+                raise InputError(name, value, f"an integer ≥ {minimum} is expected")
         if type(self.max_steps) is not int or (self.max_steps < 1 and self.max_steps != -1):
             raise InputError("max_steps", self.max_steps, "updates, or -1 for whole epochs")
         for name, positive in _NUMBERS.items():
@@ -222,7 +222,7 @@ _INTEGERS = {
     "per_device_train_batch_size": 1, "per_device_eval_batch_size": 1,
     "gradient_accumulation_steps": 1, "seed": 0,
 }  # fmt: skip
-"""Settings that are integers, and the least that each may be."""
+"""Settings that are integers, and the minimum of each."""
 
 _NUMBERS = {
     "temperature": True, "reward_scale": True, "num_train_epochs": True, "save_steps": True,

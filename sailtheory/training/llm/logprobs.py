@@ -104,7 +104,7 @@ def options(model: Any, last: int | None, routed: bool = False) -> dict[str, Any
         model: A causal model of transformers, wrapped or not.
         last: Its last so many logits alone; None for all.
         routed: Whether the logits of its routers too. A model that gives them of itself cannot
-            do so while it draws: it would hold one token against the mask of all of them.
+            do so while it draws: it would pair one token with the mask of all of them.
     """
     known = inspect.signature(causal(model).forward).parameters
     found: dict[str, Any] = {ROUTED: routed} if ROUTED in known else {}
