@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+__all__ = ["InputError", "one_line", "real_number", "require", "whole_number"]
+
 
 class InputError(ValueError):
     """Input that cannot be used: one line with field, value, and what is accepted.

@@ -26,6 +26,15 @@ from sailtheory.problem.preferences import BradleyTerry, probabilities
 from sailtheory.problem.problem import PreferenceProblem
 from sailtheory.verdict import Witness
 
+__all__ = [
+    "Side",
+    "find_counterexample",
+    "points_in_ball",
+    "policies",
+    "preference_matrices",
+    "preference_problems",
+]
+
 Kind = Literal["any", "bradley-terry", "deterministic"]
 Side = Callable[[PreferenceProblem, np.ndarray], np.ndarray]
 """One side of an inequality: (problem, θ (k, d)) to (k,)."""

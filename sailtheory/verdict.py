@@ -24,6 +24,8 @@ from sailtheory.numeric.numbers import arb_numbers
 from sailtheory.objectives.algebra import Objective
 from sailtheory.problem.problem import PreferenceProblem
 
+__all__ = ["Evidence", "Outcome", "Strength", "Verdict", "Witness", "conclude", "curvature_sign"]
+
 
 class Outcome(StrEnum):
     """What a check found."""

@@ -26,6 +26,8 @@ from sailtheory.problem.problem import PreferenceProblem
 from sailtheory.theory import bounds
 from sailtheory.verdict import Verdict
 
+__all__ = ["Report", "Thresholds", "check", "theorem_threshold"]
+
 SCHEMA = "sailtheory.check/1"
 
 

@@ -17,6 +17,8 @@ from sailtheory.landscape.search import Search
 from sailtheory.objectives.sail import SAIL, SAILRevKL
 from sailtheory.problem.problem import PreferenceProblem
 
+__all__ = ["MOST_POINTS", "Frontier", "FrontierPoint", "frontier"]
+
 SCHEMA = "sailtheory.frontier/1"
 MOST_POINTS = 10_000
 """Values of γ in one curve, at most."""

@@ -16,6 +16,16 @@ from sailtheory.landscape.domain import Domain
 from sailtheory.objectives.algebra import Objective
 from sailtheory.storage.files import write_text
 
+__all__ = [
+    "Callback",
+    "Recorder",
+    "Trajectory",
+    "mapping_norm",
+    "read_count",
+    "read_real",
+    "read_starts",
+]
+
 Callback = Callable[[int, int, np.ndarray], bool | None]
 """Called at each record with step, steps and θ (runs, d); returning True ends all runs."""
 

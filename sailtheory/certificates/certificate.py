@@ -20,6 +20,8 @@ from sailtheory.problem.problem_file import dumps, loads
 from sailtheory.storage.files import write_text
 from sailtheory.storage.readers import read_json
 
+__all__ = ["Certificate", "Stop", "WitnessPoint", "digest", "load", "parse"]
+
 SCHEMA = "sailtheory.certificate/1"
 VERDICTS = ("certified", "refuted", "undecided")
 PROPERTIES = ("concave", "gamma", "pl")

@@ -29,6 +29,8 @@ from sailtheory.objectives.sail import SAIL, SAILRevKL
 from sailtheory.problem.problem import PreferenceProblem
 from sailtheory.storage.files import require_writable
 
+__all__ = ["BITS", "FLOOR", "certify_concave", "certify_gamma", "certify_pl"]
+
 FLOOR = 1e-3
 """Tolerances of γ* are relative to max(|γ*|, FLOOR · β)."""
 

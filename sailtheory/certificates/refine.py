@@ -22,6 +22,8 @@ from sailtheory.certificates.region import Region
 from sailtheory.certificates.saved import Cover, recall, remember
 from sailtheory.problem.problem_file import dumps, loads
 
+__all__ = ["Budget", "refine"]
+
 _FIRST = 256  # boxes looked at before there are tasks to share out
 _ALONE = 3.0  # seconds of work done here before other processes are started
 _TASK_BOXES = 64

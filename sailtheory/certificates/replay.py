@@ -23,6 +23,8 @@ from sailtheory.certificates.stationary import REFUTED
 from sailtheory.certificates.stationary import kind as stop_kind
 from sailtheory.numeric.numbers import arb_numbers
 
+__all__ = ["Replay", "negative", "replay"]
+
 _FEWEST = 64
 
 

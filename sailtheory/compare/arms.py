@@ -15,6 +15,8 @@ from typing import Any
 from sailtheory.errors import InputError
 from sailtheory.runs.read import Record
 
+__all__ = ["ArmDiff", "Difference", "diff"]
+
 ABSENT = "absent"
 _ALWAYS = ("method", "seed")
 

@@ -14,6 +14,8 @@ from sailtheory.compare.statistics import Estimate
 from sailtheory.errors import InputError, whole_number
 from sailtheory.runs.read import Record
 
+__all__ = ["LARGE_EFFECT", "Arm", "Comparison", "Pair", "Task", "compare"]
+
 SCHEMA = "sailtheory.compare/1"
 LARGE_EFFECT = 0.8
 """Cohen's d that he called large."""

@@ -20,6 +20,25 @@ from scipy import optimize, special, stats
 
 from sailtheory.errors import InputError, real_number, require, whole_number
 
+__all__ = [
+    "LEVEL",
+    "Estimate",
+    "Strata",
+    "cohens_d",
+    "detectable",
+    "improvement",
+    "iqm",
+    "iqm_curve",
+    "iqm_interval",
+    "mean_and_deviation",
+    "noncentral_t",
+    "numbers",
+    "paired_d",
+    "power",
+    "runs_needed",
+    "wilson",
+]
+
 REPEATS = 5000
 LEVEL = 0.95
 

@@ -33,6 +33,8 @@ from sailtheory.objectives.algebra import Objective
 from sailtheory.objectives.sail import SAILRevKL
 from sailtheory.problem.problem import PreferenceProblem
 
+__all__ = ["METHODS", "QUICK", "Complexity", "Design", "sample_complexity"]
+
 METHODS = ("SAIL-RevKL", "nested", "penalty")
 Generators = list[np.random.Generator]
 _NOISELESS = 10**12  # multinomial counts cost the same

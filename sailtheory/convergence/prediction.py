@@ -24,6 +24,8 @@ from sailtheory.objectives.sail import SAILRevKL
 from sailtheory.problem.problem import PreferenceProblem
 from sailtheory.theory import bounds
 
+__all__ = ["Method", "Prediction", "predict"]
+
 ACCURACY = 1e-6
 _RUNS, _STEPS, _RECORDS = 8, 20_000, 400
 _FLAT = 1e-6  # of the first gradient mapping: the gap is then about rounding

@@ -20,6 +20,8 @@ from sailtheory.policies.softmax import MLPPolicy
 from sailtheory.storage.readers import read_npz, read_toml
 from sailtheory.theory.bounds import relative_bound
 
+__all__ = ["report", "run"]
+
 _KNOWN = {"policy", "data", "beta", "gamma", "divergence", "chunk", "products", "seed"}
 
 

@@ -16,6 +16,8 @@ from sailtheory.curvature.split import curvature_split
 from sailtheory.errors import InputError
 from sailtheory.policies.objectives import CandidateObjective
 
+__all__ = ["CurvatureMonitor"]
+
 
 class CurvatureMonitor:
     """Call it after every step of any torch loop: ``monitor(step)``.

@@ -24,6 +24,19 @@ from sailtheory.verdict import (
     curvature_sign,
 )
 
+__all__ = [
+    "Curvature",
+    "Measure",
+    "Remembered",
+    "agreement",
+    "concavity",
+    "gamma_star",
+    "largest_curvature",
+    "largest_curvature_on",
+    "largest_relative_curvature",
+    "largest_relative_curvature_on",
+]
+
 Measure = Callable[[Objective, Domain, np.ndarray], tuple[np.ndarray, np.ndarray]]
 """A curvature at points θ (..., d) and its direction, (...) and (..., d)."""
 

@@ -14,6 +14,8 @@ from sailtheory.objectives.sail import SAIL
 from sailtheory.problem.problem import PreferenceProblem
 from sailtheory.theory import formulas
 
+__all__ = ["WorstCase", "worst_preferences"]
+
 _ROUNDS = 20
 
 

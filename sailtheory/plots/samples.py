@@ -13,6 +13,8 @@ from sailtheory.plots import style
 from sailtheory.plots.series import array
 from sailtheory.problem.problem import PreferenceProblem
 
+__all__ = ["draw", "series"]
+
 _DESIGN = QUICK
 _FACTOR = 1.05
 

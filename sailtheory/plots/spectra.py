@@ -14,6 +14,8 @@ from sailtheory.plots import style
 from sailtheory.plots.series import array, ray, searched
 from sailtheory.problem.problem import PreferenceProblem
 
+__all__ = ["draw", "series"]
+
 _POINTS = 81
 _SHOWN = 8  # more eigenvalues than this are shown by five order statistics
 _PANELS = (

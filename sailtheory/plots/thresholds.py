@@ -17,6 +17,8 @@ from sailtheory.plots.series import array, positive, searched
 from sailtheory.problem.problem import PreferenceProblem
 from sailtheory.theory import bounds
 
+__all__ = ["draw", "series"]
+
 _POINTS = 13
 _CURVES = (
     ("absolute", r"$\gamma_{\mathrm{abs}}$ (C10)", "v"),

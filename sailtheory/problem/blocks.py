@@ -13,6 +13,8 @@ from sailtheory.theory import formulas
 if TYPE_CHECKING:
     from sailtheory.problem.problem import PreferenceProblem
 
+__all__ = ["Block", "blocks_of"]
+
 
 class Block(NamedTuple):
     """The prompts that have equally many responses, in one number system.

@@ -16,6 +16,8 @@ from sailtheory.numeric.exact import read_array
 from sailtheory.objectives.sail import SAIL
 from sailtheory.problem.problem import PreferenceProblem
 
+__all__ = ["BootstrapInterval", "bootstrap_gamma_star", "from_counts"]
+
 _MOST = 2**53  # beyond, float64 tells no count from the next
 
 

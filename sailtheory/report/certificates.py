@@ -9,6 +9,8 @@ from sailtheory.certificates.certificate import Certificate, Stop, WitnessPoint
 from sailtheory.numeric.exact import to_fraction
 from sailtheory.numeric.numbers import FLOAT64
 
+__all__ = ["claim", "summary"]
+
 
 def summary(made: Certificate) -> str:
     """What was shown, in a few lines."""

@@ -13,6 +13,8 @@ from pathlib import Path
 
 from sailtheory.errors import InputError
 
+__all__ = ["AppendOnlyFile"]
+
 
 class AppendOnlyFile:
     """Bytes in a file, made by :meth:`cut`.

@@ -1,12 +1,14 @@
-"""A run is a folder, laid out like this::
+"""The folder of a run: what it holds, and under which names.
 
-    run.json               configuration, version, libraries, hardware; written once
-    metrics.csv            step,name,value; one row a value, in the order logged
-    checkpoint-STEP.npz    the last two states (layout: sailtheory.runs.checkpoint)
-    data.bin               what a state holds that only grows, such as transitions; optional
-    lock                   held by the process that trains the run
-    finished.json          present when the run is done
-    tensorboard/           the same numbers for TensorBoard, when asked for
+::
+
+run.json               configuration, version, libraries, hardware; written once
+metrics.csv            step,name,value; one row a value, in the order logged
+checkpoint-STEP.npz    the last two states (layout: sailtheory.runs.checkpoint)
+data.bin               what a state holds that only grows, such as transitions; optional
+lock                   held by the process that trains the run
+finished.json          present when the run is done
+tensorboard/           the same numbers for TensorBoard, when asked for
 """
 
 from __future__ import annotations
@@ -14,6 +16,19 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import NamedTuple
+
+__all__ = [
+    "DATA",
+    "FINISHED",
+    "HEADER",
+    "METRICS",
+    "RECORD",
+    "RUN",
+    "SCHEMA",
+    "Scale",
+    "checkpoint",
+    "steps",
+]
 
 SCHEMA = "sailtheory.run/1"
 HEADER = b"step,name,value\n"

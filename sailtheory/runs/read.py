@@ -12,11 +12,13 @@ from typing import Any
 import numpy as np
 
 from sailtheory.errors import InputError
-from sailtheory.storage.readers import read_json
 from sailtheory.runs import layout
 from sailtheory.runs.checkpoint import Tree, load_state
 from sailtheory.runs.layout import FINISHED, HEADER, METRICS, RECORD, RUN, SCHEMA, Scale
 from sailtheory.storage.config import flatten
+from sailtheory.storage.readers import read_json
+
+__all__ = ["Record", "last_state", "read_header", "read_record", "read_state"]
 
 
 @dataclass(frozen=True)

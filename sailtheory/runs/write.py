@@ -17,19 +17,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sailtheory.storage import lock
 from sailtheory.errors import InputError
-from sailtheory.storage.files import write_text
 from sailtheory.runs import layout
 from sailtheory.runs.append import AppendOnlyFile
 from sailtheory.runs.checkpoint import Tree, save_state
 from sailtheory.runs.layout import DATA, FINISHED, HEADER, METRICS, RUN, SCHEMA, Scale
-from sailtheory.runs.read import read_header, read_state
-from sailtheory.storage.config import flatten
 from sailtheory.runs.machine import hardware, libraries
+from sailtheory.runs.read import read_header, read_state
+from sailtheory.storage import lock
+from sailtheory.storage.config import flatten
+from sailtheory.storage.files import write_text
 
 if TYPE_CHECKING:  # TensorBoard brings torch
     from sailtheory.runs.tensorboard import Mirror
+
+__all__ = ["BUDGETS", "Run"]
 
 BUDGETS = frozenset(
     ("steps", "feedback", "max_feedback", "updates", "tokens", "epochs", "episodes", "prompts")

@@ -21,6 +21,8 @@ require_extra("torch", "torch")
 import torch
 from torch import Tensor
 
+__all__ = ["Audit", "Effect", "Group", "Term", "audit"]
+
 Group = torch.nn.Module | Mapping[str, Tensor]
 """A network, or parameters by name."""
 

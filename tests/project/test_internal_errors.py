@@ -121,7 +121,7 @@ def test_what_the_field_does_not_hold_is_not_proved():
 
 def test_a_failing_falsehood_is_neither_refuted_nor_missed(monkeypatch, capsys, tmp_path):
     planted = (Falsehood("wrong", "2 = 3", broken),)
-    monkeypatch.setattr("proofs_check.__main__.claims", lambda: [claim("X04", sound, planted)])
+    monkeypatch.setattr("proofs_check.__main__.all_claims", lambda: [claim("X04", sound, planted)])
     table = tmp_path / "table.md"
     assert ledger(["--planted", "--table", str(table)]) == 70
     out, err = capsys.readouterr()

@@ -17,9 +17,9 @@ import pytest
 
 from sailtheory import InputError
 from sailtheory.runs.checkpoint import save_state
-from sailtheory.storage.config import TrackedConfig, plain
 from sailtheory.runs.read import read_record
 from sailtheory.runs.write import Run
+from sailtheory.storage.config import TrackedConfig, plain
 
 SCRIPT = Path(__file__).parents[1] / "support" / "killable_training.py"
 CONFIG = {"method": "pebble", "seed": 3, "steps": 10, "sac": {"rate": 1e-3, "widths": [8, 8]}}

@@ -15,6 +15,8 @@ from torch.autograd.function import once_differentiable
 
 from sailtheory.training.control.networks import StackedMLP
 
+__all__ = ["clipped_double_q"]
+
 
 def clipped_double_q(critic: StackedMLP, observations: Tensor, actions: Tensor) -> Tensor:
     """min(Q₁, Q₂) of states (K, B, o) and actions (K, B, a), differentiable in the actions.

@@ -22,6 +22,8 @@ from sailtheory.training.control.settings import Settings
 from sailtheory.training.control.tasks import Episodes, make_task, mujoco_of
 from sailtheory.training.control.train import Trainer
 
+__all__ = ["HEIGHT", "WIDTH", "film", "require_renderer"]
+
 WIDTH, HEIGHT = 320, 240
 RATE = 25  # frames a second of simulated time, at most
 _CAMERAS = ("side", "corner3")

@@ -16,6 +16,8 @@ from sailtheory.training.control.settings import Settings
 from sailtheory.training.control.tasks import Episodes, make_task
 from sailtheory.training.control.teachers import SKIP, answers, label_probabilities, targets
 
+__all__ = ["Learner", "generator_of"]
+
 Tree = dict[str, Any]
 
 _PAIRS = 100  # fresh pairs on which the accuracy of the reward is measured

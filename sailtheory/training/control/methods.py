@@ -10,6 +10,8 @@ from sailtheory.training.control.reference import RevKLAgent
 from sailtheory.training.control.sac import SAC
 from sailtheory.training.control.sail import SAILAgent, SAILRevKLAgent
 
+__all__ = ["METHODS", "Method", "method_named"]
+
 
 @dataclass(frozen=True)
 class Method:

@@ -19,6 +19,8 @@ import torch
 from torch import Tensor
 from torch.optim.adam import adam
 
+__all__ = ["StackedAdam", "StackedMLP", "network_products"]
+
 Tree = dict[str, Any]
 
 _LINE = 64  # bytes

@@ -26,6 +26,8 @@ from sailtheory.training.control.learner import generator_of
 from sailtheory.training.control.reference import Referenced
 from sailtheory.training.control.train import Trainer
 
+__all__ = ["ActorProbe", "SegmentPolicy"]
+
 
 class SegmentPolicy(torch.nn.Module):
     """Logits Σ_t (log π_θ(a_t|s_t) − log q_t) of candidate segments.

@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+__all__ = ["ProgressTable"]
+
 _SHOWN = {
     "return": ("eval/return", "train/return"),
     "success": ("eval/success",),

@@ -17,6 +17,8 @@ from sailtheory.training.control.networks import StackedMLP
 from sailtheory.training.control.sac import SAC, Batch, Tree
 from sailtheory.training.control.settings import ReferenceSettings, SACSettings, Settings
 
+__all__ = ["Referenced", "RevKLAgent"]
+
 
 class Referenced(SAC):
     """SAC with a reference policy and, where asked for, ‖θ − c‖ ≤ B, θ the actor's parameters.

@@ -19,6 +19,8 @@ from sailtheory.training.control.clipped_double_q import clipped_double_q
 from sailtheory.training.control.networks import StackedAdam, StackedMLP
 from sailtheory.training.control.settings import SACSettings, Settings
 
+__all__ = ["SAC", "Batch", "SegmentPairs", "Tree"]
+
 Tree = dict[str, Any]
 
 

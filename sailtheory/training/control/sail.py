@@ -39,6 +39,8 @@ from sailtheory.training.control.sac import Batch, SegmentPairs
 from sailtheory.training.control.settings import SAILSettings, Settings
 from sailtheory.training.pairs import Pairs, pair_loss, score_coefficient, score_loss
 
+__all__ = ["SAILAgent", "SAILRevKLAgent", "draw_segments", "segment_log_probs"]
+
 
 class SAILAgent(Referenced):
     """``actor/sail_dpo`` and ``actor/sail_score``: −weight · J, and its score term of value 0.

@@ -24,6 +24,8 @@ from sailtheory.training.control.settings import Settings
 from sailtheory.training.control.tasks import SCALES, Episodes, make_task, try_task
 from sailtheory.training.control.vector import Vector
 
+__all__ = ["Progress", "Trainer", "train"]
+
 Tree = dict[str, Any]
 Progress = Callable[[int, Mapping[int, Mapping[str, float]]], None]
 """Called with a step and, by seed, what was measured there."""

@@ -21,6 +21,8 @@ from sailtheory.training.llm.models import TUNE
 from sailtheory.training.llm.transformers_settings import TRANSFORMERS_UNSUPPORTED, UNRECORDED
 from sailtheory.training.llm.trl_settings import TRLSettings, require_supported
 
+__all__ = ["SAILConfig", "Settings"]
+
 _DEFAULT_SHARE = {"r": 0.4, "p": 0.3, "g": 1.0}
 _CHOICES = {
     "method": METHODS,

@@ -16,6 +16,8 @@ from typing import Any
 
 from sailtheory.errors import InputError
 
+__all__ = ["SOURCES", "Installer", "Source", "cache", "fetch", "resolve"]
+
 Installer = Callable[[str, Path], None]
 """Called with a requirement and a folder, into which it unpacks that package."""
 

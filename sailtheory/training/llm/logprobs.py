@@ -17,6 +17,16 @@ from sailtheory.errors import InputError, require
 from sailtheory.training.llm.models import causal
 from sailtheory.training.llm.rows import Rows
 
+__all__ = [
+    "LAST_LOGITS",
+    "ROUTED",
+    "as_policy",
+    "forward",
+    "options",
+    "sequence_log_probs",
+    "token_log_probs",
+]
+
 LAST_LOGITS, ROUTED = "logits_to_keep", "output_router_logits"
 """Parameters that a model may have."""
 

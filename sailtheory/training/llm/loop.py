@@ -28,6 +28,8 @@ from sailtheory.training.llm.randomness import randomness_preserved, seed_everyt
 from sailtheory.training.llm.recorder import Recorder
 from sailtheory.training.llm.reference_draws import ReferenceDraws
 
+__all__ = ["RecordedTrainer"]
+
 Means = defaultdict[str, list[tuple[float, int]]]
 
 

@@ -16,6 +16,8 @@ from transformers import enable_full_determinism, set_seed
 
 from sailtheory.training.llm.config import SAILConfig
 
+__all__ = ["randomness_preserved", "seed_everything"]
+
 
 def seed_everything(args: SAILConfig) -> None:
     """Set them by ``seed``."""

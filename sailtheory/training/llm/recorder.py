@@ -20,6 +20,8 @@ from sailtheory.training.llm.preferences import name_of
 if TYPE_CHECKING:
     from sailtheory.training.llm.loop import RecordedTrainer
 
+__all__ = ["DECLARED", "Recorder"]
+
 DECLARED = (
     "r", "rho", "p", "pi", "g", "score_weight", "kl_coef", "kl_estimator", "ref_samples",
     "preference",

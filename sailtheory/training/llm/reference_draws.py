@@ -14,6 +14,8 @@ import torch
 
 from sailtheory.training.llm.generate import Completions, Key
 
+__all__ = ["CachedDraw", "Draw", "ReferenceDraws"]
+
 Draw = Callable[[list[Any], list[Key]], Completions]
 """Draws one completion for each item, from its key."""
 

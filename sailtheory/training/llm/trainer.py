@@ -35,6 +35,9 @@ from sailtheory.training.llm.randomness import seed_everything
 from sailtheory.training.llm.rows import join, width_of
 from sailtheory.training.llm.trl_settings import require_supported
 from sailtheory.training.llm.trunk import SharedTrunk, can_share
+from sailtheory.training.pairs import Pairs
+
+__all__ = ["SAILTrainer"]
 
 
 class SAILTrainer(RecordedTrainer):
@@ -363,10 +366,10 @@ def _offline(method: str, weights: losses.Weights) -> list[str]:
 def _pairs(
     first: Tensor | None, second: Tensor | None, ref_first: Tensor | None,
     ref_second: Tensor | None, importance: Tensor | None = None,
-) -> losses.Pairs | None:  # fmt: skip
+) -> Pairs | None:  # fmt: skip
     if first is None:
         return None
-    return losses.Pairs(first, _there(second), _there(ref_first), _there(ref_second), importance)
+    return Pairs(first, _there(second), _there(ref_first), _there(ref_second), importance)
 
 
 def _there(values: Tensor | None) -> Tensor:

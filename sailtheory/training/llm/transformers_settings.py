@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
+__all__ = ["TRANSFORMERS_UNSUPPORTED", "UNRECORDED"]
+
 _LOGITS = "not offered: there are no logits or labels to compute a metric from"
 _DTYPE = "not offered: policy and reference would compute in different arithmetic; set bf16"
 _KERNELS = "not offered: policy and reference would run different kernels"

@@ -15,6 +15,8 @@ from transformers import TrainingArguments
 from sailtheory.errors import InputError
 from sailtheory.training.llm.transformers_settings import TRANSFORMERS_UNSUPPORTED
 
+__all__ = ["TRL_UNSUPPORTED", "TRLSettings", "require_supported"]
+
 
 @dataclass
 class TRLSettings(TrainingArguments):
