@@ -170,6 +170,7 @@ class Trainer:
 
     def state(self, k: int) -> Tree:
         """Everything of one run but its transitions, which ``learners[k].buffer`` appends."""
+        # "lane" is what checkpoints call the learner.
         return {"agent": self.agent.state(k), "lane": self.learners[k].state(), "terms": {
             name: float(term[k]) for name, term in self._terms.items()}}  # fmt: skip
 
