@@ -25,7 +25,7 @@ from stable_baselines3 import SAC as Peer
 import sailtheory
 from benchmarks.results import save
 from sailtheory.training.control.buffer import ReplayBuffer
-from sailtheory.training.control.networks import lane_products
+from sailtheory.training.control.networks import network_products
 from sailtheory.training.control.sac import SAC, Batch
 from sailtheory.training.control.settings import SACSettings
 from sailtheory.training.control.tasks import Episodes, make_task
@@ -142,7 +142,7 @@ def bitwise_products(rounds: int) -> dict[str, Any]:
         return lambda count: [product(x, w) for _ in range(count)]
 
     return {"peer": "torch.bmm, 16 lanes"} | compare(
-        repeat(lane_products), repeat(torch.bmm), 10, rounds
+        repeat(network_products), repeat(torch.bmm), 10, rounds
     )
 
 

@@ -24,8 +24,8 @@ REGIMES = {"theorem": r"$1.05\,K_B$", "instance": r"$1.05\,\gamma^*$"}
 
 def summarise(data: dict[str, Any]) -> dict[str, Any]:
     """What is drawn, as :func:`sailtheory.plots.write_data` writes it."""
-    kept = ("problem", "regime", "method", "gamma", "eps", "samples")
-    records = [{key: r[key] for key in kept} | {"slopes": r["slopes"]} for r in data["records"]]
+    keys = ("problem", "regime", "method", "gamma", "eps", "samples")
+    records = [{key: r[key] for key in keys} | {"slopes": r["slopes"]} for r in data["records"]]
     problems = {r["problem"] for r in records}
     return plain({
         "schema": "sailtheory.sample-complexity-summary/1",

@@ -22,6 +22,22 @@ import numpy as np
 from sailtheory.errors import InputError, one_line
 from sailtheory.verdict import Evidence, Outcome, Strength, Verdict, conclude
 
+__all__ = [
+    "EFFORTS",
+    "Check",
+    "Claim",
+    "ClaimsError",
+    "Context",
+    "Failure",
+    "Falsehood",
+    "Result",
+    "attempt",
+    "registered",
+    "run",
+    "run_all",
+    "select",
+]
+
 GROUP = "sailtheory.claims"
 EFFORTS = ("quick", "full")
 

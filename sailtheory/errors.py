@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+__all__ = ["InputError", "one_line", "real_number", "require", "whole_number"]
+
 
 class InputError(ValueError):
     """Input that cannot be used: one line with field, value, and what is accepted.
@@ -72,9 +74,9 @@ def real_number(name: str, value: Any) -> float:
     return float(value)
 
 
-def whole_number(name: str, value: Any, least: int = 0) -> int:
+def whole_number(name: str, value: Any, minimum: int = 0) -> int:
     """One integer that is not too small; true and false are none."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < minimum:
         shown = repr(value) if isinstance(value, str) else value
-        raise InputError(name, shown, f"an integer ≥ {least} is expected")
+        raise InputError(name, shown, f"an integer ≥ {minimum} is expected")
     return int(value)

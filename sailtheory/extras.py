@@ -6,6 +6,8 @@ from importlib.util import find_spec
 
 from sailtheory.errors import InputError
 
+__all__ = ["MissingExtra", "require_extra"]
+
 
 class MissingExtra(InputError, ImportError):
     """A library is missing that an extra brings; the message is the command that mends it.

@@ -26,6 +26,15 @@ from sailtheory.problem.preferences import BradleyTerry, probabilities
 from sailtheory.problem.problem import PreferenceProblem
 from sailtheory.verdict import Witness
 
+__all__ = [
+    "Side",
+    "find_counterexample",
+    "points_in_ball",
+    "policies",
+    "preference_matrices",
+    "preference_problems",
+]
+
 Kind = Literal["any", "bradley-terry", "deterministic"]
 Side = Callable[[PreferenceProblem, np.ndarray], np.ndarray]
 """One side of an inequality: (problem, θ (k, d)) to (k,)."""
@@ -244,9 +253,9 @@ def _smaller(problem: PreferenceProblem) -> Iterator[PreferenceProblem]:
         yield problem.replace(base=None)
     for x, m in enumerate(problem.responses):
         for k in range(m if m > 2 else 0):
-            kept = [rows if i != x else [j for j in rows if j != k]
-                    for i, rows in enumerate(everything)]  # fmt: skip
-            yield _part(problem, kept)
+            fewer = [rows if i != x else [j for j in rows if j != k]
+                     for i, rows in enumerate(everything)]  # fmt: skip
+            yield _part(problem, fewer)
 
 
 def _fewer_axes(d: int) -> Iterator[np.ndarray]:
@@ -265,9 +274,9 @@ def _along(problem: PreferenceProblem, axes: np.ndarray) -> PreferenceProblem:
     return problem.replace(features=features, center=zero, ref_params=zero)
 
 
-def _part(problem: PreferenceProblem, kept: list[list[int]]) -> PreferenceProblem:
+def _part(problem: PreferenceProblem, responses: list[list[int]]) -> PreferenceProblem:
     """The problem of some of the responses; a prompt with none left is left out."""
-    inside = [(x, rows) for x, rows in enumerate(kept) if rows]
+    inside = [(x, rows) for x, rows in enumerate(responses) if rows]
     matrices = [np.asarray(probabilities(problem.preferences[x])) for x, _ in inside]
     base = [problem.base[x] for x, _ in inside]
     return problem.replace(

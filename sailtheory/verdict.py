@@ -23,6 +23,8 @@ import numpy as np
 from sailtheory.problem.problem import PreferenceProblem
 from sailtheory.problem.problem_file import dumps
 
+__all__ = ["Evidence", "Outcome", "Strength", "Verdict", "Witness", "conclude"]
+
 
 class Outcome(StrEnum):
     """What a check found."""

@@ -1,4 +1,4 @@
-"""The reference: one page for each room of the house, made of its docstrings."""
+"""The reference: one page for each package, made of its docstrings."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ _LEFT_OUT = {"cli", "report", "examples"}
 
 def pages() -> Iterator[tuple[str, str, str]]:
     """Path, title for the navigation, and Markdown of each page; the overview comes first."""
-    rooms = dict(_rooms())
-    listed = "".join(f"- [{name}]({name}.md)\n" for name in rooms)
+    packages = dict(_packages())
+    listed = "".join(f"- [{name}]({name}.md)\n" for name in packages)
     yield (
         "reference/index.md",
         "Reference",
         "# Reference\n\nWhat `from sailtheory import …` gives is defined in "
         "[objectives](objectives.md), [problem](problem.md) and [errors](errors.md). "
-        f"All rooms:\n\n{listed}",
+        f"All packages:\n\n{listed}",
     )
-    for name, modules in rooms.items():
+    for name, modules in packages.items():
         body = "\n".join(_module(module, alone=len(modules) == 1) for module in modules)
         yield f"reference/{name}.md", name, f"# {name}\n\n{body}"
 
@@ -31,7 +31,7 @@ def _module(name: str, alone: bool) -> str:
     return f"{heading}```{{eval-rst}}\n.. automodule:: {name}\n```\n"
 
 
-def _rooms() -> Iterator[tuple[str, list[str]]]:
+def _packages() -> Iterator[tuple[str, list[str]]]:
     for path in sorted((ROOT / "sailtheory").iterdir()):
         if path.name.startswith("_") or path.name in _LEFT_OUT:
             continue

@@ -13,8 +13,8 @@ from typing import Any
 from sailtheory.storage.files import write_text
 from sailtheory.training.llm import adapters, formats
 from sailtheory.training.llm.config import Settings
-from sailtheory.training.llm.inherited import REFUSED
-from sailtheory.training.llm.neutral import NEUTRAL
+from sailtheory.training.llm.transformers_settings import TRANSFORMERS_UNSUPPORTED
+from sailtheory.training.llm.trl_settings import TRL_UNSUPPORTED
 
 PAGE = Path(__file__).parents[1] / "llm-training.md"
 _SHOWN = (
@@ -31,8 +31,8 @@ def tables() -> dict[str, str]:
         "defaults": _defaults(),
         "formats": _formats(),
         "adapters": textwrap.fill(", ".join(adapters.KINDS), 96) + "\n",
-        "refused-of-trl": _refused(NEUTRAL),
-        "refused-of-transformers": _refused(REFUSED),
+        "refused-of-trl": _refused(TRL_UNSUPPORTED),
+        "refused-of-transformers": _refused(TRANSFORMERS_UNSUPPORTED),
     }
 
 

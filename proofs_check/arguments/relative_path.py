@@ -12,7 +12,7 @@ from proofs_check.evidence.argument import Ball, Tally, curvature_ball, refute
 from proofs_check.evidence.battery import SIZES, battery, single
 from sailtheory import SAIL, Objective, PreferenceProblem, SAILRevKL
 from sailtheory.claims import Context, Falsehood
-from sailtheory.landscape import Domain, Search, relative_curvature
+from sailtheory.landscape import Domain, Search, largest_relative_curvature
 from sailtheory.numeric.numbers import FLOAT64, arb_numbers
 from sailtheory.theory import bounds
 from sailtheory.verdict import Evidence
@@ -48,7 +48,7 @@ def path_tally(context: Context) -> Tally:
         theta = component(objective, domain, rng)
         if not len(theta):
             continue
-        values, v = relative_curvature(SAIL(alone), domain, theta)
+        values, v = largest_relative_curvature(SAIL(alone), domain, theta)
         limit = np.full(len(theta), gamma)
         tally.add(values, limit, partial(_convex_along, objective, theta, v))
         middle = (theta + theta[rng.permutation(len(theta))]) / 2
@@ -124,11 +124,11 @@ def path_falsehood() -> Falsehood:
         objective, domain = SAILRevKL(problem, gamma), Domain(problem)
 
         def curvature(theta: np.ndarray) -> np.ndarray:
-            values = relative_curvature(objective, domain, theta)[0]
+            values = largest_relative_curvature(objective, domain, theta)[0]
             return np.where(objective.value(theta) > -_LOG_2 + 1e-6, values, np.nan)
 
         found = Search(domain, context.effort, context.seed).maximise(curvature)
-        way = relative_curvature(objective, domain, found.theta)[1]
+        way = largest_relative_curvature(objective, domain, found.theta)[1]
 
         def excess() -> Ball:
             curved = curvature_ball(objective, found.theta, way)

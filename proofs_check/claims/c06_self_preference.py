@@ -30,7 +30,7 @@ from proofs_check.evidence.instances import random_points, random_problem
 from proofs_check.expected import claim
 from proofs_check.symbolic.identities import Identity, establish, false_identity
 from sailtheory.claims import Context, Falsehood
-from sailtheory.landscape.concavity import relative_curvature
+from sailtheory.landscape.concavity import largest_relative_curvature
 from sailtheory.landscape.domain import Domain
 from sailtheory.numeric.numbers import arb_numbers
 from sailtheory.objectives.sail import SelfPreferenceSAIL, StopGradientSelfPreference
@@ -73,7 +73,7 @@ def try_bound(context: Context, trials: int) -> Generator[Evidence, None, bool]:
     for _ in range(trials):
         problem = random_problem(rng, prompts=1)
         objective, theta = SelfPreferenceSAIL(problem), random_points(rng, problem, 32)
-        found, v = relative_curvature(objective, Domain(problem), theta)
+        found, v = largest_relative_curvature(objective, Domain(problem), theta)
         slack = -2 * objective.value(theta) + float(problem.beta) ** 2 / 2 - found
         worst = int(np.nanargmin(slack))
         least = min(least, float(slack[worst]))

@@ -16,7 +16,12 @@ from proofs_check.expected import claim
 from proofs_check.trials.certified import enclosures
 from sailtheory import SAIL, Objective, PreferenceProblem, examples
 from sailtheory.claims import Claim, Context, Falsehood
-from sailtheory.landscape import Domain, Search, relative_curvature, relative_curvature_on
+from sailtheory.landscape import (
+    Domain,
+    Search,
+    largest_relative_curvature,
+    largest_relative_curvature_on,
+)
 from sailtheory.numeric.numbers import FLOAT64, arb_numbers
 from sailtheory.objectives.sail import KLRefPolicy
 from sailtheory.theory import bounds
@@ -49,7 +54,11 @@ Spectrum = tuple[Objective, np.ndarray, np.ndarray, np.ndarray]
 
 def spectrum(objective: Objective, theta: np.ndarray) -> Spectrum:
     """The largest generalised eigenvalues of (∇², F̄) at points θ (k, d)."""
-    return objective, theta, *relative_curvature(objective, Domain(objective.problem), theta)
+    return (
+        objective,
+        theta,
+        *largest_relative_curvature(objective, Domain(objective.problem), theta),
+    )
 
 
 def compare(tally: Tally, at: Spectrum, bound: np.ndarray | float) -> None:
@@ -123,7 +132,7 @@ def check_c11(context: Context) -> Iterator[Evidence]:
         compare(lower, spectrum(-SAIL(problem), theta), minus)
         if number < _SEARCHED[context.effort]:
             search = Search(Domain(problem), context.effort, context.seed)
-            worst = relative_curvature_on(SAIL(problem), search).theta[None]
+            worst = largest_relative_curvature_on(SAIL(problem), search).theta[None]
             compare(searched, spectrum(SAIL(problem), worst), constants(problem)["∇²J ⪯ K_B F̄"])
     for tally in (per_prompt, largest, *whole.values(), searched, pointwise, lower, value):
         yield tally.evidence()
@@ -148,10 +157,10 @@ def against(objective: Objective, bound: Bound, says: str, context: Context) -> 
     domain = Domain(objective.problem)
 
     def excess(theta: np.ndarray) -> np.ndarray:
-        return np.asarray(relative_curvature(objective, domain, theta)[0] - bound(theta))
+        return np.asarray(largest_relative_curvature(objective, domain, theta)[0] - bound(theta))
 
     theta = Search(domain, context.effort, context.seed).maximise(excess).theta
-    _, v = relative_curvature(objective, domain, theta)
+    _, v = largest_relative_curvature(objective, domain, theta)
     k = float(np.ravel(bound(theta[None]))[0])
     return exceeds(objective, theta, v, k, says)
 
@@ -202,7 +211,7 @@ def _planted() -> Iterator[Falsehood]:
     def sampled(context: Context) -> Iterator[Evidence]:
         problem = examples.load("bradley-terry")
         theta = points(context.rng("C11 sampled"), problem, 4 * POINTS)
-        best = float(relative_curvature(SAIL(problem), Domain(problem), theta)[0].max())
+        best = float(largest_relative_curvature(SAIL(problem), Domain(problem), theta)[0].max())
         yield against(SAIL(problem), lambda t: best, "the best of 256 random points", context)
 
     yield Falsehood("sampled-bound", "the largest curvature of 256 random points bounds C", sampled)

@@ -9,7 +9,7 @@ import numpy as np
 from proofs_check.evidence.argument import curvature_ball, refute
 from sailtheory import SAIL, PreferenceProblem, examples
 from sailtheory.certificates import certify_gamma, replay
-from sailtheory.certificates.certificate import Spot
+from sailtheory.certificates.certificate import WitnessPoint
 from sailtheory.numeric.numbers import FLOAT64
 from sailtheory.objectives.sail import KLRefPolicy
 from sailtheory.verdict import Evidence, Outcome, Strength
@@ -38,7 +38,7 @@ def enclosures(bound: Callable[[PreferenceProblem], float], says: str) -> Iterat
         if not shown.valid or made.lower is None or made.gamma is None:
             raise ArithmeticError(f"{name}: γ* is not certified: {made.note or shown.reason}")
         lower, upper, level = float(made.lower), float(made.gamma), bound(problem)
-        if lower > level and isinstance(made.witness, Spot):
+        if lower > level and isinstance(made.witness, WitnessPoint):
             theta = made.region.embed(FLOAT64, made.witness.x)
             direction = made.region.basis.astype(float) @ made.witness.direction
             yield _exceeds(problem, theta, direction, level, says)

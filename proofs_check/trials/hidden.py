@@ -29,7 +29,7 @@ from sailtheory import (
     examples,
 )
 from sailtheory.claims import Context, Falsehood
-from sailtheory.landscape import Domain, Search, largest_curvature, relative_curvature
+from sailtheory.landscape import Domain, Search, largest_curvature, largest_relative_curvature
 from sailtheory.numeric.numbers import Array, arb_numbers
 from sailtheory.verdict import Evidence, Outcome, Strength
 
@@ -71,10 +71,12 @@ def _curvature(says: str, objective: Callable[[PreferenceProblem], Objective]) -
 
 def _relative(says: str, objective: Callable[[PreferenceProblem], Objective]) -> Quantity:
     def excess(p: PreferenceProblem, t: np.ndarray, bound: float) -> arb:
-        v = relative_curvature(objective(p), Domain(p), t)[1]
+        v = largest_relative_curvature(objective(p), Domain(p), t)[1]
         return arb(curvature_ball(objective(p) - bound * KLRefPolicy(p), t, v))
 
-    return Quantity(says, lambda p, t: relative_curvature(objective(p), Domain(p), t)[0], excess)
+    return Quantity(
+        says, lambda p, t: largest_relative_curvature(objective(p), Domain(p), t)[0], excess
+    )
 
 
 def _slope(p: PreferenceProblem, t: Array) -> Array:

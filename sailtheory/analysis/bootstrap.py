@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 
 from sailtheory.errors import InputError, real_number, whole_number
-from sailtheory.landscape.concavity import relative_curvature_on
+from sailtheory.landscape.concavity import largest_relative_curvature_on
 from sailtheory.landscape.domain import Domain
 from sailtheory.landscape.search import Search
 from sailtheory.objectives.sail import SAIL
 from sailtheory.problem.counts import from_counts, posterior_mean, read_counts
+
+__all__ = ["BootstrapInterval", "bootstrap_gamma_star"]
 
 
 @dataclass(frozen=True)
@@ -72,13 +74,13 @@ def bootstrap_gamma_star(
         raise InputError("problem", repr(problem), "S = {0}: there is no γ*")
     rng = np.random.default_rng(seed)
     counts = read_counts(wins)
-    start = relative_curvature_on(SAIL(problem), Search(Domain(problem), effort, seed))
+    start = largest_relative_curvature_on(SAIL(problem), Search(Domain(problem), effort, seed))
 
     def once() -> float:
         again = [_resample(w, prior, rng) for w in counts]
         drawn = from_counts(features=features, wins=again, prior=prior, **arguments)
         search = Search(Domain(drawn), effort, seed)
-        value = relative_curvature_on(SAIL(drawn), search, start.theta).value
+        value = largest_relative_curvature_on(SAIL(drawn), search, start.theta).value
         return np.nan if value is None else value
 
     values = np.sort([once() for _ in range(draws)])

@@ -13,7 +13,7 @@ from sailtheory.landscape.concavity import (
     Curvature,
     concavity,
     largest_curvature_on,
-    relative_curvature_on,
+    largest_relative_curvature_on,
 )
 from sailtheory.landscape.domain import Domain
 from sailtheory.landscape.fisher import least_fisher
@@ -25,6 +25,8 @@ from sailtheory.objectives.sail import SAIL, SAILRevKL
 from sailtheory.problem.problem import PreferenceProblem
 from sailtheory.theory import bounds
 from sailtheory.verdict import Verdict
+
+__all__ = ["Report", "Thresholds", "check", "theorem_threshold"]
 
 SCHEMA = "sailtheory.check/1"
 
@@ -172,7 +174,7 @@ def check(
     sail, revkl = SAIL(problem), SAILRevKL(problem, used)
     steepest = largest_curvature_on(sail, search)
     progress("γ*")
-    star = relative_curvature_on(sail, search)
+    star = largest_relative_curvature_on(sail, search)
     progress("curvature of J_γ")
     worst = largest_curvature_on(revkl, search, star.theta)
     k_minus = float(bounds.lower_curvature(FLOAT64, beta, problem.z_max_above))

@@ -10,12 +10,14 @@ import numpy as np
 
 from sailtheory.analysis.check import theorem_threshold
 from sailtheory.errors import InputError
-from sailtheory.landscape.concavity import relative_curvature_on
+from sailtheory.landscape.concavity import largest_relative_curvature_on
 from sailtheory.landscape.domain import Domain
 from sailtheory.landscape.maximiser import maximise
 from sailtheory.landscape.search import Search
 from sailtheory.objectives.sail import SAIL, SAILRevKL
 from sailtheory.problem.problem import PreferenceProblem
+
+__all__ = ["MOST_POINTS", "Frontier", "FrontierPoint", "frontier"]
 
 SCHEMA = "sailtheory.frontier/1"
 MOST_POINTS = 10_000
@@ -109,7 +111,7 @@ def frontier(
     domain = Domain(problem)
     search = Search(domain, effort, seed)
     progress("γ*")
-    found = relative_curvature_on(SAIL(problem), search)
+    found = largest_relative_curvature_on(SAIL(problem), search)
     star = found.value
     trusted = found.search is not None and found.search.trusted
     k_b = theorem_threshold(problem) if domain.dimension else None

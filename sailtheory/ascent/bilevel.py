@@ -37,6 +37,8 @@ from sailtheory.errors import InputError
 from sailtheory.landscape.domain import Domain
 from sailtheory.objectives.algebra import Objective
 
+__all__ = ["Level", "Nested", "Penalty", "State", "TwoLevel", "bilevel_ascent", "smoothness"]
+
 
 class Level:
     """Sampled derivatives of f and h; arrays of parameters are (d, runs).

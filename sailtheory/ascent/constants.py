@@ -12,6 +12,8 @@ from sailtheory.objectives.algebra import LinearCombination, Objective
 from sailtheory.objectives.sail import SAIL, KLRefPolicy
 from sailtheory.theory import bounds
 
+__all__ = ["Constants", "constants", "regularisation"]
+
 
 @dataclass(frozen=True)
 class Constants:

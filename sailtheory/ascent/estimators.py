@@ -19,6 +19,8 @@ from sailtheory.problem.problem import PreferenceProblem
 from sailtheory.theory import formulas
 from sailtheory.theory.formulas import Payoff
 
+__all__ = ["BASELINES", "Estimator", "Moments", "moments", "on_scores", "pair_payoff"]
+
 BASELINES = ("none", "-log 2", "mid-range", "optimal")
 LABELS = ("exact", "bernoulli")
 PROMPTS = ("exact", "sampled")

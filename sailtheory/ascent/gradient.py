@@ -20,6 +20,8 @@ from sailtheory.errors import InputError
 from sailtheory.landscape.domain import Domain
 from sailtheory.objectives.algebra import Objective
 
+__all__ = ["LineSearch", "Projected", "Rule", "follow", "projected_ascent"]
+
 _HALVINGS = 60
 _FAR, _TINY = 1e6, 1e-100
 

@@ -20,6 +20,8 @@ from sailtheory.objectives.algebra import Objective
 from sailtheory.objectives.sail import KLRefPolicy
 from sailtheory.problem.problem import PreferenceProblem
 
+__all__ = ["MirrorMap", "bregman_divergence", "mirror_ascent", "natural_gradient_ascent"]
+
 _NEWTON = 60
 _SECULAR = 60
 _ROUNDING = 1e-13

@@ -15,6 +15,8 @@ import numpy as np
 from sailtheory.errors import InputError
 from sailtheory.problem.problem import PreferenceProblem
 
+__all__ = ["Draws", "Frame", "Layout", "Sampler", "contract", "ordered_sum", "spawn"]
+
 _BUFFER = 1 << 21  # uniforms drawn ahead, over all runs
 
 

@@ -11,6 +11,8 @@ from sailtheory.ascent.pairs import Draws, Frame, Layout
 from sailtheory.errors import InputError
 from sailtheory.numeric.numbers import FLOAT64
 
+__all__ = ["BiasedEstimator"]
+
 KL_TERMS = ("exact", "detached", "differentiated")
 SCORES = ("g", "g/log pi")
 

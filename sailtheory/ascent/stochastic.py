@@ -26,6 +26,15 @@ from sailtheory.numeric.numbers import FLOAT64
 from sailtheory.objectives.algebra import Objective
 from sailtheory.theory import bounds
 
+__all__ = [
+    "Decaying",
+    "FixedBatch",
+    "Schedule",
+    "project_rows",
+    "read_generators",
+    "stochastic_ascent",
+]
+
 
 class Schedule(ABC):
     """Batch size, number of steps, step sizes, and how iterates are averaged.

@@ -16,6 +16,16 @@ from sailtheory.landscape.domain import Domain
 from sailtheory.objectives.algebra import Objective
 from sailtheory.storage.files import write_text
 
+__all__ = [
+    "Callback",
+    "Recorder",
+    "Trajectory",
+    "mapping_norm",
+    "read_count",
+    "read_real",
+    "read_starts",
+]
+
 Callback = Callable[[int, int, np.ndarray], bool | None]
 """Called at each record with step, steps and θ (runs, d); returning True ends all runs."""
 
@@ -178,15 +188,15 @@ def read_starts(objective: Objective, start: np.ndarray, runs: int | None = None
     return theta
 
 
-def read_count(name: str, value: object, least: int = 1) -> int:
-    """An integer ≥ ``least``.
+def read_count(name: str, value: object, minimum: int = 1) -> int:
+    """An integer ≥ ``minimum``.
 
     Raises:
         InputError: Anything else.
     """
     plain = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-    if not plain or int(value) < least:  # type: ignore[call-overload]
-        raise InputError(name, value, f"an integer >= {least}")
+    if not plain or int(value) < minimum:  # type: ignore[call-overload]
+        raise InputError(name, value, f"an integer >= {minimum}")
     return int(value)  # type: ignore[call-overload,no-any-return]
 
 

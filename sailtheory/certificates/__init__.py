@@ -2,12 +2,12 @@
 
 from sailtheory.certificates.certificate import Certificate, load
 from sailtheory.certificates.certify import certify_concave, certify_gamma, certify_pl
-from sailtheory.certificates.refine import Effort
+from sailtheory.certificates.refine import Budget
 from sailtheory.certificates.replay import Replay, replay
 
 __all__ = [
+    "Budget",
     "Certificate",
-    "Effort",
     "Replay",
     "certify_concave",
     "certify_gamma",

@@ -22,6 +22,8 @@ from sailtheory.certificates.pencil import Pencil, whitening
 from sailtheory.certificates.region import Region, ball
 from sailtheory.numeric.numbers import FLOAT64
 
+__all__ = ["Growth", "Planner", "Statement", "grow"]
+
 _BATCH, _CELLS = 512, 2**22  # boxes at once; entries of the matrices at their vertices
 _SMALLEST = 1e-12
 _MARGIN = 1e-13  # relative to the matrix; below it float64 cannot tell a sign

@@ -20,13 +20,15 @@ from sailtheory.problem.problem_file import dumps, loads
 from sailtheory.storage.files import write_text
 from sailtheory.storage.readers import read_json
 
+__all__ = ["Certificate", "Stop", "WitnessPoint", "digest", "load", "parse"]
+
 SCHEMA = "sailtheory.certificate/1"
 VERDICTS = ("certified", "refuted", "undecided")
 PROPERTIES = ("concave", "gamma", "pl")
 
 
 @dataclass(frozen=True)
-class Spot:
+class WitnessPoint:
     """A point of C and a direction in S, in coordinates x of θ = c + Wx.
 
     Attributes:
@@ -77,7 +79,7 @@ class Certificate:
     gamma: Fraction | None
     modulus: Fraction = Fraction(0)
     lower: Fraction | None = None
-    witness: Spot | Stop | None = None
+    witness: WitnessPoint | Stop | None = None
     cover: str | None = None
     bits: int = 96
     note: str = ""
@@ -175,7 +177,7 @@ def parse(data: Any) -> Certificate:
         gamma=_fraction(data, "gamma"),
         modulus=Fraction(0) if modulus is None else modulus,
         lower=_fraction(data, "lower"),
-        witness=_spot(data["witness"], basis.shape[1]),
+        witness=_witness(data["witness"], basis.shape[1]),
         cover=None if data["cover"] is None else _string(data, "cover"),
         bits=data["bits"],
         note=_string(data, "note"),
@@ -236,12 +238,12 @@ def _basis(rows: Any, d: int) -> np.ndarray:
     return out
 
 
-def _spot(data: Any, r: int) -> Spot | Stop | None:
+def _witness(data: Any, r: int) -> WitnessPoint | Stop | None:
     if data is None:
         return None
     keys = set(data) if isinstance(data, dict) else set()
     if keys == {"x", "direction"}:
-        return Spot(*(_vector(data[key], key, r) for key in ("x", "direction")))
+        return WitnessPoint(*(_vector(data[key], key, r) for key in ("x", "direction")))
     if keys == {"x", "better"}:
         return Stop(*(_vector(data[key], key, r) for key in ("x", "better")))
     raise InputError("witness", data, "x with direction, or x with better, is expected")

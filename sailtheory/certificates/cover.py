@@ -20,6 +20,8 @@ from sailtheory.certificates.positive import positive_definite
 from sailtheory.certificates.region import Region
 from sailtheory.numeric.numbers import Array, arb_numbers
 
+__all__ = ["CHUNK", "LEAF", "LETTERS", "OPEN", "Box", "Checker", "TreeError", "leaves", "root"]
+
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 LEAF = "."
 OPEN = "?"

@@ -21,6 +21,18 @@ from sailtheory.objectives.expectation import Point
 from sailtheory.theory import formulas
 from sailtheory.theory.formulas import Payoff
 
+__all__ = [
+    "Coefficients",
+    "Expansion",
+    "both",
+    "coefficients",
+    "expand",
+    "outer",
+    "pairs",
+    "square",
+    "with_zeros",
+]
+
 
 class Expansion(NamedTuple):
     """What an expansion at a point rests on.

@@ -27,6 +27,8 @@ from sailtheory.storage.cache import cache_folder
 from sailtheory.storage.files import write_text
 from sailtheory.theory.inner_supremum import best_margin, inner_supremum
 
+__all__ = ["Constants", "Formal", "certify_formal", "constants", "coq_file", "library"]
+
 NAME = "certificate"
 MISSING = (
     "Coq is missing (Debian: apt-get install --no-install-recommends "

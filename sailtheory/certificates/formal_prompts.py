@@ -20,6 +20,8 @@ from sailtheory.numeric.numbers import FLOAT64, Array
 from sailtheory.problem.problem import PreferenceProblem
 from sailtheory.theory import formulas
 
+__all__ = ["PromptBound", "largest", "prompt_bounds", "prompts_file"]
+
 _SLACK = 1e-9
 _POINTS = 400
 _GOLDEN = (math.sqrt(5) - 1) / 2

@@ -12,6 +12,8 @@ from sailtheory.numeric.exact import exact_array, to_fraction
 from sailtheory.problem.preferences import BradleyTerry
 from sailtheory.problem.problem import PreferenceProblem
 
+__all__ = ["above", "coq_data", "matrix", "rational", "real"]
+
 _DENOMINATOR = 10**9
 
 

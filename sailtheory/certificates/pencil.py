@@ -17,6 +17,8 @@ from sailtheory.objectives.expectation import Point
 from sailtheory.problem.blocks import Block
 from sailtheory.theory import formulas
 
+__all__ = ["Pencil", "ball_pencil", "product", "upper_ends", "whitening"]
+
 _upper_end = np.frompyfunc(arb.upper, 1, 1)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from sailtheory.numeric.numbers import Array
 
+__all__ = ["positive_definite"]
+
 
 def positive_definite(matrix: Array) -> bool:
     """Whether every symmetric matrix in an array of balls is positive definite.

@@ -22,6 +22,8 @@ from sailtheory.certificates.region import Region
 from sailtheory.certificates.saved import Cover, recall, remember
 from sailtheory.problem.problem_file import dumps, loads
 
+__all__ = ["Budget", "refine"]
+
 _FIRST = 256  # boxes looked at before there are tasks to share out
 _ALONE = 3.0  # seconds of work done here before other processes are started
 _TASK_BOXES = 64
@@ -34,7 +36,7 @@ Progress = Callable[[str], None]
 
 
 @dataclass
-class Effort:
+class Budget:
     """What a cover may cost, and whom it tells.
 
     Attributes:
@@ -54,29 +56,29 @@ class Effort:
         """Seconds until the deadline."""
         return self.deadline - time.monotonic()
 
-    def part(self, share: float) -> Effort:
+    def part(self, share: float) -> Budget:
         """The same with a share of the time that is left."""
         return replace(self, deadline=time.monotonic() + share * self.left)
 
 
-def refine(statement: Statement, effort: Effort, word: str = OPEN) -> Cover:
+def refine(statement: Statement, budget: Budget, word: str = OPEN) -> Cover:
     """Settle the open leaves of a cover.
 
     Args:
         statement: What each leaf has to satisfy.
-        effort: Budgets.
+        budget: What it may cost.
         word: Where to begin; with a state file of the same statement, that goes first.
 
     Returns:
         A complete cover, or what stopped it.
     """
     key, r = _key(statement), statement.region.dimension
-    cover = recall(effort.state, key, r)
+    cover = recall(budget.state, key, r)
     cover = Cover(word) if cover is None else _checked(statement, cover)
     most, alone = _FIRST, time.monotonic() + _ALONE
-    while cover.against is None and not cover.stuck and not cover.complete and effort.left > 0:
-        cover = _round(statement, effort, cover.word, most, key, alone)
-        remember(effort.state, key, cover)
+    while cover.against is None and not cover.stuck and not cover.complete and budget.left > 0:
+        cover = _round(statement, budget, cover.word, most, key, alone)
+        remember(budget.state, key, cover)
         most = _TASK_LOOKS
     return cover
 
@@ -93,22 +95,22 @@ def _checked(statement: Statement, cover: Cover) -> Cover:
 
 
 def _round(
-    statement: Statement, effort: Effort, word: str, most: int, key: str, alone: float
+    statement: Statement, budget: Budget, word: str, most: int, key: str, alone: float
 ) -> Cover:
     """Grow every open leaf once, saving what is done now and then."""
     places, boxes = _open(word, statement.region.dimension)
     tasks = [boxes[i : i + _TASK_BOXES] for i in range(0, len(boxes), _TASK_BOXES)]
     grown: list[str] = []
     saved = time.monotonic()
-    for growth in _run(statement, tasks, most, effort, alone):
+    for growth in _run(statement, tasks, most, budget, alone):
         if growth.against is not None or growth.stuck:
             return Cover(word, growth.against, growth.stuck)
         grown += growth.words
         if time.monotonic() - saved > _SAVE_SECONDS:
-            remember(effort.state, key, Cover(_replaced(word, places, grown)))
+            remember(budget.state, key, Cover(_replaced(word, places, grown)))
             saved = time.monotonic()
-        effort.progress(f"{word.count(LEAF)} pieces settled, {len(boxes) - len(grown)} to look at")
-        if effort.left <= 0:  # not even to set up the tasks that remain
+        budget.progress(f"{word.count(LEAF)} pieces settled, {len(boxes) - len(grown)} to look at")
+        if budget.left <= 0:  # not even to set up the tasks that remain
             break
     return Cover(_replaced(word, places, grown))
 
@@ -128,15 +130,15 @@ def _replaced(word: str, places: Sequence[int], words: Iterable[str]) -> str:
 
 
 def _run(
-    statement: Statement, tasks: Sequence[list[Box]], most: int, effort: Effort, alone: float
+    statement: Statement, tasks: Sequence[list[Box]], most: int, budget: Budget, alone: float
 ) -> Iterator[Growth]:
     """Grow each task, in order: here, and with several jobs after a while in other processes."""
 
     def seconds() -> float:
-        return min(_TASK_SECONDS, max(effort.left, 0.0))
+        return min(_TASK_SECONDS, max(budget.left, 0.0))
 
     rest = list(reversed(tasks))
-    while rest and (effort.jobs == 1 or len(tasks) == 1 or time.monotonic() < alone):
+    while rest and (budget.jobs == 1 or len(tasks) == 1 or time.monotonic() < alone):
         yield grow(statement, rest.pop(), most, seconds())
     if not rest:
         return
@@ -145,7 +147,7 @@ def _run(
     sent = _sent(statement)
     own = parallel.get_active_backend()[0].__class__.__name__ == "LokyBackend"  # not Dask or Ray
     watch = {"initializer": _end_with, "initargs": (os.getpid(),)} if own else {}
-    pool = Parallel(n_jobs=effort.jobs, return_as="generator", **watch)
+    pool = Parallel(n_jobs=budget.jobs, return_as="generator", **watch)
     found = pool(delayed(_grow_sent)(sent, boxes, most, seconds()) for boxes in reversed(rest))
     try:
         for growth in found:  # noqa: UP028 - delegating would close it before the warnings are off

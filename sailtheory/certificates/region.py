@@ -16,6 +16,8 @@ from sailtheory.numeric.exact import exact_array, lift, rank, to_fraction
 from sailtheory.numeric.numbers import FLOAT64, Array, NumberSystem, arb_numbers
 from sailtheory.problem.problem import PreferenceProblem
 
+__all__ = ["MOST_DIMENSIONS", "Region", "ball", "region", "valid"]
+
 _GRID = 2**45
 _ROOM = 1e-9
 MOST_DIMENSIONS = 10  # a piece has 2^r vertices

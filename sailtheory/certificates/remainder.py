@@ -18,6 +18,16 @@ from sailtheory.certificates.expansion import Coefficients, Expansion, pairs, sq
 from sailtheory.numeric.numbers import Array, NumberSystem
 from sailtheory.objectives.expectation import Point
 
+__all__ = [
+    "FIFTH_SIGMOID",
+    "FOURTH_SIGMOID",
+    "THIRD_SIGMOID",
+    "Moments",
+    "over_all",
+    "slack",
+    "third_derivative",
+]
+
 THIRD_SIGMOID = 0.0963  # above max |σ''| = 1/(6√3)
 FOURTH_SIGMOID = 0.125  # max |σ'''|, at 0
 FIFTH_SIGMOID = 0.128  # above max |σ''''|

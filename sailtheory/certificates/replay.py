@@ -1,7 +1,7 @@
 """Checking a certificate again, without anything of the search that made it.
 
 What is trusted: the formulas and number systems, the exact reading of the problem, and
-in this room ``region.valid``, ``cover``, ``pencil``, ``expansion``, ``remainder`` and
+in this package ``region.valid``, ``cover``, ``pencil``, ``expansion``, ``remainder`` and
 ``positive``, ``stationary.kind``. See docs/trust.md.
 """
 
@@ -15,13 +15,15 @@ from itertools import islice
 
 from flint import ctx
 
-from sailtheory.certificates.certificate import Certificate, Spot, Stop
+from sailtheory.certificates.certificate import Certificate, Stop, WitnessPoint
 from sailtheory.certificates.cover import CHUNK, LEAF, Checker, TreeError, leaves, root
 from sailtheory.certificates.pencil import ball_pencil
 from sailtheory.certificates.region import Region, ball, valid
 from sailtheory.certificates.stationary import REFUTED
 from sailtheory.certificates.stationary import kind as stop_kind
 from sailtheory.numeric.numbers import arb_numbers
+
+__all__ = ["Replay", "negative", "replay"]
 
 _FEWEST = 64
 
@@ -43,16 +45,16 @@ class Replay:
     seconds: float
 
 
-def negative(region: Region, spot: Spot, gamma: Fraction, modulus: Fraction) -> bool:
+def negative(region: Region, point: WitnessPoint, gamma: Fraction, modulus: Fraction) -> bool:
     """Whether c + Wx lies in C and wᵀ(γF̄ − ∇²J − μWᵀW)w < 0 there, for certain.
 
     For γ below it, that says: the generalised eigenvalue exceeds γ.
     """
-    if not region.contains(spot.x) or not spot.direction.any():
+    if not region.contains(point.x) or not point.direction.any():
         return False
     xp = arb_numbers()
-    w = xp.asarray(spot.direction)
-    matrix = ball_pencil(region).matrix(xp.asarray(spot.x), ball(gamma), ball(modulus))
+    w = xp.asarray(point.direction)
+    matrix = ball_pencil(region).matrix(xp.asarray(point.x), ball(gamma), ball(modulus))
     return bool((w @ matrix) @ w < 0)
 
 

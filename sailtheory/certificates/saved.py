@@ -19,6 +19,8 @@ from sailtheory.errors import InputError, one_line
 from sailtheory.storage.files import write_text
 from sailtheory.storage.readers import read_json
 
+__all__ = ["Cover", "recall", "remember"]
+
 _SCHEMA = "sailtheory.cover/1"
 _REFUSED = f"a file of schema {_SCHEMA} is expected, or none (delete it to begin anew)"
 

@@ -24,6 +24,8 @@ from sailtheory.numeric.exact import to_fraction
 from sailtheory.numeric.numbers import Array, arb_numbers
 from sailtheory.objectives.sail import SAIL, KLRefPolicy, SAILRevKL
 
+__all__ = ["REFUTED", "kind", "spurious_stop", "starting_points"]
+
 _STARTS, _STEPS, _NEWTON = 64, 500, 30
 _FLAT = 1e-10
 _WIDTHS = (1e-13, 1e-11, 1e-9, 1e-7)

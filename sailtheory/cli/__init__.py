@@ -13,6 +13,8 @@ from sailtheory.cli import certificates, curvature, models, plot, problem, rates
 from sailtheory.cli.exits import BAD_INPUT, INTERRUPTED, ended, said
 from sailtheory.errors import InputError
 
+__all__ = ["main"]
+
 _COMPLETION = "_SAILTHEORY_COMPLETE"
 
 app = typer.Typer(

@@ -53,7 +53,7 @@ def certify(
     """Prove a property over the whole of C: exit 0 certified, 1 refuted, 3 undecided."""
     import time
 
-    from sailtheory.certificates import Effort, certify_concave, certify_gamma, certify_pl
+    from sailtheory.certificates import Budget, certify_concave, certify_gamma, certify_pl
     from sailtheory.problem.problem_file import load as load_problem
     from sailtheory.report.certificates import summary
 
@@ -70,13 +70,13 @@ def certify(
     state = None if out is None else Path(out + ".partial")
     with nullcontext() if out is None else lock.output(out, "out"):
         with Progress() as progress:
-            effort = Effort(time.monotonic() + limit, jobs, progress, state)
+            budget = Budget(time.monotonic() + limit, jobs, progress, state)
             if gamma is None:
-                made = certify_gamma(loaded, tol, effort)
+                made = certify_gamma(loaded, tol, budget)
             elif property_ == "concave":
-                made = certify_concave(loaded, gamma, effort)
+                made = certify_concave(loaded, gamma, budget)
             else:
-                made = certify_pl(loaded, gamma, tol, effort)
+                made = certify_pl(loaded, gamma, tol, budget)
         if out is not None:
             made.save(out)
             if made.verdict != "undecided" and state is not None:

@@ -60,7 +60,7 @@ def control(
     from sailtheory.storage.config import assignments
     from sailtheory.storage.readers import read_toml
     from sailtheory.training.control.film import film, require_renderer
-    from sailtheory.training.control.live import Live
+    from sailtheory.training.control.progress_table import ProgressTable
     from sailtheory.training.control.settings import settings_of
     from sailtheory.training.control.train import train
 
@@ -86,10 +86,10 @@ def control(
     for name, numbers in plan.items():
         settings = settings_of(name, method, numbers[0], *given, chosen)
         folder = Path(out) / name / method if paper else Path(out)
-        with Live(settings.steps, len(numbers), sys.stdout) as live:
+        with ProgressTable(settings.steps, len(numbers), sys.stdout) as table:
             folders += train(
                 settings, numbers, folder, resume=resume, threads=threads, tensorboard=tensorboard,
-                progress=live,
+                progress=table,
             )  # fmt: skip
     for folder in folders:
         if parquet:

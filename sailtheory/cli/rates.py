@@ -22,7 +22,7 @@ def rates(
     json: Json = None,
     seed: Seed = 0,
 ) -> None:
-    """Fit the rate of a series, or hold predicted rates against measured ones."""
+    """Fit the rate of a series, or compare predicted rates with measured ones."""
     require_outputs(source, json=json)
     is_problem = Path(source).suffix in (".toml", ".npz")
     if is_problem != (gamma is not None):

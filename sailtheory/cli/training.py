@@ -11,7 +11,7 @@ from sailtheory.cli.common import Json, Seed, require_outputs
 from sailtheory.cli.control import control
 from sailtheory.cli.llm import llm
 
-train = typer.Typer(no_args_is_help=True, help="Train, and hold runs against one another.")
+train = typer.Typer(no_args_is_help=True, help="Train, and compare runs with one another.")
 
 train.command()(control)
 train.command()(llm)
@@ -52,7 +52,7 @@ def compare(
     json: Json = None,
     seed: Seed = 0,
 ) -> None:
-    """Hold finished runs against one another; the first one named is of the baseline."""
+    """Compare finished runs with one another; the first one named is of the baseline."""
     from sailtheory.compare.compare import compare as run_compare
     from sailtheory.report.comparison import describe
     from sailtheory.report.comparison_html import page

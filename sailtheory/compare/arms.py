@@ -15,6 +15,8 @@ from typing import Any
 from sailtheory.errors import InputError
 from sailtheory.runs.read import Record
 
+__all__ = ["ArmDiff", "Difference", "diff"]
+
 ABSENT = "absent"
 _ALWAYS = ("method", "seed")
 
@@ -156,9 +158,9 @@ def _repeated(arms: dict[str, tuple[Record, ...]]) -> list[Difference]:
 
 
 def _never_read(runs: Sequence[Record]) -> set[str] | None:
-    """Keys that none of the runs read; None when that was not watched."""
-    watched = [set(run.unread) for run in runs if run.unread is not None]
-    return set.intersection(*watched) if watched else None
+    """Keys that none of the runs read; None when that was not recorded."""
+    recorded = [set(run.unread) for run in runs if run.unread is not None]
+    return set.intersection(*recorded) if recorded else None
 
 
 def _same(arms: dict[str, tuple[Record, ...]]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Arms held against one another: curves, final scores, effects, and what the design could see."""
+"""Arms compared with one another: curves, final scores, effects, and what the design could see."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from sailtheory.compare.arms import ArmDiff, diff
 from sailtheory.compare.statistics import Estimate
 from sailtheory.errors import InputError, whole_number
 from sailtheory.runs.read import Record
+
+__all__ = ["LARGE_EFFECT", "Arm", "Comparison", "Pair", "Task", "compare"]
 
 SCHEMA = "sailtheory.compare/1"
 LARGE_EFFECT = 0.8

@@ -20,6 +20,25 @@ from scipy import optimize, special, stats
 
 from sailtheory.errors import InputError, real_number, require, whole_number
 
+__all__ = [
+    "LEVEL",
+    "Estimate",
+    "Strata",
+    "cohens_d",
+    "detectable",
+    "improvement",
+    "iqm",
+    "iqm_curve",
+    "iqm_interval",
+    "mean_and_deviation",
+    "noncentral_t",
+    "numbers",
+    "paired_d",
+    "power",
+    "runs_needed",
+    "wilson",
+]
+
 REPEATS = 5000
 LEVEL = 0.95
 
@@ -249,13 +268,13 @@ def numbers(field: str, values: Any) -> np.ndarray:
     return result
 
 
-def _runs(field: str, values: Any, least: int = 2, axes: int = 1) -> np.ndarray:
+def _runs(field: str, values: Any, minimum: int = 2, axes: int = 1) -> np.ndarray:
     """Scores of so many runs or more, the first axis being theirs."""
     found = numbers(field, values)
     if found.ndim != axes:
         accepted = "(runs,)" if axes == 1 else "(runs, steps)"
         raise InputError(field, f"shape {found.shape}", f"{accepted} is expected")
-    if len(found) < least:
+    if len(found) < minimum:
         raise InputError(field, f"{len(found)} run", "at least two for each arm are expected")
     return found
 

@@ -6,6 +6,8 @@ import numpy as np
 
 from sailtheory.convergence.models import whiten
 
+__all__ = ["DRAWS", "correlation", "resample"]
+
 DRAWS = 600
 MAX_CORRELATION = 0.98
 

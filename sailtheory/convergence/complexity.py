@@ -33,6 +33,8 @@ from sailtheory.objectives.algebra import Objective
 from sailtheory.objectives.sail import SAILRevKL
 from sailtheory.problem.problem import PreferenceProblem
 
+__all__ = ["METHODS", "QUICK", "Complexity", "Design", "sample_complexity"]
+
 METHODS = ("SAIL-RevKL", "nested", "penalty")
 Generators = list[np.random.Generator]
 _NOISELESS = 10**12  # multinomial counts cost the same
@@ -45,7 +47,7 @@ _FEWEST = 3  # values of ε, as fit_exponent asks
 
 
 @dataclass(frozen=True)
-class Effort:
+class Design:
     """How closely to measure.
 
     Attributes:
@@ -65,7 +67,7 @@ class Effort:
     penalties: tuple[float, ...] = (1, 4, 16)
 
 
-QUICK = Effort()
+QUICK = Design()
 
 
 @dataclass(frozen=True)
@@ -152,7 +154,7 @@ def sample_complexity(
     problem: PreferenceProblem,
     gamma: float,
     *,
-    effort: Effort = QUICK,
+    design: Design = QUICK,
     methods: Sequence[str] = METHODS,
     seed: int = 0,
     progress: Callable[[str], None] = lambda stage: None,
@@ -162,7 +164,7 @@ def sample_complexity(
     Args:
         problem: The problem.
         gamma: γ ≥ 0.
-        effort: How closely.
+        design: How closely.
         methods: Of METHODS.
         seed: Of every draw and of the search for the maximiser.
         progress: Receives the stage.
@@ -185,35 +187,35 @@ def sample_complexity(
     first = best - float(objective.value(start))
     if not first > _RESOLVED * (1 + abs(best)):
         return ()
-    shares = 10.0 ** -np.linspace(effort.above, effort.above + effort.decades, effort.points)
+    shares = 10.0 ** -np.linspace(design.above, design.above + design.decades, design.points)
     task = _Task(objective, start, best, first * shares, seed)
-    return tuple(_measure(name, task, shares, effort, progress) for name in methods)
+    return tuple(_measure(name, task, shares, design, progress) for name in methods)
 
 
 def _measure(
-    name: str, task: _Task, shares: np.ndarray, effort: Effort, progress: Callable[[str], None]
+    name: str, task: _Task, shares: np.ndarray, design: Design, progress: Callable[[str], None]
 ) -> Complexity:
     curves: list[_Curve] = []
-    for setting in _settings(name, task, effort):
+    for setting in _settings(name, task, design):
         before = _least(curves, task.eps)
-        curves += _curves(name, setting, task, effort, progress)
+        curves += _curves(name, setting, task, design, progress)
         if name == "penalty" and np.isfinite(before).all():
             # A larger λ only costs more once a smaller one is exact enough for every ε.
             if (_least(curves, task.eps) == before).all():
                 break
     least = _least(curves, task.eps)
     reached = np.isfinite(least)
-    kept, gaps = shares[reached], task.eps[reached]
+    met, gaps = shares[reached], task.eps[reached]
     chosen = [min(curves, key=lambda curve: float(curve.needed(gap))) for gap in gaps]
-    few = len(kept) < _FEWEST
+    few = len(met) < _FEWEST
     return Complexity(
         name,
-        tuple(map(float, kept)),
+        tuple(map(float, met)),
         tuple(map(float, least[reached])),
         tuple(curve.details for curve in chosen),
         tuple(curve.labelled for curve in chosen),
-        None if few else fit_exponent(kept, least[reached]),
-        {} if few else _slopes(curves, kept, gaps, np.random.default_rng(task.seed)),
+        None if few else fit_exponent(met, least[reached]),
+        {} if few else _slopes(curves, met, gaps, np.random.default_rng(task.seed)),
     )
 
 
@@ -223,7 +225,7 @@ def _least(curves: list[_Curve], eps: np.ndarray) -> np.ndarray:
     return np.asarray(np.min(rows, axis=0))
 
 
-def _settings(name: str, task: _Task, effort: Effort) -> Iterator[_Setting]:
+def _settings(name: str, task: _Task, design: Design) -> Iterator[_Setting]:
     """What a method is tried with, besides batches."""
     objective = task.objective
     if name == "SAIL-RevKL":
@@ -242,7 +244,7 @@ def _settings(name: str, task: _Task, effort: Effort) -> Iterator[_Setting]:
             plan = partial(Nested.from_constants, objective, inner=inner, solve=inner)
             methods.append(({"inner": inner, "solve": inner}, plan))
     if name == "penalty":
-        for penalty in effort.penalties:
+        for penalty in design.penalties:
             made = partial(Penalty.from_constants, objective, inner=1, penalty=penalty)
             methods.append(({"inner": 1, "penalty": penalty}, made))
     for details, method in methods:
@@ -262,7 +264,7 @@ def _curves(
     name: str,
     setting: _Setting,
     task: _Task,
-    effort: Effort,
+    design: Design,
     progress: Callable[[str], None],
 ) -> Iterator[_Curve]:
     """Batches from 1 up, until larger ones need more pairs for every ε."""
@@ -291,13 +293,13 @@ def _curves(
     batch, least = 1, np.full(len(eps), np.inf)
     while batch <= _LARGEST:
         progress(f"{name} {described}: batches of {batch}")
-        curve = run(batch, steps, effort.runs)
+        curve = run(batch, steps, design.runs)
         yield curve
         needed = curve.needed(eps)
         if np.isfinite(needed[met]).all() and (needed[met] > least[met]).all():
             return
         least = np.minimum(least, needed)
-        batch = max(batch + 1, round(batch * effort.growth))
+        batch = max(batch + 1, round(batch * design.growth))
 
 
 def _ended(gap: np.ndarray) -> bool:

@@ -11,6 +11,8 @@ from sailtheory.convergence.models import KINDS, Points, fit_plain
 from sailtheory.convergence.search import EVIDENCE, Survey, score
 from sailtheory.errors import InputError
 
+__all__ = ["Usable", "counted_from_last", "usable"]
+
 _LEFT_OUT = 0.05  # of the points at most are left out so that log log t exists
 _BLURRED = 1e3  # gaps below this many times the resolution are not used
 _EPS = float(np.finfo(float).eps)

@@ -13,6 +13,8 @@ from sailtheory.convergence.bootstrap import DRAWS, correlation, resample
 from sailtheory.convergence.models import Curve, Points, fit_floor, fit_plain, whiten
 from sailtheory.convergence.search import MIN_PART, Survey, after_burn_in, windows
 
+__all__ = ["Estimate", "estimate"]
+
 LEVEL = 0.95
 _BLOCKS = 30
 _LEAST_BLOCKS = 5.0

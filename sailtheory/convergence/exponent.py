@@ -12,6 +12,8 @@ from sailtheory.convergence.models import least_squares
 from sailtheory.convergence.series_file import vector
 from sailtheory.errors import InputError
 
+__all__ = ["LEVEL", "ExponentFit", "fit_exponent"]
+
 SCHEMA = "sailtheory.exponent/1"
 MIN_DISTINCT = 5
 EVIDENCE = 10.0

@@ -14,6 +14,8 @@ from sailtheory.convergence.search import EVIDENCE, Survey, misfits, survey
 from sailtheory.convergence.series_file import series
 from sailtheory.errors import whole_number
 
+__all__ = ["RateFit", "fit_rate"]
+
 SCHEMA = "sailtheory.rate/1"
 MIN_POINTS = 20
 MIN_INDEPENDENT = 10.0

@@ -16,6 +16,8 @@ import numpy as np
 
 from sailtheory.objectives.algebra import Objective
 
+__all__ = ["ROUNDING", "Gaps", "gaps_to", "work"]
+
 ROUNDING = 1e-15
 """Of 1 + |J|: differences of values below it are not resolved."""
 

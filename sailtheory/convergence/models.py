@@ -19,6 +19,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
+__all__ = [
+    "KINDS",
+    "Curve",
+    "Points",
+    "columns",
+    "fit_floor",
+    "fit_plain",
+    "least_squares",
+    "whiten",
+]
+
 KINDS = ("linear", "power", "logarithmic")
 _TINY = 1e-14  # standard deviation of rounding errors in log gaps, about 50 eps
 

@@ -24,6 +24,8 @@ from sailtheory.objectives.sail import SAILRevKL
 from sailtheory.problem.problem import PreferenceProblem
 from sailtheory.theory import bounds
 
+__all__ = ["Method", "Prediction", "predict"]
+
 ACCURACY = 1e-6
 _RUNS, _STEPS, _RECORDS = 8, 20_000, 400
 _FLAT = 1e-6  # of the first gradient mapping: the gap is then about rounding
@@ -94,7 +96,7 @@ def predict(
     seed: int = 0,
     progress: Callable[[str], None] = lambda stage: None,
 ) -> Prediction:
-    """Run projected and mirror ascent and hold them against C15 and C17.
+    """Run projected and mirror ascent and compare them with C15 and C17.
 
     Projected ascent runs with the theorem's Λ and with the instance's, the largest
     curvature found on C; the instance's μ and Λ are searched, so that its prediction is

@@ -24,6 +24,20 @@ from sailtheory.convergence.models import (
     whiten,
 )
 
+__all__ = [
+    "EVIDENCE",
+    "MARGIN",
+    "MIN_PART",
+    "MODEL_ERROR",
+    "Candidate",
+    "Survey",
+    "after_burn_in",
+    "misfits",
+    "score",
+    "survey",
+    "windows",
+]
+
 MODEL_ERROR = 1e-3
 """Part of the total drop of log gap below which a misfit is not evidence."""
 

@@ -12,6 +12,8 @@ import numpy as np
 
 from sailtheory.errors import InputError
 
+__all__ = ["Series", "read_series", "series", "vector"]
+
 MIN_ROWS = 3
 _MAX_BYTES = 64 * 2**20
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)

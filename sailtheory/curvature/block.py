@@ -16,6 +16,8 @@ from torch import Tensor
 from sailtheory.curvature.lanczos import Extremal
 from sailtheory.errors import InputError
 
+__all__ = ["block_extremal"]
+
 _ROOM = 5  # SciPy asks for 5 times the block in dimensions, or goes over to a dense solver
 
 

@@ -22,6 +22,8 @@ from sailtheory.storage.config import resolve, setting
 from sailtheory.storage.readers import read_npz, read_toml
 from sailtheory.theory.bounds import relative_bound
 
+__all__ = ["Config", "report", "run"]
+
 
 @dataclass(frozen=True)
 class Config:

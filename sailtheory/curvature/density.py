@@ -11,6 +11,8 @@ from torch import Tensor
 from sailtheory.curvature.lanczos import Iteration, Product, applied, random_vector
 from sailtheory.errors import InputError, real_number, whole_number
 
+__all__ = ["SpectralDensity", "TraceEstimate", "diagonal", "spectral_density", "trace"]
+
 
 @dataclass(frozen=True)
 class SpectralDensity:

@@ -13,6 +13,8 @@ from torch import Tensor
 from sailtheory.errors import InputError
 from sailtheory.policies.protocol import finite
 
+__all__ = ["Extremal", "Iteration", "Krylov", "Product", "applied", "extremal", "random_vector"]
+
 _SMALL = 1e-3
 
 Product = Callable[[Tensor], Tensor]

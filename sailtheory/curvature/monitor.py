@@ -16,6 +16,8 @@ from sailtheory.curvature.split import curvature_split
 from sailtheory.errors import InputError
 from sailtheory.policies.objectives import CandidateObjective
 
+__all__ = ["CurvatureMonitor"]
+
 
 class CurvatureMonitor:
     """Call it after every step of any torch loop: ``monitor(step)``.
@@ -31,7 +33,7 @@ class CurvatureMonitor:
         best: J* or the best value known; without it the best value seen counts.
         products: At most so many products a Lanczos run.
         select: Which parameters, by name; default all.
-        check: Whether the first measurement holds Hessian products against differences of
+        check: Whether the first measurement compares Hessian products with differences of
             gradients. Off for ReLU networks, whose kinks a difference crosses: there the
             Hessian is the one that exists almost everywhere.
         clock: Seconds, for tests.

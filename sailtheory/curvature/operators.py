@@ -31,6 +31,16 @@ from sailtheory.errors import InputError
 from sailtheory.policies.data import Batch
 from sailtheory.policies.objectives import CandidateObjective
 
+__all__ = [
+    "CurvatureOperator",
+    "EmpiricalFisherOperator",
+    "FisherOperator",
+    "GaussNewtonOperator",
+    "HessianOperator",
+    "OutputOperator",
+    "derivative",
+]
+
 _DETERMINISM = 10.0  # in units of √eps: threads may reorder sums, dropout moves far more
 _AGREEMENT = 0.05  # of a product with a central difference; a missing term is of order 1
 

@@ -11,6 +11,8 @@ from torch import Tensor
 from sailtheory.errors import InputError
 from sailtheory.policies.protocol import finite
 
+__all__ = ["Selection", "Subset", "flatten"]
+
 Selection = Callable[[str], bool]
 
 

@@ -20,6 +20,8 @@ from sailtheory.curvature.parameters import Selection, Subset, flatten
 from sailtheory.errors import InputError
 from sailtheory.policies.objectives import CandidateObjective
 
+__all__ = ["FisherRange", "RelativeCurvature", "relative_curvature"]
+
 _LARGEST = 1 << 28  # entries of the weighted score matrix: 2 GB in float64
 _DAMPINGS = (1e-4, 1e-3, 1e-2, 1e-1)
 

@@ -13,6 +13,8 @@ from sailtheory.errors import InputError
 from sailtheory.policies.objectives import CandidateObjective
 from sailtheory.theory.bounds import pointwise_relative_bound
 
+__all__ = ["Split", "curvature_split", "pointwise_bound"]
+
 
 @dataclass(frozen=True)
 class Split:

@@ -10,6 +10,8 @@ from torch import Tensor
 from sailtheory.curvature.lanczos import Extremal
 from sailtheory.curvature.operators import CurvatureOperator
 
+__all__ = ["CurvatureWitness", "witness"]
+
 
 @dataclass(frozen=True)
 class CurvatureWitness:

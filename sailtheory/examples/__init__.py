@@ -16,6 +16,8 @@ from sailtheory.problem.preferences import BradleyTerry
 from sailtheory.problem.problem import PreferenceProblem
 from sailtheory.problem.problem_file import dumps, loads
 
+__all__ = ["load", "names", "text"]
+
 
 def names() -> list[str]:
     """Names of all built-in problems."""

@@ -6,8 +6,8 @@ from sailtheory.landscape.concavity import (
     gamma_star,
     largest_curvature,
     largest_curvature_on,
-    relative_curvature,
-    relative_curvature_on,
+    largest_relative_curvature,
+    largest_relative_curvature_on,
 )
 from sailtheory.landscape.domain import Domain
 from sailtheory.landscape.maximiser import Maximiser, gain, maximise
@@ -26,9 +26,9 @@ __all__ = [
     "gamma_star",
     "largest_curvature",
     "largest_curvature_on",
+    "largest_relative_curvature",
+    "largest_relative_curvature_on",
     "maximise",
     "pl_constant",
     "pl_ratio",
-    "relative_curvature",
-    "relative_curvature_on",
 ]

@@ -11,6 +11,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+__all__ = ["Function", "ascend"]
+
 Function = Callable[[np.ndarray], np.ndarray]
 """x (k, r) to (k,), or to (k, r) for a gradient; nan and infinities are not steps to take."""
 

@@ -24,6 +24,19 @@ from sailtheory.verdict import (
     conclude,
 )
 
+__all__ = [
+    "Curvature",
+    "Measure",
+    "Remembered",
+    "agreement",
+    "concavity",
+    "gamma_star",
+    "largest_curvature",
+    "largest_curvature_on",
+    "largest_relative_curvature",
+    "largest_relative_curvature_on",
+]
+
 Measure = Callable[[Objective, Domain, np.ndarray], tuple[np.ndarray, np.ndarray]]
 """A curvature at points θ (..., d) and its direction, (...) and (..., d)."""
 
@@ -47,7 +60,7 @@ def largest_curvature(
     return values[..., -1], domain.lift(vectors[..., -1])
 
 
-def relative_curvature(
+def largest_relative_curvature(
     objective: Objective, domain: Domain, theta: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Largest generalised eigenvalue of (∇², F̄) on S and its direction (C11).
@@ -167,7 +180,7 @@ def largest_curvature_on(
     return _supremum(objective, search, extra_starts, largest_curvature, slope)
 
 
-def relative_curvature_on(
+def largest_relative_curvature_on(
     objective: Objective, search: Search, extra_starts: np.ndarray | None = None
 ) -> Curvature:
     """Sup over C of the generalised λ_max(∇², F̄) on S: γ* for SAIL, by search."""
@@ -177,7 +190,7 @@ def relative_curvature_on(
         lift = objective.curvature_gradient(theta, v)
         return np.asarray(lift - value[..., None] * fisher.curvature_gradient(theta, v))
 
-    return _supremum(objective, search, extra_starts, relative_curvature, slope)
+    return _supremum(objective, search, extra_starts, largest_relative_curvature, slope)
 
 
 def concavity(
@@ -274,4 +287,4 @@ def gamma_star(problem: PreferenceProblem, effort: str = "quick", seed: int = 0)
     Returns:
         The best lower bound found; its ``value`` may be negative.
     """
-    return relative_curvature_on(SAIL(problem), Search(Domain(problem), effort, seed))
+    return largest_relative_curvature_on(SAIL(problem), Search(Domain(problem), effort, seed))

@@ -11,6 +11,8 @@ from sailtheory.numeric.exact import exact_array, to_fraction
 from sailtheory.problem.problem import PreferenceProblem
 from sailtheory.theory.formulas import pairwise
 
+__all__ = ["Domain", "pairwise_rows"]
+
 
 class Domain:
     """C of a problem, as a ball of radius B in R^r, r = dim S.

@@ -10,6 +10,8 @@ from sailtheory.landscape.domain import Domain
 from sailtheory.objectives.expectation import Point
 from sailtheory.objectives.sail import KLRefPolicy
 
+__all__ = ["fisher_root", "least_fisher"]
+
 
 def least_fisher(domain: Domain) -> float:
     """λ⁺_min(F̄(c)): the least eigenvalue on S of the Fisher matrix at the centre.

@@ -13,6 +13,8 @@ from sailtheory.objectives.sail import KLRefPolicy
 from sailtheory.problem.problem import PreferenceProblem
 from sailtheory.theory import formulas
 
+__all__ = ["Maximiser", "gain", "maximise", "newton_distance", "stationary_point"]
+
 _NEWTON_STEPS = 12
 _ON_BOUNDARY = 1e-9
 

@@ -26,6 +26,8 @@ from sailtheory.verdict import (
     conclude,
 )
 
+__all__ = ["PLConstant", "pl_constant", "pl_ratio"]
+
 Kind = Literal["plain", "prox"]
 
 _GAP_FLOOR = 1e-9

@@ -19,6 +19,8 @@ from sailtheory.errors import InputError
 from sailtheory.landscape.bfgs import ascend
 from sailtheory.landscape.domain import Domain
 
+__all__ = ["Function", "Proposal", "Search", "SearchResult"]
+
 Function = Callable[[np.ndarray], np.ndarray]
 """θ (k, d) to (k,); nan or -inf where the quantity is not defined."""
 

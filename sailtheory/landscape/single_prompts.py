@@ -9,6 +9,8 @@ from sailtheory.numeric.numbers import FLOAT64
 from sailtheory.problem.blocks import Block
 from sailtheory.theory import formulas
 
+__all__ = ["worst_of_single_prompts"]
+
 _DRAWN = 8  # points of S_x ranked for each that is proposed
 
 

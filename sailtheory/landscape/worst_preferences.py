@@ -7,12 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from sailtheory.errors import InputError, whole_number
-from sailtheory.landscape.concavity import relative_curvature, relative_curvature_on
+from sailtheory.landscape.concavity import largest_relative_curvature, largest_relative_curvature_on
 from sailtheory.landscape.domain import Domain
 from sailtheory.landscape.search import Search
 from sailtheory.objectives.sail import SAIL
 from sailtheory.problem.problem import PreferenceProblem
 from sailtheory.theory import formulas
+
+__all__ = ["WorstCase", "worst_preferences"]
 
 _ROUNDS = 20
 
@@ -87,7 +89,7 @@ def _climb(problem: PreferenceProblem, effort: str, seed: int) -> WorstCase:
     theta = None
     for searches in range(1, _ROUNDS + 1):
         domain = Domain(problem)
-        found = relative_curvature_on(SAIL(problem), Search(domain, effort, seed), theta)
+        found = largest_relative_curvature_on(SAIL(problem), Search(domain, effort, seed), theta)
         value = -np.inf if found.value is None else found.value
         if best is not None and not value > best.value + 1e-12 * abs(best.value):
             return WorstCase(best.problem, best.value, best.theta, searches)
@@ -100,7 +102,7 @@ def _climb(problem: PreferenceProblem, effort: str, seed: int) -> WorstCase:
 
 def _respond(problem: PreferenceProblem, theta: np.ndarray) -> list[np.ndarray]:
     """The preferences in {0, ½, 1} that maximise vᵀ∇²J(θ)v at the worst direction v."""
-    _, v = relative_curvature(SAIL(problem), Domain(problem), theta)
+    _, v = largest_relative_curvature(SAIL(problem), Domain(problem), theta)
     out: list[np.ndarray] = [np.empty(0)] * problem.prompts
     for at in SAIL(problem).points(theta):
         slope = formulas.preference_gradient(at.block.beta, at.policy, at.block.features, at.z, v)

@@ -17,6 +17,8 @@ from flint import arb, ctx
 
 from sailtheory.errors import InputError
 
+__all__ = ["PRECISION", "Enclosure", "Oracle", "float_above", "float_below", "on_balls", "supremum"]
+
 Oracle = Callable[[arb, arb], tuple[arb, arb]]
 """Maps a ≤ b to balls that contain f(t) and f'(t) for every t in [a, b].
 

@@ -23,6 +23,18 @@ import numpy as np
 from sailtheory.errors import InputError
 from sailtheory.numeric.numbers import Array, NumberSystem
 
+__all__ = [
+    "TYPED_DIGITS",
+    "exact_array",
+    "is_exact",
+    "is_typed",
+    "lift",
+    "rank",
+    "read_array",
+    "read_number",
+    "to_fraction",
+]
+
 TYPED_DIGITS = 12
 _DEEPEST = 4
 _NUMBER = re.compile(r"[+-]?\d{1,400}(/\d{1,400}|(\.\d{1,400})?([eE][+-]?\d{1,3})?)")

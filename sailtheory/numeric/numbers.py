@@ -28,6 +28,17 @@ import numpy as np
 
 from sailtheory.extras import require_extra
 
+__all__ = [
+    "FLOAT64",
+    "Array",
+    "NumberSystem",
+    "arb_numbers",
+    "numbers_of",
+    "sympy_numbers",
+    "torch_numbers",
+    "without_diagonal",
+]
+
 Array = Any
 """NumPy array of any supported entry type, or torch tensor."""
 

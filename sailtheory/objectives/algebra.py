@@ -9,6 +9,8 @@ from sailtheory.errors import InputError
 from sailtheory.numeric.numbers import Array
 from sailtheory.problem.problem import PreferenceProblem
 
+__all__ = ["LinearCombination", "Objective"]
+
 
 class Objective(ABC):
     """A function of θ built from a preference problem, with exact derivatives."""

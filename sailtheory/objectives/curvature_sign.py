@@ -7,6 +7,8 @@ import numpy as np
 from sailtheory.numeric.numbers import arb_numbers
 from sailtheory.objectives.algebra import Objective
 
+__all__ = ["curvature_sign"]
+
 
 def curvature_sign(
     objective: Objective, theta: np.ndarray, direction: np.ndarray, bits: int = 128

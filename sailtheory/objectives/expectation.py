@@ -15,6 +15,8 @@ from sailtheory.problem.blocks import Block
 from sailtheory.problem.problem import PreferenceProblem
 from sailtheory.theory import formulas
 
+__all__ = ["BlockObjective", "Point"]
+
 _CHUNK = 1 << 23  # entries of an (..., n, m, m) array evaluated at a time
 
 

@@ -21,6 +21,21 @@ from sailtheory.problem.problem import PreferenceProblem
 from sailtheory.theory import formulas
 from sailtheory.theory.formulas import Payoff
 
+__all__ = [
+    "DPO",
+    "IPO",
+    "SAIL",
+    "HessianTerms",
+    "KLPolicyRef",
+    "KLRefPolicy",
+    "OffPolicyObjective",
+    "OnPolicyObjective",
+    "SAILRevKL",
+    "SelfPreferenceSAIL",
+    "StopGradientSelfPreference",
+    "fisher",
+]
+
 
 class HessianTerms(NamedTuple):
     """The three terms of ∇²J (C02), each (..., d, d)."""

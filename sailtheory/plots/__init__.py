@@ -25,7 +25,7 @@ from sailtheory.problem.problem import PreferenceProblem
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["KINDS", "check_kind", "compute", "describe", "draw", "save", "write_data"]
+__all__ = ["KINDS", "Kind", "check_kind", "compute", "describe", "draw", "save", "write_data"]
 
 SCHEMA = "sailtheory.plot/1"
 

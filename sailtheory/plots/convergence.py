@@ -30,6 +30,8 @@ from sailtheory.plots.series import array, positive
 from sailtheory.problem.problem import PreferenceProblem
 from sailtheory.theory import bounds
 
+__all__ = ["draw", "series"]
+
 _STARTS = 8
 _RUNS = 24  # stochastic
 _BATCHES = (1, 64, 4096)

@@ -10,6 +10,8 @@ from matplotlib.ticker import MaxNLocator
 from sailtheory.plots import style
 from sailtheory.plots.series import array
 
+__all__ = ["draw"]
+
 _FLOOR = 1e-12  # shares below it are rounding
 
 

@@ -14,6 +14,8 @@ from sailtheory.plots import style
 from sailtheory.plots.series import array, plane, polar, searched
 from sailtheory.problem.problem import PreferenceProblem
 
+__all__ = ["draw", "series"]
+
 _RINGS, _SPOKES = 31, 96
 
 

@@ -14,6 +14,8 @@ from sailtheory.plots import style
 from sailtheory.plots.series import array, margin_range, plane, polar, reach, unit
 from sailtheory.problem.problem import PreferenceProblem
 
+__all__ = ["draw", "series"]
+
 _POINTS, _RINGS, _SPOKES = 161, 31, 96
 _LABELS = {
     "ref_policy": r"$\mathrm{KL}(\pi_{\mathrm{ref}}\,\|\,\pi_\theta)$",

@@ -18,6 +18,8 @@ from sailtheory.plots.series import array, margin_range, positive, ray
 from sailtheory.problem.problem import PreferenceProblem
 from sailtheory.theory import bounds
 
+__all__ = ["draw", "series"]
+
 _POINTS = 41
 _MOST_OUTCOMES = 2000  # each is evaluated on its own, at every point
 _NAMES = {

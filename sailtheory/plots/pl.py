@@ -15,6 +15,8 @@ from sailtheory.plots import style
 from sailtheory.plots.series import Plane, array, plane, polar, positive, reach, unit
 from sailtheory.problem.problem import PreferenceProblem
 
+__all__ = ["draw", "series"]
+
 _POINTS, _NEAREST = 61, 1e-6
 _RINGS, _SPOKES = 31, 96
 _STARTS, _STEPS = 400, 4000

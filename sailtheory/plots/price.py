@@ -13,6 +13,8 @@ from sailtheory.plots.series import array, positive
 from sailtheory.problem.problem import PreferenceProblem
 from sailtheory.theory import bounds
 
+__all__ = ["draw", "series"]
+
 _POINTS = 33
 _NAMES = {"instance": r"$\gamma^*$", "relative": "$K_B$", "closed_form": "closed form"}
 

@@ -13,7 +13,9 @@ from sailtheory.plots import style
 from sailtheory.plots.series import array
 from sailtheory.problem.problem import PreferenceProblem
 
-_EFFORT = QUICK
+__all__ = ["draw", "series"]
+
+_DESIGN = QUICK
 _FACTOR = 1.05
 
 
@@ -24,16 +26,16 @@ def series(problem: PreferenceProblem, gamma: float | None, seed: int) -> dict[s
         InputError: θ_ref maximises J_γ already.
     """
     level = _FACTOR * theorem_threshold(problem) if gamma is None else gamma
-    found = sample_complexity(problem, level, effort=_EFFORT, seed=seed)
+    found = sample_complexity(problem, level, design=_DESIGN, seed=seed)
     if not any(each.eps for each in found):
         raise InputError("theta_ref", "a maximiser", "a problem where J_γ can still rise from it")
     return {
-        "settings": {"gamma": level, **vars(_EFFORT)},
+        "settings": {"gamma": level, **vars(_DESIGN)},
         "caption": (
             "Response pairs N that bring the mean gap below the share ε of the first gap for "
             f"good, from θ_ref on {{problem}} at γ = {level:.4g}: the best batch and settings of "
             "each method. The exponent a of N ∝ ε⁻ᵃ with its 95 % interval by resampling the "
-            f"{_EFFORT.runs} runs; dashed: N ∝ 1/ε, the order of C16 up to a logarithm."
+            f"{_DESIGN.runs} runs; dashed: N ∝ 1/ε, the order of C16 up to a logarithm."
         ),
         "series": {"methods": [each.as_dict() for each in found if each.eps]},
     }

@@ -14,6 +14,8 @@ from sailtheory.plots.series import array, margin_range, plane, polar, positive,
 from sailtheory.problem.problem import PreferenceProblem
 from sailtheory.theory import bounds
 
+__all__ = ["draw", "series"]
+
 _POINTS, _RINGS, _SPOKES, _LEVELS = 161, 31, 96, 25
 
 

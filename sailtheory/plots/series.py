@@ -13,6 +13,20 @@ from sailtheory.landscape import Curvature, Domain, Search, maximise
 from sailtheory.objectives.sail import SAIL, KLRefPolicy
 from sailtheory.problem.problem import PreferenceProblem
 
+__all__ = [
+    "Plane",
+    "array",
+    "margin_range",
+    "plain",
+    "plane",
+    "polar",
+    "positive",
+    "ray",
+    "reach",
+    "searched",
+    "unit",
+]
+
 _DIGITS = 9  # the rest differs between machines, and no figure shows it
 
 

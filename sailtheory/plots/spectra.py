@@ -8,11 +8,13 @@ import numpy as np
 
 from sailtheory.analysis.check import theorem_threshold
 from sailtheory.landscape import Domain, gamma_star
-from sailtheory.landscape.concavity import relative_curvature
+from sailtheory.landscape.concavity import largest_relative_curvature
 from sailtheory.objectives.sail import SAIL, fisher
 from sailtheory.plots import style
 from sailtheory.plots.series import array, ray, searched
 from sailtheory.problem.problem import PreferenceProblem
+
+__all__ = ["draw", "series"]
 
 _POINTS = 81
 _SHOWN = 8  # more eigenvalues than this are shown by five order statistics
@@ -41,7 +43,7 @@ def series(problem: PreferenceProblem, gamma: float | None, seed: int) -> dict[s
     found: dict[str, Any] = {"distance": t}
     for name, matrix in matrices.items():
         found[name] = _shown(np.linalg.eigvalsh(domain.reduce_matrix(matrix)).T)
-    found["relative"] = relative_curvature(sail, domain, theta)[0]
+    found["relative"] = largest_relative_curvature(sail, domain, theta)[0]
     found["gamma_star"] = searched(gamma_star(problem, "light", seed))
     found["relative_bound"] = theorem_threshold(problem)
     few = domain.dimension <= _SHOWN

@@ -19,6 +19,32 @@ from matplotlib.figure import Figure
 from sailtheory.errors import InputError
 from sailtheory.storage.files import require_writable, write_bytes
 
+__all__ = [
+    "BLACK",
+    "BLUE",
+    "BOUND",
+    "DIVERGING",
+    "DOUBLE",
+    "GREEN",
+    "GREY",
+    "LINES",
+    "PURPLE",
+    "SEQUENTIAL",
+    "SINGLE",
+    "VERMILLION",
+    "ZERO",
+    "check_target",
+    "context",
+    "disc",
+    "letter",
+    "log_axis",
+    "panels",
+    "power_of_ten",
+    "render",
+    "save",
+    "scale_bar",
+]
+
 SINGLE, DOUBLE = 84.0, 174.0  # column widths of print, in mm
 SUFFIXES = (".png", ".svg", ".pdf")
 

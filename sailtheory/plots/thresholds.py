@@ -8,7 +8,7 @@ import numpy as np
 
 from sailtheory.analysis.check import theorem_threshold
 from sailtheory.landscape import Domain, Search
-from sailtheory.landscape.concavity import largest_curvature_on, relative_curvature_on
+from sailtheory.landscape.concavity import largest_curvature_on, largest_relative_curvature_on
 from sailtheory.landscape.fisher import least_fisher
 from sailtheory.numeric.numbers import FLOAT64
 from sailtheory.objectives.sail import SAIL
@@ -16,6 +16,8 @@ from sailtheory.plots import style
 from sailtheory.plots.series import array, positive, searched
 from sailtheory.problem.problem import PreferenceProblem
 from sailtheory.theory import bounds
+
+__all__ = ["draw", "series"]
 
 _POINTS = 13
 _CURVES = (
@@ -38,7 +40,7 @@ def series(problem: PreferenceProblem, gamma: float | None, seed: int) -> dict[s
         each = problem.replace(radius=float(radius))
         domain = Domain(each)
         search = Search(domain, "light", seed)
-        star = relative_curvature_on(SAIL(each), search)
+        star = largest_relative_curvature_on(SAIL(each), search)
         steepest = largest_curvature_on(SAIL(each), search, star.theta)
         rows["instance"].append(searched(star))
         rows["relative"].append(theorem_threshold(each))

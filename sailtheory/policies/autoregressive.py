@@ -14,6 +14,8 @@ from torch import Tensor
 from sailtheory.errors import InputError
 from sailtheory.policies.protocol import finite
 
+__all__ = ["TokenPolicy"]
+
 
 class TokenPolicy(torch.nn.Module):
     """π_θ(y|x) = Π_t π_θ(y_t | x, y_<t).

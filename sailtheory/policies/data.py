@@ -14,6 +14,8 @@ from sailtheory.policies.protocol import finite
 from sailtheory.problem.problem import PreferenceProblem
 from sailtheory.theory.formulas import pairwise
 
+__all__ = ["Batch", "CandidateData", "Judge"]
+
 Judge = Callable[[Tensor, Tensor, Tensor], Tensor]
 """P*(y₁ ≻ y₂ | x): prompts (n, ...), responses (n, ...) twice, to probabilities (n,)."""
 

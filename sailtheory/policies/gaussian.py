@@ -10,6 +10,8 @@ from torch import Tensor
 from sailtheory.errors import InputError
 from sailtheory.policies.protocol import Policy, finite
 
+__all__ = ["GaussianPolicy", "TanhGaussianPolicy"]
+
 _LOG_STD = (-10.0, 3.0)
 _INSIDE = 1e-12  # an action on the boundary has no finite pre-image
 

@@ -19,6 +19,8 @@ from sailtheory.policies.data import Batch, CandidateData, Judge
 from sailtheory.policies.protocol import Policy, finite
 from sailtheory.theory import formulas
 
+__all__ = ["CandidateObjective", "Divergence", "sampled_sail"]
+
 Divergence = Literal["kl_ref_policy", "kl_policy_ref"]
 Parameters = Mapping[str, Tensor]
 

@@ -15,6 +15,8 @@ from torch import Tensor
 
 from sailtheory.errors import InputError
 
+__all__ = ["ClosedFormKL", "Policy", "finite", "kl", "score"]
+
 
 @runtime_checkable
 class Policy(Protocol):

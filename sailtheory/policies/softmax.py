@@ -20,6 +20,8 @@ from sailtheory.policies.protocol import Policy, finite
 from sailtheory.storage.files import write_bytes
 from sailtheory.storage.readers import read_npz
 
+__all__ = ["ACTIVATIONS", "CandidatePolicy", "LastLayerPolicy", "MLPPolicy"]
+
 ACTIVATIONS: dict[str, type[torch.nn.Module]] = {
     "tanh": torch.nn.Tanh, "gelu": torch.nn.GELU, "silu": torch.nn.SiLU,
     "softplus": torch.nn.Softplus,

@@ -37,6 +37,9 @@ class Prompts(Protocol):
         """θ_ref projected onto c + S."""
 
 
+__all__ = ["Block", "Prompts", "blocks_of"]
+
+
 class Block(NamedTuple):
     """The prompts that have equally many responses, in one number system.
 

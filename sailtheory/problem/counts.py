@@ -11,6 +11,8 @@ from sailtheory.errors import InputError, real_number
 from sailtheory.numeric.exact import read_array
 from sailtheory.problem.problem import PreferenceProblem
 
+__all__ = ["from_counts", "posterior_mean", "read_counts"]
+
 _MOST = 2**53  # beyond, float64 tells no count from the next
 
 

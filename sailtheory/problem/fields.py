@@ -15,6 +15,17 @@ from sailtheory.errors import InputError
 from sailtheory.numeric.exact import read_array, read_number
 from sailtheory.problem.preferences import BradleyTerry, PreferenceMatrix, Preferences
 
+__all__ = [
+    "LARGEST",
+    "expect_length",
+    "expect_moderate",
+    "read_base",
+    "read_features",
+    "read_length",
+    "read_preferences",
+    "read_weights",
+]
+
 LARGEST = 1e50
 """So that no product of the data, such as β²(θᵀφ)², overflows."""
 

@@ -15,6 +15,8 @@ from sailtheory.numeric.exact import lift, read_array
 from sailtheory.numeric.numbers import FLOAT64, Array, NumberSystem
 from sailtheory.theory.formulas import pairwise
 
+__all__ = ["BradleyTerry", "PreferenceMatrix", "Preferences", "probabilities"]
+
 _TOLERANCE = 1e-9
 
 

@@ -35,6 +35,8 @@ from sailtheory.problem.fields import (
 )
 from sailtheory.theory import formulas
 
+__all__ = ["PreferenceProblem", "Span"]
+
 _ROUNDING = 1e-12
 
 

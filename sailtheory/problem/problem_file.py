@@ -43,6 +43,8 @@ from sailtheory.problem.problem import PreferenceProblem
 from sailtheory.storage.files import write_bytes
 from sailtheory.storage.readers import parse_npz, read_bytes
 
+__all__ = ["dumps", "load", "loads", "save"]
+
 _TOP_KEYS = ("beta", "radius", "ref_params", "center", "prompts")
 _PROMPT_KEYS = ("features", "weight", "base", "preferences", "rewards")
 _PIECES, _MOST_DOTS = re.compile("[,\r\n]"), 500

@@ -5,9 +5,11 @@ from __future__ import annotations
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from fractions import Fraction
 
-from sailtheory.certificates.certificate import Certificate, Spot, Stop
+from sailtheory.certificates.certificate import Certificate, Stop, WitnessPoint
 from sailtheory.numeric.exact import to_fraction
 from sailtheory.numeric.numbers import FLOAT64
+
+__all__ = ["claim", "summary"]
 
 
 def summary(made: Certificate) -> str:
@@ -19,7 +21,7 @@ def summary(made: Certificate) -> str:
         lines.append(
             f"It stops at x = {made.witness.x.tolist()}, below x = {made.witness.better.tolist()}."
         )
-    elif made.verdict == "refuted" and isinstance(made.witness, Spot):
+    elif made.verdict == "refuted" and isinstance(made.witness, WitnessPoint):
         x, w = made.witness.x, made.witness.direction
         lines.append(
             f"At x = {x.tolist()} along {w.tolist()} ball arithmetic shows the opposite sign; "

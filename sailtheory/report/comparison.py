@@ -7,6 +7,8 @@ import math
 from sailtheory.compare.compare import Comparison, Pair, Task
 from sailtheory.compare.statistics import Estimate
 
+__all__ = ["caveats", "conclusion", "describe", "interval"]
+
 _NARROW = 10  # runs of an arm below which bootstrap intervals are known to be too narrow
 
 

@@ -9,6 +9,8 @@ from sailtheory.compare.statistics import mean_and_deviation
 from sailtheory.report.comparison import caveats, conclusion, interval
 from sailtheory.report.html import render
 
+__all__ = ["page"]
+
 _WIDTH, _HEIGHT = 720, 340
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 708, 12, 300
 _TICKS = 5

@@ -5,6 +5,8 @@ from __future__ import annotations
 import platform
 from importlib.metadata import PackageNotFoundError, version
 
+__all__ = ["environment"]
+
 _LIBRARIES = ("numpy", "scipy", "sympy", "mpmath", "python-flint", "torch")
 
 

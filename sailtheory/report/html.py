@@ -20,6 +20,8 @@ from sailtheory.report.inline import inline
 from sailtheory.report.mathml import Unsupported, mathml
 from sailtheory.verdict import Outcome
 
+__all__ = ["page", "piece", "render", "templates"]
+
 MARKS = {Outcome.HOLDS: "●", Outcome.REFUTED: "✕", Outcome.UNDECIDED: "○"}
 _SUBSCRIPT = re.compile(r"(?<=\w)_([A-Za-z]+)([^A-Za-z]?)")
 

@@ -10,6 +10,8 @@ from markupsafe import escape
 
 from sailtheory.verdict import Strength
 
+__all__ = ["findings"]
+
 Found = Mapping[str, Any]
 
 

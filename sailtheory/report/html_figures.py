@@ -10,6 +10,8 @@ from markupsafe import Markup
 from sailtheory.report.html import piece
 from sailtheory.report.words import number
 
+__all__ = ["price_figure", "thresholds_figure"]
+
 _LEFT, _RIGHT = 150.0, 640.0
 
 

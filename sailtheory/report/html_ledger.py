@@ -8,6 +8,8 @@ from sailtheory.claims import Context, Result
 from sailtheory.report.html import page
 from sailtheory.report.html_claims import findings
 
+__all__ = ["ledger_page"]
+
 
 def ledger_page(
     results: Sequence[Result],

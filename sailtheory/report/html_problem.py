@@ -12,6 +12,8 @@ from sailtheory.report.html_claims import findings
 from sailtheory.report.html_figures import price_figure, thresholds_figure
 from sailtheory.report.words import THRESHOLD_USES, modulus, number, priced, summary, trust, vector
 
+__all__ = ["problem_page"]
+
 
 def problem_page(
     report: Report, name: str, seconds: float, figures: Mapping[str, str] | None = None

@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from html import escape
 
+__all__ = ["inline"]
+
 _ACCENTS = "\u0300-\u036f*⁺⁻²"
 _NAMES = "KL|Var|Cov|Proj|gap|sup|max|min|tr"
 # A lower-case letter within a word is no base, and neither is one of a file name.

@@ -9,6 +9,8 @@ from typing import Any
 
 from sailtheory.storage.files import write_text
 
+__all__ = ["write"]
+
 
 def write(data: dict[str, Any], target: str) -> None:
     """Write JSON to a file, or to standard output when ``target`` is ``-``.

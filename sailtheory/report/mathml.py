@@ -28,6 +28,8 @@ from sailtheory.report.mathml_symbols import (
     UPRIGHT,
 )
 
+__all__ = ["Piece", "Unsupported", "mathml"]
+
 # No thin space between a named function and these.
 _CLOSE_TO_NAMES = ("}", "(", "[", "^", "_", "'", ")", "]", ",", "\\,", "\\;")
 

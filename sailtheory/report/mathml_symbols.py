@@ -1,5 +1,21 @@
 """The LaTeX commands and characters that :mod:`sailtheory.report.mathml` knows."""
 
+__all__ = [
+    "ACCENTS",
+    "ALPHABETS",
+    "BARS",
+    "CLOSING",
+    "IDENTIFIERS",
+    "LIMITS",
+    "NAMES",
+    "OPENING",
+    "OPERATORS",
+    "RELATIONS",
+    "SPACES",
+    "SUMS",
+    "UPRIGHT",
+]
+
 IDENTIFIERS = {
     "alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "epsilon": "ϵ", "varepsilon": "ε",
     "eta": "η", "theta": "θ", "kappa": "κ", "lambda": "λ", "mu": "μ", "nu": "ν", "xi": "ξ",

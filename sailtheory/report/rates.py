@@ -8,6 +8,8 @@ from sailtheory.convergence.complexity import Complexity
 from sailtheory.convergence.fit import RateFit
 from sailtheory.convergence.prediction import Prediction
 
+__all__ = ["complexity_table", "describe", "fitted", "prediction_table", "where_fits_end"]
+
 
 def describe(fit: RateFit) -> str:
     """A fit in a few lines."""

@@ -22,6 +22,8 @@ from sailtheory.report.words import (
 )
 from sailtheory.verdict import Outcome, Strength, Verdict
 
+__all__ = ["add_result", "ledger_table", "print_frontier", "print_report", "verdict_text"]
+
 _STYLE = {Outcome.HOLDS: "green", Outcome.REFUTED: "red", Outcome.UNDECIDED: "yellow"}
 
 

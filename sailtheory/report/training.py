@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from sailtheory.compare.arms import ArmDiff
 
+__all__ = ["describe_diff"]
+
 
 def describe_diff(found: ArmDiff) -> str:
     """A few lines: the arms, how they differ, and whether they may be compared."""

@@ -8,6 +8,18 @@ from sailtheory.analysis.check import Report
 from sailtheory.landscape.concavity import agreement
 from sailtheory.landscape.maximiser import Maximiser
 
+__all__ = [
+    "ONE_POLICY",
+    "THRESHOLD_USES",
+    "modulus",
+    "number",
+    "priced",
+    "summary",
+    "times",
+    "trust",
+    "vector",
+]
+
 THRESHOLD_USES = {
     "instance": ("γ* (this problem)", "the least γ that works here, found by search: to tune by"),
     "relative": ("K_B (theorem)", "proved for every problem of this β and Z_max: to be sure"),

@@ -13,8 +13,10 @@ from pathlib import Path
 
 from sailtheory.errors import InputError
 
+__all__ = ["AppendOnlyFile"]
 
-class Appended:
+
+class AppendOnlyFile:
     """Bytes in a file, made by :meth:`cut`.
 
     Args:

@@ -27,6 +27,8 @@ from sailtheory.extras import MissingExtra, require_extra
 from sailtheory.storage.files import replacing
 from sailtheory.storage.readers import members_once, parse_json
 
+__all__ = ["Tree", "load_state", "save_state"]
+
 FORMAT = "sailtheory.state/1"
 Tree: TypeAlias = Any
 """Mappings (keys of text or integers), lists, tuples, tensors, arrays, and plain values."""

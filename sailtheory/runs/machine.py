@@ -8,6 +8,8 @@ import sys
 from importlib import metadata
 from typing import Any
 
+__all__ = ["hardware", "libraries"]
+
 _LIBRARIES = (
     "numpy", "scipy", "torch", "gymnasium", "mujoco", "dm-control", "metaworld",
     "transformers", "trl", "peft", "accelerate",

@@ -12,9 +12,11 @@ import io
 from pathlib import Path
 
 from sailtheory.extras import require_extra
-from sailtheory.storage.files import write_bytes
-from sailtheory.runs.read import read_record
 from sailtheory.runs.layout import RUN
+from sailtheory.runs.read import read_record
+from sailtheory.storage.files import write_bytes
+
+__all__ = ["require_parquet", "write_parquet"]
 
 FILE = "metrics.parquet"
 KEY = b"sailtheory.run"

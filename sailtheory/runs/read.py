@@ -12,11 +12,13 @@ from typing import Any
 import numpy as np
 
 from sailtheory.errors import InputError
-from sailtheory.storage.readers import read_json
 from sailtheory.runs import layout
 from sailtheory.runs.checkpoint import Tree, load_state
 from sailtheory.runs.layout import FINISHED, HEADER, METRICS, RECORD, RUN, SCHEMA, Scale
 from sailtheory.storage.config import flatten
+from sailtheory.storage.readers import read_json
+
+__all__ = ["Record", "last_state", "read_header", "read_record", "read_state"]
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class Record:
         folder: Where it lies.
         config: The resolved configuration, with dotted keys.
         declared: Keys in which its method may differ from others.
-        unread: Keys that the training never read; None when that was not watched.
+        unread: Keys that the training never read; None when that was not recorded.
         finished: Whether it is done.
         versions: Versions of the libraries it ran with.
         scale: The scale of its task; None where it has none.

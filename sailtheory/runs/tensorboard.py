@@ -7,6 +7,8 @@ from pathlib import Path
 
 from sailtheory.extras import require_extra
 
+__all__ = ["Mirror"]
+
 FOLDER = "tensorboard"
 
 

@@ -17,19 +17,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sailtheory.storage import lock
 from sailtheory.errors import InputError
-from sailtheory.storage.files import write_text
 from sailtheory.runs import layout
-from sailtheory.runs.append import Appended
+from sailtheory.runs.append import AppendOnlyFile
 from sailtheory.runs.checkpoint import Tree, save_state
 from sailtheory.runs.layout import DATA, FINISHED, HEADER, METRICS, RUN, SCHEMA, Scale
-from sailtheory.runs.read import read_header, read_state
-from sailtheory.storage.config import flatten
 from sailtheory.runs.machine import hardware, libraries
+from sailtheory.runs.read import read_header, read_state
+from sailtheory.storage import lock
+from sailtheory.storage.config import flatten
+from sailtheory.storage.files import write_text
 
 if TYPE_CHECKING:  # TensorBoard brings torch
     from sailtheory.runs.tensorboard import Mirror
+
+__all__ = ["BUDGETS", "Run"]
 
 BUDGETS = frozenset(
     ("steps", "feedback", "max_feedback", "updates", "tokens", "epochs", "episodes", "prompts")
@@ -57,8 +59,8 @@ class Run:
         self._rows: list[tuple[int, str, float | int | str]] = []
         self._mirror: Mirror | None = None
         self._tensorboard = tensorboard
-        self._metrics = Appended(folder / METRICS, "metrics", HEADER)
-        self.data = Appended(folder / DATA, "data")
+        self._metrics = AppendOnlyFile(folder / METRICS, "metrics", HEADER)
+        self.data = AppendOnlyFile(folder / DATA, "data")
 
     @classmethod
     def create(
@@ -80,7 +82,7 @@ class Run:
                 looked for at the top.
             declared: Keys, dotted when nested, in which the method may differ from
                 others; never a budget.
-            read: The live set of keys that the training has read, such as ``Watch.read``;
+            read: The live set of keys that the training has read, such as ``TrackedConfig.read``;
                 it is remembered, and :meth:`finish` records the keys never read.
             scale: On which scale the scores of the task can be pooled with those of
                 others; recorded for comparisons.

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from platformdirs import user_cache_path
 
+__all__ = ["cache_folder"]
+
 
 def cache_folder(name: str) -> Path:
     """A folder of this name under $SAILTHEORY_CACHE, or in the user's cache folder; not made."""

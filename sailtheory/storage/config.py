@@ -21,6 +21,17 @@ from typing import Any, Generic, Literal, TypeVar, Union, cast
 
 from sailtheory.errors import InputError
 
+__all__ = [
+    "Text",
+    "TrackedConfig",
+    "assignments",
+    "convert",
+    "flatten",
+    "plain",
+    "resolve",
+    "setting",
+]
+
 T = TypeVar("T")
 
 _BOUNDS = {
@@ -94,7 +105,7 @@ def plain(config: Any) -> dict[str, Any]:
     return cast("dict[str, Any]", _json(dataclasses.asdict(config)))
 
 
-class Watch(Generic[T]):
+class TrackedConfig(Generic[T]):
     """A configuration that remembers which of its keys are read.
 
     Attributes:
@@ -108,7 +119,7 @@ class Watch(Generic[T]):
 
 
 class _View:
-    """One level of a watched dataclass."""
+    """One level of a tracked dataclass."""
 
     def __init__(self, config: Any, read: set[str], prefix: str) -> None:
         self.__dict__.update(_config=config, _keys=read, _prefix=prefix)

@@ -13,6 +13,18 @@ from typing import IO
 
 from sailtheory.errors import InputError
 
+__all__ = [
+    "move_folder",
+    "replacing",
+    "require_folder",
+    "require_writable",
+    "resolved",
+    "stands",
+    "sync_folder",
+    "write_bytes",
+    "write_text",
+]
+
 
 def write_text(text: str, path: str | Path, field: str = "file") -> None:
     """Write a text file atomically.

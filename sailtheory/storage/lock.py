@@ -18,6 +18,8 @@ from filelock import FileLock, Timeout
 from sailtheory.errors import InputError
 from sailtheory.storage.files import resolved, stands
 
+__all__ = ["LOCK", "acquire", "output", "release"]
+
 LOCK = "lock"
 
 _held: dict[Path, FileLock] = {}

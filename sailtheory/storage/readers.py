@@ -19,6 +19,18 @@ import numpy as np
 
 from sailtheory.errors import InputError
 
+__all__ = [
+    "DuplicateError",
+    "members_once",
+    "once",
+    "parse_json",
+    "parse_npz",
+    "read_bytes",
+    "read_json",
+    "read_npz",
+    "read_toml",
+]
+
 
 class DuplicateError(ValueError):
     """A name that stands twice."""

@@ -26,6 +26,36 @@ from sailtheory.numeric.enclose import PRECISION, float_above
 from sailtheory.numeric.numbers import FLOAT64, Array, NumberSystem, arb_numbers
 from sailtheory.theory.inner_supremum import best_margin, c_zero, curvature_at, margin_of
 
+__all__ = [
+    "absolute_threshold",
+    "bias_bound",
+    "bias_range_bound",
+    "closed_form_threshold",
+    "contraction",
+    "fisher_floor",
+    "gain_ceiling",
+    "kl_ceiling",
+    "limit_curvature",
+    "linear_curvature",
+    "linear_gap",
+    "linear_steps",
+    "lower_curvature",
+    "path_threshold",
+    "pointwise_curvature",
+    "pointwise_relative_bound",
+    "relative_bound",
+    "second_moment_bound",
+    "self_preference_curvature",
+    "sharp_curvature",
+    "smoothness",
+    "stochastic_batch",
+    "stochastic_gap",
+    "stochastic_samples",
+    "strong_concavity",
+    "uniform_fisher_factor",
+    "value_floor",
+]
+
 # --- relative curvature: closed forms (C06, C11) --------------------------------------
 
 

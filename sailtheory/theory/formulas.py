@@ -21,6 +21,44 @@ from typing import NamedTuple
 
 from sailtheory.numeric.numbers import Array, NumberSystem, without_diagonal
 
+__all__ = [
+    "Payoff",
+    "centred",
+    "combine",
+    "cross_curvature",
+    "curvature_gradient",
+    "dpo_curvature",
+    "expectation",
+    "fisher",
+    "fisher_gradient",
+    "kl_policy_ref",
+    "kl_policy_ref_curvature",
+    "kl_policy_ref_curvature_gradient",
+    "kl_policy_ref_gradient",
+    "kl_ref_policy",
+    "kl_ref_policy_gradient",
+    "laplacian",
+    "log_likelihood_fourth",
+    "log_likelihood_payoff",
+    "log_policy",
+    "logits",
+    "margins",
+    "off_policy_curvature_gradient",
+    "off_policy_gradient",
+    "on_policy_gradient",
+    "pair_mean",
+    "pair_probability",
+    "pair_sum",
+    "pairwise",
+    "preference_gradient",
+    "relative_pair_curvature",
+    "response_effect",
+    "score_curvature",
+    "self_preference_payoff",
+    "squared_payoff",
+    "stop_gradient_jacobian",
+]
+
 
 class Payoff(NamedTuple):
     """A pair payoff and its derivatives in z, each (..., m, m).

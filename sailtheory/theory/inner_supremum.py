@@ -18,6 +18,8 @@ from sailtheory.errors import InputError, real_number, require
 from sailtheory.numeric.enclose import PRECISION, Enclosure, Oracle, float_above, supremum
 from sailtheory.numeric.numbers import Array
 
+__all__ = ["best_margin", "c_zero", "curvature_at", "first_t", "inner_supremum", "margin_of"]
+
 
 def _curvature_oracle(offset: arb) -> Oracle:
     """Enclose h and h' = r(2s − r) + s(1 − 2s) at b = ``offset``."""

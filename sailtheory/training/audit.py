@@ -3,7 +3,7 @@
 A term that depends on none of them has gradient zero there, and the arm named after it is the
 arm without it: the published λ₁·Q₁(s, a) in a reward network's loss was such a term. Autograd
 alone would not see a gradient that a hook or a detached tensor falsifies, so each gradient is
-held against a finite change of the term.
+compared with a finite change of the term.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ require_extra("torch", "torch")
 import torch
 from torch import Tensor
 
+__all__ = ["Audit", "Effect", "Group", "Term", "audit"]
+
 Group = torch.nn.Module | Mapping[str, Tensor]
 """A network, or parameters by name."""
 
@@ -36,7 +38,7 @@ class Term:
     Attributes:
         name: As it appears in the log.
         loss: Its value, or a function that computes it; with a function, the claimed
-            gradients are also held against finite changes. The function must be
+            gradients are also compared with finite changes. The function must be
             repeatable: networks without dropout, the same noise each time. A surrogate
             whose gradient is on purpose not that of its value is given as a tensor.
         moves: Names of the groups of parameters that it claims to move.
@@ -126,7 +128,7 @@ class Audit:
 
 
 def audit(terms: Sequence[Term], groups: Mapping[str, Group], *, seed: int = 0) -> Audit:
-    """Hold what each term claims to move against autograd and against finite changes.
+    """Compare what each term claims to move with autograd and with finite changes.
 
     Parameters are changed in place for the finite changes and put back bit for bit;
     their ``grad`` fields are not touched.
@@ -240,7 +242,7 @@ def _finite_change(
 @contextmanager
 def _moved(group: dict[str, Tensor], direction: dict[str, Tensor], scale: float) -> Iterator[None]:
     """The parameters changed in place, and put back bit for bit."""
-    kept = {key: tensor.detach().clone() for key, tensor in group.items()}
+    saved = {key: tensor.detach().clone() for key, tensor in group.items()}
     try:
         with torch.no_grad():
             for key, tensor in group.items():
@@ -249,7 +251,7 @@ def _moved(group: dict[str, Tensor], direction: dict[str, Tensor], scale: float)
     finally:
         with torch.no_grad():
             for key, tensor in group.items():
-                tensor.copy_(kept[key])
+                tensor.copy_(saved[key])
 
 
 def _norm(tensors: Iterable[Tensor]) -> float:

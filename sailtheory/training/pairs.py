@@ -20,6 +20,8 @@ require_extra("torch", "torch")
 import torch
 from torch import Tensor
 
+__all__ = ["Pairs", "pair_loss", "score_coefficient", "score_loss"]
+
 
 @dataclass(frozen=True)
 class Pairs:

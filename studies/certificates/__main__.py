@@ -38,14 +38,14 @@ import sailtheory
 from benchmarks.problems import arguments, preferences
 from sailtheory import SAIL, BradleyTerry, PreferenceProblem
 from sailtheory.analysis.check import theorem_threshold
-from sailtheory.certificates import Certificate, Effort, certify_concave, certify_gamma, replay
+from sailtheory.certificates import Budget, Certificate, certify_concave, certify_gamma, replay
 from sailtheory.certificates.branch import Statement
-from sailtheory.certificates.certificate import Spot
+from sailtheory.certificates.certificate import WitnessPoint
 from sailtheory.certificates.certify import BITS, FLOOR
 from sailtheory.certificates.cover import Box, root
 from sailtheory.certificates.region import region
 from sailtheory.certificates.replay import negative
-from sailtheory.landscape import Domain, Search, largest_curvature_on, relative_curvature_on
+from sailtheory.landscape import Domain, Search, largest_curvature_on, largest_relative_curvature_on
 from sailtheory.landscape.fisher import least_fisher
 from sailtheory.numeric.numbers import FLOAT64
 from sailtheory.problem.problem_file import dumps
@@ -151,7 +151,7 @@ def enclosure(kind: List, index: int, limit: float, stop: float) -> Record:
     """γ* to the tolerance, its replay, and what the thresholds are relative to it."""
     given = problem(kind, index)
     began = time.process_time()
-    made = certify_gamma(given, kind.tolerance, Effort(time.monotonic() + limit))
+    made = certify_gamma(given, kind.tolerance, Budget(time.monotonic() + limit))
     text = json.dumps(made.as_dict(), ensure_ascii=False)
     return {
         "problem": fingerprint(given),
@@ -210,11 +210,11 @@ def ratios(given: PreferenceProblem, made: Certificate) -> Record:
 def completeness(kind: List, index: int, limit: float, stop: float) -> Record:
     """Whether γ = 1.01 γ* is certified; γ* by the lower end of its enclosure."""
     given = problem(kind, index)
-    lower = certify_gamma(given, kind.tolerance, Effort(time.monotonic() + limit)).lower
+    lower = certify_gamma(given, kind.tolerance, Budget(time.monotonic() + limit)).lower
     out = {"problem": fingerprint(given), "n": given.prompts, "d": given.dimension}
     if lower is None or lower <= 0:
         return out | {"verdict": "skipped", "lower": number(lower)}
-    made = certify_concave(given, OVER * lower, Effort(time.monotonic() + limit))
+    made = certify_concave(given, OVER * lower, Budget(time.monotonic() + limit))
     return out | {
         "verdict": made.verdict,
         "lower": number(lower),
@@ -229,20 +229,20 @@ def soundness(kind: List, index: int, limit: float, stop: float) -> Record:
     for attempt in range(_TRIES):
         given = problem(kind, index, attempt)
         where, search = region(given), Search(Domain(given), "light", index)
-        found = relative_curvature_on(SAIL(given), search)
+        found = largest_relative_curvature_on(SAIL(given), search)
         if where.dimension < given.dimension or not found.value or found.value <= 0:
             continue
         # A hair towards the centre, so that a point on the sphere is exactly inside.
         x = (found.theta - given.center.astype(float)) * (1 - 1e-12)
         gamma = Fraction(found.value * (1 - UNDER))
         with ctx.workprec(BITS):
-            if not negative(where, Spot(x, found.direction), gamma, Fraction(0)):
+            if not negative(where, WitnessPoint(x, found.direction), gamma, Fraction(0)):
                 continue
             checker = Statement(where, gamma, bits=BITS).checker()
             boxes = list(path(x / where.radius))
             accepted = sum(checker.holds(box) for box in boxes)
             control = Statement(where, gamma * OVER, bits=BITS).checker().holds(boxes[-1])
-        made = certify_concave(given, gamma, Effort(time.monotonic() + limit))
+        made = certify_concave(given, gamma, Budget(time.monotonic() + limit))
         return {
             "problem": fingerprint(given),
             "attempt": attempt,

@@ -32,7 +32,7 @@ from studies.control_arms.__main__ import SMALLER
 
 OUT = Path("studies/control_arms/curvature.json")
 SINCE, EVERY, LENGTH = 3000, 300, 10
-KEPT = (
+MEASURED = (
     "value", "lambda_max", "lambda_min", "relative_max", "relative_min", "network_share",
     "gradient_norm", "pl_ratio", "distance", "kl_ref_policy", "win_rate", "z_range",
 )  # fmt: skip
@@ -73,7 +73,7 @@ def main() -> None:
             probe.follow()
             found = probe.monitor.measure()
             probe.monitor.records.append({"step": step} | found)
-            records.append({"step": step} | {name: found[name] for name in KEPT})
+            records.append({"step": step} | {name: found[name] for name in MEASURED})
             print(json.dumps(records[-1]), flush=True)
     assert probe is not None
     radius = float(trainer.agent.distance()[0])  # type: ignore[attr-defined]

@@ -36,7 +36,7 @@ from torch import Tensor
 
 from sailtheory.storage.files import write_text
 from sailtheory.training.control.sac import SegmentPairs
-from sailtheory.training.control.sail import SAIL
+from sailtheory.training.control.sail import SAILAgent
 from sailtheory.training.control.settings import ReferenceSettings, SACSettings, SAILSettings
 
 F64 = torch.float64
@@ -141,9 +141,9 @@ class MDP:
         value = chance @ self.payoff(theta, beta, length) @ chance
         return torch.autograd.grad(value, theta)[0]
 
-    def agent(self, beta: float, weight: float) -> SAIL:
+    def agent(self, beta: float, weight: float) -> SAILAgent:
         """The arm's own class, its actor and reference being tables."""
-        agent = SAIL(
+        agent = SAILAgent(
             STATES, ACTIONS, SACSettings(width=1), [torch.Generator()],
             rules=ReferenceSettings(), objective=SAILSettings(beta=beta, weight=weight), dtype=F64,
         )  # fmt: skip
@@ -193,7 +193,7 @@ class MDP:
         return float(one @ (ratio[:, None] + ratio).abs() @ one)
 
 
-def shipped_gradient(agent: SAIL, pairs: SegmentPairs, chance: Tensor) -> Tensor:
+def shipped_gradient(agent: SAILAgent, pairs: SegmentPairs, chance: Tensor) -> Tensor:
     """The expected gradient of what the arm's loss descends, turned into an ascent: (3, 2)."""
     terms = torch.stack(list(agent.sail_terms(pairs).values())).sum(0)
     table: Any = agent.actor.table

@@ -29,9 +29,9 @@ import torch
 from torch import Tensor
 
 from sailtheory.storage.files import write_text
-from sailtheory.training.control.lane import generator_of
+from sailtheory.training.control.learner import generator_of
 from sailtheory.training.control.sac import Batch, SegmentPairs
-from sailtheory.training.control.sail import SAIL, draw_segments, segment_log_probs
+from sailtheory.training.control.sail import SAILAgent, draw_segments, segment_log_probs
 from sailtheory.training.control.settings import Settings
 from sailtheory.training.control.train import Trainer
 from studies.control_arms.__main__ import PLANS, settings
@@ -46,12 +46,12 @@ def gradients(trainer: Trainer, draw: int) -> dict[str, Tensor]:
     """Of one draw, flat: ``sac``, ``dpo``, ``score``, ``same`` (the score in the same states),
     and ``drift``, the mean of both scores.
     """
-    agent, lane = trainer.agent, trainer.lanes[0]
-    assert isinstance(agent, SAIL)
-    rng = generator_of(lane.seed, 7, trainer.step, draw)
+    agent, learner = trainer.agent, trainer.learners[0]
+    assert isinstance(agent, SAILAgent)
+    rng = generator_of(learner.seed, 7, trainer.step, draw)
     rows = np.zeros((1, trainer.settings.sac.batch, sum(agent.widths) + agent.widths[0] + 2))
     rows = rows.astype(np.float32)
-    lane.buffer.sample(rng, rows[0])
+    learner.buffer.sample(rng, rows[0])
     segments = trainer.segments([APART + draw])
     batch = Batch.of_rows(torch.tensor(rows), *agent.widths)._replace(segments=segments)
     noise = rng.standard_normal((1, rows.shape[1], agent.widths[1]), np.float32)
@@ -75,7 +75,7 @@ def in_same_states(
     states = segments.states[:, :, :1].repeat(1, 1, 2, 1, 1)
     noise = torch.tensor(rng.standard_normal(tuple(segments.unsquashed.shape), np.float32))
     unsquashed = draw_segments(trainer.agent.actor, states, noise)
-    q = trainer.lanes[0].preference(states[0].numpy(), torch.tanh(unsquashed[0]).numpy())
+    q = trainer.learners[0].preference(states[0].numpy(), torch.tanh(unsquashed[0]).numpy())
     return SegmentPairs(states, unsquashed, torch.tensor(q.astype(np.float32))[None])
 
 

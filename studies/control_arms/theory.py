@@ -1,4 +1,4 @@
-"""Values of the page's sections that hold the arms against the theory, from JSON files alone."""
+"""Values of the page's sections that compare the arms with the theory, from JSON files alone."""
 
 from __future__ import annotations
 

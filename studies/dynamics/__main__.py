@@ -1,4 +1,4 @@
-"""Rates held against the theorems on many problems: C14, C15, C16, C17 and C20.
+"""Rates compared with the theorems on many problems: C14, C15, C16, C17 and C20.
 
 ``python -m studies.dynamics [--lists L ...] [--count N] [--out FILE]``. Every problem follows
 from the seed, its list and its place in it. The JSON file is written after each problem, and
@@ -43,7 +43,7 @@ from sailtheory.ascent import (
 )
 from sailtheory.certificates import certify_gamma
 from sailtheory.examples import load
-from sailtheory.landscape import Domain, Search, maximise, relative_curvature_on
+from sailtheory.landscape import Domain, Search, largest_relative_curvature_on, maximise
 from sailtheory.numeric.numbers import FLOAT64
 from sailtheory.objectives.sail import fisher
 from sailtheory.storage.files import write_text
@@ -245,7 +245,7 @@ def price(index: int) -> Record:
     if not given.span.dimension:  # d = 1 and every feature cut to 1
         return {"beta": beta, "radius": radius, "skipped": "S = {0}"}
     search = Search(Domain(given), "quick", index)
-    star = relative_curvature_on(SAIL(given), search).value
+    star = largest_relative_curvature_on(SAIL(given), search).value
     assert star is not None
     levels = {
         "none": 0.0,

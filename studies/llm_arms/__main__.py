@@ -191,10 +191,10 @@ def evaluate(bench: Bench, model: Any, drawn: Completions, once: Any) -> Record:
 
 def first_draw(drawn: Completions) -> Completions:
     """One completion for two prompts in three."""
-    kept = [i for i in range(len(drawn.tokens) // DRAWS) if i % 3 < 2]
+    chosen = [i for i in range(len(drawn.tokens) // DRAWS) if i % 3 < 2]
     return Completions(
-        tuple(drawn.prompts[i] for i in kept), tuple(drawn.tokens[i] for i in kept),
-        drawn.log_probs[kept], drawn.temperature, drawn.version,
+        tuple(drawn.prompts[i] for i in chosen), tuple(drawn.tokens[i] for i in chosen),
+        drawn.log_probs[chosen], drawn.temperature, drawn.version,
     )  # fmt: skip
 
 

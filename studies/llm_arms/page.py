@@ -18,7 +18,7 @@ from studies.render import read, render
 Run = dict[str, Any]
 Arms = dict[str, list[Run]]
 BESIDE = ("sft", "dpo", "sail-dpr")
-"""Arms that the others are held against."""
+"""Arms that the others are compared with."""
 PLAIN = "sail-dpr"
 """The arm without KL."""
 
@@ -142,9 +142,9 @@ def _effect(arms: Arms, name: str) -> dict[str, Any] | None:
     }  # fmt: skip
 
 
-def _quarters(curves: list[Any], least: int) -> list[float] | None:
+def _quarters(curves: list[Any], minimum: int) -> list[float] | None:
     """Means over the quarters of curves, of which each has so many points."""
-    if not all(curve and len(curve[0]) >= least for curve in curves):
+    if not all(curve and len(curve[0]) >= minimum for curve in curves):
         return None
     each = [np.array_split(np.array(curve[1]), 4) for curve in curves]
     return [fmean(parts[k].mean() for parts in each) for k in range(4)]

@@ -25,9 +25,9 @@ Run = dict[str, Any]
 
 def candidates(run: Run, base: Run, data: dict[str, Any]) -> PreferenceProblem:
     """Two candidates a prompt, one of π_ref and one of π_θ, with the log-ratio as feature."""
-    kept = [i for i in range(len(run["rewards"]) // data["draws"]) if i % 3 < 2]
+    chosen = [i for i in range(len(run["rewards"]) // data["draws"]) if i % 3 < 2]
     ratios = np.array([run["log_ratio_ref"], run["log_ratio"]]).T  # (prompts, 2)
-    rewards = np.array([[base["rewards"][i], run["rewards"][i]] for i in kept])
+    rewards = np.array([[base["rewards"][i], run["rewards"][i]] for i in chosen])
     return PreferenceProblem(
         features=ratios[:, :, None], radius=1, beta=data["beta"],
         preferences=[BradleyTerry(data["scale"] * r) for r in rewards],

@@ -25,7 +25,7 @@ import sailtheory
 from benchmarks.results import save
 from sailtheory.runs.read import read_record
 from sailtheory.storage.files import write_text
-from sailtheory.training.control.lane import generator_of
+from sailtheory.training.control.learner import generator_of
 from sailtheory.training.control.settings import settings_of
 from sailtheory.training.control.tasks import Episodes, make_task
 from sailtheory.training.control.train import train

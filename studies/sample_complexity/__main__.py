@@ -21,18 +21,18 @@ import sailtheory
 from benchmarks.problems import arguments
 from sailtheory import SAIL, PreferenceProblem, SAILRevKL
 from sailtheory.analysis.check import theorem_threshold
-from sailtheory.convergence.complexity import METHODS, Effort, sample_complexity
-from sailtheory.landscape import Domain, Search, maximise, relative_curvature_on
+from sailtheory.convergence.complexity import METHODS, Design, sample_complexity
+from sailtheory.landscape import Domain, Search, largest_relative_curvature_on, maximise
 from sailtheory.problem.problem_file import dumps
 from sailtheory.storage.files import write_text
 
 SEED, COUNT = 20262, 6
 OUT = "studies/sample_complexity/evidence.json"
-DIRECT = Effort(runs=256, above=1.0, decades=2.0, points=13, growth=2**0.5)
-NESTED = Effort(runs=32, above=1.0, decades=2.0, points=13, growth=2.0)
+DIRECT = Design(runs=256, above=1.0, decades=2.0, points=13, growth=2**0.5)
+NESTED = Design(runs=32, above=1.0, decades=2.0, points=13, growth=2.0)
 # A step of the penalty method costs more, and so many of its settings are tried.
-PENALTY = Effort(runs=16, above=0.5, decades=1.5, points=10, growth=4.0, penalties=(1, 2, 4, 8, 16))
-EFFORTS = dict(zip(METHODS, (DIRECT, NESTED, PENALTY), strict=True))
+PENALTY = Design(runs=16, above=0.5, decades=1.5, points=10, growth=4.0, penalties=(1, 2, 4, 8, 16))
+DESIGNS = dict(zip(METHODS, (DIRECT, NESTED, PENALTY), strict=True))
 FACTOR = 1.05
 REGIMES = ("theorem", "instance")
 
@@ -50,13 +50,13 @@ def task(index: int, regime: str, method: str) -> dict[str, Any]:
     """One record."""
     given = problem(index)
     search = Search(Domain(given), "quick", 0)
-    star = relative_curvature_on(SAIL(given), search).value
+    star = largest_relative_curvature_on(SAIL(given), search).value
     assert star is not None
     gamma = FACTOR * (theorem_threshold(given) if regime == "theorem" else max(star, 1e-3))
     best = maximise(SAILRevKL(given, gamma), search)
     began = time.process_time()
     (found,) = sample_complexity(
-        given, gamma, effort=EFFORTS[method], methods=[method], seed=index,
+        given, gamma, design=DESIGNS[method], methods=[method], seed=index,
         progress=lambda stage: print(f"  {stage}", flush=True),
     )  # fmt: skip
     return {
@@ -86,7 +86,7 @@ def main() -> None:
             continue
         records.append(task(*each))
         head = {"seed": SEED, "version": sailtheory.__version__, "factor": FACTOR}
-        head |= {"efforts": {name: vars(effort) for name, effort in EFFORTS.items()}}
+        head |= {"efforts": {name: vars(design) for name, design in DESIGNS.items()}}
         write_text(json.dumps(head | {"records": records}, ensure_ascii=False, indent=1) + "\n",
                    out, "out")  # fmt: skip
         last = records[-1]

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from sailtheory import SAIL, InputError, PreferenceProblem, SAILRevKL, examples
-from sailtheory.certificates import Effort, certify_concave, certify_gamma, certify_pl, load, replay
+from sailtheory.certificates import Budget, certify_concave, certify_gamma, certify_pl, load, replay
 from sailtheory.certificates.branch import Statement, grow
 from sailtheory.certificates.certificate import digest, parse
 from sailtheory.certificates.cover import LEAF, OPEN, leaves, root
@@ -164,10 +164,10 @@ def test_no_certificate_below_a_witness(seed):
     attained = gamma_star(given, "light", 0).value
     level = attained - 1e-6 * abs(attained)
     statement = Statement(region(given), Fraction(level))
-    cover = refine(statement, Effort(time.monotonic() + 0.4))
+    cover = refine(statement, Budget(time.monotonic() + 0.4))
     assert not cover.complete
     if level > 0:
-        made = certify_concave(given, level, Effort(time.monotonic() + 0.4))
+        made = certify_concave(given, level, Budget(time.monotonic() + 0.4))
         assert made.verdict in ("refuted", "undecided")
         assert made.verdict == "undecided" or replay(made).valid
 
@@ -297,7 +297,7 @@ def test_too_many_dimensions_are_refused():
 
 def test_processes_agree(problem, enclosure, monkeypatch):
     statement = Statement(region(problem), enclosure.gamma)
-    alone = refine(statement, Effort()).word
+    alone = refine(statement, Budget()).word
     pools = []
 
     def counted(**settings):
@@ -306,21 +306,21 @@ def test_processes_agree(problem, enclosure, monkeypatch):
 
     parallel = joblib.Parallel
     monkeypatch.setattr(joblib, "Parallel", counted)
-    assert refine(statement, Effort(jobs=2)).word == alone
+    assert refine(statement, Budget(jobs=2)).word == alone
     assert not pools  # what is done in a moment starts no process
     monkeypatch.setattr("sailtheory.certificates.refine._ALONE", 0.0)
     monkeypatch.setattr("sailtheory.certificates.refine._FIRST", 16)
     monkeypatch.setattr("sailtheory.certificates.refine._TASK_BOXES", 2)
-    assert refine(statement, Effort(jobs=2)).word == alone
+    assert refine(statement, Budget(jobs=2)).word == alone
     assert set(pools) == {2}
 
 
 def test_wide_levels_are_tried_downwards_when_time_runs_out(problem, enclosure, monkeypatch):
     tried = []
 
-    def limited(statement, effort):
+    def limited(statement, budget):
         tried.append(float(statement.gamma / enclosure.lower))
-        return refine(statement, Effort()) if tried[-1] > 3.5 else Cover(OPEN)
+        return refine(statement, Budget()) if tried[-1] > 3.5 else Cover(OPEN)
 
     monkeypatch.setattr("sailtheory.certificates.certify.refine", limited)
     made = certify_gamma(problem, 1e-3)
@@ -333,7 +333,7 @@ def test_wide_levels_are_tried_downwards_when_time_runs_out(problem, enclosure, 
 
 def test_time_runs_out():
     hard = random_problem(np.random.default_rng(2), d=4, m=5, n=2)
-    made = certify_gamma(hard, 1e-6, Effort(time.monotonic() + 1))
+    made = certify_gamma(hard, 1e-6, Budget(time.monotonic() + 1))
     assert made.verdict == "undecided" and made.seconds < 30 and made.note
     assert replay(made).valid
 

@@ -12,7 +12,7 @@ from scipy.optimize import linprog
 
 from sailtheory import PreferenceProblem
 from sailtheory.certificates.branch import Planner, Statement
-from sailtheory.certificates.certificate import Spot
+from sailtheory.certificates.certificate import WitnessPoint
 from sailtheory.certificates.cover import CHUNK, Box, Checker, leaves, root
 from sailtheory.certificates.region import Region, ball, region
 from sailtheory.certificates.replay import negative
@@ -170,10 +170,10 @@ def tie(**changes):
 def ratio(problem, x):
     """J''/F at x, to 1e-20: where the sign of the quadratic form turns."""
     low, high, found = Fraction(-5), Fraction(5), region(problem)
-    spot = Spot(np.array([x]), np.ones(1))
+    point = WitnessPoint(np.array([x]), np.ones(1))
     while high - low > Fraction(1, 10**20):
         middle = (low + high) / 2
-        low, high = (middle, high) if negative(found, spot, middle, Fraction(0)) else (low, middle)
+        low, high = (middle, high) if negative(found, point, middle, Fraction(0)) else (low, middle)
     return low
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from sailtheory import InputError, PreferenceProblem, examples
-from sailtheory.certificates import Effort, certify_concave, certify_gamma, certify_pl, replay
+from sailtheory.certificates import Budget, certify_concave, certify_gamma, certify_pl, replay
 from sailtheory.certificates.certificate import digest, parse
 from sailtheory.cli import main
 from sailtheory.problem.problem_file import save as save_problem
@@ -95,9 +95,9 @@ def extreme(features, radius, beta):
 
 
 PROPERTIES = {
-    "gamma": lambda problem, effort: certify_gamma(problem, 0.01, effort),
-    "concave": lambda problem, effort: certify_concave(problem, 0.1, effort),
-    "pl": lambda problem, effort: certify_pl(problem, 0.1, 0.01, effort),
+    "gamma": lambda problem, budget: certify_gamma(problem, 0.01, budget),
+    "concave": lambda problem, budget: certify_concave(problem, 0.1, budget),
+    "pl": lambda problem, budget: certify_pl(problem, 0.1, 0.01, budget),
 }
 
 
@@ -120,7 +120,7 @@ PROPERTIES = {
 def test_every_magnitude_ends_as_a_verdict(features, radius, beta, kind):
     problem = extreme(features, radius, beta)
     began = time.process_time()
-    made = PROPERTIES[kind](problem, Effort(time.monotonic() + 0.2))
+    made = PROPERTIES[kind](problem, Budget(time.monotonic() + 0.2))
     assert time.process_time() - began < 8
     assert made.verdict != "undecided" or made.note
     assert summary(made)

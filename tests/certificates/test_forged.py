@@ -16,8 +16,8 @@ import pytest
 from sailtheory import InputError, PreferenceProblem, examples
 from sailtheory.certificates import load, replay
 from sailtheory.certificates.branch import Statement
-from sailtheory.certificates.certificate import Certificate, Spot, Stop, digest, parse
-from sailtheory.certificates.refine import Effort, refine
+from sailtheory.certificates.certificate import Certificate, Stop, WitnessPoint, digest, parse
+from sailtheory.certificates.refine import Budget, refine
 from sailtheory.certificates.region import Region, region, valid
 from sailtheory.certificates.stationary import REFUTED
 from sailtheory.report.certificates import claim
@@ -28,7 +28,7 @@ EXACT = Fraction(37, 2700) / Fraction(2, 9)
 
 
 def covered(gamma, modulus=0, problem=WINNER):
-    cover = refine(Statement(region(problem), Fraction(gamma), Fraction(modulus)), Effort())
+    cover = refine(Statement(region(problem), Fraction(gamma), Fraction(modulus)), Budget())
     assert cover.complete
     return cover.word
 
@@ -40,7 +40,7 @@ def made(kind="concave", verdict="certified", gamma=1, problem=WINNER, **rest):
 
 
 def at_reference(direction=1.0):
-    return Spot(np.zeros(1), np.array([direction]))
+    return WitnessPoint(np.zeros(1), np.array([direction]))
 
 
 def forged(certificate, **changes):
@@ -77,16 +77,16 @@ def test_the_honest_ones_are_accepted(honest, kind):
 )
 def test_a_witness_needs_a_certain_sign(share, accepted, direction):
     """At γ = J''/F the quadratic form is 0, and its ball contains 0."""
-    spot = at_reference(direction)
-    refuted = made(verdict="refuted", gamma=EXACT * share, witness=spot)
-    bounded = made("gamma", "undecided", None, lower=EXACT * share, witness=spot)
+    point = at_reference(direction)
+    refuted = made(verdict="refuted", gamma=EXACT * share, witness=point)
+    bounded = made("gamma", "undecided", None, lower=EXACT * share, witness=point)
     assert replay(refuted).valid is replay(bounded).valid is accepted
 
 
 def test_a_witness_needs_a_direction_and_a_point_of_c(honest):
-    for spot in (at_reference(0.0), Spot(np.array([np.nextafter(1, 2)]), np.ones(1))):
-        assert not replay(replace(honest["refuted"], gamma=Fraction(-5), witness=spot)).valid
-    on_the_sphere = Spot(np.ones(1), np.ones(1))
+    for point in (at_reference(0.0), WitnessPoint(np.array([np.nextafter(1, 2)]), np.ones(1))):
+        assert not replay(replace(honest["refuted"], gamma=Fraction(-5), witness=point)).valid
+    on_the_sphere = WitnessPoint(np.ones(1), np.ones(1))
     assert replay(replace(honest["refuted"], gamma=Fraction(-5), witness=on_the_sphere)).valid
 
 
@@ -237,7 +237,7 @@ def test_where_nothing_moves_nothing_else_is_claimed(kind):
         {"verdict": "undecided"},
         {"cover": "."},
         {"lower": Fraction(0)},
-        {"witness": Spot(np.zeros(0), np.zeros(0))},
+        {"witness": WitnessPoint(np.zeros(0), np.zeros(0))},
     ):
         assert not replay(replace(empty, **changes)).valid, changes
     one_point = replace(empty, region=region(WINNER.replace(radius=0)))

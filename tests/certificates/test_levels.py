@@ -11,7 +11,7 @@ import pytest
 
 from sailtheory import InputError, examples
 from sailtheory.certificates import (
-    Effort,
+    Budget,
     certify,
     certify_concave,
     certify_gamma,
@@ -38,7 +38,7 @@ def search(monkeypatch):
         return SimpleNamespace(theta=theta, value=search.value)
 
     search = SimpleNamespace(points=points, value=-0.01)
-    monkeypatch.setattr(certify, "relative_curvature_on", found)
+    monkeypatch.setattr(certify, "largest_relative_curvature_on", found)
     monkeypatch.setattr(certify, "largest_curvature_on", found)
     return search
 
@@ -48,9 +48,9 @@ def covers(monkeypatch):
     """What refine is asked, and what it answers instead of working."""
     asked, answers = [], []
 
-    def refined(statement, effort):
+    def refined(statement, budget):
         asked.append(statement)
-        return answers.pop(0) if answers else refine(statement, effort)
+        return answers.pop(0) if answers else refine(statement, budget)
 
     monkeypatch.setattr(certify, "refine", refined)
     return SimpleNamespace(asked=asked, answers=answers)
@@ -114,12 +114,12 @@ def test_no_level_narrower_than_asked_is_tried(search, covers):
 def test_a_share_of_the_time_goes_to_the_width_asked_for(search, monkeypatch):
     left = []
 
-    def spend(statement, effort):
-        left.append(effort.left)
+    def spend(statement, budget):
+        left.append(budget.left)
         return Cover("?")
 
     monkeypatch.setattr(certify, "refine", spend)
-    certify_gamma(WINNER, 0.01, Effort(time.monotonic() + 10_000))
+    certify_gamma(WINNER, 0.01, Budget(time.monotonic() + 10_000))
     assert len(left) == 2 and 5_900 < left[0] <= 6_000 and 9_900 < left[1] <= 10_000
 
 
@@ -137,7 +137,7 @@ def test_a_point_of_the_cover_refutes_what_the_search_missed(search, covers):
     search.points[:] = [0.9]
     made = certify_concave(WINNER, 0.1)
     assert made.verdict == "refuted" and len(covers.asked) == 1 and replay(made).valid
-    assert made.witness.x == refine(covers.asked[0], Effort()).against
+    assert made.witness.x == refine(covers.asked[0], Budget()).against
 
 
 @pytest.mark.parametrize(
@@ -186,14 +186,14 @@ def test_without_strong_concavity_a_stop_is_looked_for(search, monkeypatch, valu
     search.value = value
     problem, gamma, stop = STOPS["interior"]
     monkeypatch.setattr(certify, "spurious_stop", lambda *_: stop)
-    monkeypatch.setattr(certify, "relative_curvature_on", None)
+    monkeypatch.setattr(certify, "largest_relative_curvature_on", None)
     made = certify_pl(problem, gamma)
     assert made.verdict == "refuted" and made.witness is stop and replay(made).valid
     assert made.note.startswith("an interior stationary point")
     monkeypatch.setattr(certify, "spurious_stop", lambda *_: None)
     made = certify_pl(problem, gamma)
     assert made.verdict == "undecided" and made.note.endswith("no spurious stop was found")
-    made = certify_pl(problem, gamma, effort=Effort(time.monotonic() - 1))
+    made = certify_pl(problem, gamma, budget=Budget(time.monotonic() - 1))
     assert made.note.endswith("no spurious stop was found before time ran out")
 
 
@@ -205,14 +205,14 @@ def test_numbers_beyond_float64_leave_the_question_open(monkeypatch, error):
     def fail(*_):
         raise error
 
-    monkeypatch.setattr(certify, "relative_curvature_on", fail)
+    monkeypatch.setattr(certify, "largest_relative_curvature_on", fail)
     for made in (certify_gamma(WINNER), certify_concave(WINNER, 1)):
         assert made.verdict == "undecided" and "float64" in made.note and replay(made).valid
         assert made.cover is None and made.gamma == (None if made.kind == "gamma" else 1)
 
 
 def test_where_nothing_moves_nothing_is_searched(monkeypatch):
-    monkeypatch.setattr(certify, "relative_curvature_on", None)
+    monkeypatch.setattr(certify, "largest_relative_curvature_on", None)
     monkeypatch.setattr(certify, "largest_curvature_on", None)
     still = WINNER.replace(features=[[[1], [1], [1]]])
     for made in (certify_gamma(still), certify_concave(still, 2), certify_pl(still, 2)):
@@ -245,9 +245,9 @@ def test_levels():
 def test_the_direction_is_the_worst_one():
     """In R³ beside F̄, which need not be near a multiple of the identity."""
     problem = examples.load("bradley-terry")
-    made = certify._Certifier(problem, Effort())
+    made = certify._Certifier(problem, Budget())
     found = region(problem)
-    spot = made.near(problem.center.astype(float), Fraction(1, 5))
+    point = made.near(problem.center.astype(float), Fraction(1, 5))
     from sailtheory import SAIL
 
     theta, basis = problem.center.astype(float), found.basis.astype(float)
@@ -255,13 +255,13 @@ def test_the_direction_is_the_worst_one():
     matrix = 0.2 * fisher - basis.T @ SAIL(problem).hessian(theta) @ basis
     values, vectors = np.linalg.eig(np.linalg.solve(fisher, matrix))
     worst = vectors[:, values.real.argmin()].real
-    cosine = abs(worst @ spot.direction) / np.linalg.norm(worst) / np.linalg.norm(spot.direction)
-    assert cosine == pytest.approx(1, abs=1e-9) and not spot.x.any()
+    cosine = abs(worst @ point.direction) / np.linalg.norm(worst) / np.linalg.norm(point.direction)
+    assert cosine == pytest.approx(1, abs=1e-9) and not point.x.any()
 
 
 def test_a_lower_bound_that_does_not_replay_is_a_defect(monkeypatch):
     """A hair above the quotient the sign is the other one."""
-    made = certify._Certifier(WINNER, Effort())
+    made = certify._Certifier(WINNER, Budget())
     assert made.lower_bound(np.array([0.0]))[0] < EXACT
     monkeypatch.setattr(certify, "float_below", lambda ball: float(ball.mid()) * (1 + 1e-14))
     with pytest.raises(ArithmeticError, match="does not replay"):

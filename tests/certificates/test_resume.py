@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from sailtheory import InputError
-from sailtheory.certificates import Effort, certify_gamma, refine, replay
+from sailtheory.certificates import Budget, certify_gamma, refine, replay
 from sailtheory.certificates.branch import Statement, grow
 from sailtheory.certificates.cover import LEAF, OPEN, Checker, leaves, root
 from sailtheory.certificates.region import region
@@ -79,11 +79,11 @@ def test_after_sigkill_the_work_goes_on(problem, undisturbed, proofs, tmp_path):
         time.sleep(0.01)
     run.send_signal(signal.SIGKILL)
     assert run.wait() == -signal.SIGKILL
-    kept = words(state)[0].count(LEAF)
-    assert 10 < kept < undisturbed.pieces
-    resumed = certify_gamma(problem, TOLERANCE, Effort(state=state))
+    settled = words(state)[0].count(LEAF)
+    assert 10 < settled < undisturbed.pieces
+    resumed = certify_gamma(problem, TOLERANCE, Budget(state=state))
     # 50 are shown again, and a few may have failed and been halved.
-    assert proofs[0] <= undisturbed.pieces - kept + 55
+    assert proofs[0] <= undisturbed.pieces - settled + 55
     assert same(resumed, undisturbed)
     assert replay(resumed).valid
 
@@ -144,12 +144,12 @@ def test_a_coarse_pass_does_not_push_out_the_fine_one(problem, undisturbed, proo
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        refine.refine(fine, Effort(progress=stop, state=state))
-    kept = words(state)[0].count(LEAF)
-    assert refine.refine(coarse, Effort(state=state)).complete
+        refine.refine(fine, Budget(progress=stop, state=state))
+    settled = words(state)[0].count(LEAF)
+    assert refine.refine(coarse, Budget(state=state)).complete
     proofs[0] = 0
-    assert refine.refine(fine, Effort(state=state)).word == undisturbed.cover
-    assert kept > 10 and proofs[0] <= undisturbed.pieces - kept + 55
+    assert refine.refine(fine, Budget(state=state)).word == undisturbed.cover
+    assert settled > 10 and proofs[0] <= undisturbed.pieces - settled + 55
 
 
 def test_finished_levels_are_skipped(problem, undisturbed, proofs, tmp_path):
@@ -157,10 +157,10 @@ def test_finished_levels_are_skipped(problem, undisturbed, proofs, tmp_path):
     found, state = region(problem), tmp_path / "partial"
     false = Statement(found, undisturbed.lower * Fraction(9, 10))
     true = Statement(found, undisturbed.gamma)
-    first = [refine.refine(s, Effort(state=state)) for s in (false, true)]
+    first = [refine.refine(s, Budget(state=state)) for s in (false, true)]
     assert first[0].against is not None and first[1].complete
     proofs[0] = 0
-    again = [refine.refine(s, Effort(state=state)) for s in (false, true)]
+    again = [refine.refine(s, Budget(state=state)) for s in (false, true)]
     assert proofs[0] == min(first[1].word.count(LEAF), 50)  # a sample is shown again
     np.testing.assert_array_equal(again[0].against, first[0].against)
     assert again[1].word == first[1].word
@@ -170,10 +170,10 @@ def test_pieces_that_another_version_settled_are_shown_again(
     problem, undisturbed, proofs, tmp_path, monkeypatch
 ):
     state = tmp_path / "partial"
-    certify_gamma(problem, TOLERANCE, Effort(state=state))
+    certify_gamma(problem, TOLERANCE, Budget(state=state))
     monkeypatch.setattr("sailtheory.__version__", "0.0.9")
     proofs[0] = 0
-    assert same(certify_gamma(problem, TOLERANCE, Effort(state=state)), undisturbed)
+    assert same(certify_gamma(problem, TOLERANCE, Budget(state=state)), undisturbed)
     assert proofs[0] == undisturbed.pieces
 
 
@@ -187,12 +187,12 @@ def test_a_forged_state_is_not_believed(problem, undisturbed, tmp_path, word):
     data = json.loads(state.read_text())
     data["covers"][key] |= {"word": word}
     state.write_text(json.dumps(data))
-    effort = Effort(time.monotonic() + 0.5, state=state)
+    budget = Budget(time.monotonic() + 0.5, state=state)
     if word == ".":
-        assert not refine.refine(statement, effort).complete
+        assert not refine.refine(statement, budget).complete
         return
     with pytest.raises(InputError, match="delete it to begin anew") as caught:
-        refine.refine(statement, effort)
+        refine.refine(statement, budget)
     assert caught.value.field == "state"
 
 
@@ -228,9 +228,9 @@ def test_a_state_gives_back_what_it_took(tmp_path):
 def test_a_time_limit_is_kept(limit):
     """In CPU seconds, since other work on the machine stretches the clock."""
     hard = random_problem(np.random.default_rng(2), d=4, m=5, n=2)
-    certify_gamma(hard, 1, Effort(time.monotonic() + 0.01))  # imports are not counted
+    certify_gamma(hard, 1, Budget(time.monotonic() + 0.01))  # imports are not counted
     began = time.process_time()
-    made = certify_gamma(hard, 1e-6, Effort(time.monotonic() + limit))
+    made = certify_gamma(hard, 1e-6, Budget(time.monotonic() + limit))
     assert time.process_time() - began < limit + 1
     assert made.verdict == "undecided" and replay(made).valid
 
@@ -272,5 +272,5 @@ def test_a_bad_state_path_is_refused_before_the_work(problem, tmp_path, capsys):
     began = time.process_time()
     for bad in (tmp_path, tmp_path / "missing" / "state"):
         with pytest.raises(InputError, match="state = "):
-            certify_gamma(problem, 1e-9, Effort(state=bad))
+            certify_gamma(problem, 1e-9, Budget(state=bad))
     assert time.process_time() - began < 2

@@ -14,7 +14,7 @@ from sailtheory.certificates.branch import Growth, Planner, Statement, grow
 from sailtheory.certificates.certify import _Certifier
 from sailtheory.certificates.cover import LETTERS, Checker, root
 from sailtheory.certificates.pencil import Pencil, whitening
-from sailtheory.certificates.refine import Effort, _open, _received, _replaced, _sent, refine
+from sailtheory.certificates.refine import Budget, _open, _received, _replaced, _sent, refine
 from sailtheory.certificates.region import Region, ball, region
 from sailtheory.certificates.stationary import _System, kind
 from sailtheory.numeric.numbers import FLOAT64, arb_numbers
@@ -57,7 +57,7 @@ def word():
 def test_the_tree_is_that_of_a_plain_recursion(word):
     assert word.count(".") > 15 and {"a", "b"} < set(word)
     assert grow(statement(), [root(2)], 10**6, FOREVER) == Growth([word])
-    assert refine(statement(), Effort()).word == word
+    assert refine(statement(), Budget()).word == word
 
 
 def test_a_budget_of_boxes_is_kept(word):
@@ -107,7 +107,7 @@ def test_a_box_of_no_width_is_not_halved():
     worst = SAIL(flat).hessian(np.array([2.0]))[0, 0] / fisher_of(flat, np.array([2.0]))[0, 0]
     found = grow(statement(flat, Fraction(float(worst))), [root(1)], 10**5, FOREVER)
     assert found.stuck and found.against is None and found.words == ["?"]
-    assert refine(statement(flat, Fraction(float(worst))), Effort()).stuck  # and it ends
+    assert refine(statement(flat, Fraction(float(worst))), Budget()).stuck  # and it ends
 
 
 def test_the_longest_side_is_halved():
@@ -140,14 +140,14 @@ def test_whitening_makes_the_fisher_matrix_the_identity():
 
 
 def test_a_share_of_the_time_that_is_left():
-    effort = Effort(time.monotonic() + 1000, jobs=3)
-    part = effort.part(0.25)
-    assert part.jobs == 3 and 240 < part.left < 250.1 and 990 < effort.left <= 1000
-    assert Effort().part(0.5).left == float("inf")
+    budget = Budget(time.monotonic() + 1000, jobs=3)
+    part = budget.part(0.25)
+    assert part.jobs == 3 and 240 < part.left < 250.1 and 990 < budget.left <= 1000
+    assert Budget().part(0.5).left == float("inf")
 
 
 def test_no_time_leaves_everything_open():
-    assert refine(statement(), Effort(time.monotonic() - 1)).word == "?"
+    assert refine(statement(), Budget(time.monotonic() - 1)).word == "?"
 
 
 def test_a_statement_survives_the_way_to_another_process():
@@ -156,7 +156,7 @@ def test_a_statement_survives_the_way_to_another_process():
     assert (back.gamma, back.modulus, back.bits) == (given.gamma, given.modulus, given.bits)
     assert back.region.radius == given.region.radius
     assert (back.region.basis == given.region.basis).all()
-    assert refine(back, Effort()).word == refine(given, Effort()).word
+    assert refine(back, Budget()).word == refine(given, Budget()).word
 
 
 # --- exact coordinates ----------------------------------------------------------------------------
@@ -317,22 +317,22 @@ def test_first_order_conditions_and_their_jacobian(boundary):
 
 
 def test_a_lower_bound_is_just_below_the_quotient():
-    made = _Certifier(HARD, Effort())
+    made = _Certifier(HARD, Budget())
     for theta in np.random.default_rng(0).uniform(-0.3, 0.3, (5, 2)):
-        bound, spot = made.lower_bound(theta)
-        np.testing.assert_allclose(spot.x, theta, atol=1e-12)
-        w = region(HARD).basis.astype(float) @ spot.direction
+        bound, point = made.lower_bound(theta)
+        np.testing.assert_allclose(point.x, theta, atol=1e-12)
+        w = region(HARD).basis.astype(float) @ point.direction
         quotient = (w @ SAIL(HARD).hessian(theta) @ w) / (w @ fisher_of(HARD, theta) @ w)
         assert float(bound) == pytest.approx(quotient, rel=1e-10, abs=1e-13)
         values = np.linalg.eigvals(
             np.linalg.solve(fisher_of(HARD, theta), SAIL(HARD).hessian(theta))
         )
         assert quotient == pytest.approx(values.real.max(), rel=1e-9)
-        assert abs(spot.direction).max() == 1
+        assert abs(point.direction).max() == 1
 
 
 def test_tolerances_have_a_scale_at_zero():
-    made = _Certifier(HARD, Effort())
+    made = _Certifier(HARD, Budget())
     assert made.scale(Fraction(-3)) == 3 and made.scale(Fraction(2)) == 2
     assert made.scale(Fraction(0)) == pytest.approx(1e-3 * 0.4)
 

@@ -43,10 +43,10 @@ def test_verdict_and_strength(verdicts, claim_id):
     assert not [e.detail for e in verdict.evidence if "NOT SHOWN" in e.detail]
 
 
-@pytest.mark.parametrize(("claim_id", "least"), [("C15", 200), ("C16", 100), ("C17", 200)])
-def test_enough_instances_are_tried(verdicts, claim_id, least):
+@pytest.mark.parametrize(("claim_id", "minimum"), [("C15", 200), ("C16", 100), ("C17", 200)])
+def test_enough_instances_are_tried(verdicts, claim_id, minimum):
     (detail,) = [e.detail for e in verdicts[claim_id].evidence if e.kind == "sampled"]
-    assert int(re.search(r"(\d+) instances", detail)[1]) >= least
+    assert int(re.search(r"(\d+) instances", detail)[1]) >= minimum
 
 
 @pytest.mark.parametrize(("claim_id", "wrong"), PLANTED, ids=lambda x: getattr(x, "name", x))

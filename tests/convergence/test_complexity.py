@@ -5,7 +5,7 @@ import pytest
 
 from sailtheory import BradleyTerry, PreferenceProblem
 from sailtheory.convergence import complexity, sample_complexity
-from sailtheory.convergence.complexity import Effort, _Curve
+from sailtheory.convergence.complexity import Design, _Curve
 from sailtheory.errors import InputError
 
 
@@ -52,8 +52,8 @@ def planted(floor):
 @pytest.mark.parametrize("a", [1.0, 2.0, 3.0])
 def test_a_planted_exponent_is_found_and_another_is_excluded(monkeypatch, a):
     monkeypatch.setattr(complexity, "_settings", planted(lambda n: n ** (-1 / a)))
-    effort = Effort(runs=64, above=1.0, decades=1.5, points=13, growth=2**0.5)
-    (found,) = sample_complexity(small(), 0.05, effort=effort, methods=["SAIL-RevKL"])
+    design = Design(runs=64, above=1.0, decades=1.5, points=13, growth=2**0.5)
+    (found,) = sample_complexity(small(), 0.05, design=design, methods=["SAIL-RevKL"])
     # The number of steps grows with log(1/ε) only in part: the two models enclose a.
     low, high = found.slopes["power-log"][1], found.slopes["power"][2]
     assert low < a < high
@@ -62,9 +62,9 @@ def test_a_planted_exponent_is_found_and_another_is_excluded(monkeypatch, a):
 
 
 def test_a_problem_gives_about_one_and_the_same_numbers_again():
-    effort = Effort(runs=16, points=7)
+    design = Design(runs=16, points=7)
     first, again = (
-        sample_complexity(small(), 0.45, effort=effort, methods=["SAIL-RevKL"], seed=3)[0]
+        sample_complexity(small(), 0.45, design=design, methods=["SAIL-RevKL"], seed=3)[0]
         for _ in range(2)
     )
     assert first.as_dict() == again.as_dict()

@@ -15,11 +15,11 @@ from sailtheory.landscape import (
     concavity,
     gamma_star,
     largest_curvature_on,
+    largest_relative_curvature,
+    largest_relative_curvature_on,
     maximise,
     pl_constant,
     pl_ratio,
-    relative_curvature,
-    relative_curvature_on,
 )
 from sailtheory.objectives.sail import fisher
 from sailtheory.theory.bounds import relative_bound
@@ -45,7 +45,7 @@ def test_relative_curvature_equals_the_generalised_eigenvalue():
         problem = random_problem(rng, radius=1.0)
         domain, objective = Domain(problem), SAIL(problem)
         theta = random_points(rng, problem, 5)
-        value, v = relative_curvature(objective, domain, theta)
+        value, v = largest_relative_curvature(objective, domain, theta)
         for t, lam, direction in zip(theta, value, v, strict=True):
             h = domain.reduce_matrix(objective.hessian(t))
             f = domain.reduce_matrix(fisher(problem, t))
@@ -63,7 +63,7 @@ def test_relative_curvature_survives_a_nearly_singular_fisher_matrix():
     )
     theta = np.array([[400.0]])
     assert fisher(problem, theta)[0, 0, 0] < 1e-170
-    value, _ = relative_curvature(SAIL(problem), Domain(problem), theta)
+    value, _ = largest_relative_curvature(SAIL(problem), Domain(problem), theta)
     eta = SAIL(problem).relative_pair_curvature(theta)[0][0, 0, 0, 1]
     assert value[0] == pytest.approx(eta, rel=1e-12)
 
@@ -75,8 +75,8 @@ def test_search_beats_a_dense_grid(seed):
     domain, objective = Domain(problem), SAIL(problem)
     search = Search(domain, seed=seed)
     grid = disc(domain, 2001 if domain.dimension == 1 else 81)
-    on_grid, _ = relative_curvature(objective, domain, grid)
-    found = relative_curvature_on(objective, search)
+    on_grid, _ = largest_relative_curvature(objective, domain, grid)
+    found = largest_relative_curvature_on(objective, search)
     assert found.value >= np.nanmax(on_grid) - 1e-9 * (1 + np.nanmax(np.abs(on_grid)))
     best = maximise(objective, search)
     assert best.value >= objective.value(grid).max() - 1e-12

@@ -17,7 +17,7 @@ from sailtheory.analysis.check import check
 from sailtheory.landscape import Domain, Search, gamma_star, largest_curvature_on
 from sailtheory.landscape.bfgs import ascend
 from sailtheory.landscape.concavity import concavity as concavity_verdict
-from sailtheory.landscape.concavity import relative_curvature
+from sailtheory.landscape.concavity import largest_relative_curvature
 from sailtheory.landscape.single_prompts import worst_of_single_prompts
 from sailtheory.objectives.sail import SAIL
 from sailtheory.verdict import Outcome, Strength
@@ -198,7 +198,9 @@ def test_the_worst_prompt_alone_sets_gamma_star_where_spans_are_apart(seed):
             beta=0.1, radius=radius,
         )  # fmt: skip
         domain = Domain(one)
-        alone.append(np.nanmax(relative_curvature(SAIL(one), domain, domain.embed(plane))[0]))
+        alone.append(
+            np.nanmax(largest_relative_curvature(SAIL(one), domain, domain.embed(plane))[0])
+        )
     found = gamma_star(problem)
     assert found.search.trusted
     assert max(alone) <= found.value * (1 + 1e-9)
@@ -213,7 +215,9 @@ def test_points_of_single_prompts_lie_in_the_domain_and_beat_random_ones():
     distance = np.linalg.norm(points - problem.center.astype(float), axis=1)
     assert (distance <= float(problem.radius) * (1 + 1e-12)).all()
     random = domain.embed(domain.starts(256, rng))
-    values = [relative_curvature(SAIL(problem), domain, each)[0] for each in (points, random)]
+    values = [
+        largest_relative_curvature(SAIL(problem), domain, each)[0] for each in (points, random)
+    ]
     assert np.median(values[0]) > np.median(values[1])
 
 

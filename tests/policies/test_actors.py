@@ -159,13 +159,13 @@ def test_token_log_probs_by_definition_and_sum_to_one():
 def test_what_follows_the_end_token_counts_nothing():
     policy = TokenPolicy(TinyLM(), 1, 3, end=0)
     with torch.no_grad():
-        kept = {}
+        by_prefix = {}
         for row in candidates(4, 3, (1,))[0]:
             response = row[1:].tolist()
             cut = response.index(0) + 1 if 0 in response else 3
-            kept.setdefault(tuple(response[:cut]), []).append(float(policy(row[None, None])))
-    assert all(max(v) - min(v) < 1e-14 for v in kept.values())
-    assert abs(sum(torch.tensor(v[0]).exp() for v in kept.values()) - 1) < 1e-6
+            by_prefix.setdefault(tuple(response[:cut]), []).append(float(policy(row[None, None])))
+    assert all(max(v) - min(v) < 1e-14 for v in by_prefix.values())
+    assert abs(sum(torch.tensor(v[0]).exp() for v in by_prefix.values()) - 1) < 1e-6
     drawn = policy.sample(torch.full((50, 1), 1), generator())
     ended = (drawn == 0).cumsum(-1) > 0
     assert (drawn[ended] == 0).all() and ended.any()

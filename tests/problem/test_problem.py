@@ -214,7 +214,7 @@ def test_typed_and_computed_floats():
 
 
 @pytest.mark.parametrize(
-    ("given", "kept"),
+    ("given", "read"),
     [
         (0.1, 0.1),
         ("0.1", 0.1),
@@ -227,9 +227,9 @@ def test_typed_and_computed_floats():
         ("1e300", 1e300),
     ],
 )
-def test_read_number(given, kept):
+def test_read_number(given, read):
     found = read_number(given, "x")
-    assert found == kept and type(found) is type(kept)
+    assert found == read and type(found) is type(read)
 
 
 def test_read_array():

@@ -169,7 +169,7 @@ def test_data_beyond_float64_stay_undecided_and_say_why(monkeypatch):
     def beyond(*_, **__):
         raise OverflowError("int too large to convert to float")
 
-    monkeypatch.setattr("sailtheory.certificates.certify.relative_curvature_on", beyond)
+    monkeypatch.setattr("sailtheory.certificates.certify.largest_relative_curvature_on", beyond)
     made = certify_concave(examples.load("c04-weighted-reference"), 1)
     assert made.verdict == "undecided"
     assert made.note.endswith("OverflowError: int too large to convert to float")

@@ -89,6 +89,7 @@ SKIPPING = {
 def test_a_skip_that_is_not_listed_fails(processes, tmp_path):
     (tmp_path / "tests").mkdir()
     shutil.copy(ROOT / "tests/conftest.py", tmp_path / "tests")
+    (tmp_path / "tests/slow.txt").touch()
     for name, content in SKIPPING.items():
         (tmp_path / name).write_text(content, encoding="utf-8")
 

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, Phase, find, given, settings
 from hypothesis import strategies as st
 
 from sailtheory import SAIL, InputError, examples
-from sailtheory.landscape import Domain, relative_curvature
+from sailtheory.landscape import Domain, largest_relative_curvature
 from sailtheory.problem.problem_file import dumps, loads
 from sailtheory.testing import (
     find_counterexample,
@@ -84,7 +84,7 @@ def test_strategies_shrink_to_small_problems():
 
 def curvature(problem, theta):
     """The largest generalised eigenvalue of (∇²J, F̄) at θ."""
-    return relative_curvature(SAIL(problem), Domain(problem), theta)[0]
+    return largest_relative_curvature(SAIL(problem), Domain(problem), theta)[0]
 
 
 def constant(value):

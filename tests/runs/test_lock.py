@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from sailtheory import InputError
-from sailtheory.storage import lock
 from sailtheory.runs.write import Run
+from sailtheory.storage import lock
 
 CONFIG = {"method": "toy", "seed": 3}
 HOLD = """

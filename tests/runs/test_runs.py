@@ -17,9 +17,9 @@ import pytest
 
 from sailtheory import InputError
 from sailtheory.runs.checkpoint import save_state
-from sailtheory.storage.config import Watch, plain
 from sailtheory.runs.read import read_record
 from sailtheory.runs.write import Run
+from sailtheory.storage.config import TrackedConfig, plain
 
 SCRIPT = Path(__file__).parents[1] / "support" / "killable_training.py"
 CONFIG = {"method": "pebble", "seed": 3, "steps": 10, "sac": {"rate": 1e-3, "widths": [8, 8]}}
@@ -282,11 +282,11 @@ def test_a_write_that_stops_half_way(tmp_path):
 def test_keys_never_read_are_recorded(tmp_path):
     from tests.storage.test_config import Config
 
-    watch = Watch(Config("sac"))
-    run = Run.create(tmp_path, plain(watch.view._config), read=watch.read)
-    assert watch.view.horizon > 1
+    tracked = TrackedConfig(Config("sac"))
+    run = Run.create(tmp_path, plain(tracked.view._config), read=tracked.read)
+    assert tracked.view.horizon > 1
     run.save(1, {})
-    again = Watch(Config("sac"))  # what only the first part of a run reads stays read
+    again = TrackedConfig(Config("sac"))  # what only the first part of a run reads stays read
     run = Run.create(tmp_path, plain(Config("sac")), read=again.read, resume=True)
     run.load()
     assert again.view.seed == 0

@@ -9,7 +9,7 @@ from typing import Literal
 import pytest
 
 from sailtheory import InputError
-from sailtheory.storage.config import Watch, assignments, plain, resolve, setting
+from sailtheory.storage.config import TrackedConfig, assignments, plain, resolve, setting
 from sailtheory.storage.readers import read_toml
 
 
@@ -94,14 +94,14 @@ def test_missing_key_and_bad_files(tmp_path):
         setting(1, atleast=0)
 
 
-def test_reads_are_watched():
-    watch = Watch(resolve(Config, {"method": "sac"}))
-    assert watch.read == set()
-    assert watch.view.horizon == pytest.approx(100)
-    assert watch.view.inner.layers() == 2
-    assert watch.read == {"discount", "inner.widths"}
+def test_reads_are_tracked():
+    tracked = TrackedConfig(resolve(Config, {"method": "sac"}))
+    assert tracked.read == set()
+    assert tracked.view.horizon == pytest.approx(100)
+    assert tracked.view.inner.layers() == 2
+    assert tracked.read == {"discount", "inner.widths"}
     with pytest.raises(FrozenInstanceError):
-        watch.view.seed = 3
+        tracked.view.seed = 3
     with pytest.raises(AttributeError):
-        _ = watch.view.absent
-    assert watch.read == {"discount", "inner.widths"}
+        _ = tracked.view.absent
+    assert tracked.read == {"discount", "inner.widths"}

@@ -51,7 +51,7 @@ def test_the_difference_is_that_of_the_actors_of_then_and_now():
     while trainer.step < 110:
         actors.append(trainer.agent.policy(0).double())
         trainer.advance()
-    now, buffer = trainer.agent.policy(0).double(), trainer.lanes[0].buffer
+    now, buffer = trainer.agent.policy(0).double(), trainer.learners[0].buffer
     x = torch.tensor(buffer.states()[40:]).double()
     a = torch.tensor(buffer._rows[40:110, 17:23]).double()
     each = [

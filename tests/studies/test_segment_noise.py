@@ -87,6 +87,6 @@ def test_in_the_same_states_only_actions_differ(trainer):
     assert torch.equal(same.states[:, :, 0], same.states[:, :, 1])
     assert not torch.equal(same.unsquashed[:, :, 0], same.unsquashed[:, :, 1])
     actions = torch.tanh(same.unsquashed[0]).numpy()
-    wanted = trainer.lanes[0].preference(same.states[0].numpy(), actions)
+    wanted = trainer.learners[0].preference(same.states[0].numpy(), actions)
     assert np.abs(same.preference[0].numpy() - wanted).max() < 1e-6
     assert 0 < np.abs(wanted).max() < np.abs(segments.preference.numpy()).max()

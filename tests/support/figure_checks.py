@@ -10,7 +10,7 @@ from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
 from sailtheory import examples, plots
-from sailtheory.convergence.complexity import Effort
+from sailtheory.convergence.complexity import Design
 from sailtheory.plots import style
 
 FIGURES = Path(__file__).parents[2] / "figures"
@@ -33,7 +33,7 @@ def fewer_points(monkeypatch) -> None:
         },
         "pl": {"_STARTS": 40, "_STEPS": 300},
         "thresholds": {"_POINTS": 3},
-        "samples": {"_EFFORT": Effort(runs=3, decades=0.5, points=4, growth=30, penalties=(1,))},
+        "samples": {"_DESIGN": Design(runs=3, decades=0.5, points=4, growth=30, penalties=(1,))},
         "price": {"_POINTS": 9},
         "self_preference": {"_LEVELS": 8},
     }.items():

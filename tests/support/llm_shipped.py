@@ -10,6 +10,7 @@ import torch
 from sailtheory.training.llm import divergence, losses
 from sailtheory.training.llm.logprobs import forward, sequence_log_probs
 from sailtheory.training.llm.rows import join
+from sailtheory.training.pairs import Pairs, pair_loss
 from tests.support import llm_enumeration as tiny
 from tests.support.llm_enumeration import BETA, gradient, relative_error
 
@@ -43,7 +44,7 @@ def all_pairs(exact, model, ref):
     i, j = (k.reshape(-1) for k in torch.meshgrid(*[torch.arange(n)] * 2, indexing="ij"))
     weight = (exact.prob()[i] * exact.prob()[j]).detach()
     q = torch.sigmoid(exact.reward[i] - exact.reward[j]) - 0.5
-    return losses.Pairs(log[i], log[j], log_ref[i], log_ref[j]), q, weight
+    return Pairs(log[i], log[j], log_ref[i], log_ref[j]), q, weight
 
 
 def kl_term(exact, model, ref, estimator="ref-samples"):
@@ -60,7 +61,7 @@ def expected_loss(exact, model, ref, weights, estimator="ref-samples"):
     """The mean of the shipped loss over all draws, whose gradient is the mean gradient."""
     pairs, q, chance = all_pairs(exact, model, ref)
     kl, kl_chance = kl_term(exact, model, ref, estimator)
-    offline = losses.Pairs(*(getattr(pairs, f)[5:6] for f in vars(pairs) if f != "importance"))
+    offline = Pairs(*(getattr(pairs, f)[5:6] for f in vars(pairs) if f != "importance"))
     terms = losses.mixture(weights, offline=offline, on_policy=pairs, preference=q, kl=kl)
     found = torch.zeros((), dtype=torch.float64)
     for name, term in terms.items():
@@ -113,7 +114,7 @@ def bias(case, weights):
 def hooked_loss(exact, model, ref):
     """The published hook: it subtracts log σ/log π from the gradient of a loss at log π."""
     pairs, q, chance = all_pairs(exact, model, ref)
-    g = -losses.pair_loss(pairs, q, BETA).detach()
+    g = -pair_loss(pairs, q, BETA).detach()
 
     def hooked(log):
         copy, value = log * 1.0, log.detach()
@@ -121,8 +122,8 @@ def hooked_loss(exact, model, ref):
         return copy
 
     both = (hooked(pairs.first), hooked(pairs.second))
-    wrong = losses.Pairs(*both, pairs.ref_first, pairs.ref_second)
-    return (losses.pair_loss(wrong, q, BETA) * chance).sum()
+    wrong = Pairs(*both, pairs.ref_first, pairs.ref_second)
+    return (pair_loss(wrong, q, BETA) * chance).sum()
 
 
 def token_proxy(exact, model, ref, texts):

@@ -9,6 +9,8 @@ import numpy as np
 
 from sailtheory.errors import InputError
 
+__all__ = ["ReplayBuffer", "Segments"]
+
 Tree = dict[str, Any]
 
 

@@ -15,6 +15,8 @@ from gymnasium import spaces
 from sailtheory.errors import InputError
 from sailtheory.training.control.suites import Answer
 
+__all__ = ["SUCCESS", "Checked"]
+
 SUCCESS = ("success", "is_success")
 """Keys of ``info`` by which Meta-World and Gymnasium-Robotics report success."""
 

@@ -8,6 +8,8 @@ import torch
 from sailtheory.training.control.sac import SAC
 from sailtheory.training.control.vector import Vector
 
+__all__ = ["evaluate"]
+
 
 def evaluate(agent: SAC, vector: Vector, episodes: int) -> list[dict[str, float]]:
     """Mean return and share of successful episodes of each run's squashed mean action.

@@ -9,6 +9,8 @@ import torch
 
 from sailtheory.errors import InputError
 
+__all__ = ["StateEntropy"]
+
 Tree = dict[str, Any]
 
 

@@ -17,10 +17,12 @@ from sailtheory.errors import InputError
 from sailtheory.runs.read import last_state, read_record
 from sailtheory.storage.config import resolve
 from sailtheory.storage.files import write_bytes
-from sailtheory.training.control.lane import generator_of
+from sailtheory.training.control.learner import generator_of
 from sailtheory.training.control.settings import Settings
 from sailtheory.training.control.tasks import Episodes, make_task, mujoco_of
 from sailtheory.training.control.train import Trainer
+
+__all__ = ["HEIGHT", "WIDTH", "film", "require_renderer"]
 
 WIDTH, HEIGHT = 320, 240
 RATE = 25  # frames a second of simulated time, at most

@@ -6,9 +6,11 @@ import difflib
 from dataclasses import dataclass
 
 from sailtheory.errors import InputError
-from sailtheory.training.control.reference import RevKL
+from sailtheory.training.control.reference import RevKLAgent
 from sailtheory.training.control.sac import SAC
-from sailtheory.training.control.sail import SAIL, SAILRevKL
+from sailtheory.training.control.sail import SAILAgent, SAILRevKLAgent
+
+__all__ = ["METHODS", "Method", "method_named"]
 
 
 @dataclass(frozen=True)
@@ -37,9 +39,9 @@ METHODS = {
     for method in (
         Method("sac", learns_reward=False),
         Method("pebble", learns_reward=True),
-        Method("pebble-revkl", True, RevKL, ("kl_coef", *_REFERENCE)),
-        Method("sail", True, SAIL, (*_SAIL, *_REFERENCE)),
-        Method("sail-revkl", True, SAILRevKL, ("kl_coef", *_SAIL, *_REFERENCE)),
+        Method("pebble-revkl", True, RevKLAgent, ("kl_coef", *_REFERENCE)),
+        Method("sail", True, SAILAgent, (*_SAIL, *_REFERENCE)),
+        Method("sail-revkl", True, SAILRevKLAgent, ("kl_coef", *_SAIL, *_REFERENCE)),
     )
 }
 """``sac`` sees the true reward, an upper line; ``pebble`` is arXiv 2106.05091;

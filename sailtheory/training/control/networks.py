@@ -1,11 +1,11 @@
 """Networks of many runs in one tensor, each as if it were alone.
 
-A stack holds L networks of one shape, its lanes, on a leading axis. On the CPU a lane's
-numbers must not depend, to the last bit, on how many lanes lie beside it. Elementwise
-operations do not; matrix products do: ``torch.bmm`` takes another kernel for one lane
-than for several, and even ``torch.mm`` sums in another order when a row of another lane
-length shifts its memory off a cache line. So each lane is a product of its own, on
-memory that begins on a cache line: a few percent slower than ``torch.bmm`` over 16 lanes
+A stack holds L networks of one shape on a leading axis. On the CPU a network's numbers
+must not depend, to the last bit, on how many networks lie beside it. Elementwise
+operations do not; matrix products do: ``torch.bmm`` takes another kernel for one matrix
+than for several, and even ``torch.mm`` sums in another order when a row of another
+length shifts its memory off a cache line. So each network has a product of its own, on
+memory that begins on a cache line: a few percent slower than ``torch.bmm`` over 16
 (benchmarks/control.py). On a GPU ``torch.bmm`` is used, and equality is not promised.
 """
 
@@ -19,20 +19,22 @@ import torch
 from torch import Tensor
 from torch.optim.adam import adam
 
+__all__ = ["StackedAdam", "StackedMLP", "network_products"]
+
 Tree = dict[str, Any]
 
 _LINE = 64  # bytes
 
 
-def lane_products(a: Tensor, b: Tensor) -> Tensor:
-    """a[l] @ b[l] of each lane: (L, n, k), (L, k, m) to (L, n, m), differentiable twice."""
+def network_products(a: Tensor, b: Tensor) -> Tensor:
+    """a[l] @ b[l] of each network l: (L, n, k), (L, k, m) to (L, n, m), differentiable twice."""
     if not torch.is_grad_enabled():
         return _products(a, b)
-    product: Tensor = _LaneProducts.apply(a, b)  # type: ignore[no-untyped-call]
+    product: Tensor = _NetworkProducts.apply(a, b)  # type: ignore[no-untyped-call]
     return product
 
 
-class _LaneProducts(torch.autograd.Function):
+class _NetworkProducts(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, a: Tensor, b: Tensor) -> Tensor:
         ctx.save_for_backward(a, b)
@@ -43,8 +45,8 @@ class _LaneProducts(torch.autograd.Function):
         a, b = ctx.saved_tensors
         first, second = ctx.needs_input_grad
         return (
-            lane_products(grad, b.mT) if first else None,
-            lane_products(a.mT, grad) if second else None,
+            network_products(grad, b.mT) if first else None,
+            network_products(a.mT, grad) if second else None,
         )
 
 
@@ -53,31 +55,31 @@ def _products(a: Tensor, b: Tensor) -> Tensor:
         return torch.bmm(a, b)
     a, b = _on_lines(a), _on_lines(b)
     out = a.new_empty(a.shape[0], a.shape[1], b.shape[2])
-    lanes = zip(a.unbind(), b.unbind(), out.unbind(), strict=True)
+    each = zip(a.unbind(), b.unbind(), out.unbind(), strict=True)
     if _lines(out):
-        for left, right, place in lanes:
+        for left, right, place in each:
             torch.mm(left, right, out=place)
     else:
-        for left, right, place in lanes:
+        for left, right, place in each:
             place.copy_(torch.mm(left, right))
     return out
 
 
 def _lines(x: Tensor) -> bool:
-    """Whether every lane begins on a cache line."""
+    """Whether every matrix begins on a cache line."""
     return (x.data_ptr() | x.stride(0) * x.itemsize) % _LINE == 0
 
 
 def _on_lines(x: Tensor) -> Tensor:
     """The same matrices, each dense, its axes in their order, from a cache line on."""
-    lanes, n, m = x.shape
+    count, n, m = x.shape
     _, down, across = x.stride()
     turned = down == 1 and across == n
     if (turned or (across == 1 and down == m)) and _lines(x):
         return x
     size = -(-n * m * x.itemsize // _LINE) * _LINE // x.itemsize
-    room = x.new_empty(lanes, size)[:, : n * m]
-    out = room.view(lanes, m, n).mT if turned else room.view(lanes, n, m)
+    memory = x.new_empty(count, size)[:, : n * m]
+    out = memory.view(count, m, n).mT if turned else memory.view(count, n, m)
     return out.copy_(x)
 
 
@@ -86,11 +88,11 @@ class StackedMLP(torch.nn.Module):
 
     All parameters are views of one tensor ``flat`` of shape (L, size), so that an
     optimiser, an average or a copy is one operation. Drawn as ``torch.nn.Linear`` draws:
-    uniform within ±1/√fan-in, lane by lane from the lane's generator.
+    uniform within ±1/√fan-in, one network after another from its generator.
 
     Args:
         widths: Input, hidden and output widths.
-        generators: One a lane; a generator that occurs twice draws both in order.
+        generators: One a network; a generator that occurs twice draws both in order.
         slope: Of the activation below zero: 0 is ReLU.
         bound: Whether the output is squashed by tanh.
         device: Where the parameters live.
@@ -122,19 +124,19 @@ class StackedMLP(torch.nn.Module):
             place += size
         self.layers = torch.nn.ParameterList(parameters)
         self._layers = parameters  # the same, without the detour by name that each access costs
-        for lane, generator in enumerate(generators):
-            self.draw(lane, generator)
+        for index, generator in enumerate(generators):
+            self.draw(index, generator)
 
     @torch.no_grad()
-    def draw(self, lane: int, generator: torch.Generator) -> None:
-        """Draw the parameters of one lane anew."""
+    def draw(self, index: int, generator: torch.Generator) -> None:
+        """Draw the parameters of one network anew."""
         for place, fan_in in enumerate(self.widths[:-1]):
             for parameter in self.layers[2 * place : 2 * place + 2]:
                 drawn = torch.rand(
                     parameter.shape[1:], generator=generator, dtype=self.flat.dtype,
                     device=generator.device,
                 )  # fmt: skip
-                parameter[lane].copy_((2 * drawn - 1) / fan_in**0.5)
+                parameter[index].copy_((2 * drawn - 1) / fan_in**0.5)
 
     def forward(self, x: Tensor) -> Tensor:
         """The outputs."""
@@ -144,7 +146,7 @@ class StackedMLP(torch.nn.Module):
         """The values of every layer, the outputs last."""
         layers, found = self._layers, []
         for place in range(0, len(layers), 2):
-            x = lane_products(x, layers[place]).add_(layers[place + 1])
+            x = network_products(x, layers[place]).add_(layers[place + 1])
             if place + 2 < len(layers):
                 x = torch.nn.functional.leaky_relu_(x, self.slope) if self.slope else x.relu_()
             elif self.bound:

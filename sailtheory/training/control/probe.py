@@ -22,9 +22,11 @@ from sailtheory.policies.gaussian import TanhGaussianPolicy
 from sailtheory.policies.objectives import CandidateObjective
 from sailtheory.problem.preferences import BradleyTerry
 from sailtheory.problem.problem import PreferenceProblem
-from sailtheory.training.control.lane import generator_of
+from sailtheory.training.control.learner import generator_of
 from sailtheory.training.control.reference import Referenced
 from sailtheory.training.control.train import Trainer
+
+__all__ = ["ActorProbe", "SegmentPolicy"]
 
 
 class SegmentPolicy(torch.nn.Module):
@@ -82,9 +84,9 @@ class ActorProbe:
         if not isinstance(agent, Referenced) or agent.taken is None:
             raise InputError("method", trainer.method.name, "one whose reference is taken")
         self._agent, self._run = agent, run
-        settings, lane = trainer.settings, trainer.lanes[run]
-        found = lane.buffer.segments(
-            generator_of(lane.seed, 6, trainer.step), prompts * candidates,
+        settings, learner = trainer.settings, trainer.learners[run]
+        found = learner.buffer.segments(
+            generator_of(learner.seed, 6, trainer.step), prompts * candidates,
             settings.feedback.segment if length is None else length, settings.sail.recent,
         )  # fmt: skip
         pairs = torch.tensor(found.pairs, dtype=torch.float64)
@@ -136,9 +138,9 @@ class ActorProbe:
         scores = (stacked - stacked[:, :1]).numpy()
         flat = scores.reshape(-1, scores.shape[-1])
         _, sizes, basis = np.linalg.svd(flat, full_matrices=False)
-        kept = basis[sizes > sizes[0] * len(flat) * np.finfo(float).eps]
+        spanning = basis[sizes > sizes[0] * len(flat) * np.finfo(float).eps]
         return PreferenceProblem(
-            features=scores @ kept.T,
+            features=scores @ spanning.T,
             preferences=[BradleyTerry(r) for r in self.rewards.numpy()],
             base=batch.log_ref.exp().numpy(),
             beta=self.objective.beta, radius=radius,

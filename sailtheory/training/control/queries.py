@@ -6,6 +6,8 @@ import numpy as np
 
 from sailtheory.training.control.settings import Sampling
 
+__all__ = ["choose"]
+
 
 def choose(sampling: Sampling, probabilities: np.ndarray, count: int) -> np.ndarray:
     """Places of the ``count`` candidates to ask about, the most informative first.

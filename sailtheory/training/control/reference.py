@@ -17,6 +17,8 @@ from sailtheory.training.control.networks import StackedMLP
 from sailtheory.training.control.sac import SAC, Batch, Tree
 from sailtheory.training.control.settings import ReferenceSettings, SACSettings, Settings
 
+__all__ = ["Referenced", "RevKLAgent"]
+
 
 class Referenced(SAC):
     """SAC with a reference policy and, where asked for, ‖θ − c‖ ≤ B, θ the actor's parameters.
@@ -107,7 +109,7 @@ class Referenced(SAC):
         self.taken = tree["taken"]
 
 
-class RevKL(Referenced):
+class RevKLAgent(Referenced):
     """``actor/kl_ref_policy``: kl_coef · KL(π_ref‖π_θ), mean over the minibatch's states.
 
     Closed form: tanh is a bijection, so the divergence of the squashed policies is that

@@ -14,6 +14,8 @@ from sailtheory.policies.protocol import finite
 from sailtheory.training.control.networks import StackedAdam, StackedMLP
 from sailtheory.training.control.settings import RewardSettings
 
+__all__ = ["RewardModel"]
+
 Tree = dict[str, Any]
 
 _SLOPE = 0.01  # of the leaky ReLU

@@ -15,9 +15,11 @@ from torch import Tensor
 
 from sailtheory.policies.gaussian import TanhGaussianPolicy
 from sailtheory.policies.protocol import finite
-from sailtheory.training.control.least import least_value
+from sailtheory.training.control.clipped_double_q import clipped_double_q
 from sailtheory.training.control.networks import StackedAdam, StackedMLP
 from sailtheory.training.control.settings import SACSettings, Settings
+
+__all__ = ["SAC", "Batch", "SegmentPairs", "Tree"]
 
 Tree = dict[str, Any]
 
@@ -84,7 +86,7 @@ class SAC:
         kind: dict[str, Any] = {"device": device, "dtype": dtype}
         actor = StackedMLP([observations, *hidden, 2 * actions], generators, **kind)
         self.actor = TanhGaussianPolicy(actor, actions)
-        twice = [g for g in generators for _ in range(2)]  # lanes 2k and 2k + 1 are run k's
+        twice = [g for g in generators for _ in range(2)]  # networks 2k and 2k + 1 are run k's
         shape = [observations + actions, *hidden, 1]
         self.critic = StackedMLP(shape, twice, **kind)
         self.target = StackedMLP(shape, [torch.Generator() for _ in twice], **kind)
@@ -151,8 +153,8 @@ class SAC:
     def critic_target(self, batch: Batch, noise: Tensor) -> Tensor:
         """y = r + γ (1 − terminated)(min Q'(s', a') − α log π(a'|s')), a' ~ π(·|s'): (K, B)."""
         actions, log_prob = self.actor.draw(batch.following, noise)
-        least = self.values(self.target, batch.following, actions).amin(1)
-        future = least - self.temperature[:, None] * log_prob
+        smaller = self.values(self.target, batch.following, actions).amin(1)
+        future = smaller - self.temperature[:, None] * log_prob
         return batch.rewards + self.settings.discount * batch.goes_on * future
 
     def critic_loss(self, batch: Batch, noise: Tensor) -> Tensor:
@@ -168,10 +170,10 @@ class SAC:
         that adds to the actor's loss extends this.
         """
         actions, log_prob = self.actor.draw(batch.observations, noise)
-        least = least_value(self.critic, batch.observations, actions)
+        value = clipped_double_q(self.critic, batch.observations, actions)
         terms = {
             "actor/entropy": self.temperature * log_prob.mean(-1),
-            "actor/value": -least.mean(-1),
+            "actor/value": -value.mean(-1),
         }
         return terms, log_prob
 
@@ -222,9 +224,9 @@ class SAC:
 
     def reset_critic(self, run: int) -> None:
         """Draw the critic of a run anew, its target and its moments with it."""
-        for lane in (2 * run, 2 * run + 1):
-            self.critic.draw(lane, self.generators[run])
-            self.target.flat[lane].copy_(self.critic.flat[lane])
+        for index in (2 * run, 2 * run + 1):
+            self.critic.draw(index, self.generators[run])
+            self.target.flat[index].copy_(self.critic.flat[index])
         self.critic_adam.reset(run)
 
     def policy(self, run: int) -> TanhGaussianPolicy:
@@ -232,7 +234,7 @@ class SAC:
         return self.copy_of(self.actor_network, run)
 
     def copy_of(self, network: StackedMLP, run: int) -> TanhGaussianPolicy:
-        """A copy of one lane of a stack of actors."""
+        """A copy of one network of a stack of actors."""
         modules: list[torch.nn.Module] = []
         for place, (n, m) in enumerate(itertools.pairwise(network.widths)):
             linear = torch.nn.Linear(n, m, dtype=network.flat.dtype, device=network.flat.device)

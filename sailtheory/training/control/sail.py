@@ -34,13 +34,15 @@ import torch
 from torch import Tensor
 
 from sailtheory.policies.gaussian import TanhGaussianPolicy
-from sailtheory.training.control.reference import Referenced, RevKL
+from sailtheory.training.control.reference import Referenced, RevKLAgent
 from sailtheory.training.control.sac import Batch, SegmentPairs
 from sailtheory.training.control.settings import SAILSettings, Settings
 from sailtheory.training.pairs import Pairs, pair_loss, score_coefficient, score_loss
 
+__all__ = ["SAILAgent", "SAILRevKLAgent", "draw_segments", "segment_log_probs"]
 
-class SAIL(Referenced):
+
+class SAILAgent(Referenced):
     """``actor/sail_dpo`` and ``actor/sail_score``: −weight · J, and its score term of value 0.
 
     Absent until there is a reference.
@@ -97,7 +99,7 @@ class SAIL(Referenced):
         return super().observed() | self._seen
 
 
-class SAILRevKL(SAIL, RevKL):
+class SAILRevKLAgent(SAILAgent, RevKLAgent):
     """The terms of both."""
 
 

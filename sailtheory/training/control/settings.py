@@ -13,6 +13,20 @@ from typing import Any, Literal
 
 from sailtheory.storage.config import resolve, setting
 
+__all__ = [
+    "PAPER",
+    "PAPER_SEEDS",
+    "FeedbackSettings",
+    "ReferenceSettings",
+    "RewardSettings",
+    "SACSettings",
+    "SAILSettings",
+    "Sampling",
+    "Settings",
+    "TeacherSettings",
+    "settings_of",
+]
+
 Sampling = Literal["uniform", "disagreement", "entropy"]
 
 

@@ -8,6 +8,8 @@ from typing import Any
 import gymnasium
 import numpy as np
 
+__all__ = ["Answer", "DmControl", "DoorOpen"]
+
 Answer = tuple[np.ndarray, float, bool, bool, dict[str, Any]]
 
 

@@ -17,6 +17,17 @@ from sailtheory.runs.layout import Scale
 if TYPE_CHECKING:
     import gymnasium
 
+__all__ = [
+    "SCALES",
+    "TASKS",
+    "Episodes",
+    "Step",
+    "integration_state",
+    "make_task",
+    "mujoco_of",
+    "try_task",
+]
+
 Tree = dict[str, Any]
 
 _TRIED = 5  # steps of a task before a run begins

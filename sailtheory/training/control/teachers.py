@@ -8,6 +8,8 @@ from sailtheory.errors import InputError
 from sailtheory.numeric.numbers import FLOAT64
 from sailtheory.training.control.settings import TeacherSettings
 
+__all__ = ["EQUAL", "FIRST", "SECOND", "SKIP", "answers", "label_probabilities", "targets"]
+
 FIRST, SECOND, EQUAL, SKIP = range(4)
 """What a teacher may answer."""
 

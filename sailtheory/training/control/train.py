@@ -13,16 +13,18 @@ from torch import Tensor
 
 from sailtheory.errors import InputError, whole_number
 from sailtheory.runs.write import Run
-from sailtheory.storage.config import Watch, plain
+from sailtheory.storage.config import TrackedConfig, plain
 from sailtheory.training.control.evaluate import evaluate
-from sailtheory.training.control.lane import Lane, generator_of
+from sailtheory.training.control.learner import Learner, generator_of
 from sailtheory.training.control.methods import Method, method_named
 from sailtheory.training.control.reference import Referenced
 from sailtheory.training.control.sac import Batch, SegmentPairs
-from sailtheory.training.control.sail import SAIL, draw_segments
+from sailtheory.training.control.sail import SAILAgent, draw_segments
 from sailtheory.training.control.settings import Settings
 from sailtheory.training.control.tasks import SCALES, Episodes, make_task, try_task
 from sailtheory.training.control.vector import Vector
+
+__all__ = ["Progress", "Trainer", "train"]
 
 Tree = dict[str, Any]
 Progress = Callable[[int, Mapping[int, Mapping[str, float]]], None]
@@ -45,13 +47,13 @@ class Trainer:
         self.settings, self.seeds, self.step = settings, _each_once(seeds), 0
         self.method = method_named(settings.method)
         device = settings.device
-        self.lanes = [
-            Lane(settings, seed, self.method.learns_reward, device) for seed in self.seeds
+        self.learners = [
+            Learner(settings, seed, self.method.learns_reward, device) for seed in self.seeds
         ]
-        observations, actions = sizes = self.lanes[0].episodes.sizes
-        generators = [lane.torch_generator for lane in self.lanes]
+        observations, actions = sizes = self.learners[0].episodes.sizes
+        generators = [learner.torch_generator for learner in self.learners]
         self.agent = self.method.agent.of(settings, sizes, generators)
-        self.vector = Vector([lane.episodes for lane in self.lanes], threads)
+        self.vector = Vector([learner.episodes for learner in self.learners], threads)
         self._examiner = Vector(
             [Episodes(make_task(settings.task), generator_of(seed, 4)) for seed in self.seeds],
             threads,
@@ -73,11 +75,11 @@ class Trainer:
         self.step += 1
         self.agent.begin(self.step)
         found = [
-            lane.take_in(
+            learner.take_in(
                 states[k], actions[k], steps.following[k], float(steps.rewards[k]),
                 bool(steps.terminated[k]), bool(steps.truncated[k]), float(steps.success[k]),
             )
-            for k, lane in enumerate(self.lanes)
+            for k, learner in enumerate(self.learners)
         ]  # fmt: skip
         since = self.step - settings.random_steps
         if self.method.learns_reward:
@@ -101,7 +103,7 @@ class Trainer:
     def _actions(self, states: np.ndarray) -> np.ndarray:
         if self.step < self.settings.random_steps:
             width = self.agent.widths[1]
-            drawn = [lane.rng.uniform(-1, 1, width) for lane in self.lanes]
+            drawn = [learner.rng.uniform(-1, 1, width) for learner in self.learners]
             return np.stack(drawn).astype(np.float32)
         x = torch.tensor(states[:, None], device=self.settings.device)
         return self.agent.act(x)[:, 0].cpu().numpy()
@@ -109,28 +111,28 @@ class Trainer:
     def _learn_reward(self, since: int, found: list[dict[str, float]]) -> None:
         """Ask the teacher when it is time: first when exploring ends, then every so often."""
         asked = self.settings.feedback
-        if since < 0 or since % asked.every or self.lanes[0].asked >= asked.maximum:
+        if since < 0 or since % asked.every or self.learners[0].asked >= asked.maximum:
             return
-        for metrics, lane in zip(found, self.lanes, strict=True):
-            metrics |= lane.ask()
+        for metrics, learner in zip(found, self.learners, strict=True):
+            metrics |= learner.ask()
         if since == 0:
             # What the critic has learned is the value of exploring.
-            for k in range(len(self.lanes)):
+            for k in range(len(self.learners)):
                 self.agent.reset_critic(k)
             for _ in range(self.settings.reset_updates):
                 self._update()
 
     def _update(self, *, entropy: bool = False) -> None:
-        for lane, rows in zip(self.lanes, self._rows, strict=True):
-            lane.buffer.sample(lane.rng, rows)
+        for learner, rows in zip(self.learners, self._rows, strict=True):
+            learner.buffer.sample(learner.rng, rows)
             if entropy:
-                assert lane.entropy is not None
+                assert learner.entropy is not None
                 states = np.ascontiguousarray(rows[:, : self.agent.widths[0]])
-                rows[:, -2] = lane.entropy.rewards(states, lane.buffer.states())
+                rows[:, -2] = learner.entropy.rewards(states, learner.buffer.states())
         batch = torch.tensor(self._rows, device=self.settings.device)
         minibatch = Batch.of_rows(batch, *self.agent.widths)
         if self.agent.wants_segments:
-            updates = [self.agent.updates(k) for k in range(len(self.lanes))]
+            updates = [self.agent.updates(k) for k in range(len(self.learners))]
             minibatch = minibatch._replace(segments=self.segments(updates))
         self._terms = self.agent.update(minibatch)
 
@@ -140,7 +142,7 @@ class Trainer:
         Args:
             updates: One number a run, on which its draw depends.
         """
-        drawn = [lane.own_states(k) for lane, k in zip(self.lanes, updates, strict=True)]
+        drawn = [learner.own_states(k) for learner, k in zip(self.learners, updates, strict=True)]
         device = self.settings.device
         states, noise = (
             torch.tensor(np.stack(part), device=device) for part in zip(*drawn, strict=True)
@@ -148,8 +150,8 @@ class Trainer:
         unsquashed = draw_segments(self.agent.actor, states, noise)
         actions = torch.tanh(unsquashed).cpu().numpy()
         preference = [
-            lane.preference(own, chosen)
-            for lane, (own, _), chosen in zip(self.lanes, drawn, actions, strict=True)
+            learner.preference(own, chosen)
+            for learner, (own, _), chosen in zip(self.learners, drawn, actions, strict=True)
         ]
         q = torch.tensor(np.stack(preference).astype(np.float32), device=device)
         return SegmentPairs(states, unsquashed, q)
@@ -161,22 +163,23 @@ class Trainer:
         measured = evaluate(self.agent, self._examiner, self.settings.evaluation_episodes)
         return [
             {f"eval/{name}": value for name, value in each.items()}
-            | lane.reward_accuracy(self.step)
+            | learner.reward_accuracy(self.step)
             | {"spent/steps": float(self.step), "spent/updates": float(self.agent.updates(k))}
-            for k, (each, lane) in enumerate(zip(measured, self.lanes, strict=True))
+            for k, (each, learner) in enumerate(zip(measured, self.learners, strict=True))
         ]
 
     def state(self, k: int) -> Tree:
-        """Everything of one run but its transitions, which ``lanes[k].buffer`` appends."""
-        return {"agent": self.agent.state(k), "lane": self.lanes[k].state(), "terms": {
+        """Everything of one run but its transitions, which ``learners[k].buffer`` appends."""
+        # "lane" is what checkpoints call the learner.
+        return {"agent": self.agent.state(k), "lane": self.learners[k].state(), "terms": {
             name: float(term[k]) for name, term in self._terms.items()}}  # fmt: skip
 
     def restore(self, step: int, trees: Sequence[Tree], transitions: Sequence[bytes]) -> None:
         """Go back to the states of all runs at one step."""
         self.step = step
-        for k, (lane, tree) in enumerate(zip(self.lanes, trees, strict=True)):
+        for k, (learner, tree) in enumerate(zip(self.learners, trees, strict=True)):
             self.agent.restore(k, tree["agent"])
-            lane.restore(tree["lane"], transitions[k])
+            learner.restore(tree["lane"], transitions[k])
             self.vector.restore(k, tree["lane"]["episodes"])
         names = trees[0]["terms"]
         self._terms = {n: torch.tensor([t["terms"][n] for t in trees]) for n in names}
@@ -223,14 +226,14 @@ def train(
         accepted = f"at most {longest}, the steps of an episode"
         raise InputError("feedback.segment", settings.feedback.segment, accepted)
     folders = [Path(out) / f"seed-{seed}" for seed in seeds]
-    watch = Watch(settings)  # so that the record tells which keys the training never read
-    watch.read.add("seed")
+    tracked = TrackedConfig(settings)  # so that the record tells which keys the training never read
+    tracked.read.add("seed")
     runs = {
         seed: Run.create(
             folder,
             plain(replace(settings, seed=seed)),
             declared=method.declared,
-            read=watch.read,
+            read=tracked.read,
             scale=SCALES.get(settings.task),
             tensorboard=tensorboard,
             resume=resume,
@@ -239,7 +242,7 @@ def train(
     }
     runs = {seed: run for seed, run in runs.items() if not run.finished}
     if runs:
-        _run(Trainer(watch.view, list(runs), threads), runs, progress)
+        _run(Trainer(tracked.view, list(runs), threads), runs, progress)
     return folders
 
 
@@ -264,7 +267,7 @@ def _run(trainer: Trainer, runs: Mapping[int, Run], progress: Progress | None) -
 
 def _save(trainer: Trainer, runs: Mapping[int, Run]) -> None:
     for k, run in enumerate(runs.values()):
-        added = trainer.lanes[k].buffer.added(run.data.end or 0)
+        added = trainer.learners[k].buffer.added(run.data.end or 0)
         run.save(trainer.step, trainer.state(k), added)
 
 
@@ -315,13 +318,13 @@ def _check(settings: Settings, method: Method) -> None:
         )
     if settings.capacity is not None and settings.capacity < settings.feedback.segment:
         raise InputError("capacity", settings.capacity, "a segment at least")
-    if issubclass(method.agent, SAIL):
-        least = 2 * settings.feedback.segment  # one lies there, an episode's end within or not
-        if settings.sail.recent < least:
-            accepted = f"at least 2 feedback.segment = {least}"
+    if issubclass(method.agent, SAILAgent):
+        minimum = 2 * settings.feedback.segment  # one lies there, an episode's end within or not
+        if settings.sail.recent < minimum:
+            accepted = f"at least 2 feedback.segment = {minimum}"
             raise InputError("sail.recent", settings.sail.recent, accepted)
-        if settings.capacity is not None and settings.capacity < least:
-            accepted = f"at least 2 feedback.segment = {least} for {method.name}"
+        if settings.capacity is not None and settings.capacity < minimum:
+            accepted = f"at least 2 feedback.segment = {minimum} for {method.name}"
             raise InputError("capacity", settings.capacity, accepted)
         earliest = settings.random_steps + max(settings.sail.recent, settings.entropy_steps)
         if settings.reference.since < earliest:

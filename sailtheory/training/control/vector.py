@@ -10,6 +10,8 @@ import numpy as np
 
 from sailtheory.training.control.tasks import Episodes
 
+__all__ = ["Steps", "Vector"]
+
 
 class Steps(NamedTuple):
     """What K environments answer. ``following`` are the successors, even of last steps."""

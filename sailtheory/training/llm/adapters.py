@@ -14,6 +14,16 @@ from typing import Any
 from sailtheory.errors import InputError
 from sailtheory.extras import require_extra
 
+__all__ = [
+    "KINDS",
+    "add",
+    "begins_as_nothing",
+    "frozen_copy",
+    "is_adapted",
+    "reference_beside",
+    "require_usable",
+]
+
 KINDS = (
     "BEFT", "BOFT", "DELORA", "FOURIERFT", "GRALORA", "HIRA", "HRA", "IA3", "LN_TUNING", "LOHA",
     "LOKR", "LORA", "MISS", "OFT", "RANDLORA", "ROAD", "SHIRA", "TRAINABLE_TOKENS", "VERA",

@@ -14,6 +14,8 @@ from sailtheory.errors import InputError
 from sailtheory.training.llm import models, preferences
 from sailtheory.training.llm.config import SAILConfig
 
+__all__ = ["context", "loaded", "require_optimised", "rewards_of", "warn_of_rounding"]
+
 _WHERE = ("cache_dir", "local_files_only", "revision", "subfolder", "token")
 """Options by which a model is found, and its tokenizer with it."""
 

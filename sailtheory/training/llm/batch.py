@@ -14,6 +14,8 @@ from sailtheory.training.llm.generate import Completions
 from sailtheory.training.llm.logprobs import sequence_log_probs
 from sailtheory.training.llm.rows import Ids, Rows, share
 
+__all__ = ["Drawn", "Item", "LogProbs", "log_probs_of", "rows_of"]
+
 Item = dict[str, Any]
 """One row, as ``prepare`` made it."""
 

@@ -16,6 +16,19 @@ from jinja2 import TemplateError
 
 from sailtheory.errors import InputError
 
+__all__ = [
+    "EXTRAS",
+    "Name",
+    "completion_ids",
+    "completion_text",
+    "ended",
+    "extras_of",
+    "judged_ids",
+    "prompt_ids",
+    "require_extras",
+    "without_none",
+]
+
 Ids = list[int]
 Name = Callable[[str], str]
 """What a part of a row is called in an error message, such as ``prompt`` → ``prompt[3]``."""

@@ -13,6 +13,8 @@ from pathlib import Path
 from sailtheory.errors import InputError
 from sailtheory.storage.files import write_text
 
+__all__ = ["chosen", "last", "mark"]
+
 MARK = "complete.json"
 _NAME = re.compile(r"checkpoint-(\d+)")
 

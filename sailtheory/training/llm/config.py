@@ -16,10 +16,12 @@ from transformers.utils.import_utils import is_in_notebook
 
 from sailtheory.errors import InputError
 from sailtheory.training.llm.divergence import ESTIMATORS
-from sailtheory.training.llm.inherited import REFUSED, UNRECORDED
 from sailtheory.training.llm.losses import METHODS, OWN_SHARE, Weights
 from sailtheory.training.llm.models import TUNE
-from sailtheory.training.llm.neutral import TRLSettings, require_neutral
+from sailtheory.training.llm.transformers_settings import TRANSFORMERS_UNSUPPORTED, UNRECORDED
+from sailtheory.training.llm.trl_settings import TRLSettings, require_supported
+
+__all__ = ["SAILConfig", "Settings"]
 
 _DEFAULT_SHARE = {"r": 0.4, "p": 0.3, "g": 1.0}
 _CHOICES = {
@@ -112,7 +114,7 @@ class SAILConfig(Settings):
         model_init_kwargs: For ``from_pretrained``, where the model is a name; its weights are
             in float32 by default, as small learning rates vanish in others.
 
-    ``neutral`` has TRL's settings that are fields here at one value alone. Bars are shown on
+    ``trl_settings`` has TRL's settings that are fields here at one value alone. Bars are shown on
     a terminal and in a notebook unless ``disable_tqdm`` says otherwise.
 
     Raises:
@@ -129,7 +131,7 @@ class SAILConfig(Settings):
 
     def __post_init__(self) -> None:
         """Check every field, and fill in the method's share."""
-        require_neutral(vars(self))
+        require_supported(vars(self))
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
                 raise InputError(name, getattr(self, name), f"one of {', '.join(choices)}")
@@ -152,11 +154,11 @@ class SAILConfig(Settings):
         self._require_effect()
 
     def _require_numbers(self) -> None:
-        for name, least in _INTEGERS.items():
+        for name, minimum in _INTEGERS.items():
             value = getattr(self, name)
             optional = name == "max_length" and value is None
-            if not optional and (type(value) is not int or value < least):
-                raise InputError(name, value, f"an integer ≥ {least} is expected")
+            if not optional and (type(value) is not int or value < minimum):
+                raise InputError(name, value, f"an integer ≥ {minimum} is expected")
         if type(self.max_steps) is not int or (self.max_steps < 1 and self.max_steps != -1):
             raise InputError("max_steps", self.max_steps, "updates, or -1 for whole epochs")
         for name, positive in _NUMBERS.items():
@@ -211,7 +213,7 @@ class SAILConfig(Settings):
         unread = {f.name for f in dataclasses.fields(TRLSettings)}
         unread -= {f.name for f in dataclasses.fields(TrainingArguments)}
         names = {f.name for f in dataclasses.fields(Settings)} - {"reward_model_path"}
-        names -= UNRECORDED | set(REFUSED) | unread
+        names -= UNRECORDED | set(TRANSFORMERS_UNSUPPORTED) | unread
         found = {name: getattr(self, name) for name in sorted(names)}
         return {k: v if isinstance(v, int | float | str | list | None) else str(v)
                 for k, v in found.items()}  # fmt: skip
@@ -222,7 +224,7 @@ _INTEGERS = {
     "per_device_train_batch_size": 1, "per_device_eval_batch_size": 1,
     "gradient_accumulation_steps": 1, "seed": 0,
 }  # fmt: skip
-"""Settings that are integers, and the least that each may be."""
+"""Settings that are integers, and the minimum of each."""
 
 _NUMBERS = {
     "temperature": True, "reward_scale": True, "num_train_epochs": True, "save_steps": True,

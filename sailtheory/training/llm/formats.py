@@ -24,6 +24,8 @@ from typing import Any
 from sailtheory.errors import InputError
 from sailtheory.training.llm.chat import EXTRAS, Name, without_none
 
+__all__ = ["Row", "in_one_form"]
+
 Row = dict[str, Any]
 
 COMPLETIONS = ("chosen", "rejected", "completion")

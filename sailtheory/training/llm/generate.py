@@ -21,6 +21,8 @@ from sailtheory.training.llm.logprobs import as_policy, options
 from sailtheory.training.llm.models import evaluating
 from sailtheory.training.llm.rows import Ids, distinct, width_of
 
+__all__ = ["Completions", "Key", "sample", "uniform"]
+
 Key = tuple[int | str, ...]
 
 

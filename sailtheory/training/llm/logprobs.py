@@ -17,7 +17,17 @@ from sailtheory.errors import InputError, require
 from sailtheory.training.llm.models import causal
 from sailtheory.training.llm.rows import Rows
 
-KEPT, ROUTED = "logits_to_keep", "output_router_logits"
+__all__ = [
+    "LAST_LOGITS",
+    "ROUTED",
+    "as_policy",
+    "forward",
+    "options",
+    "sequence_log_probs",
+    "token_log_probs",
+]
+
+LAST_LOGITS, ROUTED = "logits_to_keep", "output_router_logits"
 """Parameters that a model may have."""
 
 
@@ -39,8 +49,8 @@ def token_log_probs(
     """
     require(">", temperature=temperature)
     first = int(rows.completion.any(0).int().argmax())  # the first column that counts
-    kept = rows.tokens.shape[1] - first
-    logits = as_policy(forward(model, rows, kept + 1, balance), temperature)
+    last = rows.tokens.shape[1] - first
+    logits = as_policy(forward(model, rows, last + 1, balance), temperature)
     labels, mask = rows.tokens[:, first:], rows.completion[:, first:]
     column = torch.where(mask, rows.previous[:, first:] - (first - 1), 0)
     row = torch.arange(len(labels), device=labels.device)[:, None]
@@ -66,9 +76,9 @@ def sequence_log_probs(
 
 
 def forward(
-    model: Any, rows: Rows, kept: int | None = None, balance: list[Tensor] | None = None
+    model: Any, rows: Rows, last: int | None = None, balance: list[Tensor] | None = None
 ) -> Tensor:
-    """Logits at the last ``kept`` positions, or at all: (n, kept, v).
+    """Logits at the last ``last`` positions, or at all: (n, last, v).
 
     ``balance``, if a list, gets the auxiliary loss of a mixture of experts for these rows.
 
@@ -80,14 +90,14 @@ def forward(
         attention_mask=rows.mask,
         position_ids=rows.positions,
         use_cache=False,
-        **options(model, kept, balance is not None),
+        **options(model, last, balance is not None),
     )
     if balance is not None:
         if getattr(found, "aux_loss", None) is None:
             raise InputError("router_aux_loss_coef", "set", "0, as the model gives no such loss")
         balance.append(found.aux_loss)
     logits: Tensor = found.logits
-    return logits if kept is None else logits[:, -kept:]
+    return logits if last is None else logits[:, -last:]
 
 
 def as_policy(logits: Tensor, temperature: float) -> Tensor:
@@ -97,15 +107,15 @@ def as_policy(logits: Tensor, temperature: float) -> Tensor:
     return logits if temperature == 1 else logits / temperature
 
 
-def options(model: Any, kept: int | None, routed: bool = False) -> dict[str, Any]:
+def options(model: Any, last: int | None, routed: bool = False) -> dict[str, Any]:
     """What is asked of a model, as far as it can be asked.
 
     Args:
         model: A causal model of transformers, wrapped or not.
-        kept: Its last so many logits alone; None for all.
+        last: Its last so many logits alone; None for all.
         routed: Whether the logits of its routers too. A model that gives them of itself cannot
-            do so while it draws: it would hold one token against the mask of all of them.
+            do so while it draws: it would pair one token with the mask of all of them.
     """
     known = inspect.signature(causal(model).forward).parameters
-    found: dict[str, Any] = {"output_router_logits": routed} if ROUTED in known else {}
-    return found | ({"logits_to_keep": kept} if kept is not None and KEPT in known else {})
+    found: dict[str, Any] = {ROUTED: routed} if ROUTED in known else {}
+    return found | ({LAST_LOGITS: last} if last is not None and LAST_LOGITS in known else {})

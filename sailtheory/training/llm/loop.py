@@ -22,11 +22,13 @@ from sailtheory.storage.files import require_folder, write_text
 from sailtheory.training.llm import checkpoints
 from sailtheory.training.llm.batch import Drawn, Item
 from sailtheory.training.llm.config import SAILConfig
-from sailtheory.training.llm.kept import ReferenceDraws
 from sailtheory.training.llm.preferences import Reward
 from sailtheory.training.llm.prepare import Prepared
-from sailtheory.training.llm.randomness import randomness_kept, seed_everything
+from sailtheory.training.llm.randomness import randomness_preserved, seed_everything
 from sailtheory.training.llm.recorder import Means, Recorder
+from sailtheory.training.llm.reference_draws import ReferenceDraws
+
+__all__ = ["RecordedTrainer"]
 
 
 class RecordedTrainer(Trainer):
@@ -154,16 +156,16 @@ class RecordedTrainer(Trainer):
         numbers of its own, as dropout and rewards may, goes on in training as if there had
         been no evaluation.
         """
-        kept, spent = self.means, self.tokens_drawn
+        means_before, spent = self.means, self.tokens_drawn
         self.means = defaultdict(list)
         try:
-            with randomness_kept():
+            with randomness_preserved():
                 output: Any = super().evaluation_loop(
                     dataloader, description, prediction_loss_only, ignore_keys, metric_key_prefix
                 )
             means = self.recorder.means()
         finally:
-            self.means, self.tokens_drawn = kept, spent
+            self.means, self.tokens_drawn = means_before, spent
         output.metrics.update({f"{metric_key_prefix}_{k}": v for k, v in means.items()})
         return output
 

@@ -17,8 +17,9 @@ import torch
 from torch import Tensor
 
 from sailtheory.errors import InputError, require
-from sailtheory.training.pairs import Pairs as Pairs
-from sailtheory.training.pairs import pair_loss, score_loss
+from sailtheory.training.pairs import Pairs, pair_loss, score_loss
+
+__all__ = ["METHODS", "OWN_SHARE", "Weights", "mixture", "policy_preference", "sft_loss", "total"]
 
 T = TypeVar("T")
 

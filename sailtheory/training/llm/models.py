@@ -13,6 +13,24 @@ from sailtheory.errors import InputError
 from sailtheory.training.llm import adapters
 from sailtheory.training.llm.fetch import resolve
 
+__all__ = [
+    "TUNE",
+    "as_reference",
+    "bare",
+    "causal",
+    "end_ids",
+    "evaluating",
+    "last_block",
+    "load",
+    "load_model",
+    "load_tokenizer",
+    "placed",
+    "policy_and_reference",
+    "settle",
+    "tune",
+    "without_dropout",
+]
+
 TUNE = ("full", "last-block", "lora")
 
 

@@ -15,6 +15,8 @@ from sailtheory.training.llm.preferences import (
     vader,
 )
 
+__all__ = ["kind_and_brief", "oracle"]
+
 NAMES = "kind-and-brief, vader, length:WORDS, keywords:A,B, format:REGEX, or a classifier"
 
 

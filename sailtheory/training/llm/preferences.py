@@ -20,6 +20,23 @@ from sailtheory.errors import InputError
 from sailtheory.extras import require_extra
 from sailtheory.training.llm import chat
 
+__all__ = [
+    "Reward",
+    "Text",
+    "as_reward",
+    "bradley_terry",
+    "classifier",
+    "keywords",
+    "labelled",
+    "length",
+    "matches",
+    "name_of",
+    "rewards_of",
+    "sampled",
+    "text_of",
+    "vader",
+]
+
 Reward = Callable[..., Sequence[float]]
 Text = str | list[dict[str, str]]
 """Plain text, or messages with role and content."""

@@ -20,6 +20,8 @@ from sailtheory.training.llm.chat import (
 )
 from sailtheory.training.llm.formats import in_one_form
 
+__all__ = ["Limits", "Needs", "Prepared", "collate", "collated_by", "prepare"]
+
 
 @dataclass(frozen=True)
 class Limits:

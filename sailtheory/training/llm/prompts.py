@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from importlib.resources import files
 
+__all__ = ["conversations", "prompts"]
+
 _EVERY = 3
 
 

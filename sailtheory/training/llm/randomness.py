@@ -16,6 +16,8 @@ from transformers import enable_full_determinism, set_seed
 
 from sailtheory.training.llm.config import SAILConfig
 
+__all__ = ["randomness_preserved", "seed_everything"]
+
 
 def seed_everything(args: SAILConfig) -> None:
     """Set them by ``seed``."""
@@ -23,7 +25,7 @@ def seed_everything(args: SAILConfig) -> None:
 
 
 @contextmanager
-def randomness_kept() -> Iterator[None]:
+def randomness_preserved() -> Iterator[None]:
     """They go on afterwards as if nothing had been drawn."""
     plain, array = random.getstate(), np.random.get_state()
     try:

@@ -15,8 +15,10 @@ from sailtheory.errors import InputError
 from sailtheory.runs.layout import RECORD
 from sailtheory.runs.write import Run
 from sailtheory.storage.config import flatten
-from sailtheory.training.llm.kept import ReferenceDraws
 from sailtheory.training.llm.preferences import name_of
+from sailtheory.training.llm.reference_draws import ReferenceDraws
+
+__all__ = ["DECLARED", "Means", "Recorded", "Recorder"]
 
 DECLARED = (
     "r", "rho", "p", "pi", "g", "score_weight", "kl_coef", "kl_estimator", "ref_samples",
@@ -118,8 +120,8 @@ class Recorder(TrainerCallback):
         if self._run is not None:
             step = self._trainer.state.global_step
             trainer = self._trainer
-            kept = trainer.reference_draws.state()
-            self._run.save(step, {"tokens": trainer.tokens_drawn, "reference_draws": kept})
+            draws = trainer.reference_draws.state()
+            self._run.save(step, {"tokens": trainer.tokens_drawn, "reference_draws": draws})
 
     def means(self) -> dict[str, float]:
         """Means over the prompts noted since the last call, on all processes."""

@@ -16,6 +16,8 @@ from torch import Tensor
 from sailtheory.errors import InputError
 from sailtheory.training.llm.models import causal
 
+__all__ = ["SHARES", "Ids", "Rows", "distinct", "join", "share", "width_of"]
+
 Ids = Sequence[int]
 """Token ids of one text."""
 

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from sailtheory.errors import InputError
 
+__all__ = ["config_file", "config_files", "main"]
+
 _FOLDER = Path(__file__).with_name("accelerate")
 
 

@@ -17,6 +17,8 @@ from sailtheory.storage.config import convert, resolve
 from sailtheory.storage.files import move_folder, require_folder
 from sailtheory.training.llm.data import load_rows
 
+__all__ = ["MODEL", "REWARD", "SHORT", "Choices", "Sources", "arguments", "choices", "train"]
+
 MODEL = "model"
 """The folder of the trained model, in that of the run."""
 

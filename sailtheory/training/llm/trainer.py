@@ -30,11 +30,14 @@ from sailtheory.training.llm.config import SAILConfig
 from sailtheory.training.llm.generate import Completions, sample, uniform
 from sailtheory.training.llm.logprobs import forward
 from sailtheory.training.llm.loop import RecordedTrainer
-from sailtheory.training.llm.neutral import require_neutral
 from sailtheory.training.llm.prepare import Limits, Needs, Prepared, collate, collated_by, prepare
 from sailtheory.training.llm.randomness import seed_everything
 from sailtheory.training.llm.rows import join, width_of
+from sailtheory.training.llm.trl_settings import require_supported
 from sailtheory.training.llm.trunk import SharedTrunk, can_share
+from sailtheory.training.pairs import Pairs
+
+__all__ = ["SAILTrainer"]
 
 
 class SAILTrainer(RecordedTrainer):
@@ -55,7 +58,7 @@ class SAILTrainer(RecordedTrainer):
         reward_processing_classes: Tokenizers of classifiers among the rewards.
         peft_config: An adapter to add; with it, and for a model that has one, ``tune`` is
             ``lora``.
-        compute_metrics: None, as there are no logits; see ``neutral``.
+        compute_metrics: None, as there are no logits; see ``trl_settings``.
         callbacks: As in transformers.
         optimizers: As in transformers.
         preprocess_logits_for_metrics: None, as above.
@@ -84,7 +87,7 @@ class SAILTrainer(RecordedTrainer):
         args = SAILConfig() if args is None else args
         if not isinstance(args, SAILConfig):
             raise InputError("args", type(args).__name__, "a SAILConfig is expected")
-        require_neutral(vars(args) | {  # once more, as they can be set after they were read
+        require_supported(vars(args) | {  # once more, as they can be set after they were read
             "compute_metrics": compute_metrics,
             "preprocess_logits_for_metrics": preprocess_logits_for_metrics,
         })  # fmt: skip
@@ -363,10 +366,10 @@ def _offline(method: str, weights: losses.Weights) -> list[str]:
 def _pairs(
     first: Tensor | None, second: Tensor | None, ref_first: Tensor | None,
     ref_second: Tensor | None, importance: Tensor | None = None,
-) -> losses.Pairs | None:  # fmt: skip
+) -> Pairs | None:  # fmt: skip
     if first is None:
         return None
-    return losses.Pairs(first, _there(second), _there(ref_first), _there(ref_second), importance)
+    return Pairs(first, _there(second), _there(ref_first), _there(ref_second), importance)
 
 
 def _there(values: Tensor | None) -> Tensor:

@@ -12,6 +12,8 @@ from torch.nn import Parameter
 
 from sailtheory.training.llm.models import last_block
 
+__all__ = ["KINDS", "SharedTrunk", "can_share"]
+
 KINDS = ("gemma", "llama", "mistral", "olmo2", "qwen2", "qwen3")
 """Kinds of models whose logits are ``lm_head(norm(last block))``; each is tested."""
 

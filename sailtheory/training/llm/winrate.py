@@ -12,6 +12,8 @@ from scipy import special
 from sailtheory.compare.statistics import Estimate, numbers, wilson
 from sailtheory.errors import InputError
 
+__all__ = ["Judge", "WinRate", "at_equal_length", "by_judge", "by_reward", "win_rate"]
+
 _Z = 1.959963984540054
 _PRIOR = 1 / 9  # precision of both coefficients: a standard deviation of 3 log-odds
 

@@ -16,8 +16,8 @@ from sailtheory.compare.arms import diff
 from sailtheory.runs.read import read_record
 from sailtheory.storage.config import assignments
 from sailtheory.training.audit import Term, audit
-from sailtheory.training.control import lane
-from sailtheory.training.control.reference import RevKL
+from sailtheory.training.control import learner
+from sailtheory.training.control.reference import RevKLAgent
 from sailtheory.training.control.reward import RewardModel
 from sailtheory.training.control.sac import SAC, Batch
 from sailtheory.training.control.settings import ReferenceSettings, SACSettings, settings_of
@@ -61,7 +61,7 @@ def moved(agent, seed=7):
     return agent
 
 
-def tiny(cls=RevKL, seeds=(0, 1), since=1, every=None, radius=None, **more):
+def tiny(cls=RevKLAgent, seeds=(0, 1), since=1, every=None, radius=None, **more):
     settings = SACSettings(width=4, batch=B)
     rules = ReferenceSettings(since=since, every=every, radius=radius)
     return cls(S, A, settings, [generator(s) for s in seeds], rules=rules, dtype=F64, **more)
@@ -87,10 +87,10 @@ def test_the_divergence_is_that_of_the_squashed_policies_from_the_reference_to_t
     term = agent.actor_terms(batch, agent.noise(B))[0]["actor/kl_ref_policy"]
     for run in range(2):
         now = distribution(agent.actor_network, run, batch.observations[run])
-        kept = agent.actor_network.flat.clone()
+        saved = agent.actor_network.flat.clone()
         agent.actor_network.flat.copy_(before)
         then = distribution(agent.actor_network, run, batch.observations[run])
-        agent.actor_network.flat.copy_(kept)
+        agent.actor_network.flat.copy_(saved)
         p, q = (Independent(Normal(*pair), 1) for pair in (then, now))
         exact = kl_divergence(p, q).mean()
         assert abs(float(term[run].detach() - 0.3 * exact)) < 1e-12
@@ -223,10 +223,10 @@ def test_the_published_sail_arm_is_pebble_bit_for_bit(runs, tmp_path, monkeypatc
 
     def with_agent(self, *args, **kwargs):
         made(self, *args, **kwargs)
-        for each in self.lanes:
+        for each in self.learners:
             each.model.agent = self.agent
 
-    monkeypatch.setattr(lane, "RewardModel", WithValue)
+    monkeypatch.setattr(learner, "RewardModel", WithValue)
     monkeypatch.setattr(Trainer, "__init__", with_agent)
     folder = train(small("pebble"), [0], tmp_path)[0]
     assert WithValue.seen > 0
@@ -235,11 +235,11 @@ def test_the_published_sail_arm_is_pebble_bit_for_bit(runs, tmp_path, monkeypatc
 
 
 def test_the_published_sail_term_is_caught_by_the_audit(monkeypatch):
-    monkeypatch.setattr(lane, "RewardModel", WithValue)
+    monkeypatch.setattr(learner, "RewardModel", WithValue)
     trainer = Trainer(small("pebble"), [0])
-    model = trainer.lanes[0].model
+    model = trainer.learners[0].model
     model.agent = trainer.agent
-    pairs = torch.randn(3, 4, 2, 10, trainer.lanes[0].buffer.pairs, generator=generator(0))
+    pairs = torch.randn(3, 4, 2, 10, trainer.learners[0].buffer.pairs, generator=generator(0))
     targets = torch.tensor([0.0, 1.0, 1.0, 0.0]).expand(3, -1)
     names = ("reward", "reward/value")
     terms = [

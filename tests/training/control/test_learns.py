@@ -77,13 +77,13 @@ def test_the_reward_orders_what_it_has_not_seen(trained):
     trainer, _ = trained
     rng = np.random.default_rng(99)
     right = []
-    for lane in trainer.lanes:
+    for learner in trainer.learners:
         (first, r1), (second, r2) = segments(rng, 200), segments(rng, 200)
-        said = lane.model.probabilities(first, second).mean(0) > 0.5
+        said = learner.model.probabilities(first, second).mean(0) > 0.5
         right.append(int((said == (r2 > r1)).sum()))
         low = stats.binomtest(right[-1], 200).proportion_ci(0.99).low
         assert low > 0.75, right  # halfway from chance to all of them
-    assert [lane.asked for lane in trainer.lanes] == [80] * 4
+    assert [learner.asked for learner in trainer.learners] == [80] * 4
 
 
 def test_the_return_is_far_above_that_of_random_actions(trained):

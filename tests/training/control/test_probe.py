@@ -80,7 +80,7 @@ def test_the_linearisation_has_the_gradient_of_the_network(moved):
     assert abs(size - found) < 1e-8 * size and size > 0
     assert problem.dimension == problem.span.dimension <= 9
     assert problem.beta == 0.4 and problem.radius == 0.5
-    # Bradley–Terry with the rewards that the lane has learned
+    # Bradley–Terry with the rewards that the learner has learned
     q = probe.objective.data.all.preference.numpy()
     assert np.allclose(problem.blocks(FLOAT64)[0].preference, q, atol=1e-12)
 

@@ -11,8 +11,8 @@ from torch.distributions import Independent, Normal
 from torch.distributions.transforms import TanhTransform
 
 from sailtheory import InputError
-from sailtheory.training.control.least import least_value
-from sailtheory.training.control.networks import lane_products
+from sailtheory.training.control.clipped_double_q import clipped_double_q
+from sailtheory.training.control.networks import network_products
 from sailtheory.training.control.sac import SAC, Batch
 from sailtheory.training.control.settings import SACSettings
 
@@ -57,11 +57,11 @@ class Plain:
         ]
 
     @staticmethod
-    def modules(network, lane):
+    def modules(network, index):
         parts = []
         for w, b in zip(network.layers[::2], network.layers[1::2], strict=True):
             linear = torch.nn.Linear(*w.shape[1:], dtype=F64)
-            linear.weight.data, linear.bias.data = w[lane].detach().T.clone(), b[lane, 0].detach()
+            linear.weight.data, linear.bias.data = w[index].detach().T.clone(), b[index, 0].detach()
             linear.bias.data = linear.bias.data.clone()
             parts += [linear, torch.nn.ReLU()]
         return torch.nn.Sequential(*parts[:-1])
@@ -76,7 +76,7 @@ class Plain:
         return action, base.log_prob(u) - slope
 
     @staticmethod
-    def least(critics, states, actions):
+    def smaller(critics, states, actions):
         return torch.minimum(*(c(torch.cat([states, actions], 1))[:, 0] for c in critics))
 
     def losses(self, batch, noise):
@@ -85,12 +85,12 @@ class Plain:
         alpha = self.log_alpha.exp().detach()
         with torch.no_grad():
             action, log_prob = self.draw(following, noise[0])
-            future = self.least(self.targets, following, action) - alpha * log_prob
+            future = self.smaller(self.targets, following, action) - alpha * log_prob
             y = r + self.settings.discount * goes_on * future
         pairs = torch.cat([s, a], 1)
         yield sum(0.5 * torch.nn.functional.mse_loss(c(pairs)[:, 0], y) for c in self.critics)
         action, log_prob = self.draw(s, noise[1])
-        yield (alpha * log_prob - self.least(self.critics, s, action)).mean()
+        yield (alpha * log_prob - self.smaller(self.critics, s, action)).mean()
         yield -(self.log_alpha * (log_prob.detach() - A)).mean()  # the target entropy is −a
 
     def update(self, batch, noise):
@@ -106,11 +106,11 @@ class Plain:
         return found
 
 
-def same(network, lane, modules):
-    """Largest difference between a lane and plain modules."""
-    lanes = [p[lane].detach().mT.reshape(-1) for p in network.layers]
+def same(network, index, modules):
+    """Largest difference between one network of a stack and plain modules."""
+    stacked = [p[index].detach().mT.reshape(-1) for p in network.layers]
     plain = [p.detach().reshape(-1) for p in modules.parameters()]
-    return max(float((x - y).abs().max()) for x, y in zip(lanes, plain, strict=True))
+    return max(float((x - y).abs().max()) for x, y in zip(stacked, plain, strict=True))
 
 
 def test_updates_are_those_of_plain_modules():
@@ -249,26 +249,26 @@ def test_a_drawn_critic_is_new_and_forgets_its_moments():
     assert not agent.critic_adam.state(1)["first"].any()
 
 
-def test_a_lane_is_bitwise_the_product_of_its_own():
-    """Sizes of which lanes do not begin on cache lines; torch.mm differs there by itself."""
+def test_each_product_is_bitwise_as_if_alone():
+    """Sizes of which matrices do not begin on cache lines; torch.mm differs there by itself."""
     for n, k, m in [(10, 17, 1), (7, 30, 1), (2, 43, 1), (1, 17, 5), (7, 17, 23), (256, 30, 1)]:
         a = torch.randn(5, n, k, generator=generator(n))
         b = torch.randn(5, k, m, generator=generator(m))
         turned = torch.randn(5, m, k, generator=generator(k)).mT
         wide = torch.randn(5, n, k + 3, generator=generator(9))[..., 1 : k + 1]
         for x, y in [(a, b), (a, turned), (wide, b), (turned.mT, a.mT)]:
-            together = lane_products(x, y)
-            for lane in range(5):
-                alone = lane_products(x[lane : lane + 1].clone(), y[lane : lane + 1].clone())
-                assert torch.equal(together[lane], alone[0]), (n, k, m, lane)
+            together = network_products(x, y)
+            for index in range(5):
+                alone = network_products(x[index : index + 1].clone(), y[index : index + 1].clone())
+                assert torch.equal(together[index], alone[0]), (n, k, m, index)
 
 
 def test_lane_products_differentiate_twice():
     a = torch.randn(2, 3, 4, generator=generator(0), dtype=F64, requires_grad=True)
     b = torch.randn(2, 4, 2, generator=generator(1), dtype=F64, requires_grad=True)
-    assert torch.equal(lane_products(a, b).round(decimals=10), (a @ b).round(decimals=10))
-    assert torch.autograd.gradcheck(lane_products, (a, b))
-    assert torch.autograd.gradgradcheck(lane_products, (a, b))
+    assert torch.equal(network_products(a, b).round(decimals=10), (a @ b).round(decimals=10))
+    assert torch.autograd.gradcheck(network_products, (a, b))
+    assert torch.autograd.gradgradcheck(network_products, (a, b))
 
 
 @pytest.mark.parametrize("depth", [1, 2, 3])
@@ -283,7 +283,7 @@ def test_the_smaller_critic_has_the_value_and_gradient_of_autograd(depth):
     both = agent.values(agent.critic, states, actions)
     chosen = both.argmin(1)
     assert 0.3 < chosen.double().mean() < 0.7
-    found = least_value(agent.critic, states, actions)
+    found = clipped_double_q(agent.critic, states, actions)
     assert torch.equal(found, both.amin(1))
     wanted, mine = (
         torch.autograd.grad((weights * y).sum(), actions)[0] for y in (both.amin(1), found)
@@ -291,7 +291,7 @@ def test_the_smaller_critic_has_the_value_and_gradient_of_autograd(depth):
     assert (wanted - mine).abs().max() < 1e-15 and wanted.abs().max() > 1e-3
     with torch.no_grad():  # one critic is the smaller everywhere
         agent.critic.layers[-1][0] += 100
-    found = least_value(agent.critic, states, actions)
+    found = clipped_double_q(agent.critic, states, actions)
     wanted = agent.values(agent.critic, states, actions)[0, 1]
     assert torch.equal(found[0], wanted)
 

@@ -18,7 +18,7 @@ from sailtheory.training import pairs as pair_terms
 from sailtheory.training.audit import Term, audit
 from sailtheory.training.control import sail as shipped
 from sailtheory.training.control.sac import Batch, SegmentPairs
-from sailtheory.training.control.sail import SAIL, SAILRevKL
+from sailtheory.training.control.sail import SAILAgent, SAILRevKLAgent
 from sailtheory.training.control.settings import (
     ReferenceSettings,
     SACSettings,
@@ -164,7 +164,7 @@ def test_wrong_versions_are_seen(monkeypatch):
 # --- the terms of a Gaussian actor ------------------------------------------------------------
 
 
-def gaussian(cls=SAIL, dtype=F64, **more):
+def gaussian(cls=SAILAgent, dtype=F64, **more):
     """Two runs, their actors a step away from the reference, and segments of theirs."""
     torch.manual_seed(0)
     agent = cls(
@@ -185,10 +185,10 @@ def test_the_terms_are_those_of_each_runs_own_policy():
     found = agent.sail_terms(segments)
     for run in range(2):
         policy = agent.policy(run)
-        kept = agent.actor_network.flat.clone()
+        saved = agent.actor_network.flat.clone()
         agent.actor_network.flat.copy_(agent._reference.flat)
         reference = agent.policy(run)
-        agent.actor_network.flat.copy_(kept)
+        agent.actor_network.flat.copy_(saved)
         h = torch.zeros(4, 2, dtype=F64)
         for pair in range(4):
             for which in range(2):
@@ -211,7 +211,7 @@ def test_drawn_actions_have_the_gradient_of_the_integral_over_them():
     """J as a Gauss–Hermite sum over noise, differentiated through actions, rewards and densities;
     the terms see actions as given, and hold the rest in the score. Rewards are entire in u, so
     the sum converges fast."""
-    agent = SAIL(
+    agent = SAILAgent(
         3, 1, SACSettings(width=4, batch=5), [torch.Generator().manual_seed(5)],
         rules=ReferenceSettings(since=1), objective=SAILSettings(beta=0.8, weight=0.7), dtype=F64,
     )  # fmt: skip
@@ -253,7 +253,7 @@ def test_drawn_actions_have_the_gradient_of_the_integral_over_them():
 @pytest.mark.parametrize(("pairs", "length", "actions"), [(1, 7, 3), (2, 10, 6), (3, 5, 1)])
 def test_a_runs_terms_do_not_depend_on_who_trains_beside_it(pairs, length, actions):
     def made(seeds):
-        agent = SAILRevKL(
+        agent = SAILRevKLAgent(
             5, actions, SACSettings(width=9, batch=5),
             [torch.Generator().manual_seed(s) for s in seeds], rules=ReferenceSettings(since=1),
             objective=SAILSettings(), kl_coef=0.1,
@@ -284,7 +284,7 @@ def test_a_runs_terms_do_not_depend_on_who_trains_beside_it(pairs, length, actio
 
 def test_every_term_passes_the_audit():
     """The score term is a surrogate: its gradient is audited, its value is 0 on purpose."""
-    agent, segments = gaussian(SAILRevKL, kl_coef=0.1)
+    agent, segments = gaussian(SAILRevKLAgent, kl_coef=0.1)
     rows = torch.randn(2, 5, 10, dtype=F64)
     rows[..., 3:5].tanh_()
     batch = Batch.of_rows(rows, 3, 2)._replace(segments=segments)
@@ -372,14 +372,14 @@ def test_segments_are_states_of_the_last_steps_and_actions_of_the_present_actor(
     updates = [trainer.agent.updates(run) for run in range(2)]
     found, again = trainer.segments(updates), trainer.segments(updates)
     assert all(torch.equal(x, y) for x, y in zip(found, again, strict=True))
-    for run, lane in enumerate(trainer.lanes):
+    for run, learner in enumerate(trainer.learners):
         update, actor = updates[run], trainer.agent.policy(run)
-        states, noise = lane.own_states(update)
+        states, noise = learner.own_states(update)
         assert states.shape == (2, 2, 10, 17) and noise.shape == (2, 2, 10, 6)
-        later = lane.own_states(update + 1)
+        later = learner.own_states(update + 1)
         assert not np.array_equal(states, later[0]) and not np.array_equal(noise, later[1])
         assert torch.equal(found.states[run], torch.tensor(states))
-        held = lane.buffer.states()
+        held = learner.buffer.states()
         for segment in states.reshape(-1, 10, 17):
             place = [int(np.flatnonzero((held == s).all(1))[0]) for s in segment]
             assert place == list(range(place[0], place[0] + 10)) and place[0] >= 70
@@ -387,7 +387,7 @@ def test_segments_are_states_of_the_last_steps_and_actions_of_the_present_actor(
         drawn = mean + log_std.exp() * torch.tensor(noise.reshape(-1, 6))
         assert torch.allclose(found.unsquashed[run].reshape(-1, 6), drawn, rtol=1e-5, atol=1e-6)
         rows = np.concatenate([states.reshape(-1, 17), drawn.detach().tanh()], 1)
-        total = lane.model.rewards(rows.astype(np.float32)).reshape(2, 2, 10).sum(2)
+        total = learner.model.rewards(rows.astype(np.float32)).reshape(2, 2, 10).sum(2)
         wanted = 1 / (1 + np.exp(total[:, 1] - total[:, 0])) - 0.5
         assert np.abs(found.preference[run].numpy() - wanted).max() < 1e-5
     assert not torch.equal(found.unsquashed[0], found.unsquashed[1])
@@ -399,13 +399,13 @@ def test_segments_of_a_pair_are_uniform_and_independent_and_so_is_their_noise():
     trainer = Trainer(small("sail"), [0])
     while trainer.step < 130:
         trainer.advance()
-    lane, count = trainer.lanes[0], 4000
-    drawn = [lane.own_states(update) for update in range(count)]
+    learner, count = trainer.learners[0], 4000
+    drawn = [learner.own_states(update) for update in range(count)]
     noise = np.stack([noise for _, noise in drawn]).astype(float)
     assert kstest(noise.ravel()[::7], "norm").pvalue > 1e-4
     first, second = noise[:, :, 0].ravel(), noise[:, :, 1].ravel()
     assert abs(np.corrcoef(first, second)[0, 1]) < 5 / first.size**0.5
-    place = {s.tobytes(): t for t, s in enumerate(lane.buffer.states())}
+    place = {s.tobytes(): t for t, s in enumerate(learner.buffer.states())}
     pairs = [[place[s.tobytes()] for s in pair[:, 0]] for x, _ in drawn for pair in x]
     places = np.arange(70, 121)  # starts of ten steps among the last sixty
     rows, columns = (np.searchsorted(places, x) for x in np.array(pairs).T)

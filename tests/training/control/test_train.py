@@ -17,7 +17,7 @@ from sailtheory.cli.control import seeds_of
 from sailtheory.runs.read import read_record
 from sailtheory.runs.write import Run
 from sailtheory.storage.config import assignments
-from sailtheory.training.control import lane
+from sailtheory.training.control import learner
 from sailtheory.training.control import train as training
 from sailtheory.training.control.methods import METHODS
 from sailtheory.training.control.settings import settings_of
@@ -136,12 +136,12 @@ def test_runs_killed_anywhere_end_as_if_left_alone(tmp_path, left_alone):
         (training, "_save", 1),  # before there is any state
         (Run, "save", 2),  # the first run has a state, the second has none
         (Trainer, "advance", 83),  # mid-episode, while exploring by entropy
-        (lane.RewardModel, "fit", 2),  # in a session with the teacher, asked but not fitted
+        (learner.RewardModel, "fit", 2),  # in a session with the teacher, asked but not fitted
         (training, "evaluate", 1),  # an evaluation is due
         (Trainer, "advance", 42),  # again, past the first session
         (training.Vector, "step", 200),  # within an evaluation: 30 steps, then its own
         (os, "replace", 2),  # a state is written but not yet in its place
-        (lane.ReplayBuffer, "relabel", 3),  # the rewards are fitted, the buffer is old
+        (learner.ReplayBuffer, "relabel", 3),  # the rewards are fitted, the buffer is old
         (Run, "save", 4),  # the last state of one run but not of the other
         (Run, "finish", 2),  # one run is done, the other is not marked
     ]:

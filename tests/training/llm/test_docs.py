@@ -13,9 +13,9 @@ pytest.importorskip("accelerate", reason="the extra llm is not installed")
 from docs.generate import trainer
 from sailtheory.training.llm import adapters
 from sailtheory.training.llm.config import Settings
-from sailtheory.training.llm.inherited import REFUSED
-from sailtheory.training.llm.neutral import NEUTRAL
 from sailtheory.training.llm.train import SHORT
+from sailtheory.training.llm.transformers_settings import TRANSFORMERS_UNSUPPORTED
+from sailtheory.training.llm.trl_settings import TRL_UNSUPPORTED
 
 PAGE = trainer.PAGE.read_text(encoding="utf-8")
 FIELDS = {field.name for field in dataclasses.fields(Settings)}
@@ -31,24 +31,24 @@ def test_every_setting_that_is_refused_is_there_with_its_reason():
     rows = dict(re.findall(r"^\| `(\w+)` \| `.*` \| (.*) \|$", PAGE, re.M))
     assert rows == {
         name: reason.removeprefix("not offered: ")
-        for name, (_, reason) in (NEUTRAL | REFUSED).items()
+        for name, (_, reason) in (TRL_UNSUPPORTED | TRANSFORMERS_UNSUPPORTED).items()
     }
 
 
 @pytest.mark.parametrize("change", ["a reason", "a value", "one more", "one less", "a default"])
 def test_a_page_that_is_behind_is_seen(monkeypatch, change):
-    values, reason = REFUSED["use_liger_kernel"]
+    values, reason = TRANSFORMERS_UNSUPPORTED["use_liger_kernel"]
     if change == "a default":
         monkeypatch.setattr(trainer, "Settings", lambda: Settings(seed=0))
     elif change == "one less":
-        monkeypatch.delitem(REFUSED, "use_liger_kernel")
+        monkeypatch.delitem(TRANSFORMERS_UNSUPPORTED, "use_liger_kernel")
     else:
         name, changed = {
             "a reason": ("use_liger_kernel", (values, f"{reason}, or so")),
             "a value": ("use_liger_kernel", ((True,), reason)),
             "one more": ("another", (values, reason)),
         }[change]
-        monkeypatch.setitem(REFUSED, name, changed)
+        monkeypatch.setitem(TRANSFORMERS_UNSUPPORTED, name, changed)
     assert trainer.renewed(PAGE) != PAGE
 
 

@@ -15,6 +15,7 @@ from sailtheory.training.audit import Term, audit
 from sailtheory.training.llm import divergence, losses
 from sailtheory.training.llm.generate import Completions
 from sailtheory.training.llm.rows import join
+from sailtheory.training.pairs import Pairs
 from tests.support import llm_enumeration as tiny
 from tests.support.llm_enumeration import BETA, gradient, relative_error
 from tests.support.llm_shipped import (
@@ -105,7 +106,7 @@ def test_stale_samples_are_weighted(case):
         (PROMPT,) * n, tuple(exact.all), old.log.detach(), temperature=1.0, version=3
     )
     weight = drawn.importance(exact.log, 4, "weight")
-    pairs = losses.Pairs(
+    pairs = Pairs(
         pairs.first, pairs.second, pairs.ref_first, pairs.ref_second, weight[i] * weight[j]
     )
     chance = (old.prob()[i] * old.prob()[j]).detach()
@@ -113,7 +114,7 @@ def test_stale_samples_are_weighted(case):
     found = sum((term * chance).sum() for term in terms.values())
     wanted = gradient(-again(case).j(), model)
     assert relative_error(gradient(found, model), wanted) < EXACT
-    unweighted = losses.Pairs(pairs.first, pairs.second, pairs.ref_first, pairs.ref_second)
+    unweighted = Pairs(pairs.first, pairs.second, pairs.ref_first, pairs.ref_second)
     terms = losses.mixture(losses.Weights(beta=BETA, g=1.0), on_policy=unweighted, preference=q)
     found = sum((term * chance).sum() for term in terms.values())
     assert relative_error(gradient(found, model), wanted) > 0.1

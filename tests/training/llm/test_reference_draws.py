@@ -8,8 +8,8 @@ import torch
 pytest.importorskip("transformers", reason="the extra llm is not installed")
 pytest.importorskip("accelerate", reason="the extra llm is not installed")
 from sailtheory.training.llm.generate import Completions, sample
-from sailtheory.training.llm.kept import ReferenceDraws
 from sailtheory.training.llm.logprobs import sequence_log_probs
+from sailtheory.training.llm.reference_draws import ReferenceDraws
 from sailtheory.training.llm.rows import join
 from tests.support.llm_models import new_model, train
 

@@ -21,8 +21,8 @@ from sailtheory import InputError
 from sailtheory.runs.read import read_record
 from sailtheory.training.llm import SAILConfig, SAILTrainer
 from sailtheory.training.llm.config import Settings
-from sailtheory.training.llm.inherited import REFUSED, UNRECORDED
-from sailtheory.training.llm.neutral import TRLSettings
+from sailtheory.training.llm.transformers_settings import TRANSFORMERS_UNSUPPORTED, UNRECORDED
+from sailtheory.training.llm.trl_settings import TRLSettings
 from tests.support.llm_models import PAIRS, config, few_letters, new_model, tokenizer
 
 FIELDS = {field.name for field in dataclasses.fields(Settings)}
@@ -178,7 +178,7 @@ ELSEWHERE = {
     "reward_model_path": "test_llm_trl_script.py",
     "router_aux_loss_coef": "test_llm_experts.py",
 }
-NOT_NEUTRAL = {
+CHANGED = {
     "auto_find_batch_size": True, "average_tokens_across_devices": False,
     "batch_eval_metrics": True, "bf16_full_eval": True, "dataloader_persistent_workers": True,
     "enable_jit_checkpoint": True, "eval_do_concat_batches": False,
@@ -192,10 +192,10 @@ NOT_NEUTRAL = {
 
 def test_no_field_is_forgotten():
     of_trl = set(TRLSettings.__annotations__)  # tests/training/llm/test_trl_script.py
-    groups = [CONSTRUCTED, TRAINED, LISTED, ELSEWHERE, NOT_NEUTRAL, of_trl]
+    groups = [CONSTRUCTED, TRAINED, LISTED, ELSEWHERE, CHANGED, of_trl]
     assert sorted(name for group in groups for name in group) == sorted(FIELDS)
-    assert NOT_NEUTRAL.keys() == REFUSED.keys()
-    assert FIELDS >= UNRECORDED and not UNRECORDED & REFUSED.keys()
+    assert CHANGED.keys() == TRANSFORMERS_UNSUPPORTED.keys()
+    assert FIELDS >= UNRECORDED and not UNRECORDED & TRANSFORMERS_UNSUPPORTED.keys()
 
 
 def made(folder, **options):
@@ -254,13 +254,13 @@ def left_behind(folder, **options):
     trainer._sample = lambda *a: drawn.append(0) or sample(*a)
     output = trainer.train()
     place = trainer.args.output_dir
-    kept = ("runtime", "per_second", "preparation_time")
+    times = ("runtime", "per_second", "preparation_time")
     layers = trainer.model.model.layers
     return {
         "error": None, "place": place, "evaluated": len(evaluated), "draws": len(drawn),
         "metrics": read_record(place).rows,
         "weights": [p.detach().clone() for p in trainer.model.parameters()],
-        "history": [{k: v for k, v in row.items() if not k.endswith(kept)}
+        "history": [{k: v for k, v in row.items() if not k.endswith(times)}
                     for row in trainer.state.log_history],
         "files": sorted(str(p.relative_to(place)) for p in Path(place).rglob("*")),
         "checkpointing": [layer.gradient_checkpointing for layer in layers],
@@ -303,12 +303,12 @@ def test_effects_on_the_run(tmp_path, beside, name):
 # --- refused ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", NOT_NEUTRAL)
+@pytest.mark.parametrize("name", CHANGED)
 def test_refused_unless_neutral(tmp_path, name):
     with pytest.raises(InputError, match=f"^{name} = .*: not offered: ") as caught:
-        SAILConfig(str(tmp_path), **{name: NOT_NEUTRAL[name]})
+        SAILConfig(str(tmp_path), **{name: CHANGED[name]})
     assert "\n" not in str(caught.value)
-    values, _ = REFUSED[name]
+    values, _ = TRANSFORMERS_UNSUPPORTED[name]
     for value in values:
         found = SAILConfig(str(tmp_path), use_cpu=True, **{name: value})
         [field] = [f for f in dataclasses.fields(Settings) if f.name == name]

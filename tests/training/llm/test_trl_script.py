@@ -168,7 +168,7 @@ def test_every_field_and_flag_of_trl():
     from trl.experimental.online_dpo import OnlineDPOConfig
 
     from sailtheory.training.llm import SAILConfig
-    from sailtheory.training.llm.neutral import TRLSettings
+    from sailtheory.training.llm.trl_settings import TRLSettings
 
     mine = {f.name: f for f in dataclasses.fields(SAILConfig)}
     theirs = {f.name: f for f in dataclasses.fields(OnlineDPOConfig)}

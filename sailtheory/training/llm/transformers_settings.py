@@ -1,6 +1,7 @@
 """Settings of ``transformers.TrainingArguments`` that this trainer does not have, or not record.
 
-``REFUSED`` are accepted only at values that change nothing, with the reason, as in ``neutral``.
+``TRANSFORMERS_UNSUPPORTED`` are accepted only at values that change nothing, with the reason, as in
+``trl_settings``.
 ``UNRECORDED`` change no number of a training run, or are its place and its time.
 """
 
@@ -8,10 +9,12 @@ from __future__ import annotations
 
 from typing import Any
 
+__all__ = ["TRANSFORMERS_UNSUPPORTED", "UNRECORDED"]
+
 _LOGITS = "not offered: there are no logits or labels to compute a metric from"
 _DTYPE = "not offered: policy and reference would compute in different arithmetic; set bf16"
 _KERNELS = "not offered: policy and reference would run different kernels"
-REFUSED: dict[str, tuple[tuple[Any, ...], str]] = {
+TRANSFORMERS_UNSUPPORTED: dict[str, tuple[tuple[Any, ...], str]] = {
     "auto_find_batch_size": (
         (False,), "not offered: a run that starts anew with other batches is not the one recorded",
     ),

@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from typing import IO, Any
 
 from rich.console import Console
-from rich.live import Live as RichLive
+from rich.live import Live
 from rich.table import Table
+
+__all__ = ["ProgressTable"]
 
 _SHOWN = {
     "return": ("eval/return", "train/return"),
@@ -19,7 +21,7 @@ _SHOWN = {
 """Column, and the metrics it shows; the first that was ever measured wins."""
 
 
-class Live:
+class ProgressTable:
     """A live table; where the output is no terminal, a line at each evaluation.
 
     Args:
@@ -31,11 +33,11 @@ class Live:
     def __init__(self, steps: int, runs: int, stream: IO[str]) -> None:
         self._steps, self._runs = steps, runs
         self._console = Console(file=stream, width=None if stream.isatty() else 120)
-        self._live = RichLive(console=self._console, refresh_per_second=2, transient=False)
+        self._live = Live(console=self._console, refresh_per_second=2, transient=False)
         self._last: dict[int, dict[str, float]] = {}
         self._began: tuple[int, float] | None = None
 
-    def __enter__(self) -> Live:
+    def __enter__(self) -> ProgressTable:
         if self._console.is_terminal:
             self._live.start()
         return self

@@ -14,10 +14,12 @@ import torch
 
 from sailtheory.training.llm.generate import Completions, Key
 
+__all__ = ["CachedDraw", "Draw", "ReferenceDraws"]
+
 Draw = Callable[[list[Any], list[Key]], Completions]
 """Draws one completion for each item, from its key."""
 
-Kept = tuple[tuple[int, ...], tuple[int, ...], float]
+CachedDraw = tuple[tuple[int, ...], tuple[int, ...], float]
 """Token ids of the prompt and of the draw, and log π_ref."""
 
 
@@ -34,7 +36,7 @@ class ReferenceDraws:
     def __init__(self, temperature: float) -> None:
         self._temperature = temperature
         self._visit = 0
-        self._kept: dict[tuple[int | str, int], Kept] = {}
+        self._cached: dict[tuple[int | str, int], CachedDraw] = {}
 
     def of(
         self, items: list[Any], count: int, visit: int, draw: Draw, *, version: int = 0,
@@ -56,7 +58,7 @@ class ReferenceDraws:
             n·count completions.
         """
         if visit != self._visit:
-            self._visit, self._kept = visit, {}
+            self._visit, self._cached = visit, {}
         new = {(i["index"], d): i for i in items for d in range(count) if not self._has(i, d)}
         if new:
             last = count - 1
@@ -65,8 +67,8 @@ class ReferenceDraws:
                 new |= {(item["index"], d): item for d in range(count)}
             drawn = draw(list(new.values()), [("ref", visit, *key) for key in new])
             rows = zip(new, drawn.prompts, drawn.tokens, drawn.log_probs.tolist(), strict=True)
-            self._kept |= {key: (prompt, tokens, log) for key, prompt, tokens, log in rows}
-        found = [self._kept[item["index"], d] for item in items for d in range(count)]
+            self._cached |= {key: (prompt, tokens, log) for key, prompt, tokens, log in rows}
+        found = [self._cached[item["index"], d] for item in items for d in range(count)]
         return Completions(
             tuple(prompt for prompt, _, _ in found), tuple(tokens for _, tokens, _ in found),
             torch.tensor([log for _, _, log in found], dtype=torch.float64),
@@ -74,15 +76,15 @@ class ReferenceDraws:
         )  # fmt: skip
 
     def _has(self, item: Any, number: int) -> bool:
-        kept = self._kept.get((item["index"], number))
-        return kept is not None and kept[0] == tuple(item["prompt_ids"])
+        cached = self._cached.get((item["index"], number))
+        return cached is not None and cached[0] == tuple(item["prompt_ids"])
 
     def state(self) -> dict[str, Any]:
         """All of it, for a checkpoint."""
-        rows = list(self._kept.values())
+        rows = list(self._cached.values())
         return {
             "visit": self._visit,
-            "keys": [list(key) for key in self._kept],
+            "keys": [list(key) for key in self._cached],
             "lengths": [len(ids) for prompt, tokens, _ in rows for ids in (prompt, tokens)],
             "tokens": torch.tensor([t for prompt, tokens, _ in rows for t in (*prompt, *tokens)]),
             "log_probs": torch.tensor([log for _, _, log in rows], dtype=torch.float64),
@@ -90,7 +92,7 @@ class ReferenceDraws:
 
     def restore(self, state: dict[str, Any] | None) -> None:
         """Go back to a state; None is the beginning."""
-        self._visit, self._kept = 0 if state is None else state["visit"], {}
+        self._visit, self._cached = 0 if state is None else state["visit"], {}
         if state is None or not state["keys"]:
             return
         texts = torch.split(torch.as_tensor(state["tokens"]), state["lengths"])
@@ -98,4 +100,4 @@ class ReferenceDraws:
         logs = torch.as_tensor(state["log_probs"]).tolist()
         rows = zip(state["keys"], ids[::2], ids[1::2], logs, strict=True)
         for (index, number), prompt, tokens, log in rows:
-            self._kept[index, number] = prompt, tokens, log
+            self._cached[index, number] = prompt, tokens, log

@@ -16,6 +16,8 @@ from sailtheory.training.control.settings import Settings
 from sailtheory.training.control.tasks import Episodes, make_task
 from sailtheory.training.control.teachers import SKIP, answers, label_probabilities, targets
 
+__all__ = ["Learner", "generator_of"]
+
 Tree = dict[str, Any]
 
 _PAIRS = 100  # fresh pairs on which the accuracy of the reward is measured
@@ -27,7 +29,7 @@ def generator_of(seed: int, use: int, *more: int) -> np.random.Generator:
     return np.random.default_rng([seed, use, *more])
 
 
-class Lane:
+class Learner:
     """One run, but for its actor and critic, which lie in a stack with the others'.
 
     Args:
@@ -107,8 +109,8 @@ class Lane:
             first.rewards[chosen], second.rewards[chosen], self.settings.teacher, self._average()
         )
         said = answers(exact, self.rng)
-        kept = chosen[said != SKIP]
-        self.model.learn(first.pairs[kept], second.pairs[kept], targets(said[said != SKIP]))
+        answered = chosen[said != SKIP]
+        self.model.learn(first.pairs[answered], second.pairs[answered], targets(said[said != SKIP]))
         found = {"spent/queries": float(self.asked), "reward/labels": float(self.model.labels)}
         if self.model.labels:
             found["reward/loss"], accuracy = self.model.fit()

@@ -1,7 +1,7 @@
 """Settings of TRL that are not offered here, at the values at which they change nothing.
 
 They are fields and flags, so that a script written for TRL reads and names them as before; any
-other value is refused, with the reason.
+other value is refused, with the reason. ``TRL_UNSUPPORTED`` lists the values accepted.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from typing import Any
 from transformers import TrainingArguments
 
 from sailtheory.errors import InputError
-from sailtheory.training.llm.inherited import REFUSED
+from sailtheory.training.llm.transformers_settings import TRANSFORMERS_UNSUPPORTED
+
+__all__ = ["TRL_UNSUPPORTED", "TRLSettings", "require_supported"]
 
 
 @dataclass
@@ -51,7 +53,7 @@ _DRAWS = "not offered: its draws are not from π_θ, for which the gradient hold
 _LOGITS = "not offered: no logits are kept to compute it from; metrics are of the run record"
 _VLLM = "not offered: another program's draws are not those of π_θ to the last bit"
 _CODE = "not offered: no code of a model's files is run; load it yourself and give the model"
-NEUTRAL: dict[str, tuple[tuple[Any, ...], str]] = {
+TRL_UNSUPPORTED: dict[str, tuple[tuple[Any, ...], str]] = {
     "top_p": ((1.0, None), _DRAWS),
     "top_k": ((0, None), _DRAWS),
     "min_p": ((0.0, None), _DRAWS),
@@ -67,13 +69,15 @@ NEUTRAL: dict[str, tuple[tuple[Any, ...], str]] = {
 }
 
 
-def require_neutral(given: Mapping[str, Any]) -> None:
-    """Refuse settings of ``NEUTRAL`` and ``REFUSED`` at a value that would change something.
+def require_supported(given: Mapping[str, Any]) -> None:
+    """Refuse settings that are not offered, at a value that would change something.
+
+    They are those of ``TRL_UNSUPPORTED`` and ``TRANSFORMERS_UNSUPPORTED``.
 
     Raises:
         InputError: One of them.
     """
-    known = NEUTRAL | REFUSED
+    known = TRL_UNSUPPORTED | TRANSFORMERS_UNSUPPORTED
     for name in filter(known.__contains__, given):
         value, (values, reason) = given[name], known[name]
         if not any(type(value) in (type(v), int) and value == v for v in values):

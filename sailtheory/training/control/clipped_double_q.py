@@ -1,4 +1,4 @@
-"""min(Q₁, Q₂) of a double critic, differentiated through the smaller one alone.
+"""Clipped double Q: min(Q₁, Q₂), differentiated through the smaller one alone.
 
 The gradient of the minimum passes through one critic in each state, so going back through
 both for every row does twice the work. Autograd cannot know that; this can, and saves a
@@ -15,31 +15,33 @@ from torch.autograd.function import once_differentiable
 
 from sailtheory.training.control.networks import StackedMLP
 
+__all__ = ["clipped_double_q"]
 
-def least_value(critic: StackedMLP, observations: Tensor, actions: Tensor) -> Tensor:
+
+def clipped_double_q(critic: StackedMLP, observations: Tensor, actions: Tensor) -> Tensor:
     """min(Q₁, Q₂) of states (K, B, o) and actions (K, B, a), differentiable in the actions.
 
     Args:
-        critic: 2K lanes of ReLU networks, lanes 2k and 2k + 1 being run k's.
+        critic: 2K ReLU networks, 2k and 2k + 1 being run k's.
         observations: States.
         actions: Actions.
 
     Returns:
         (K, B); where Q₁ = Q₂ the gradient is that of Q₁.
     """
-    value: Tensor = _LeastValue.apply(critic, observations, actions)  # type: ignore[no-untyped-call]
+    value: Tensor = _ClippedDoubleQ.apply(critic, observations, actions)  # type: ignore[no-untyped-call]
     return value
 
 
-class _LeastValue(torch.autograd.Function):
+class _ClippedDoubleQ(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, critic: StackedMLP, observations: Tensor, actions: Tensor) -> Tensor:
         hidden = critic.hidden(torch.cat([observations, actions], -1).repeat_interleave(2, 0))
         values = hidden.pop().view(len(actions), 2, -1)
-        least, which = values.min(1)
+        smaller, which = values.min(1)
         ctx.critic, ctx.width = critic, actions.shape[-1]
         ctx.save_for_backward(which, *hidden)
-        return least
+        return smaller
 
     @staticmethod
     @once_differentiable
@@ -49,11 +51,11 @@ class _LeastValue(torch.autograd.Function):
         weights[0] = weights[0][:, -ctx.width :]  # of the actions
         out = grad.new_empty(*grad.shape, ctx.width)
         for k in range(len(grad)):
-            for lane in (2 * k, 2 * k + 1):
-                rows = (which[k] == lane % 2).nonzero()[:, 0]
+            for index in (2 * k, 2 * k + 1):
+                rows = (which[k] == index % 2).nonzero()[:, 0]
                 if len(rows):
-                    out[k, rows] = _back(grad[k, rows], [w[lane] for w in weights],
-                                         [h[lane, rows] for h in hidden])  # fmt: skip
+                    out[k, rows] = _back(grad[k, rows], [w[index] for w in weights],
+                                         [h[index, rows] for h in hidden])  # fmt: skip
         return None, None, out
 
 

@@ -1,0 +1,1 @@
+"""What a run of any training writes, and how it is read back."""
