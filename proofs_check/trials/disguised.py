@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 
 import numpy as np
 from flint import arb
@@ -95,10 +95,16 @@ def _decide(
 # --- pieces ---------------------------------------------------------------------
 
 
+_remembered = lru_cache(maxsize=4)
+"""Of a rewritten problem: its truths are evaluated thousands of times on one problem."""
+
+
+@_remembered
 def _fair(problem: PreferenceProblem) -> PreferenceProblem:
     return problem.replace(preferences=[np.full((m, m), 0.5) for m in problem.responses])
 
 
+@_remembered
 def _mirrored(problem: PreferenceProblem) -> PreferenceProblem:
     matrices = [
         model.matrix if isinstance(model, PreferenceMatrix) else probabilities(model)
@@ -107,6 +113,7 @@ def _mirrored(problem: PreferenceProblem) -> PreferenceProblem:
     return problem.replace(preferences=[p.T for p in matrices])
 
 
+@_remembered
 def _matrix(problem: PreferenceProblem) -> PreferenceProblem:
     """The same preferences as a matrix of the float64 probabilities."""
     return _mirrored(_mirrored(problem))
@@ -174,6 +181,7 @@ def gain(problem: PreferenceProblem, theta: Array) -> Array:
     return total
 
 
+@_remembered
 def _halved(problem: PreferenceProblem) -> PreferenceProblem:
     """Features doubled, parameters halved: the same policies at θ/2."""
     return problem.replace(
@@ -184,6 +192,7 @@ def _halved(problem: PreferenceProblem) -> PreferenceProblem:
     )
 
 
+@_remembered
 def _doubled(problem: PreferenceProblem) -> PreferenceProblem:
     """Every response twice: the same distribution over features and preferences."""
     problem = _matrix(problem)

@@ -201,7 +201,7 @@ def check(
 
     progress("price of the guarantee")
     price = {
-        name: maximise(SAILRevKL(problem, max(at, 0.0)), search)
+        name: best if max(at, 0.0) == used else maximise(SAILRevKL(problem, max(at, 0.0)), search)
         for name, at in (("zero", 0.0), ("instance", star.value), ("relative", k_b),
                          ("closed_form", closed))
         if at is not None

@@ -255,14 +255,13 @@ class PreferenceProblem:
 
     def blocks(self, xp: NumberSystem = FLOAT64) -> list[Block]:
         """The data in a number system, prompts of equal m stacked."""
-        if xp.name == "arb":  # depends on the precision in force
-            return blocks_of(self, xp)
         if xp.name == "torch":  # tensors made inside a torch transform must not outlive it
             return [block.to_torch(xp) for block in self.blocks(FLOAT64)]
-        cached: list[Block] | None = self._blocks_cache.get(xp)
+        key = (xp, _precision() if xp.name == "arb" else 0)
+        cached: list[Block] | None = self._blocks_cache.get(key)
         if cached is None:
             cached = blocks_of(self, xp)
-            self._blocks_cache[xp] = cached
+            self._blocks_cache[key] = cached
         return cached
 
     # --- policy -------------------------------------------------------------------
@@ -331,8 +330,15 @@ class PreferenceProblem:
                 self.notes.append("ref_params: projected onto center + S; no policy changes")
 
     @cached_property
-    def _blocks_cache(self) -> dict[NumberSystem, list[Block]]:
+    def _blocks_cache(self) -> dict[tuple[NumberSystem, int], list[Block]]:
         return {}
+
+
+def _precision() -> int:
+    """The precision of Arb in force, in bits: what is lifted at one is too coarse for another."""
+    from flint import ctx
+
+    return int(ctx.prec)
 
 
 def _distances(points: np.ndarray) -> np.ndarray:

@@ -94,14 +94,14 @@ def test_from_counts_is_the_posterior_mean():
 
 def test_more_comparisons_give_a_shorter_interval_around_the_truth():
     few, many = (
-        bootstrap_gamma_star(features=FEATURES, wins=wins(s), beta=0.1, radius=1, draws=40)
+        bootstrap_gamma_star(features=FEATURES, wins=wins(s), beta=0.1, radius=1, draws=20)
         for s in (1, 100)
     )
     assert few.low < few.estimate < few.high
     assert many.high - many.low < 0.25 * (few.high - few.low)
     truth = from_counts(features=FEATURES, wins=wins(10**6), beta=0.1, radius=1)
     assert many.low <= gamma_star(truth).value <= many.high
-    again = bootstrap_gamma_star(features=FEATURES, wins=wins(1), beta=0.1, radius=1, draws=40)
+    again = bootstrap_gamma_star(features=FEATURES, wins=wins(1), beta=0.1, radius=1, draws=20)
     np.testing.assert_array_equal(few.values, again.values)
 
 

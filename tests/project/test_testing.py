@@ -1,4 +1,4 @@
-"""Strategies for users, and the counterexample finder on true and false bounds."""
+"""Strategies for users, and the counterexample finder; test_tutorial.py has it shrink a failure."""
 
 from __future__ import annotations
 
@@ -91,31 +91,17 @@ def constant(value):
     return lambda problem, theta: np.full(len(theta), value(problem))
 
 
-def closed_form(problem, slack=4.0):
+def closed_form(problem):
     offset = float(np.linalg.norm(problem.ref_params))
-    base = closed_form_threshold(
+    return closed_form_threshold(
         float(problem.beta), problem.feature_diameter, float(problem.radius), offset
     )
-    return base - (4.0 - slack) * float(problem.beta)
 
 
 def test_a_true_bound_has_no_counterexample():
     assert find_counterexample(
         curvature, constant(closed_form), preference_problems(), max_examples=25
     ) is None  # fmt: skip
-
-
-def test_a_false_bound_is_found_and_shrunk():
-    # β(3LB + 1) is too small near B = 0, where K reaches 2β − β²/2 (theory, section 4)
-    bound = constant(lambda p: closed_form(p, slack=1.0))
-    problems = preference_problems(beta=0.1, radius=0.01, kind="deterministic")
-    witness = find_counterexample(curvature, bound, problems, max_examples=1000)
-    assert witness is not None
-    assert witness.replay()
-    assert witness.data["lhs"] > witness.data["rhs"]
-    assert witness.problem.prompts == 1
-    assert witness.problem.dimension == 1
-    assert max(witness.problem.responses) <= 4
 
 
 def test_a_bound_on_one_problem():
@@ -133,7 +119,7 @@ def test_k_b_has_no_counterexample_under_extreme_settings():
         return relative_bound(float(problem.beta), problem.z_max * (1 + 1e-14))
 
     problems = preference_problems(extreme=True, kind="deterministic", max_responses=3)
-    assert find_counterexample(curvature, constant(k_b), problems, max_examples=25) is None
+    assert find_counterexample(curvature, constant(k_b), problems, max_examples=12) is None
 
 
 def test_bad_tolerance_is_refused():

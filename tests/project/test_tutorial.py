@@ -28,12 +28,16 @@ def test_no_command_is_left_out():
 
 
 def test_inequality_and_its_witness(capsys, tmp_path, monkeypatch):
+    """β(3LB + 1) is too small near B = 0, where K reaches 2β − β²/2: found, and shrunk."""
     monkeypatch.chdir(tmp_path)
     scope: dict = {}
     exec(compile(FIRST, "your-own-theorem", "exec"), scope)
     shown = capsys.readouterr().out
-    assert scope["witness"].replay() is True
-    assert scope["witness"].data["lhs"] > scope["witness"].data["rhs"]
+    witness = scope["witness"]
+    assert witness.replay() is True
+    assert witness.data["lhs"] > witness.data["rhs"]
+    assert (witness.problem.prompts, witness.problem.dimension) == (1, 1)
+    assert max(witness.problem.responses) <= 4
     Path("witness.toml").write_text(shown[shown.index("beta = ") :], encoding="utf-8")
     assert main(words("check")) == 0
     assert "witness.toml at γ" in Path("witness.html").read_text(encoding="utf-8")
