@@ -1,4 +1,4 @@
-"""C18 and C22: verdicts, planted falsehoods, and the numbers of docs/theory.md."""
+"""C18 and C22: how much is tried, and the numbers of docs/theory.md."""
 
 import re
 
@@ -7,49 +7,14 @@ import pytest
 
 from proofs_check.claims import c18_estimator, c22_estimators
 from sailtheory import SAIL, examples
-from sailtheory.claims import Context, run
+from sailtheory.claims import run
 from sailtheory.theory import bounds, formulas
-from sailtheory.verdict import Outcome, Strength, conclude
-
-CLAIMS = c18_estimator.CLAIMS + c22_estimators.CLAIMS
-PLANTED = [(claim.id, wrong) for claim in CLAIMS for wrong in claim.planted]
-QUICK = Context("quick", 0)
+from sailtheory.verdict import Outcome, Strength
+from tests.support.claims import QUICK, details_of
 
 
-class Results(dict):
-    """Results under quick effort, each made when it is asked for: a worker needs few of them."""
-
-    def __missing__(self, claim_id):
-        (claim,) = (claim for claim in CLAIMS if claim.id == claim_id)
-        return self.setdefault(claim_id, run(claim, QUICK))
-
-
-@pytest.fixture(scope="module")
-def results():
-    return Results()
-
-
-@pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.id)
-def test_expected_verdict_and_strength(results, claim):
-    verdict = results[claim.id].verdict
-    assert (verdict.outcome, verdict.strength) == (claim.expected, claim.reachable)
-
-
-@pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.id)
-def test_no_step_is_missing(results, claim):
-    details = [e.detail for e in results[claim.id].verdict.evidence]
-    assert not [d for d in details if "NOT SHOWN" in d or "not proved" in d]
-
-
-@pytest.mark.parametrize(("claim_id", "wrong"), PLANTED, ids=lambda x: getattr(x, "name", x))
-def test_planted_falsehood_is_refuted_and_replays(claim_id, wrong):
-    verdict = conclude(wrong.check(QUICK))
-    assert (verdict.outcome, verdict.strength) == (Outcome.REFUTED, Strength.PROVED)
-    assert verdict.witness.replay()
-
-
-def test_both_bounds_of_c18_are_tried_on_many_instances(results):
-    details = [e.detail for e in results["C18"].verdict.evidence if e.kind == "sampled"]
+def test_both_bounds_of_c18_are_tried_on_many_instances():
+    details = details_of("C18", "sampled")
     counts = [int(re.search(r"(\d+) instances", d)[1]) for d in details if "instances" in d]
     assert len(counts) == 2
     assert min(counts) >= 2000

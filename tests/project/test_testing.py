@@ -119,7 +119,7 @@ def test_k_b_has_no_counterexample_under_extreme_settings():
         return relative_bound(float(problem.beta), problem.z_max * (1 + 1e-14))
 
     problems = preference_problems(extreme=True, kind="deterministic", max_responses=3)
-    assert find_counterexample(curvature, constant(k_b), problems, max_examples=12) is None
+    assert find_counterexample(curvature, constant(k_b), problems, max_examples=25) is None
 
 
 def test_bad_tolerance_is_refused():
