@@ -9,11 +9,15 @@ when ``--list-slow`` wrote it.
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections import Counter
 from pathlib import Path
 
 import pytest
+
+for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(threads, "1")  # before torch and NumPy are imported
 
 LIST = Path(__file__).with_name("skips.toml")
 SLOW_LIST = Path(__file__).with_name("slow.txt")

@@ -21,14 +21,6 @@ SMALL = assignments(
 )
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def small(**changed):
     named = {key.replace("__", "."): value for key, value in changed.items()}
     return settings_of("cheetah-run", "pebble", 0, SMALL, named)

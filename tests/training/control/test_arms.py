@@ -33,14 +33,6 @@ SMALL = assignments(
 )
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def generator(seed):
     return torch.Generator().manual_seed(seed)
 
@@ -210,7 +202,6 @@ def small(method, **more):
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
     """A run of pebble and one of pebble-revkl."""
-    torch.set_num_threads(1)
     out = tmp_path_factory.mktemp("arms")
     return {
         method: train(small(method, **more), [0], out / method)[0]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 from scipy import stats
 
 from sailtheory.storage.config import assignments
@@ -44,15 +43,12 @@ class Point(gymnasium.Env):
 @pytest.fixture(scope="module")
 def trained():
     gymnasium.register("SailtheoryPoint-v0", Point, max_episode_steps=LENGTH)
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
     settings = settings_of("SailtheoryPoint-v0", "pebble", 0, SETTINGS)
     trainer = Trainer(settings, [0, 1, 2, 3])
     while trainer.step < settings.steps:
         found = trainer.advance()
     yield trainer, found
     trainer.close()
-    torch.set_num_threads(before)
     del gymnasium.registry["SailtheoryPoint-v0"]
 
 

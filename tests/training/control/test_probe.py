@@ -27,14 +27,11 @@ SMALL = assignments(
 
 @pytest.fixture(scope="module")
 def trainer():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
     trainer = Trainer(settings_of("cheetah-run", "sail", 0, SMALL), [0, 1])
     while trainer.step < 100:
         trainer.advance()
     yield trainer
     trainer.close()
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,6 @@ import signal
 import zipfile
 
 import pytest
-import torch
 
 from sailtheory import InputError
 from sailtheory.cli import main
@@ -35,14 +34,6 @@ SMALL = assignments(
 )
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def small(task="cheetah-run", method="pebble", **more):
     changed = {key.replace("__", "."): value for key, value in more.items()}
     return settings_of(task, method, 0, SMALL, changed)
@@ -62,7 +53,6 @@ def assert_same(one, other):
 @pytest.fixture(scope="module")
 def left_alone(tmp_path_factory):
     """Two runs of pebble that nobody disturbed."""
-    torch.set_num_threads(1)
     out = tmp_path_factory.mktemp("alone")
     train(small(), [0, 1], out, threads=2)
     return out

