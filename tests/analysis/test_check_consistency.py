@@ -12,7 +12,7 @@ from proofs_check.evidence.instances import random_problem
 from sailtheory import PreferenceProblem, SAILRevKL, examples
 from sailtheory.analysis.check import check, theorem_threshold
 from sailtheory.landscape import Domain, Search, maximise
-from sailtheory.landscape.concavity import largest_curvature_on, relative_curvature_on
+from sailtheory.landscape.concavity import largest_curvature_on, largest_relative_curvature_on
 from sailtheory.landscape.maximiser import newton_distance
 from sailtheory.landscape.pl import pl_constant
 from sailtheory.verdict import Outcome, Strength
@@ -129,7 +129,7 @@ FOUND: dict[tuple, object] = {}
 @pytest.fixture
 def searched_once(monkeypatch):
     """What does not depend on γ is searched once for a problem, not at each γ again."""
-    for function in (largest_curvature_on, relative_curvature_on, maximise):
+    for function in (largest_curvature_on, largest_relative_curvature_on, maximise):
 
         def ask(objective, search, *starts, function=function):
             factors = [factor for factor, _ in getattr(objective, "terms", [])]
