@@ -125,6 +125,14 @@ def test_files_that_a_page_names_exist(name):
     assert absent((ROOT / name).read_text(encoding="utf-8")) == []
 
 
+@pytest.mark.parametrize("name", ["Makefile", ".ci/run", ".ci/smoke", "MANIFEST.in"])
+def test_files_that_a_script_names_exist(name):
+    text = (ROOT / name).read_text(encoding="utf-8")
+    named = re.findall(r"(?:tests|docs|proofs_check|studies|figures)/[\w/]+\.\w+", text)
+    assert [path for path in named if not (ROOT / path).exists()] == []
+    assert named or name == "MANIFEST.in"
+
+
 def test_a_file_that_is_named_and_absent_is_seen():
     text = "(tests/test_none.py), [a](../figures/none.png), `tests/conftest.py`, docs/evidence/."
     assert absent(text) == ["figures/none.png", "tests/test_none.py"]
