@@ -32,8 +32,8 @@ class Record:
         unread: Keys that the training never read; None when that was not recorded.
         finished: Whether it is done.
         versions: Versions of the libraries it ran with.
-        scale: The scale of its task; None where it has none.
         rows: ``(step, name, value)`` as logged; values are text.
+        scale: The scale of its task; None where it has none.
     """
 
     folder: Path
@@ -42,8 +42,8 @@ class Record:
     unread: tuple[str, ...] | None
     finished: bool
     versions: dict[str, str]
-    scale: Scale | None
     rows: list[tuple[int, str, str]]
+    scale: Scale | None = None
 
     @property
     def method(self) -> str:
@@ -105,7 +105,7 @@ def read_record(folder: str | Path) -> Record:
     return Record(
         folder, config, tuple(header["declared"]),
         None if unread is None else tuple(unread), done is not None,
-        header["libraries"], _scale(header, folder), rows,
+        header["libraries"], rows, _scale(header, folder),
     )  # fmt: skip
 
 

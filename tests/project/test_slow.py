@@ -30,7 +30,7 @@ def test_the_listed_tests_exist():
 def test_listed_tests_and_no_others_are_marked():
     """By collecting one file with ``-m slow``."""
     named = SLOW_LIST.read_text(encoding="utf-8").split()
-    file = next(name.partition("::")[0] for name in named if name.startswith("tests/numeric"))
+    file = named[0].partition("::")[0]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "--co", "-m", "slow", "-p", "no:cacheprovider", file],
         cwd=ROOT, capture_output=True, text=True, check=False,
