@@ -20,6 +20,7 @@ from sailtheory.training.control import learner
 from sailtheory.training.control import train as training
 from sailtheory.training.control.methods import METHODS
 from sailtheory.training.control.settings import settings_of
+from sailtheory.training.control.tasks import SCALES
 from sailtheory.training.control.train import Trainer, train
 
 pytest.importorskip("gymnasium", reason="the extra rl is not installed")
@@ -69,6 +70,7 @@ def test_both_methods_train(tmp_path, task, method):
     )
     record = read_record(folders[0])
     assert record.finished and record.seed == 3 and record.method == method
+    assert record.scale == SCALES[task]  # by which compare pools it with other tasks
     steps, returns = record.series("eval/return")
     assert steps.tolist() == [150, 300] and (returns > 0).all()
     assert record.series("spent/steps")[1].tolist() == [150, 300]
