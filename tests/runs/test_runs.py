@@ -17,6 +17,7 @@ import pytest
 
 from sailtheory import InputError
 from sailtheory.runs.checkpoint import save_state
+from sailtheory.runs.layout import Scale
 from sailtheory.runs.read import read_record
 from sailtheory.runs.write import Run
 from sailtheory.storage.config import TrackedConfig, plain
@@ -315,3 +316,15 @@ def test_without_tensorboard_the_command_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorboard", None)
     with pytest.raises(InputError, match=r"pip install 'sailtheory\[rl\]'"):
         Run.create(tmp_path, CONFIG, tensorboard=True)
+
+
+def test_the_scale_of_a_task_comes_back_and_a_damaged_one_is_refused(tmp_path):
+    scale = Scale("eval/return", "eval/success", 1.0)
+    run = Run.create(tmp_path, CONFIG, scale=scale)
+    run.save(1, {})
+    assert read_record(tmp_path).scale == scale
+    content = json.loads((tmp_path / "run.json").read_text())
+    for wrong in (1, {"metric": "a"}, content["scale"] | {"largest": "1"}):
+        (tmp_path / "run.json").write_text(json.dumps(content | {"scale": wrong}))
+        with pytest.raises(InputError, match="scale = "):
+            read_record(tmp_path)
