@@ -21,7 +21,7 @@ for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 
 LIST = Path(__file__).with_name("skips.toml")
 SLOW_LIST = Path(__file__).with_name("slow.txt")
-SLOW = 1.0
+SLOW = 0.5
 
 
 def pytest_addoption(parser):
