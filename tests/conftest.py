@@ -30,7 +30,6 @@ def pytest_addoption(parser):
         action="store_true",
         help=f"fail when a test is skipped that {LIST.name} does not name",
     )
-
     parser.addoption(
         "--list-slow", action="store_true",
         help=f"write the tests that take more than {SLOW:g} s to {SLOW_LIST.name}",

@@ -30,6 +30,7 @@ from sailtheory import (
 from sailtheory.claims import Context
 from sailtheory.landscape import Domain, Search
 from sailtheory.numeric.numbers import FLOAT64, Array, arb_numbers, numbers_of
+from sailtheory.objectives.sail import fisher
 from sailtheory.problem.preferences import PreferenceMatrix, probabilities
 from sailtheory.theory import bounds, formulas
 from sailtheory.verdict import Evidence
@@ -147,10 +148,6 @@ def _delta(problem: PreferenceProblem, theta: Array) -> Array:
     return theta - _ref(problem, theta)
 
 
-def _fisher(problem: PreferenceProblem, theta: Array) -> Array:
-    return KLRefPolicy(problem).hessian(theta)
-
-
 def _squared_drifts(problem: PreferenceProblem, theta: Array) -> Array:
     """E_x Σ_{k<l} (δᵀΔ_kl)², at least E_x R_x²."""
     total: Array = 0
@@ -245,7 +242,7 @@ TRUTHS = (
           lambda p, t: _dot(_delta(p, t), KLRefPolicy(p).gradient(t))),
     Truth("jeffreys", "δᵀ∇KL(π_θ‖π_ref) = δᵀF̄δ",
           lambda p, t: _dot(_delta(p, t), KLPolicyRef(p).gradient(t)),
-          lambda p, t: _dot((_fisher(p, t) @ _delta(p, t)[..., None])[..., 0], _delta(p, t)),
+          lambda p, t: _dot((fisher(p, t) @ _delta(p, t)[..., None])[..., 0], _delta(p, t)),
           equal=True),
     Truth("mirror", "J of p and J of pᵀ sum to twice J of fair coins",
           lambda p, t: SAIL(_matrix(p)).value(t) + SAIL(_mirrored(p)).value(t),
@@ -257,9 +254,9 @@ TRUTHS = (
     Truth("self-above-fair", "J of fair coins ≤ J_self",
           lambda p, t: SAIL(_fair(p)).value(t), lambda p, t: SelfPreferenceSAIL(p).value(t)),
     Truth("fisher-trace", "tr F̄ = E_x(E‖φ‖² − ‖Eφ‖²)",
-          lambda p, t: _trace(_fisher(p, t)), _second_moments, equal=True),
+          lambda p, t: _trace(fisher(p, t)), _second_moments, equal=True),
     Truth("popoviciu", "vᵀF̄v ≤ ¼D²‖v‖²",
-          lambda p, t: _form(p, t, _fisher(p, t)),
+          lambda p, t: _form(p, t, fisher(p, t)),
           lambda p, t: t[..., 0] * 0 + _half_diameter(p)),
     Truth("hoeffding", "KL(π_ref‖π_θ) ≤ ⅛ E_x Σ_{k<l} (δᵀΔ_kl)²",
           lambda p, t: KLRefPolicy(p).value(t), lambda p, t: _squared_drifts(p, t) / 8),
@@ -270,14 +267,14 @@ TRUTHS = (
           lambda p, t: _dot(DPO(p).gradient(_ref(p, t)), numbers_of(t).asarray(_fixed(p))),
           equal=True),
     Truth("dpo-curvature", "−½β² vᵀF̄v ≤ vᵀDv for the DPO term D",
-          lambda p, t: _form(p, t, _fisher(p, t)) * (-_beta(t, p) * _beta(t, p) / 2),
+          lambda p, t: _form(p, t, fisher(p, t)) * (-_beta(t, p) * _beta(t, p) / 2),
           lambda p, t: _form(p, t, SAIL(p).hessian_terms(t).dpo)),
     Truth("three-terms", "vᵀ(A + C + D)v = vᵀ∇²Jv",
           lambda p, t: sum(_form(p, t, term) for term in SAIL(p).hessian_terms(t)),
           lambda p, t: _form(p, t, SAIL(p).hessian(t)), equal=True),
     Truth("ipo-quadratic", "vᵀ∇²IPO v = −4 vᵀF̄(θ_ref)v at every θ",
           lambda p, t: _form(p, t, IPO(p).hessian(t)),
-          lambda p, t: -4 * _form(p, t, _fisher(p, _ref(p, t))), equal=True),
+          lambda p, t: -4 * _form(p, t, fisher(p, _ref(p, t))), equal=True),
     Truth("dpo-concave", "vᵀ∇²DPO v ≤ 0",
           lambda p, t: _form(p, t, DPO(p).hessian(t)), lambda p, t: t[..., 0] * 0),
     Truth("value-floor", "−½(log 2 + log(1 + e^Z)) ≤ J",
@@ -291,11 +288,11 @@ TRUTHS = (
           lambda p, t: SAIL(_matrix(p)).value(t), equal=True),
     Truth("upper-curvature", "vᵀ∇²Jv ≤ (1.5 Z_max + 4β) vᵀF̄v",
           lambda p, t: _form(p, t, SAIL(p).hessian(t)),
-          lambda p, t: _form(p, t, _fisher(p, t)) * _upper(p)),
+          lambda p, t: _form(p, t, fisher(p, t)) * _upper(p)),
     Truth("lower-curvature", "−K⁻ vᵀF̄v ≤ vᵀ∇²Jv",
-          lambda p, t: _form(p, t, _fisher(p, t)) * (-_lower(p)),
+          lambda p, t: _form(p, t, fisher(p, t)) * (-_lower(p)),
           lambda p, t: _form(p, t, SAIL(p).hessian(t))),
     Truth("self-curvature", "vᵀ∇²J_self v ≤ (2 log 2 + ½β²) vᵀF̄v",
           lambda p, t: _form(p, t, SelfPreferenceSAIL(p).hessian(t)),
-          lambda p, t: _form(p, t, _fisher(p, t)) * _self_upper(p)),
+          lambda p, t: _form(p, t, fisher(p, t)) * _self_upper(p)),
 )  # fmt: skip

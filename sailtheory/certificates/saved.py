@@ -1,14 +1,15 @@
 """The file that carries unfinished covers over an interruption.
 
 It holds one entry for each statement that a run has worked on, so that a coarse pass does
-not push out a fine one. Pieces that another version settled are open again. Deleting the file
-loses time, nothing else.
+not push out a fine one. Pieces are open again where another version settled them or the file was
+damaged. Deleting the file loses time, nothing else.
 """
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,7 @@ def recall(path: Path | None, key: str, dimension: int) -> Cover | None:
         return None
     try:
         word, against, stuck = entry["word"], entry["against"], entry["stuck"]
-        if entry["version"] != _version():
+        if entry["digest"] != _digest(key, word):
             word = word.replace(LEAF, OPEN)
         for _ in leaves(word, root(dimension)):  # raises where it is no tree
             pass
@@ -88,7 +89,7 @@ def remember(path: Path | None, key: str, cover: Cover) -> None:
             "word": cover.word,
             "against": None if cover.against is None else cover.against.tolist(),
             "stuck": cover.stuck,
-            "version": _version(),
+            "digest": _digest(key, cover.word),
         }
     }
     write_text(json.dumps({"schema": _SCHEMA, "covers": entries}) + "\n", path, "state")
@@ -106,7 +107,8 @@ def _read(path: Path) -> dict[str, Any]:
     return dict(data["covers"])
 
 
-def _version() -> str:
+def _digest(key: str, word: str) -> str:
+    """Of a cover, its statement and the version: against accidents, not against intent."""
     from sailtheory import __version__
 
-    return __version__
+    return sha256(f"{__version__}\n{key}\n{word}".encode()).hexdigest()

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from sailtheory import InputError
-from sailtheory.certificates import Budget, certify_gamma, refine, replay
+from sailtheory.certificates import Budget, certify_gamma, refine, replay, saved
 from sailtheory.certificates.branch import Statement, grow
 from sailtheory.certificates.cover import LEAF, OPEN, Checker, leaves, root
 from sailtheory.certificates.region import region
@@ -185,15 +185,30 @@ def test_a_forged_state_is_not_believed(problem, undisturbed, tmp_path, word):
     key = refine._key(statement)
     remember(state, key, Cover(OPEN))
     data = json.loads(state.read_text())
-    data["covers"][key] |= {"word": word}
-    state.write_text(json.dumps(data))
-    budget = Budget(time.monotonic() + 0.5, state=state)
-    if word == ".":
-        assert not refine.refine(statement, budget).complete
-        return
-    with pytest.raises(InputError, match="delete it to begin anew") as caught:
-        refine.refine(statement, budget)
-    assert caught.value.field == "state"
+    agreeing = [] if word == "\ud800" else [saved._digest(key, word)]  # no digest of no text
+    for digest in [*agreeing, "", None]:
+        data["covers"][key] |= {"word": word, "digest": digest}
+        state.write_text(json.dumps(data))
+        budget = Budget(time.monotonic() + 0.5, state=state)
+        if word == ".":
+            assert not refine.refine(statement, budget).complete
+            continue
+        with pytest.raises(InputError, match="delete it to begin anew") as caught:
+            refine.refine(statement, budget)
+        assert caught.value.field == "state"
+
+
+def test_a_letter_that_changed_on_the_disk_settles_nothing(tmp_path):
+    """One open piece among many, read as settled, would pass most samples."""
+    state = tmp_path / "partial"
+    word = LEAF
+    for axis in "abababa":
+        word = axis + word + word
+    word = word[:-1] + OPEN
+    remember(state, "key", Cover(word))
+    assert recall(state, "key", 2).word == word
+    state.write_text(state.read_text().replace(OPEN, LEAF))
+    assert LEAF not in recall(state, "key", 2).word
 
 
 TWICE = '{"schema": "sailtheory.cover/1", "covers": {"key": {}, "key": {}}}'

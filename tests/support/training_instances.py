@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from sailtheory.runs.layout import Scale
 from sailtheory.runs.read import read_record
 from sailtheory.runs.write import Run
+from sailtheory.training.control.tasks import SCALES
 
-SCALES = {
-    "walker-walk": Scale("eval/return", "eval/return", 1000.0),
-    "cheetah-run": Scale("eval/return", "eval/return", 1000.0),
-    "door-open": Scale("eval/return", "eval/success", 1.0),
-}
 BASE = {
     "method": "pebble",
     "task": "walker-walk",
