@@ -36,6 +36,7 @@ __all__ = [
     "numbers_of",
     "sympy_numbers",
     "torch_numbers",
+    "total",
     "without_diagonal",
 ]
 
@@ -43,6 +44,7 @@ Array = Any
 """NumPy array of any supported entry type, or torch tensor."""
 
 _LOG_2 = float(np.log(2.0))
+_FEW, _MANY = 4, 256
 
 
 @dataclass(frozen=True)
@@ -289,6 +291,20 @@ def sympy_numbers() -> NumberSystem:
         log_softmax=_rowwise_log_softmax(row),
         log_2=lambda: sympy.log(2),
     )
+
+
+def total(values: Array) -> Array:
+    """The sum over the last axis of an array in any system; few terms are added one by one.
+
+    NumPy's own sum takes several times as long over an axis of two or three.
+    """
+    terms = values.shape[-1]
+    if not isinstance(values, np.ndarray) or terms > _FEW or values.size < _MANY * terms:
+        return values.sum(-1)
+    added = values[..., 0]
+    for k in range(1, terms):
+        added = added + values[..., k]
+    return added
 
 
 def without_diagonal(matrix: Array) -> Array:

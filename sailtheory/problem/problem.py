@@ -203,6 +203,8 @@ class PreferenceProblem:
         """S, its rank decided exactly where the features state exact values."""
         rows = np.concatenate([phi[1:] - phi[:1] for phi in self.centred_features])
         rows = rows if len(rows) else np.zeros((1, self.dimension))
+        if _surely_full(rows):
+            return Span(np.eye(self.dimension), exact=True)
         _, singular, vt = np.linalg.svd(rows, full_matrices=False)
         # Rounding scales with the features, not with their differences.
         largest = max(float(singular.max(initial=0.0)), self.feature_norm)
@@ -332,6 +334,15 @@ class PreferenceProblem:
     @cached_property
     def _blocks_cache(self) -> dict[tuple[NumberSystem, int], list[Block]]:
         return {}
+
+
+def _surely_full(rows: np.ndarray) -> bool:
+    """Whether rows (k, d) span R^d beyond the rounding of their Gram matrix, k d² operations."""
+    count, dimension = rows.shape
+    if count < dimension:
+        return False
+    gram = np.linalg.eigvalsh(rows.T @ rows)
+    return bool(gram[0] > 1e3 * count * dimension * np.finfo(float).eps * gram[-1])
 
 
 def _precision() -> int:
