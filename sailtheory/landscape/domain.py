@@ -48,10 +48,10 @@ class Domain:
     @cached_property
     def precondition(self) -> Callable[[np.ndarray], np.ndarray]:
         """The inverse of F̄(c) on S, a little regularised, times vectors (r, k)."""
-        fisher = np.zeros((self.dimension, self.dimension))
-        weights = KLRefPolicy(self.problem).pair_weights(self.embed(np.zeros(self.dimension)))
-        for pairs, features in zip(weights, self.features, strict=True):
-            fisher += laplacian_all(pairs, features)
+        center = self.embed(np.zeros(self.dimension))
+        weights = KLRefPolicy(self.problem).pair_weights(center)
+        parts = zip(weights, self.features, strict=True)
+        fisher = sum(laplacian_all(pairs, features) for pairs, features in parts)
         ridge = 1e-10 * np.trace(fisher) / self.dimension
         factor = cho_factor(fisher + ridge * np.eye(self.dimension))
         return lambda v: np.asarray(cho_solve(factor, v))

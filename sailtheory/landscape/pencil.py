@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 from scipy.linalg import eigh, solve_triangular
-from scipy.sparse.linalg import LinearOperator, lobpcg
+from scipy.sparse.linalg import LinearOperator, eigsh, lobpcg
 
 from sailtheory.landscape.domain import Domain
 from sailtheory.landscape.fisher import fisher_root
@@ -14,7 +14,14 @@ from sailtheory.objectives.algebra import Objective
 from sailtheory.objectives.sail import KLRefPolicy
 from sailtheory.theory import formulas
 
-__all__ = ["DENSE", "largest_curvature", "largest_relative_curvature"]
+__all__ = [
+    "DENSE",
+    "flattest",
+    "hessian_on_span",
+    "hessian_operator",
+    "largest_curvature",
+    "largest_relative_curvature",
+]
 
 DENSE = 512
 """Dimensions of S up to which a Hessian is formed, in one product."""
@@ -44,8 +51,8 @@ def largest_curvature(
         return values[..., -1], domain.lift(vectors[..., -1])
 
     def dense(point: np.ndarray) -> tuple[float, np.ndarray]:
-        value, vector = _top(_hessian(domain, objective.pair_weights(point)))
-        return value, domain.lift(vector)
+        values, vectors = _top(hessian_on_span(objective, domain, point))
+        return float(values[-1]), domain.lift(vectors[:, -1])
 
     return _each(dense, theta)
 
@@ -74,6 +81,27 @@ def largest_relative_curvature(
     if domain.small(_ROOT):
         return _by_root(objective, domain, theta)
     return _each(partial(_by_cholesky, objective, domain), theta)
+
+
+def flattest(objective: Objective, domain: Domain, theta: np.ndarray, count: int) -> np.ndarray:
+    """Orthonormal directions in which the Hessian at θ (d,) is largest: (≤ count, r)."""
+    count = min(count, domain.dimension)
+    if domain.dimension > DENSE:
+        start = np.random.default_rng(0).standard_normal(domain.dimension)
+        _, vectors = eigsh(hessian_operator(objective, domain, theta), count, which="LA", v0=start)
+    else:
+        _, vectors = _top(hessian_on_span(objective, domain, theta), count)
+    return np.asarray(vectors.T)
+
+
+def hessian_on_span(objective: Objective, domain: Domain, theta: np.ndarray) -> np.ndarray:
+    """∇² on S at one point θ (d,): (r, r)."""
+    return _laplacian(domain, objective.pair_weights(theta))
+
+
+def hessian_operator(objective: Objective, domain: Domain, theta: np.ndarray) -> LinearOperator:
+    """∇² on S at one point θ (d,), as products with vectors."""
+    return _operator(domain, objective.pair_weights(theta))
 
 
 def _each(measure: object, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -121,7 +149,7 @@ def _by_cholesky(
     objective: Objective, domain: Domain, theta: np.ndarray
 ) -> tuple[float, np.ndarray]:
     """The pencil at one point θ (d,), whitened by the Cholesky factor of F̄."""
-    fisher = _hessian(domain, KLRefPolicy(domain.problem).pair_weights(theta))
+    fisher = hessian_on_span(KLRefPolicy(domain.problem), domain, theta)
     scale = np.sqrt(np.maximum(np.diagonal(fisher), np.finfo(float).tiny))
     try:
         factor = np.linalg.cholesky(fisher / scale / scale[:, None])
@@ -131,13 +159,14 @@ def _by_cholesky(
     if not diagonal.min() ** 2 * _CONDITION > diagonal.max() ** 2:
         value, direction = _by_root(objective, domain, theta)
         return float(value), direction
-    hessian = _hessian(domain, objective.pair_weights(theta)) / scale / scale[:, None]
+    hessian = hessian_on_span(objective, domain, theta) / scale / scale[:, None]
     half = solve_triangular(factor, hessian, lower=True)
-    value, vector = _top(solve_triangular(factor, half.T, lower=True))
-    return value, domain.lift(solve_triangular(factor.T, vector, lower=False) / scale)
+    values, vectors = _top(solve_triangular(factor, half.T, lower=True))
+    direction = solve_triangular(factor.T, vectors[:, -1], lower=False) / scale
+    return float(values[-1]), domain.lift(direction)
 
 
-def _hessian(domain: Domain, weights: list[np.ndarray]) -> np.ndarray:
+def _laplacian(domain: Domain, weights: list[np.ndarray]) -> np.ndarray:
     """½ Σ w_kl Δ_klΔ_klᵀ on S, of one point: (r, r)."""
     total = np.zeros((domain.dimension, domain.dimension))
     for pairs, features in zip(weights, domain.features, strict=True):
@@ -145,11 +174,11 @@ def _hessian(domain: Domain, weights: list[np.ndarray]) -> np.ndarray:
     return total
 
 
-def _top(matrix: np.ndarray) -> tuple[float, np.ndarray]:
-    """Largest eigenvalue of a symmetric matrix (r, r) and its vector."""
-    last = len(matrix) - 1
-    values, vectors = eigh((matrix + matrix.T) / 2, subset_by_index=[last, last])
-    return float(values[0]), vectors[:, 0]
+def _top(matrix: np.ndarray, count: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    """The largest eigenvalues of a symmetric matrix (r, r), rising, and their vectors."""
+    size = len(matrix)
+    values, vectors = eigh((matrix + matrix.T) / 2, subset_by_index=[size - count, size - 1])
+    return values, vectors
 
 
 def _largest_by_products(
@@ -160,8 +189,8 @@ def _largest_by_products(
     F̄ at the centre, factored once, is the preconditioner.
     """
     size = domain.dimension
-    hessian = _operator(domain, objective.pair_weights(theta))
-    fisher = _operator(domain, KLRefPolicy(domain.problem).pair_weights(theta))
+    hessian = hessian_operator(objective, domain, theta)
+    fisher = hessian_operator(KLRefPolicy(domain.problem), domain, theta)
     rng = np.random.default_rng(0)
     start = rng.standard_normal((size, _VECTORS))
     start[:, 0] = domain.reduce(theta - domain.embed(np.zeros(size))) + 1e-3 * start[:, 0]

@@ -31,13 +31,13 @@ _WAVE, _LARGEST_WAVE = 4, 16  # rounds that climb side by side; each wave double
 _ROUNDS = {"light": 0, "quick": 64, "full": 640}
 _AGREEING = {"light": 2, "quick": 3, "full": 12}
 _MANY_MAXIMA = 4  # dimensions beyond which twice as many rounds have to agree
-_WORK = 2e8  # multiplications of one round, roughly
+_WORK = 1e8  # multiplications of one round, roughly
 _CLIMBS = (2, 8)  # from each family of points, in one round
 _POOL = 8  # points drawn for each climb
 _STEPS, _POLISH_STEPS = 60, 100  # the best end of each round is polished
 _SCOUT_CLIMBS, _SCOUT_STEPS = 2, 12
 _TOLERANCE, _POLISH_TOLERANCE = 1e-7, 1e-13
-_LEAN_POOL, _LEAN_TOLERANCE = 2, 1e-5  # where one round takes too long: one climb a round
+_LEAN_POOL, _LEAN_TOLERANCE = 2, (1e-11, 1e-5)  # one climb a round; of functions, of spectra
 _SAME = 1e-3  # of the range of the function: two rounds found one maximum
 
 
@@ -210,7 +210,7 @@ def _plan(domain: Domain, effort: str, matrices: bool) -> _Plan:
         scarce = min(1.0, affordable / _CLIMBS[0])
         rounds = max(int(scarce * _ROUNDS[effort]), min(agreeing, _ROUNDS[effort]))
         return _Plan(scouts, each, _WAVE, rounds, agreeing)
-    lean = _Round(1, _LEAN_POOL, _STEPS, _LEAN_TOLERANCE, True)
+    lean = _Round(1, _LEAN_POOL, _STEPS, _LEAN_TOLERANCE[matrices], True)
     agreeing = _AGREEING[effort]
     return _Plan(None, lean, agreeing, max(2 * agreeing, _ROUNDS[effort] // 8), agreeing)
 

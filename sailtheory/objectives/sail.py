@@ -217,7 +217,7 @@ class StopGradientSelfPreference:
 
     def jacobian(self, theta: Array) -> Array:
         """∂ field_i / ∂θ_j: (..., d, d)."""
-        return _StopGradient(self.problem).jacobian(theta)
+        return _StopGradient(self.problem).hessian(theta)
 
 
 class _StopGradient(OnPolicyObjective):
@@ -227,7 +227,7 @@ class _StopGradient(OnPolicyObjective):
         payoff = formulas.self_preference_payoff(at.xp, at.z)
         return payoff._replace(first=payoff.first * 0)
 
-    def jacobian(self, theta: Array) -> Array:
+    def hessian(self, theta: Array) -> Array:
         """∂ gradient_i / ∂θ_j, not symmetric: (..., d, d)."""
 
         def of_prompts(at: Point) -> Array:
