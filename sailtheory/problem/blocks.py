@@ -86,8 +86,9 @@ def _block(problem: Prompts, xp: NumberSystem, m: int) -> Block:
         lifted = [lift(xp, problem.features[x]) for x in members]
         features = np.stack([phi - phi[:1] for phi in lifted])
         ref_params = lift(xp, problem.given_ref_params)
-        total = sum(problem.weights_exact)
-        weights = xp.asarray([problem.weights_exact[x] / total for x in members])
+        exact = problem.weights_exact
+        total = sum(exact)
+        weights = xp.asarray([exact[x] / total for x in members])
         beta = lift(xp, np.array([problem.beta], dtype=object))[0]
     base = [problem.base[x] for x in members]
     measures = [np.ones(m) if b is None else b for b in base]
