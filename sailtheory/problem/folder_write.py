@@ -24,9 +24,9 @@ from sailtheory.problem.folder import (
     expect_values,
     is_folder,
 )
-from sailtheory.storage.files import move_folder, require_folder
+from sailtheory.storage.files import move_folder, require_folder, write_text
 
-__all__ = ["require_replaceable", "write_folder"]
+__all__ = ["require_replaceable", "with_report", "write_folder"]
 
 _BLOCK = 1 << 24
 
@@ -110,6 +110,17 @@ def write_folder(
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return ProblemFolder.open(path)
+
+
+def with_report(folder: ProblemFolder, report: dict[str, Any]) -> ProblemFolder:
+    """The folder with a report in its header.
+
+    Raises:
+        InputError: The header cannot be written.
+    """
+    header = folder.header | {"report": report}
+    write_text(json.dumps(header, indent=1, allow_nan=False), folder.path / HEADER, HEADER)
+    return ProblemFolder(folder.path, header, folder.arrays)
 
 
 def require_replaceable(path: str | Path, field: str = "out") -> None:
