@@ -22,7 +22,8 @@ def _arena(row: Row, _: Choices) -> Item:
         names = ", ".join((*_SHARES, *_BOTH_BAD))
         raise bad("winner", winner, f"one of {names} is expected")
     remarks = (_REMARK,) if winner in _BOTH_BAD else ()
-    both = [of_messages(column(row, f"conversation_{side}")) for side in "ab"]
+    names = ("conversation_a", "conversation_b")
+    both = [of_messages(column(row, name), name) for name in names]
     if any(sum(role == "user" for role, _ in turns) > 1 for turns in both):
         raise Dropped(SEVERAL_TURNS)
     return pair(*split_messages(*both), _SHARES.get(winner, 0.5), remarks=remarks)
