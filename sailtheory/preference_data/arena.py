@@ -19,11 +19,10 @@ SEVERAL_TURNS = "several turns: the two conversations share no prompt after the 
 def _arena(row: Row, _: Choices) -> Item:
     winner = column(row, "winner")
     if winner not in (*_SHARES, *_BOTH_BAD):
-        names = ", ".join((*_SHARES, *_BOTH_BAD))
-        raise bad("winner", winner, f"one of {names} is expected")
+        accepted = f"one of {', '.join((*_SHARES, *_BOTH_BAD))} is expected"
+        raise bad("winner", winner, accepted)
     remarks = (_REMARK,) if winner in _BOTH_BAD else ()
-    names = ("conversation_a", "conversation_b")
-    both = [of_messages(column(row, name), name) for name in names]
+    both = [of_messages(column(row, name), name) for name in ("conversation_a", "conversation_b")]
     if any(sum(role == "user" for role, _ in turns) > 1 for turns in both):
         raise Dropped(SEVERAL_TURNS)
     return pair(*split_messages(*both), _SHARES.get(winner, 0.5), remarks=remarks)

@@ -100,11 +100,11 @@ def build(request: Request, progress: Callable[[str], None] = lambda stage: None
     )  # fmt: skip
     progress("measuring")
     discard(Path(request.out))
-    report = report_of(data, preferences, about, measure(folder))
+    report = _report(data, preferences, about, measure(folder))
     return with_report(folder, report)
 
 
-def report_of(
+def _report(
     data: Collected, preferences: Preferred, features: dict[str, Any], measured: dict[str, Any]
 ) -> dict[str, Any]:
     """The report of an import, as JSON; names are stable."""

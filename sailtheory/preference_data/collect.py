@@ -14,7 +14,7 @@ from sailtheory.preference_data.formats import choose, detect
 from sailtheory.preference_data.item import Choices, Dropped, Format, Item, Turns, finite, is_text
 from sailtheory.preference_data.rows import read_rows
 
-__all__ = ["Collected", "Prompt", "collect", "collect_file"]
+__all__ = ["Collected", "Prompt", "Vectors", "collect", "collect_file"]
 
 SAME = "the two responses are the same text"
 

@@ -78,10 +78,10 @@ class Encoder:
         require_extra("embed", "torch", "transformers", "safetensors")
         import transformers
 
-        transformers.logging.disable_progress_bar()
+        transformers.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
         self.name, self.cut = name, 0
         self.sentences = name == MINILM
-        where = str(fetch(name)) if self.sentences else pip_weights_folder(name)
+        where = str(fetch(name)) if self.sentences else _folder(name)
         try:
             config = transformers.AutoConfig.from_pretrained(where)
             kinds = config.architectures or []
@@ -180,7 +180,7 @@ class Encoder:
         return list(self.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
 
 
-def pip_weights_folder(name: str) -> str:
+def _folder(name: str) -> str:
     """The folder of a model that ``sailtheory fetch`` brought, else the name."""
     folder = pip_weights.folder_of(name)
     plain = "/" not in name and not Path(name).exists()

@@ -24,6 +24,7 @@ __all__ = [
     "column",
     "finite",
     "is_text",
+    "objects",
     "pair",
     "which",
 ]
@@ -130,6 +131,14 @@ def column(row: Row, name: str) -> Any:
     if name not in row:
         raise InputError(name, "missing", f"this column; the row has {', '.join(sorted(row))}")
     return row[name]
+
+
+def objects(row: Row, name: str) -> list[Mapping[str, Any]]:
+    """A column that holds a list of objects."""
+    found = column(row, name)
+    if not isinstance(found, list) or not all(isinstance(entry, Mapping) for entry in found):
+        raise bad(name, found, "a list of objects is expected")
+    return found
 
 
 def is_text(value: Any) -> str | None:

@@ -15,10 +15,10 @@ from sailtheory.preference_data.item import (
     bad,
     column,
     finite,
+    objects,
     pair,
     which,
 )
-from sailtheory.preference_data.scored import objects
 from sailtheory.preference_data.turns import (
     NOT_THE_ASSISTANT,
     of_messages,

@@ -14,6 +14,7 @@ from sailtheory.preference_data.item import (
     bad,
     column,
     finite,
+    objects,
 )
 from sailtheory.preference_data.turns import of_messages, of_prompt, split_messages, user
 
@@ -25,14 +26,6 @@ TEN_FOR_ONE = (
     "overall_score is 10 where the fine-grained scores are 2 or less: a known fault of "
     "UltraFeedback, 1 was meant (--score fine-grained_score keeps these responses)"
 )
-
-
-def objects(row: Row, name: str) -> list[Mapping[str, Any]]:
-    """A column that holds a list of objects."""
-    found = column(row, name)
-    if not isinstance(found, list) or not all(isinstance(entry, Mapping) for entry in found):
-        raise bad(name, found, "a list of objects is expected")
-    return found
 
 
 def _ultrafeedback(row: Row, choices: Choices) -> Item:

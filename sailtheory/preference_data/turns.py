@@ -9,6 +9,7 @@ from typing import Any
 from sailtheory.preference_data.item import Dropped, Turns, bad
 
 __all__ = [
+    "NOT_THE_ASSISTANT",
     "TURN",
     "of_messages",
     "of_prompt",
@@ -28,7 +29,6 @@ TURN = re.compile(
 
 _SPEAKER = re.compile(r"(?:^|\n\n)(Human|Assistant|System): ?")
 _ROLES = {"human": "user", "gpt": "assistant", "prompter": "user", "bot": "assistant"}
-DIFFER = "the prompts of the two responses differ"
 NOT_THE_ASSISTANT = "the last turn is not the assistant's"
 
 
@@ -102,7 +102,7 @@ def split_messages(one: Turns, two: Turns) -> tuple[Turns, str, str]:
     if one[-1][0] != "assistant" or two[-1][0] != "assistant":
         raise Dropped(NOT_THE_ASSISTANT)
     if one[:-1] != two[:-1]:
-        raise Dropped(DIFFER)
+        raise Dropped("the prompts of the two responses differ")
     if len(one) < 2:
         raise Dropped("there is no prompt")
     return one[:-1], one[-1][1], two[-1][1]

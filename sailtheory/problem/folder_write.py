@@ -19,11 +19,9 @@ from sailtheory.problem.folder import (
     IDS,
     SCHEMA,
     ProblemFolder,
-    expect_finite,
-    expect_scalars,
-    expect_values,
     is_folder,
 )
+from sailtheory.problem.folder_checks import expect_finite, expect_scalars, expect_values
 from sailtheory.storage.files import move_folder, require_folder, write_text
 
 __all__ = ["require_replaceable", "with_report", "write_folder"]

@@ -30,8 +30,11 @@ EXTRAS = [  # what they need, and a command that says so where it is missing
     ("pyarrow", "rl", ["train", "export", "a"]),
     ("pyarrow", "data", ["problem", "d.parquet", "--features", "e", "--suggest"]),
     ("datasets", "data", ["problem", "some/data", "--features", "e", "--suggest"]),
-    ("torch", "embed", ["problem", "d.jsonl", "--embed", "minilm", "--temperature", "2",
-                        "--suggest"]),
+    (
+        "torch",
+        "embed",
+        ["problem", "d.jsonl", "--embed", "minilm", "--temperature", "2", "--suggest"],
+    ),
 ]
 done = 0
 

