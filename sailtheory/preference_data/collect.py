@@ -154,6 +154,7 @@ class _Gathering:
         for where, row in self._gathered(self._checked(rows, limit)):
             try:
                 item = self.format.read(row, self.choices)
+                self._check_prompt(item)
                 vectors = self.vectors(row, len(item.responses)) if self.vectors else None
             except Dropped as drop:
                 self.dropped["rows", drop.reason] += 1
@@ -163,6 +164,13 @@ class _Gathering:
                 self._wrong(where, error)
             else:
                 self._add(item, where, vectors)
+
+    def _check_prompt(self, item: Item) -> None:
+        """The last turn is text, and no turn has what is no character."""
+        for place, (_, text) in enumerate(reversed(item.prompt)):
+            reason = is_text(text, "prompt") if place == 0 or text.strip() else None
+            if reason:
+                raise Dropped(reason, len(item.responses))
 
     def _gathered(self, rows: Iterator[tuple[str, Any]]) -> Iterable[tuple[str, Any]]:
         return rows if self.format.gather is None else self.format.gather(rows)

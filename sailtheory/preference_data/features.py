@@ -13,6 +13,7 @@ import numpy as np
 
 from sailtheory.errors import InputError
 from sailtheory.preference_data.collect import Collected, Vectors
+from sailtheory.storage.readers import parse_json
 
 __all__ = ["from_column", "from_npy", "is_file", "vectors_of"]
 
@@ -35,9 +36,9 @@ def vectors_of(features: str) -> Vectors:
 
     def read(row: Mapping[str, Any], count: int) -> list[Any]:
         if len(names) > 1:
-            found = [_column(row, name) for name in names]
+            found = [_parsed(_column(row, name), name) for name in names]
         elif names[0] in row:
-            found = row[names[0]]
+            found = _parsed(row[names[0]], names[0])
             found = [found] if count == 1 and _is_vector(found) else found
         else:
             found = _nested(row, names[0], count)
@@ -111,6 +112,16 @@ def _nested(row: Mapping[str, Any], name: str, count: int) -> list[Any]:
         if objects and len(value) == count and all(name in entry for entry in value):
             return [entry[name] for entry in value]
     return list(_column(row, name))
+
+
+def _parsed(value: Any, name: str) -> Any:
+    """A list, also where a cell of CSV has it as JSON text."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return parse_json(value, finite=False)
+    except (ValueError, RecursionError):
+        raise InputError(name, repr(value), "a vector, or one as JSON text, is expected") from None
 
 
 def _is_vector(found: Any) -> bool:

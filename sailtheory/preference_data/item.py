@@ -141,18 +141,18 @@ def objects(row: Row, name: str) -> list[Mapping[str, Any]]:
     return found
 
 
-def is_text(value: Any) -> str | None:
-    """Why a value is no text to compare; None where it is one."""
+def is_text(value: Any, what: str = "response") -> str | None:
+    """Why a value is no text to read, as a response or a ``prompt``; None where it is one."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
-        return "the response is null"
+        return f"the {what} is null"
     if not isinstance(value, str):
-        return "the response is no text"
+        return f"the {what} is no text"
     if not value.strip():
-        return "the response is empty"
+        return f"the {what} is empty"
     if value.strip() in MISSING:
-        return f"the response is {value.strip()!r}, which stands for none"
+        return f"the {what} is {value.strip()!r}, which stands for none"
     if any("\ud800" <= letter <= "\udfff" for letter in value):
-        return "the response has a lone surrogate, which is no character"
+        return f"the {what} has a lone surrogate, which is no character"
     return None
 
 

@@ -20,6 +20,8 @@ from sailtheory.preference_data.item import (
     which,
 )
 from sailtheory.preference_data.turns import (
+    DIFFER,
+    NEXT_TURN,
     NOT_THE_ASSISTANT,
     of_messages,
     of_prompt,
@@ -74,8 +76,10 @@ def _trl_text(prompt: Any, chosen: str, rejected: str) -> Item:
     length = shared_length(chosen, rejected)
     if length <= 0:
         raise Dropped("there is no prompt: chosen and rejected share no beginning")
-    shared = (("text", chosen[:length]),)
-    return pair(shared, chosen[length:], rejected[length:], 1.0)
+    one, two = chosen[length:], rejected[length:]
+    if NEXT_TURN.search(one) or NEXT_TURN.search(two):
+        raise Dropped(DIFFER)
+    return pair((("text", chosen[:length]),), one, two, 1.0)
 
 
 def _hh(row: Row, _: Choices) -> Item:

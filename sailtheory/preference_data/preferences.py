@@ -18,6 +18,7 @@ from sailtheory.preference_data.fits import (
     fit_temperature,
     has_fit,
 )
+from sailtheory.preference_data.item import Turns
 from sailtheory.problem.counts import posterior_mean
 
 __all__ = ["Preferred", "Rule", "preferred"]
@@ -144,17 +145,18 @@ def _fitted(
     if held_out.format.kind != "comparisons":
         raise InputError("comparisons", held_out.source,
                          f"comparisons; {held_out.format.name} holds scores")  # fmt: skip
-    known = {prompt.turns: (prompt, s) for prompt, s in zip(prompts, scores, strict=True)}
+    known = {
+        (_plain(prompt.turns), text.strip()): score
+        for prompt, given in zip(prompts, scores, strict=True)
+        for text, score in zip(prompt.responses, given, strict=True)
+    }
     rows = []
     for compared in held_out.prompts:
-        prompt, score = known.get(compared.turns, (None, None))
-        if prompt is None or score is None:
-            continue
-        at = {text: score[i] for i, text in enumerate(prompt.responses)}
-        for (k, j), _ in compared.wins.items():
-            one, two = compared.responses[k], compared.responses[j]
-            if k < j and one in at and two in at:
-                rows.append((at[one] - at[two], compared.wins[k, j], compared.wins[j, k]))
+        at = [known.get((_plain(compared.turns), text.strip())) for text in compared.responses]
+        for (k, j), wins in compared.wins.items():
+            one, two = at[k], at[j]
+            if k < j and one is not None and two is not None:
+                rows.append((one - two, wins, compared.wins[j, k]))
     if not rows:
         accepted = "comparisons of prompts and responses of the data: none is one"
         raise InputError("comparisons", held_out.source, accepted)
@@ -164,6 +166,11 @@ def _fitted(
         "from": f"fitted on {fit.comparisons:g} comparisons of {held_out.source}, "
                 f"standard error {fit.error:.2g}",
     }  # fmt: skip
+
+
+def _plain(turns: Turns) -> Turns:
+    """A conversation whatever its format calls the user, who may be a plain text."""
+    return tuple(("user" if role == "text" else role, text.strip()) for role, text in turns)
 
 
 # --- comparisons --------------------------------------------------------------

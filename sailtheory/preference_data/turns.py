@@ -6,9 +6,11 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from sailtheory.preference_data.item import Dropped, Turns, bad
+from sailtheory.preference_data.item import Dropped, Turns, bad, is_text
 
 __all__ = [
+    "DIFFER",
+    "NEXT_TURN",
     "NOT_THE_ASSISTANT",
     "TURN",
     "of_messages",
@@ -27,8 +29,16 @@ TURN = re.compile(
 )
 """Where the turn of an assistant begins in a written-out conversation."""
 
+NEXT_TURN = re.compile(
+    r"^[^\S\n]*(?:#+ *)?(?:human|user|assistant|bot|chatbot)[^\S\n]*:"
+    r"|<\|(?:im_start|start_header_id)\|>|<start_of_turn>|\[/?INST\]",
+    re.IGNORECASE | re.MULTILINE,
+)
+"""Where any turn begins: what has one is more than a response."""
+
 _SPEAKER = re.compile(r"(?:^|\n\n)(Human|Assistant|System): ?")
 _ROLES = {"human": "user", "gpt": "assistant", "prompter": "user", "bot": "assistant"}
+DIFFER = "the prompts of the two responses differ"
 NOT_THE_ASSISTANT = "the last turn is not the assistant's"
 
 
@@ -38,8 +48,9 @@ def user(text: Any) -> Turns:
     Raises:
         Dropped: No text.
     """
-    if not isinstance(text, str) or not text.strip():
-        raise Dropped("the prompt is no text")
+    reason = is_text(text, "prompt")
+    if reason:
+        raise Dropped(reason)
     return (("user", text.strip()),)
 
 
@@ -102,7 +113,7 @@ def split_messages(one: Turns, two: Turns) -> tuple[Turns, str, str]:
     if one[-1][0] != "assistant" or two[-1][0] != "assistant":
         raise Dropped(NOT_THE_ASSISTANT)
     if one[:-1] != two[:-1]:
-        raise Dropped("the prompts of the two responses differ")
+        raise Dropped(DIFFER)
     if len(one) < 2:
         raise Dropped("there is no prompt")
     return one[:-1], one[-1][1], two[-1][1]

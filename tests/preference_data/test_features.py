@@ -44,6 +44,14 @@ def test_two_columns_and_a_field_of_completions():
     assert np.array_equal(column(*single), [[1], [2]])
 
 
+def test_vectors_as_json_text_in_cells():
+    pair = COMPARED["trl"] | {"x": "[1, 2]", "y": "[3, 4]"}
+    assert np.array_equal(column(pair, features="x, y"), [[1, 2], [3, 4]])
+    for text, expected in (("[1, NaN]", "NaN or infinity"), ("1 2", "a vector, or one as JSON")):
+        row = pair | {"x": text}
+        assert expected in refused(lambda row=row: column(row, features="x, y"))
+
+
 def test_vectors_follow_their_responses_through_merging_and_dropping():
     rows = [OWN | {"responses": ["a", None, "b"], "scores": [1, 2, 3], "e": [[1], [2], [3]]},
             OWN | {"prompt": "R", "e": [[4], [5]]},

@@ -135,6 +135,17 @@ def test_an_implicit_prompt_ends_with_the_turn_not_inside_a_word():
     assert words.dropped["rows", "there is no prompt: chosen and rejected share no beginning"] == 1
 
 
+def test_an_implicit_text_with_further_turns_is_no_pair():
+    """Prompts that differ leave turns in what would be taken for responses."""
+    good = {"chosen": "User: Q\nAssistant: a", "rejected": "User: Q\nAssistant: b"}
+    first = {"chosen": "User: Q\nAssistant: a", "rejected": "User: R\nAssistant: b"}
+    second = {"chosen": "User: Q\nAssistant: x\nUser: R\nAssistant: a",
+              "rejected": "User: Q\nAssistant: x\nUser: S\nAssistant: b"}  # fmt: skip
+    data = read(good, first, second)
+    assert wins(data) == [{(" a", " b"): 1}]
+    assert data.dropped == {("rows", "the prompts of the two responses differ"): 2}
+
+
 TIES = [
     (COMPARED["webgpt"] | {"score_0": 0, "score_1": 0}),
     (COMPARED["helpsteer3"] | {"overall_preference": 0}),

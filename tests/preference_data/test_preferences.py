@@ -48,6 +48,10 @@ def test_no_temperature_is_assumed():
 def test_a_temperature_is_fitted_on_held_out_comparisons():
     held_out = counted(("P", "a", "b", 3, 1), ("Q", "c", "a", 3, 1), ("R", "a", "b", 9, 0),
                        ("P", "a", "z", 9, 0))  # fmt: skip
+    texts = {"prompt": " P", "chosen": "a ", "rejected": "b"}  # the same prompt as plain text
+    other = preferred(read(*SCORES), Rule(temperature="fit"),
+                      read(texts, texts | {"chosen": "b", "rejected": "a"}, texts))  # fmt: skip
+    assert other.temperature["value"] == pytest.approx(4 / np.log(2))
     found = preferred(read(*SCORES), Rule(temperature="fit"), held_out)
     assert found.temperature["value"] == pytest.approx(4 / np.log(3))
     assert found.temperature["comparisons"] == 8

@@ -90,6 +90,14 @@ def test_surrogates_are_not_written():
     ]
 
 
+@pytest.mark.parametrize("prompt", [None, NAN, "[null]", "N/A", "", "a \ud83d"])
+def test_no_text_is_no_prompt(prompt):
+    data = read(SCORED["scores"], SCORED["scores"] | {"prompt": prompt})
+    assert len(data.prompts) == 1 and sum(data.dropped.values()) == 1
+    lost = COMPARED["arena-55k"] | {"prompt": '["\\ud83d"]'}
+    assert len(read(COMPARED["arena-55k"], lost).prompts) == 1
+
+
 def test_a_row_against_another_makes_counts():
     one, two = COMPARED["trl"], {"prompt": "Which?", "chosen": "b", "rejected": "a"}
     assert wins(read(one, two, one)) == [{("a", "b"): 2, ("b", "a"): 1}]
