@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from sailtheory.errors import InputError
+from sailtheory.extras import require_extra
 from sailtheory.preference_data.collect import Collected, collect_file
 from sailtheory.preference_data.embed import discard, embed
 from sailtheory.preference_data.features import from_column, from_npy, is_file, vectors_of
@@ -76,6 +77,8 @@ def build(request: Request, progress: Callable[[str], None] = lambda stage: None
     if (request.features is None) == (request.embedder is None):
         found = "both" if request.features else "neither"
         raise InputError("features", found, "one of --features and --embed is expected")
+    if request.embedder is not None:
+        require_extra("embed", "torch", "transformers", "safetensors")
     progress("reading")
     data = collect_file(
         request.source, format=request.format, split=request.split, config=request.config,

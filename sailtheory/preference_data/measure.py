@@ -11,7 +11,7 @@ from sailtheory.problem.folder import ProblemFolder
 
 __all__ = ["BUDGET", "measure"]
 
-BUDGET = 1 << 26
+BUDGET = 1 << 23
 _QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 SURE = 0.45
 

@@ -21,7 +21,9 @@ from sailtheory.cli import main
 from sailtheory.preference_data import embed as embedding
 from sailtheory.preference_data import encoders
 from sailtheory.preference_data.collect import Prompt
+from sailtheory.problem.folder import ProblemFolder
 from tests.support.llm_folder import save_model
+from tests.support.preference_rows import write_jsonl
 
 PLAIN = (("text", "What is"),)
 ASKED = (("system", "Be brief."), ("user", "Which?"))
@@ -176,3 +178,14 @@ def test_hidden_states_that_are_not_finite_are_refused(model, tmp_path, monkeypa
     )
     with pytest.raises(InputError, match="finite"):
         embedding.embed(PROMPTS, model, tmp_path / "p")
+
+
+def test_the_command_leaves_nothing_beside_the_folder(model, tmp_path, capsys):
+    row = {"prompt": "Which?", "responses": ["this", "that"], "scores": [2, 1]}
+    data = write_jsonl(tmp_path / "d.jsonl", [row])
+    options = ("--temperature", "1", "--beta", "1", "--radius", "1", "--out", tmp_path / "p")
+    assert main(["problem", str(data), "--embed", model, *map(str, options)]) == 0
+    assert "last hidden state at the last token" in capsys.readouterr().out
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["d.jsonl", "p"]
+    expected = reference(model, "<user>Which?<end><assistant>this")
+    assert ProblemFolder.open(tmp_path / "p").features[0] == pytest.approx(expected, abs=1e-5)

@@ -141,6 +141,15 @@ def test_several_turns_of_the_arena_share_no_prompt():
     assert list(data.dropped.values()) == [1]
 
 
+def test_conversations_that_part_before_their_last_turn_compare_nothing():
+    def row(first):
+        history = [USER, said(first), {"role": "user", "content": "And?"}]
+        return {"chosen": chat("a", *history), "rejected": chat("b", USER, said("x"), history[2])}
+
+    data = read(row("x"), row("y"))
+    assert data.dropped == {("rows", "the prompts of the two responses differ"): 1}
+
+
 HH = {
     "the last turn is not the assistant's": ("\n\nHuman: Q\n\nAssistant: a\n\nHuman: and?",) * 2,
     "the prompts of the two responses differ":
