@@ -11,6 +11,7 @@ from docs.generate import claims, reference
 
 ROOT = Path(__file__).parents[2]
 _GUIDE = {
+    "Preference data": "preference-data",
     "Check your own theorem": "your-own-theorem",
     "What you have to trust": "trust",
     "Machine-checked theorems": "formal",

@@ -9,7 +9,17 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from sailtheory.cli import certificates, curvature, models, plot, problem, rates, theory, training
+from sailtheory.cli import (
+    certificates,
+    curvature,
+    models,
+    plot,
+    preference_data,
+    problem,
+    rates,
+    theory,
+    training,
+)
 from sailtheory.cli.exits import BAD_INPUT, INTERRUPTED, ended, said
 from sailtheory.errors import InputError
 
@@ -24,6 +34,7 @@ app = typer.Typer(
 )
 for command in (
     theory.verify,
+    preference_data.problem,
     problem.check,
     problem.frontier,
     certificates.certify,

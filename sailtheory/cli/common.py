@@ -23,7 +23,7 @@ Json = Annotated[str | None, typer.Option("--json", help="Write JSON to this fil
 HtmlFile = Annotated[
     str | None, typer.Option("--html", help="Write a self-contained page to this file.")
 ]
-Problem = Annotated[str, typer.Argument(help="A problem file: .toml or .npz.")]
+Problem = Annotated[str, typer.Argument(help="A problem: a .toml or .npz file, or a folder.")]
 
 
 def require_outputs(*read: str | None, **paths: str | None) -> None:

@@ -141,7 +141,7 @@ def lift(xp: NumberSystem, array: np.ndarray) -> Array:
 
 def is_exact(array: np.ndarray) -> bool:
     """Whether every entry of an array from :func:`read_array` states an exact value."""
-    return all(is_typed(x) for x in array.flat if isinstance(x, float))
+    return all(is_typed(float(x)) for x in array.flat if isinstance(x, (float, np.floating)))
 
 
 def rank(rows: np.ndarray) -> int:

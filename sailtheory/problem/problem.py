@@ -5,6 +5,7 @@ See :mod:`sailtheory.problem.problem_file` for TOML and NPZ.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -22,6 +23,7 @@ from sailtheory.numeric.exact import (
     to_fraction,
 )
 from sailtheory.numeric.numbers import FLOAT64, Array, NumberSystem, numbers_of
+from sailtheory.numeric.row_space import row_space
 from sailtheory.problem.blocks import Block, blocks_of
 from sailtheory.problem.fields import (
     LARGEST,
@@ -33,6 +35,7 @@ from sailtheory.problem.fields import (
     read_preferences,
     read_weights,
 )
+from sailtheory.problem.preferences import Preferences
 from sailtheory.theory import formulas
 
 __all__ = ["PreferenceProblem", "Span"]
@@ -147,12 +150,7 @@ class PreferenceProblem:
             None if base is None or base[x] is None else read_base(base[x], m, names[x])
             for x, m in zip(keep, self.responses, strict=True)
         )
-        self.raw_weights = tuple(all_weights[x] for x in keep)
-        total = sum(self.weights_exact)
-        self.weights = np.array([float(w / total) for w in self.weights_exact])
-        self.center = self._vector(center, "center")
-        self.given_ref_params = self._vector(ref_params, "ref_params")
-        self._check_reference()
+        self._complete([all_weights[x] for x in keep], center, ref_params)
 
     # --- data ------------------------------------------------------------------
 
@@ -185,7 +183,9 @@ class PreferenceProblem:
     @cached_property
     def centred_features(self) -> list[np.ndarray]:
         """φ minus each prompt's first response's φ, in float64: n arrays (m_x, d)."""
-        return [(phi - phi[:1]).astype(np.float64) for phi in self.features]
+        # float32 is widened first: its differences would be rounded.
+        wide = (phi if phi.dtype == object else np.asarray(phi, float) for phi in self.features)
+        return [(phi - phi[:1]).astype(np.float64) for phi in wide]
 
     @cached_property
     def ref_params(self) -> np.ndarray:
@@ -194,21 +194,17 @@ class PreferenceProblem:
         offset = self.given_ref_params.astype(np.float64) - center
         return (
             self.given_ref_params.astype(np.float64)
-            if self.span.is_full
+            if not offset.any() or self.span.is_full  # at c nothing is to be projected
             else center + self.span.project(offset)
         )
 
     @cached_property
     def span(self) -> Span:
         """S, its rank decided exactly where the features state exact values."""
-        rows = np.concatenate([phi[1:] - phi[:1] for phi in self.centred_features])
-        rows = rows if len(rows) else np.zeros((1, self.dimension))
-        if _surely_full(rows):
-            return Span(np.eye(self.dimension), exact=True)
-        _, singular, vt = np.linalg.svd(rows, full_matrices=False)
+        singular, vt, count = row_space((phi[1:] for phi in self.centred_features), self.dimension)
         # Rounding scales with the features, not with their differences.
         largest = max(float(singular.max(initial=0.0)), self.feature_norm)
-        tolerance = largest * max(rows.shape) * np.finfo(float).eps
+        tolerance = largest * max(count, self.dimension) * np.finfo(float).eps
         numerical = int((singular > tolerance).sum())
         if numerical == self.dimension:
             return Span(np.eye(self.dimension), exact=True)
@@ -308,6 +304,54 @@ class PreferenceProblem:
 
     # --- construction ----------------------------------------------------------------
 
+    @classmethod
+    def of_checked(
+        cls,
+        *,
+        features: Sequence[np.ndarray],
+        preferences: Sequence[Preferences],
+        beta: float,
+        radius: float,
+        ref_params: np.ndarray | None,
+        center: np.ndarray | None,
+        weights: Sequence[float],
+        base: Sequence[np.ndarray | None],
+    ) -> PreferenceProblem:
+        """A problem of arrays that were checked as a whole; they are kept, not copied.
+
+        Args:
+            features: n arrays (m_x, d), float32 or float64, finite.
+            preferences: n models of m_x responses.
+            beta: As for the constructor; so are ``radius``, ``ref_params`` and ``center``.
+            radius: B.
+            ref_params: θ_ref.
+            center: c.
+            weights: n numbers > 0.
+            base: n arrays (m_x,) > 0, or None.
+
+        Raises:
+            InputError: θ_ref outside the ball.
+        """
+        self = cls.__new__(cls)
+        self.notes = []
+        self.beta, self.radius = read_number(beta, "beta"), read_number(radius, "radius")
+        self.features = tuple(features)
+        self.dimension = self.features[0].shape[1]
+        self.responses = tuple(len(phi) for phi in self.features)
+        self.preferences = tuple(preferences)
+        self.base = tuple(base)
+        self._complete(weights, center, ref_params)
+        return self
+
+    def _complete(self, weights: Sequence[float | Fraction], center: Any, ref_params: Any) -> None:
+        self.raw_weights = tuple(weights)
+        exact = self.weights_exact
+        total = sum(exact)
+        self.weights = np.array([float(w / total) for w in exact])
+        self.center = self._vector(center, "center")
+        self.given_ref_params = self._vector(ref_params, "ref_params")
+        self._check_reference()
+
     def _vector(self, data: Any, field: str) -> np.ndarray:
         if data is None:
             return np.zeros(self.dimension)
@@ -326,7 +370,7 @@ class PreferenceProblem:
                 f"{self.ref_params.tolist()} at distance {distance:.6g} from center",
                 f"θ_ref must lie in the ball of radius {radius:g} (after projection onto c + S)",
             )
-        if not self.span.is_full:
+        if distance and not self.span.is_full:
             moved = np.abs(self.given_ref_params.astype(float) - self.ref_params).max()
             if moved > _ROUNDING * (1 + np.abs(self.ref_params).max()):
                 self.notes.append("ref_params: projected onto center + S; no policy changes")
@@ -334,15 +378,6 @@ class PreferenceProblem:
     @cached_property
     def _blocks_cache(self) -> dict[tuple[NumberSystem, int], list[Block]]:
         return {}
-
-
-def _surely_full(rows: np.ndarray) -> bool:
-    """Whether rows (k, d) span R^d beyond the rounding of their Gram matrix, k d² operations."""
-    count, dimension = rows.shape
-    if count < dimension:
-        return False
-    gram = np.linalg.eigvalsh(rows.T @ rows)
-    return bool(gram[0] > 1e3 * count * dimension * np.finfo(float).eps * gram[-1])
 
 
 def _precision() -> int:

@@ -1,4 +1,6 @@
-"""Problem files: TOML for reading and writing by hand, NPZ for large problems.
+"""Problem files: TOML for reading and writing by hand, NPZ, and folders for large problems.
+
+A folder holds memory-mapped arrays; its layout is that of :mod:`sailtheory.problem.folder`.
 
 Nothing in a file is evaluated or unpickled. Unknown keys are refused.
 
@@ -38,12 +40,14 @@ import numpy as np
 from sailtheory.errors import InputError
 from sailtheory.numeric.exact import TYPED_DIGITS
 from sailtheory.numeric.numbers import FLOAT64
+from sailtheory.problem.folder import ProblemFolder, is_folder
+from sailtheory.problem.folder_write import write_folder
 from sailtheory.problem.preferences import BradleyTerry, PreferenceMatrix
 from sailtheory.problem.problem import PreferenceProblem
 from sailtheory.storage.files import write_bytes
 from sailtheory.storage.readers import parse_npz, read_bytes
 
-__all__ = ["dumps", "load", "loads", "save"]
+__all__ = ["dumps", "load", "loads", "of_folder", "save"]
 
 _TOP_KEYS = ("beta", "radius", "ref_params", "center", "prompts")
 _PROMPT_KEYS = ("features", "weight", "base", "preferences", "rewards")
@@ -55,12 +59,16 @@ _ARRAY_KEYS = (
 
 
 def load(path: str | Path) -> PreferenceProblem:
-    """Read a problem from a ``.toml`` or ``.npz`` file.
+    """Read a problem from a ``.toml`` or ``.npz`` file, or from a problem folder.
+
+    The features of a folder stay on the disk: they are views of the mapped file.
 
     Raises:
         InputError: The file cannot be read, is malformed, or states bad data.
     """
     path = Path(path)
+    if is_folder(path):
+        return of_folder(ProblemFolder.open(path))
     content = read_bytes(path, "file")
     if path.suffix == ".npz":
         return _from_npz(content, path)
@@ -73,13 +81,15 @@ def load(path: str | Path) -> PreferenceProblem:
 
 
 def save(problem: PreferenceProblem, path: str | Path) -> None:
-    """Write a problem; the suffix chooses TOML or NPZ. Replaces the file atomically.
+    """Write a problem; the suffix chooses TOML or NPZ, and none a folder. Replaces it atomically.
 
     Raises:
-        InputError: Another suffix; NPZ for data that it does not hold (fractions, or
-            rewards beside matrices); or a file that cannot be written.
+        InputError: Another suffix; NPZ or a folder for data that it does not hold (fractions,
+            or rewards beside matrices); or a file that cannot be written.
     """
     path = Path(path)
+    if not path.suffix or is_folder(path):
+        return _to_folder(problem, path)
     if path.suffix == ".toml":
         content = dumps(problem).encode()
     elif path.suffix == ".npz":
@@ -191,10 +201,52 @@ def _rows(key: str, matrix: np.ndarray) -> list[str]:
     return [f"{key} = [", *(f"  {_text(row)}," for row in matrix), "]"]
 
 
+# --- folders ------------------------------------------------------------------
+
+
+def of_folder(folder: ProblemFolder) -> PreferenceProblem:
+    """The problem of an opened folder; its features are views of the mapped file.
+
+    Raises:
+        InputError: A number that is not finite, a file that was changed, θ_ref outside C.
+    """
+    folder.verify()
+    arrays = folder.arrays
+    prompts = list(itertools.pairwise(folder.offsets.tolist()))
+    base = arrays.get("base")
+    return PreferenceProblem.of_checked(
+        features=[folder.features[a:b] for a, b in prompts],
+        preferences=_preferences_of(arrays, prompts),
+        beta=folder.beta,
+        radius=folder.radius,
+        ref_params=arrays.get("ref_params"),
+        center=arrays.get("center"),
+        weights=arrays.get("weights", np.ones(folder.prompts)).tolist(),
+        base=[None if base is None else base[a:b] for a, b in prompts],
+    )
+
+
+def _to_folder(problem: PreferenceProblem, path: Path) -> None:
+    arrays = _arrays(problem, "a folder")
+    if all(measure is None for measure in problem.base):
+        del arrays["base"]  # the default
+    beta, radius = (float(arrays.pop(key)) for key in ("beta", "radius"))
+    if all(phi.dtype == np.float32 for phi in problem.features):
+        arrays["features"] = arrays["features"].astype(np.float32)
+    write_folder(path, beta=beta, radius=radius, **arrays)
+
+
 # --- NPZ ----------------------------------------------------------------------
 
 
 def _to_npz(problem: PreferenceProblem) -> bytes:
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **_arrays(problem, "NPZ"))
+    return buffer.getvalue()
+
+
+def _arrays(problem: PreferenceProblem, kind: str) -> dict[str, Any]:
+    """The data of a problem as float64 arrays, by name."""
     models = problem.preferences
     arrays: dict[str, Any] = {
         "features": np.concatenate(problem.features),
@@ -215,7 +267,7 @@ def _to_npz(problem: PreferenceProblem) -> bytes:
         arrays["rewards"] = np.concatenate([model.rewards for model in models])  # type: ignore[attr-defined]
     elif any(isinstance(model, BradleyTerry) for model in models):
         raise InputError("preferences", "rewards and matrices",
-                         "NPZ holds one kind for all prompts: save as .toml")  # fmt: skip
+                         f"{kind} holds one kind for all prompts: save as .toml")  # fmt: skip
     else:
         arrays["preferences"] = np.concatenate(
             [
@@ -226,11 +278,9 @@ def _to_npz(problem: PreferenceProblem) -> bytes:
     for key, array in arrays.items():
         inexact = [x for x in np.ravel(array) if isinstance(x, Fraction)]
         if inexact:
-            raise InputError(key, inexact[0], "NPZ holds float64 numbers only: save as .toml")
+            raise InputError(key, inexact[0], f"{kind} holds float64 numbers only: save as .toml")
         arrays[key] = array.astype(np.int64 if key == "offsets" else np.float64)
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **arrays)
-    return buffer.getvalue()
+    return arrays
 
 
 def _from_npz(content: bytes, path: Path) -> PreferenceProblem:

@@ -84,6 +84,9 @@ COMMANDS = {
                   "llm"),
     "fetch": (["fetch", "smollm2-135m"], "torch", "llm"),
     "train export": (["train", "export", "run"], "pyarrow", "rl"),
+    "problem": (["problem", "d.parquet", "--features", "e", "--suggest"], "pyarrow", "data"),
+    "problem of the hub": (["problem", "a/b", "--features", "e", "--suggest"], "datasets", "data"),
+    "problem --embed": (["problem", "d.jsonl", "--embed", "minilm", "--suggest"], "torch", "embed"),
 }  # fmt: skip
 
 

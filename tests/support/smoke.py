@@ -28,6 +28,13 @@ EXTRAS = [  # what they need, and a command that says so where it is missing
     ("torch", "llm", ["train", "llm", "--model", "m", "--data", "prompts", "--out", "llm"]),
     ("torch", "llm", ["fetch", "smollm2-135m"]),
     ("pyarrow", "rl", ["train", "export", "a"]),
+    ("pyarrow", "data", ["problem", "d.parquet", "--features", "e", "--suggest"]),
+    ("datasets", "data", ["problem", "some/data", "--features", "e", "--suggest"]),
+    (
+        "torch",
+        "embed",
+        ["problem", "d.jsonl", "--embed", "minilm", "--temperature", "2", "--suggest"],
+    ),
 ]
 done = 0
 
@@ -80,6 +87,16 @@ def problems() -> None:
     for kind in KINDS:
         source = "b.toml" if kind == "pl" else "p.toml"
         run("plot", kind, source, "-o", f"{kind}.svg", "--data", f"{kind}.json")
+
+
+def preference_data() -> None:
+    """A data set of preferences becomes a folder, which commands take."""
+    row = '{"prompt": "Q%d", "responses": ["a", "b"], "scores": [%d, 1], "e": [[%d], [1]]}\n'
+    Path("d.jsonl").write_text("".join(row % (i, i, i) for i in range(9)), encoding="utf-8")
+    options = ("--features", "e", "--temperature", "2", "--beta", "0.1", "--radius", "2")
+    assert "higher is better" in run("problem", "d.jsonl", *options, "--out", "folder")
+    assert "K_B" in run("problem", "folder", "--suggest")
+    run("certify", "folder", "--property", "concave", "--gamma", "9")
 
 
 def claims() -> None:
@@ -140,6 +157,7 @@ if __name__ == "__main__":
         os.chdir(folder)
         installed()
         problems()
+        preference_data()
         claims()
         runs()
         found = extras()

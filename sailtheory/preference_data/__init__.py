@@ -1,0 +1,1 @@
+"""Preference data as people have them, read into problem folders."""
