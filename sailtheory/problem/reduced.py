@@ -37,6 +37,7 @@ __all__ = [
     "Reduced",
     "above",
     "as_vector",
+    "chunk_bytes",
     "ranges",
     "reduce_chunk",
     "reduced",
@@ -130,18 +131,25 @@ class ProblemPrompts:
 
     def chunks(self, budget_bytes: int = BUDGET) -> Iterator[Chunk]:
         """The prompts, those of fewest responses first."""
-        for block in self.problem.blocks():
-            n, m, d = block.features.shape
-            step = max(1, int(budget_bytes // (8 * m * d)))
-            for i in range(0, n, step):
-                part = slice(i, i + step)
-                yield Chunk(
-                    block.prompts[part],
-                    block.features[part],
-                    block.preference[part],
-                    block.log_base[part],
-                    block.weights[part],
-                )
+        problem, sizes = self.problem, np.array(self.problem.responses)
+        for m in sorted(set(problem.responses)):
+            members = np.flatnonzero(sizes == m)
+            step = max(1, int(budget_bytes // (8 * m * problem.dimension)))
+            for i in range(0, len(members), step):
+                yield self._chunk(members[i : i + step], m)
+
+    def _chunk(self, members: np.ndarray, m: int) -> Chunk:
+        problem = self.problem
+        base = [problem.base[x] for x in members]
+        measures = [np.ones(m) if b is None else np.asarray(b, dtype=float) for b in base]
+        phi = [problem.features[x] for x in members]
+        return Chunk(
+            members,
+            np.stack([(each - each[:1]).astype(np.float64) for each in phi]),
+            np.stack([problem.preferences[x].centred(FLOAT64) for x in members]),
+            np.log(np.stack(measures)),
+            problem.weights[members],
+        )
 
 
 class Reduced(NamedTuple):
@@ -189,8 +197,13 @@ def reduced(source: PromptSource, budget_bytes: int = BUDGET) -> Iterator[Reduce
     Yields:
         The reduction of each chunk.
     """
-    for chunk in source.chunks(budget_bytes // (2 * _COPIES)):
+    for chunk in source.chunks(chunk_bytes(budget_bytes)):
         yield reduce_chunk(source, Chunk(*chunk))
+
+
+def chunk_bytes(budget_bytes: int) -> int:
+    """How large a chunk's features may be, so that reducing it stays within a budget."""
+    return max(1, budget_bytes // (2 * _COPIES))
 
 
 def reduce_chunk(source: PromptSource, chunk: Chunk) -> Reduced:

@@ -57,9 +57,9 @@ def value_bound(
     """v_x ≥ −J̃: the smaller of ½(h(Z) + qZ) and (1 − 1/m) max sup(−g̃) (C25): (...)."""
     reach = np.maximum(abs(low), abs(high)).max(-1)
     lean = abs(preference).max(-1)
-    payoff = np.minimum(log_likelihood_value(FLOAT64, preference, low), log_likelihood_value(FLOAT64, preference, high)).min(-1)
-    most = (1 - 1 / responses) * np.maximum(-payoff, 0)
-    return np.minimum((FLOAT64.log_cosh_half(reach) + lean * reach) / 2, most)
+    ends = [log_likelihood_value(FLOAT64, preference, z) for z in (low, high)]
+    most = (1 - 1 / responses) * np.maximum(-np.minimum(*ends).min(-1), 0)
+    return np.asarray(np.minimum((FLOAT64.log_cosh_half(reach) + lean * reach) / 2, most))
 
 
 def inner_bound(

@@ -7,13 +7,13 @@ whose affine bound is tested at the vertices.
 **Margins.** Let S = 2(Z + β + β² + β³) + γ, Z = max|z| over C: |g̃|, β|u| and each term of η are
 below S.
 
-1. *Data.* Logits, log π_ref and q are known within ε, β within a relative 2⁻⁵³ (which moves z as an
-   error ε of the logits does). Then X = g̃ + βu moves by at most (Z + β)ε + (2β + β²)ε, π_k by a
+1. *Data.* Logits, log π_ref and q are known within ε, β within a relative 2⁻⁵³ (which moves z as
+   an error ε of the logits does). Then X = g̃ + βu moves by at most (Z + β)ε + (2β + β²)ε, π_k by a
    factor e^{±4ε}, so η by 16|ΔX| + 86 ε max|X| + .4β³ε, and π_kπ_l(γ − η) by at most π_kπ_l 2⁸ S ε.
-2. *Rounding.* Values, first and second derivatives along the box, ρ = max|h·D_kl| ≤ ``_WIDEST``, are
-   sums of fewer than 300 products, each below 16 S (1 + ρ)³ and relatively accurate within 32 u
-   (u = 2⁻⁵³; exp, tanh and log1p within 8 u): off by less than 2⁻³⁸ S (1 + ρ)³ π_kπ_l. The remainder
-   is a sum, product or minimum of positive numbers, and raised by a factor 1 + 2⁻³⁶.
+2. *Rounding.* Values, first and second derivatives along the box, ρ = max|h·D_kl| ≤ ``_WIDEST``,
+   are sums of fewer than 300 products, each below 16 S (1 + ρ)³ and relatively accurate within
+   32 u (u = 2⁻⁵³; exp, tanh and log1p within 8 u): off by less than 2⁻³⁸ S (1 + ρ)³ π_kπ_l. The
+   remainder is a sum, product or minimum of positive numbers, and raised by a factor 1 + 2⁻³⁶.
 3. *The test.* At a vertex Σ c_kl D_klD_klᵀ ≻ 0 if the scaled Laplacian N of
    :mod:`~sailtheory.certificates.prompts.points` is positive definite without the row of the
    likeliest response: there F_x is I − ssᵀ ⪰ (1/m)I, whatever the features. LDLᵀ with positive
@@ -89,7 +89,7 @@ def settle(prompts: Prompts, boxes: Boxes) -> tuple[np.ndarray, np.ndarray]:
     Returns:
         Two arrays (N,) of bool.
     """
-    data, beta = prompts.data.take(boxes.owner), prompts.beta
+    data = prompts.data.take(boxes.owner)
     logits = data.offset + (data.reach @ boxes.x[..., None])[..., 0]
     gaps = prompts.gaps[boxes.owner]
     width = (gaps * boxes.half[:, None, None, :]).sum(-1)

@@ -48,7 +48,7 @@ def decide(
         deadline: ``time.monotonic()`` at which to stop.
 
     Returns:
-        Prompts that still had boxes when it stopped are ``OPEN``.
+        Prompts that still had boxes when it stopped are ``OPEN``; it stops at the first ``FALSE``.
     """
     n, _, r = data.reach.shape
     prompts = Prompts(data, beta, gamma)
@@ -56,7 +56,7 @@ def decide(
     verdict, value, point = np.full(n, PROVED), np.full(n, -np.inf), np.zeros((n, r))
     stack = [Boxes(np.arange(n), np.zeros((n, r)), np.ones((n, r)))]
     seen = 0
-    while stack and seen < most_boxes and time.monotonic() < deadline:
+    while stack and seen < most_boxes and time.monotonic() < deadline and verdict.min() > FALSE:
         boxes = _next(stack)
         nearest = np.maximum(abs(boxes.x) - boxes.half, 0)
         alive = ((nearest**2).sum(-1) <= _INSIDE) & (verdict[boxes.owner] == PROVED)

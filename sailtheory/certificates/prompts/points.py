@@ -77,7 +77,7 @@ def search(
     Returns:
         Values (k,), in float64, and points x of the unit ball, (k, m − 1).
     """
-    k, m, r = prompts.reach.shape
+    k, _, r = prompts.reach.shape
     value, point = np.empty(k), np.zeros((k, r))
     for start in range(0, k, _CHUNK):
         part = slice(start, start + _CHUNK)
