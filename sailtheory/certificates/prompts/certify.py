@@ -27,10 +27,10 @@ DROPPED = 0.01
 _FLOOR = 1e-3  # widths are relative to max(|γ|, _FLOOR β)
 _LARGEST = 4  # responses up to which branch and bound is tried
 _TASK = 500  # prompts
-_BOXES = 150  # for each prompt, that a width may be expected to take
+_BOXES, _BOXES_LEAST = 150, 100_000  # for each prompt and in all, that a width may well take
 _GROWTH = 4
 _WIDTHS = (2.0, 1.0, 0.5, 0.2, 0.05, 0.01)
-_TARGET = {2: 1e-3, 3: 0.05, 4: 0.2}
+_FINEST = 1e-3
 _SAVE_SECONDS = 5.0
 _WITNESSES = 3
 _RAISES = 20
@@ -42,8 +42,8 @@ class Plan:
     """How a certificate is made.
 
     Attributes:
-        tolerance: Relative width asked for; None takes what the time allows, prompts of two
-            responses to .1 %, of three to 5 %, of four to 20 % where boxes are few enough.
+        tolerance: Relative width asked for; None goes as far as a moderate number of boxes takes:
+            for two responses to .1 %, for three to 5 %, for four to 20 % on balls that are small.
         budget: Time, progress and the file that carries the work over an interruption.
         workers: Who does the work.
         memory: Bytes that the features in memory at one time may take.
@@ -152,30 +152,22 @@ def _tighten(made: Survey, members: _Members, plan: Plan) -> None:
     A step costs about ``_GROWTH`` times the one before; without a tolerance it ends where the
     next would take more boxes than it may.
     """
-    target = _target(made, members, plan)
-    count = sum(len(i) for i in members.which)
+    target = _FINEST if plan.tolerance is None else plan.tolerance
+    allowed = max(_BOXES * sum(len(i) for i in members.which), _BOXES_LEAST)
     for width in (*(w for w in _WIDTHS if w > target), target):
         for _ in range(_RAISES):
             found = members.highest(made, "searched")
             level = found + width * max(abs(found), _FLOOR * made.beta)
-            exceeded, boxes = _try(made, members, level, plan)
+            exceeded, boxes = _try(made, members, level, 4 * allowed, plan)
             if not exceeded:
                 break
         late = plan.budget.left <= 0
-        dear = plan.tolerance is None and _GROWTH * boxes > _BOXES * count
+        dear = plan.tolerance is None and _GROWTH * boxes > allowed
         if late or dear or members.highest(made, "upper") > level:
             break
 
 
-def _target(made: Survey, members: _Members, plan: Plan) -> float:
-    """The width to aim at."""
-    if plan.tolerance is not None:
-        return plan.tolerance
-    sizes = [g.data.responses for g, i in zip(made.groups, members.which, strict=True) if len(i)]
-    return _TARGET[min(max(sizes), _LARGEST)]
-
-
-def _try(made: Survey, members: _Members, level: float, plan: Plan) -> tuple[bool, int]:
+def _try(made: Survey, members: _Members, level: float, most: int, plan: Plan) -> tuple[bool, int]:
     """Decide γ = level for the prompts whose bound is above it.
 
     Returns:
@@ -184,7 +176,6 @@ def _try(made: Survey, members: _Members, level: float, plan: Plan) -> tuple[boo
     where = list(zip(made.groups, members.which, strict=True))
     fixed = [g.upper[i].max() for g, i in where if g.data.responses > _LARGEST and len(i)]
     level = max([level, *map(float, fixed)])  # nothing is gained below a bound that stays
-    most = 4 * _BOXES if plan.tolerance is None else 1 << 60
     tasks, places = [], []
     for group, members_of in where:
         which = members_of[group.upper[members_of] > level]
@@ -192,8 +183,8 @@ def _try(made: Survey, members: _Members, level: float, plan: Plan) -> tuple[boo
         parts = -(-len(which) // _TASK)
         for part in (which[i::parts] for i in range(parts)):  # the hard ones are spread
             places.append((group, part))
-            seconds = plan.budget.left
-            tasks.append((group.data.take(part), made.beta, level, most * len(part), seconds))
+            share = most * len(part) // len(which) if plan.tolerance is None else 1 << 60
+            tasks.append((group.data.take(part), made.beta, level, share, plan.budget.left))
     saved, exceeded, boxes, proved = time.monotonic(), False, 0, 0
     total = sum(len(part) for _, part in places)
     for i, found in plan.workers.run(_decide, tasks):

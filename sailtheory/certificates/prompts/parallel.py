@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -14,6 +15,7 @@ from sailtheory.extras import require_extra
 __all__ = ["BACKENDS", "Workers"]
 
 BACKENDS = ("loky", "threading", "dask")
+_ALONE = 2.0  # seconds of work done here before other processes are started
 _LIVES = 3  # how often a pool of processes is renewed after one of them was killed
 
 
@@ -51,11 +53,14 @@ class Workers:
             function: What to do, importable by name.
             tasks: Its arguments.
         """
-        if (self.jobs == 1 and self.backend != "dask") or len(tasks) < 2:
-            for i, task in enumerate(tasks):
-                yield i, function(*task)
+        left, until = set(range(len(tasks))), time.monotonic() + _ALONE
+        for i, task in enumerate(tasks):
+            if self.backend == "dask" or (self.jobs > 1 and time.monotonic() > until):
+                break
+            left.discard(i)
+            yield i, function(*task)
+        if not left:
             return
-        left = set(range(len(tasks)))
         for life in range(_LIVES):
             try:
                 for i, result in self._pool(function, tasks, sorted(left)):
