@@ -44,6 +44,7 @@ __all__ = ["Boxes", "Prompts", "settle"]
 _WIDEST = 2.5
 _PIECES = 4
 _ROUNDING, _RELATIVE, _TEST = 2.0**-38, 1 + 2.0**-36, 2.0**-40
+_COARSEST = 1e-3  # ε up to which item 1 holds
 _RAREST = 1e-140  # products of two probabilities must not underflow
 
 
@@ -79,7 +80,8 @@ class Prompts:
         self.low, self.high = ranges(data, beta)
         reach = np.maximum(abs(self.low), abs(self.high)).max((1, 2))
         self.scale = 2 * (reach + beta + beta**2 + beta**3) + gamma
-        self.margin = (_ROUNDING + 2.0**8 * data.error) * self.scale
+        known = np.where(data.error <= _COARSEST, data.error, np.inf)
+        self.margin = (_ROUNDING + 2.0**8 * known) * self.scale
         self.gaps = abs(data.reach[:, :, None] - data.reach[:, None])
 
 
