@@ -309,10 +309,9 @@ def total(values: Array) -> Array:
 
 def without_diagonal(matrix: Array) -> Array:
     """The last two axes (m, m) of an array in any system, with 0 on the diagonal."""
-    if isinstance(matrix, np.ndarray):
-        return matrix * (1 - np.eye(matrix.shape[-1], dtype=int))
-    diagonal = matrix.new_ones(matrix.shape[-1]).diag()
-    return matrix * (1 - diagonal)
+    if hasattr(matrix, "new_ones"):  # torch
+        return matrix * (1 - matrix.new_ones(matrix.shape[-1]).diag())
+    return matrix * (1 - np.eye(matrix.shape[-1], dtype=int))
 
 
 def numbers_of(values: Array) -> NumberSystem:

@@ -48,6 +48,7 @@ __all__ = [
     "laplacian_product",
     "log_likelihood_fourth",
     "log_likelihood_payoff",
+    "log_likelihood_value",
     "log_policy",
     "logits",
     "margins",
@@ -129,11 +130,16 @@ def log_likelihood_payoff(xp: NumberSystem, preference: Array, z: Array) -> Payo
     half_tanh = xp.tanh(z / 2) / 2
     slope = xp.sigmoid(z) * xp.sigmoid(-z)
     return Payoff(
-        value=preference * z - xp.log_cosh_half(z),
+        value=log_likelihood_value(xp, preference, z),
         first=preference - half_tanh,
         second=-slope,
         third=2 * slope * half_tanh,
     )
+
+
+def log_likelihood_value(xp: NumberSystem, preference: Array, z: Array) -> Array:
+    """The value alone of :func:`log_likelihood_payoff`, g̃ = g + log 2."""
+    return preference * z - xp.log_cosh_half(z)
 
 
 def log_likelihood_fourth(preference: Array, payoff: Payoff) -> Array:
