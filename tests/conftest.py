@@ -12,6 +12,7 @@ import those.
 from __future__ import annotations
 
 import functools
+import gc
 import os
 import sys
 import time
@@ -79,6 +80,20 @@ class Skips:
     def pytest_terminal_summary(self, terminalreporter):
         for name, reason in sorted(self.unlisted.items()):
             terminalreporter.write_line(f"SKIPPED, BUT NOT IN {LIST.name}: {name}: {reason}")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    """What is imported by the end of it stays: no collection of garbage looks through it again.
+
+    transformers collects after each training, which took half the time of a short one.
+    """
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
 
 
 @functools.cache
