@@ -13,7 +13,7 @@ from scipy.stats import qmc
 from sailtheory.numeric.exact import exact_array, to_fraction
 from sailtheory.objectives.sail import KLRefPolicy
 from sailtheory.problem.problem import PreferenceProblem
-from sailtheory.theory.formulas import laplacian_all, pairwise
+from sailtheory.theory.pair_form import laplacian_all, pairwise
 
 __all__ = ["Domain", "pairwise_rows"]
 

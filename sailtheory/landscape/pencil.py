@@ -12,7 +12,7 @@ from sailtheory.landscape.domain import Domain
 from sailtheory.landscape.fisher import fisher_root
 from sailtheory.objectives.algebra import Objective
 from sailtheory.objectives.sail import KLRefPolicy
-from sailtheory.theory import formulas
+from sailtheory.theory import formulas, pair_form
 
 __all__ = [
     "DENSE",
@@ -170,7 +170,7 @@ def _laplacian(domain: Domain, weights: list[np.ndarray]) -> np.ndarray:
     """½ Σ w_kl Δ_klΔ_klᵀ on S, of one point: (r, r)."""
     total = np.zeros((domain.dimension, domain.dimension))
     for pairs, features in zip(weights, domain.features, strict=True):
-        total += formulas.laplacian_all(pairs, features)
+        total += pair_form.laplacian_all(pairs, features)
     return total
 
 
@@ -213,7 +213,7 @@ def _operator(domain: Domain, weights: list[np.ndarray]) -> LinearOperator:
         total = np.zeros(v.shape[::-1])
         for pairs, features in zip(weights, domain.features, strict=True):
             along = formulas.logits(v.T, features)
-            total += formulas.combine_all(formulas.laplacian_product(pairs, along), features)
+            total += pair_form.combine_all(pair_form.laplacian_product(pairs, along), features)
         return total.T
 
     size = domain.dimension

@@ -93,6 +93,11 @@ class Search:
         self.effort = effort
         self.seed = int(seed)
 
+    @property
+    def spectra_are_dear(self) -> bool:
+        """Whether a function that costs a Hessian's eigenvalues gets one climb a round."""
+        return _plan(self.domain, self.effort, matrices=True).round.merged
+
     def maximise(
         self,
         function: Function,
