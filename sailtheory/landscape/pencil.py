@@ -8,23 +8,19 @@ import numpy as np
 from scipy.linalg import eigh, solve_triangular
 from scipy.sparse.linalg import LinearOperator, eigsh, lobpcg
 
-from sailtheory.landscape.domain import Domain
+from sailtheory.landscape.domain import DENSE, Domain
 from sailtheory.landscape.fisher import fisher_root
 from sailtheory.objectives.algebra import Objective
 from sailtheory.objectives.sail import KLRefPolicy
 from sailtheory.theory import formulas, pair_form
 
 __all__ = [
-    "DENSE",
     "flattest",
     "hessian_on_span",
     "hessian_operator",
     "largest_curvature",
     "largest_relative_curvature",
 ]
-
-DENSE = 512
-"""Dimensions of S up to which a Hessian is formed, in one product."""
 
 _ROOT = 1 << 13  # entries of a root of F̄ that is factored instead of F̄
 _CONDITION = 1e10  # of F̄; beyond it, its root is factored

@@ -89,6 +89,7 @@ class Search:
             raise InputError("effort", effort, "light, quick or full is expected")
         if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
             raise InputError("seed", seed, "an integer ≥ 0 is expected")
+        domain.expect_memory()
         self.domain = domain
         self.effort = effort
         self.seed = int(seed)
