@@ -62,7 +62,9 @@ def test_a_small_one_is_certified_as_a_whole_unless_told_otherwise(small, tmp_pa
     by_prompt = capsys.readouterr().out
     assert "≤ ḡ ≤" in by_prompt
     # One prompt: ḡ is γ*, so the enclosures meet.
-    ends = [re.match(r"certified: (\S+) ≤ \S+ ≤ ([0-9.e-]+\d)", t).groups() for t in (whole, by_prompt)]
+    ends = [
+        re.match(r"certified: (\S+) ≤ \S+ ≤ ([0-9.e-]+\d)", t).groups() for t in (whole, by_prompt)
+    ]
     (low, high), (other_low, other_high) = (map(float, pair) for pair in ends)
     assert low <= other_high and other_low <= high
 

@@ -57,7 +57,8 @@ def test_more_responses(m):
 
 def test_chunks_and_processes_do_not_matter():
     small = certify_prompts(DATA, Plan(memory=8 * 2 * 8 * 6 * 7))
-    assert small == MADE
+    said = [c.as_dict() | {"seconds": 0, "digest": ""} for c in (small, MADE)]
+    assert said[0] == said[1]
     assert replay_prompts(MADE, DATA, memory=4000).valid
 
 
@@ -65,9 +66,7 @@ FORGED = {
     "γ below the witness": lambda c: replace(
         c, levels=(Level(c.lower * (1 - 1e-6)),), lower=None, witness=None
     ),
-    "a second level for all": lambda c: replace(
-        c, levels=(c.levels[0], Level(c.levels[1].gamma))
-    ),
+    "a second level for all": lambda c: replace(c, levels=(c.levels[0], Level(c.levels[1].gamma))),
     "a lower bound that is not seen": lambda c: replace(c, lower=c.lower * (1 + 1e-4)),
     "a witness outside": lambda c: replace(
         c, witness=c.witness._replace(point=c.witness.point * 1.01)
