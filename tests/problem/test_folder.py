@@ -129,6 +129,10 @@ def test_commands_take_a_folder(tmp_path, capsys):
     write_folder(tmp_path / "p", **small)
     assert main(["certify", str(tmp_path / "p"), "--property", "concave", "--gamma", "9"]) == 0
     assert "certified" in capsys.readouterr().out
+    assert main(["rates", str(tmp_path / "p")]) == 2
+    assert "a number is expected with a problem file" in capsys.readouterr().err
+    assert main(["certify", str(tmp_path), "--property", "gamma"]) == 2
+    assert "Is a directory without problem.json" in capsys.readouterr().err
 
 
 def edit_header(folder, **changes):
