@@ -18,6 +18,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 export OMP_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
+# Bytecode is kept, or each of the many programs that tests start is compiled anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help verify formal test lint bench evidence figures docs clean
 

@@ -58,7 +58,8 @@ def preference_slope(at: Setting) -> tuple[Array, Array]:
     v, left, right = at.direction, [], []
     for point in at.points():
         block = point.block
-        slope = formulas.preference_gradient(block.beta, point.policy, block.features, point.z, v)
+        along = formulas.logits(v, block.features)
+        slope = formulas.preference_gradient(block.beta, point.policy, point.z, along)
         before = v @ sail._hessian(point) @ v
         m = slope.shape[-1]
         for k, j in combinations(range(m), 2):

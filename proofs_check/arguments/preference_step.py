@@ -41,7 +41,8 @@ def _sides(
     xp = numbers_of(theta)
     change = (v @ (SAIL(other).hessian(theta) - SAIL(problem).hessian(theta))) @ v
     (at,) = SAIL(problem).points(theta)
-    slope = formulas.preference_gradient(at.block.beta, at.policy, at.block.features, at.z, v)
+    along = formulas.logits(v, at.block.features)
+    slope = formulas.preference_gradient(at.block.beta, at.policy, at.z, along)
     step = other.blocks(xp)[0].preference - at.block.preference
     return change, (slope * step).sum() / 2
 

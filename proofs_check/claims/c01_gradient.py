@@ -84,10 +84,9 @@ def frozen_sampling(at: Setting) -> SidesOf:
     terms = []
     for point in at.points():
         payoff = formulas.log_likelihood_payoff(point.xp, point.block.preference, point.z)
-        each = formulas.off_policy_gradient(
-            point.block.beta, point.policy, point.block.features, payoff
-        )
-        terms.append((each * point.block.weights[:, None]).sum(0))
+        each = formulas.off_policy_gradient(point.block.beta, point.policy, payoff)
+        weighted = each * point.block.weights[:, None]
+        terms.append(formulas.combine_all(weighted, point.block.features))
     return sum(terms[1:], terms[0]), at.expect(dpo_term)
 
 

@@ -42,10 +42,8 @@ def _first_order() -> bool:
         at = one_prompt(m)
         q = at.payoff.first  # antisymmetric and free: u = p − ½ at z = 0
         payoff = formulas.Payoff(0 * q, q, 0 * q, 0 * q)
-        phi = at.along[None, :, None]
-        gradient = formulas.on_policy_gradient(
-            at.beta, at.policy[None], phi, formulas.Payoff(*(part[None] for part in payoff))
-        )[0, 0]
+        by_logits = formulas.on_policy_gradient(at.beta, at.policy, payoff)
+        gradient = (by_logits * at.along).sum()
         rate = (q * at.policy).sum(1)  # p̄ − ½
         covariance = mean(at.policy, rate * at.along) - mean(at.policy, rate) * mean(
             at.policy, at.along

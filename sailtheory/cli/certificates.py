@@ -17,7 +17,20 @@ from sailtheory.numeric.exact import to_fraction
 from sailtheory.storage import lock
 
 if TYPE_CHECKING:
+    from sailtheory.certificates.prompts import Workers
     from sailtheory.problem.problem import PreferenceProblem
+
+Jobs = Annotated[int, typer.Option(min=1, max=1024, help="Processes.")]
+Backend = Annotated[
+    Literal["loky", "threading", "dask"],
+    typer.Option(help="Of joblib, where prompts are checked one by one."),
+]
+Scheduler = Annotated[
+    str | None, typer.Option(metavar="ADDRESS", help="Of the Dask scheduler, with --backend dask.")
+]
+
+MOST_PIECES = 10**6
+"""Prompts times 10 to the dimension of S, above which γ* itself is not tried by default."""
 
 EXIT_CODES = {"certified": 0, "refuted": DIFFERS, "undecided": UNDECIDED}
 
@@ -41,11 +54,22 @@ def certify(
         ),
     ] = None,
     tol: Annotated[
-        float, typer.Option(min=1e-12, max=1, help="Relative width, for gamma and pl.")
-    ] = 0.01,
+        float | None,
+        typer.Option(
+            min=1e-12,
+            max=1,
+            help="Relative width, for gamma and pl; default 0.01, or what time allows.",
+        ),
+    ] = None,
+    method: Annotated[
+        Literal["auto", "whole", "per-prompt"],
+        typer.Option(help="For gamma: γ* on all of C, or ḡ ≥ γ* prompt by prompt."),
+    ] = "auto",
     out: Annotated[str | None, typer.Option(help="Write the certificate to this file.")] = None,
     time_limit: Annotated[float | None, typer.Option(help="Seconds after which to stop.")] = None,
-    jobs: Annotated[int, typer.Option(min=1, max=1024, help="Processes.")] = 1,
+    jobs: Jobs = 1,
+    backend: Backend = "loky",
+    scheduler: Scheduler = None,
     formal: Annotated[
         str | None, typer.Option(help="Write certificate.v to this folder and have Coq check it.")
     ] = None,
@@ -54,6 +78,7 @@ def certify(
     import time
 
     from sailtheory.certificates import Budget, certify_concave, certify_gamma, certify_pl
+    from sailtheory.certificates.prompts import Workers
     from sailtheory.problem.problem_file import load as load_problem
     from sailtheory.report.certificates import summary
 
@@ -63,10 +88,20 @@ def certify(
     limit = math.inf if time_limit is None else time_limit
     if not limit > 0:
         raise InputError("time-limit", limit, "a positive number of seconds is expected")
-    loaded = load_problem(problem)
-    if formal is not None:
+    if method != "auto" and property_ != "gamma":
+        raise InputError("method", method, "only gamma can be certified by another method")
+    folder = Path(problem).is_dir()
+    if folder and (property_ != "gamma" or method == "whole" or formal is not None):
+        raise InputError("file", problem, "a .toml or .npz file is expected; folders have ḡ alone")
+    loaded = None if folder else load_problem(problem)
+    if loaded is not None and formal is not None:
         _certify_formally(loaded, property_, gamma, formal, out)
     require_outputs(problem, out=out)
+    by_prompt = loaded is None or (property_ == "gamma" and _by_prompt(loaded, method))
+    if by_prompt or loaded is None:
+        workers = Workers(jobs, backend, scheduler)
+        raise typer.Exit(_certify_prompts(problem, loaded, tol, limit, workers, out))
+    tol = 0.01 if tol is None else tol
     state = None if out is None else Path(out + ".partial")
     with nullcontext() if out is None else lock.output(out, "out"):
         with Progress() as progress:
@@ -83,6 +118,47 @@ def certify(
                 state.unlink(missing_ok=True)
     print(summary(made))
     raise typer.Exit(EXIT_CODES[made.verdict])
+
+
+def _by_prompt(problem: PreferenceProblem, method: str) -> bool:
+    """Whether ḡ is to be certified: as asked, or because γ* itself would never be."""
+    if method != "auto":
+        return method == "per-prompt"
+    pieces = 10 ** min(problem.span.dimension, 20)
+    return bool(problem.prompts * pieces > MOST_PIECES)
+
+
+def _certify_prompts(
+    path: str,
+    problem: PreferenceProblem | None,
+    tolerance: float | None,
+    limit: float,
+    workers: Workers,
+    out: str | None,
+) -> int:
+    """ḡ and the prompts that set it."""
+    import time
+    from dataclasses import replace
+
+    from sailtheory.certificates import Budget
+    from sailtheory.certificates.prompts import Plan, certify_prompts
+    from sailtheory.certificates.prompts.sources import open_source
+    from sailtheory.problem.reduced import ProblemPrompts
+    from sailtheory.report.prompts import summary
+
+    state = None if out is None else Path(out + ".partial")
+    with nullcontext() if out is None else lock.output(out, "out"):
+        source = open_source(path) if problem is None else ProblemPrompts(problem)
+        with Progress() as progress:
+            budget = Budget(time.monotonic() + limit, progress=progress, state=state)
+            made = certify_prompts(source, Plan(tolerance, budget, workers))
+        made = replace(made, problem=str(path))
+        if out is not None:
+            made.save(out)
+            if made.verdict != "undecided" and state is not None:
+                state.unlink(missing_ok=True)
+    print(summary(made))
+    return EXIT_CODES[made.verdict]
 
 
 def _certify_formally(
@@ -108,18 +184,40 @@ def _certify_formally(
 
 def replay(
     certificate: Annotated[str, typer.Argument(help="A certificate written by certify.")],
+    problem: Annotated[
+        str | None,
+        typer.Option(metavar="PATH", help="The problem, where it has moved since certify."),
+    ] = None,
+    jobs: Jobs = 1,
+    backend: Backend = "loky",
+    scheduler: Scheduler = None,
 ) -> None:
     """Check a certificate again, without the search: exit 0 valid, 1 not."""
-    from sailtheory.certificates import load
     from sailtheory.certificates import replay as run_replay
-    from sailtheory.report.certificates import claim
+    from sailtheory.certificates.certificate import Certificate
+    from sailtheory.certificates.certificate import parse as parse_whole
+    from sailtheory.certificates.prompts import Workers, replay_prompts
+    from sailtheory.certificates.prompts.certificate import SCHEMA
+    from sailtheory.certificates.prompts.certificate import parse as parse_prompts
+    from sailtheory.certificates.prompts.sources import open_source
+    from sailtheory.report import certificates, prompts
+    from sailtheory.storage.readers import read_json
 
-    loaded = load(certificate)
+    data = read_json(certificate, "certificate")
+    by_prompt = isinstance(data, dict) and data.get("schema") == SCHEMA
+    loaded = parse_prompts(data) if by_prompt else parse_whole(data)
     with Progress() as progress:
-        found = run_replay(loaded, progress)
+        if isinstance(loaded, Certificate):
+            found = run_replay(loaded, progress)
+            says = f"{certificates.claim(loaded)}\n{loaded.region.problem!r}"
+        else:
+            source = open_source(problem or loaded.problem)
+            workers = Workers(jobs, backend, scheduler)
+            found = replay_prompts(loaded, source, workers, progress)
+            says = prompts.claim(loaded)
     size = Path(certificate).stat().st_size
     verdict = "valid" if found.valid else "not valid"
     print(f"{verdict}: {found.reason} ({found.seconds:.1f} s, {size} bytes)")
     if found.valid:
-        print(f"{claim(loaded)}\n{loaded.region.problem!r}")
+        print(says)
     raise typer.Exit(0 if found.valid else 1)

@@ -11,6 +11,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from sailtheory.landscape.quasi_newton import inverse_hessian
+
 __all__ = ["Function", "ascend"]
 
 Function = Callable[[np.ndarray], np.ndarray]
@@ -20,7 +22,6 @@ _SUFFICIENT = 1e-4
 _SHRINK = 0.3
 _TRIALS = 12
 _FIRST_ANGLE, _LARGEST_ANGLE = 0.1, 0.5
-_TINY = 1e-280
 
 
 def ascend(
@@ -54,17 +55,18 @@ def ascend(
     height = np.sqrt(np.maximum(1 - (flat * flat).sum(1, keepdims=True), 0))
     y, values = np.concatenate([flat, height], axis=1), values.copy()
     g = np.zeros_like(y)
-    inverse = np.broadcast_to(np.eye(r + 1), (k, r + 1, r + 1)).copy()
-    fresh = np.ones(k, dtype=bool)
+    inverse = inverse_hessian(k, r + 1)
+    fresh = inverse.fresh
     active = np.flatnonzero(np.isfinite(values))
     g[active] = _slope(gradient, y[active], radius)
     for _ in range(iterations):
         if len(active) == 0 or stop():
             break
-        d = _tangent((inverse[active] @ g[active, :, None])[..., 0], y[active])
+        d = _tangent(inverse.direction(active, g[active]), y[active])
         uphill = (d * g[active]).sum(1)
         lost = ~(uphill > 0)
-        d[lost], inverse[active[lost]], fresh[active[lost]] = g[active[lost]], np.eye(r + 1), True
+        d[lost] = g[active[lost]]
+        inverse.forget(active[lost])
         uphill = (d * g[active]).sum(1)
         length = np.linalg.norm(d, axis=1)
         angle = np.where(fresh[active], _FIRST_ANGLE, np.minimum(length, _LARGEST_ANGLE))
@@ -73,13 +75,14 @@ def ascend(
                                            radius)  # fmt: skip
         gone = active[moved]
         slope = _slope(gradient, end[moved], radius)
-        _update(inverse, fresh, gone, y[gone], end[moved], g[gone], slope)
+        went, fall = end[moved] - y[gone], _tangent(g[gone], end[moved]) - slope
+        inverse.learn(gone, _tangent(went, end[moved]), fall)
         rise = reached - values[active]
         y[gone], values[gone], g[gone] = end[moved], reached[moved], slope
         small = rise <= tolerance * np.abs(reached)
         stuck = active[~moved & ~fresh[active]]  # once more, along the gradient
         over = np.where(moved, small, fresh[active]) | ~(np.abs(g[active]).max(1) > 0)
-        inverse[stuck], fresh[stuck] = np.eye(r + 1), True
+        inverse.forget(stuck)
         active = active[~over]
     return radius * y[:, :r], values
 
@@ -120,32 +123,3 @@ def _line_search(
         end[won], reached[won], moved[won] = trial[good], found[good], True
         step[open_[~good]] *= _SHRINK
     return end, reached, moved
-
-
-def _update(
-    inverse: np.ndarray,
-    fresh: np.ndarray,
-    at: np.ndarray,
-    y: np.ndarray,
-    end: np.ndarray,
-    before: np.ndarray,
-    after: np.ndarray,
-) -> None:
-    """The BFGS update of −H⁻¹ for the points ``at``, vectors carried over by projection."""
-    s = _tangent(end - y, end)
-    change = _tangent(before, end) - after
-    curved = (s * change).sum(1)
-    size = (change * change).sum(1)
-    good = (curved > 1e-10 * np.linalg.norm(s, axis=1) * np.sqrt(size)) & (size > _TINY)
-    at, s, change, curved, size = (a[good] for a in (at, s, change, curved, size))
-    if len(at) == 0:
-        return
-    scale = curved / size
-    eye = np.eye(s.shape[1])
-    h = np.where(fresh[at, None, None], scale[:, None, None] * eye, inverse[at])
-    image = (h @ change[..., None])[..., 0]
-    cross = s[:, :, None] * image[:, None, :]
-    factor = (1 + (change * image).sum(1) / curved) / curved
-    outer = s[:, :, None] * s[:, None, :]
-    inverse[at] = h - (cross + cross.mT) / curved[:, None, None] + factor[:, None, None] * outer
-    fresh[at] = False

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from sailtheory.landscape.domain import Domain
-from sailtheory.landscape.fisher import fisher_root
+from sailtheory.landscape.pencil import largest_curvature, largest_relative_curvature
 from sailtheory.landscape.search import Search, SearchResult
-from sailtheory.landscape.single_prompts import worst_of_single_prompts
+from sailtheory.landscape.single_prompts import SinglePrompts
 from sailtheory.objectives.algebra import Objective
 from sailtheory.objectives.curvature_sign import curvature_sign
 from sailtheory.objectives.sail import SAIL, KLRefPolicy
@@ -31,9 +31,7 @@ __all__ = [
     "agreement",
     "concavity",
     "gamma_star",
-    "largest_curvature",
     "largest_curvature_on",
-    "largest_relative_curvature",
     "largest_relative_curvature_on",
 ]
 
@@ -41,68 +39,7 @@ Measure = Callable[[Objective, Domain, np.ndarray], tuple[np.ndarray, np.ndarray
 """A curvature at points θ (..., d) and its direction, (...) and (..., d)."""
 
 _REMEMBERED = 1 << 14
-
-
-def largest_curvature(
-    objective: Objective, domain: Domain, theta: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """λ_max of the Hessian on S and its direction.
-
-    Args:
-        objective: Any objective.
-        domain: C.
-        theta: (..., d).
-
-    Returns:
-        λ (...) and unit vectors v in S (..., d).
-    """
-    values, vectors = np.linalg.eigh(domain.reduce_matrix(objective.hessian(theta)))
-    return values[..., -1], domain.lift(vectors[..., -1])
-
-
-def largest_relative_curvature(
-    objective: Objective, domain: Domain, theta: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Largest generalised eigenvalue of (∇², F̄) on S and its direction (C11).
-
-    With F̄ = XᵀX for the weighted centred features X = QR, the pencil becomes
-    the symmetric matrix QᵀNQ, N the Laplacian of η normalised by √(π_kπ_l). No
-    matrix is squared, and Q does not see the scale of a column, so the result stays
-    accurate where F̄ is nearly singular.
-
-    Args:
-        objective: Any objective.
-        domain: C.
-        theta: (..., d).
-
-    Returns:
-        λ (...) and directions v in S with vᵀF̄v = 1 (..., d); nan where F̄ is
-        singular in float64.
-    """
-    theta = np.asarray(theta, dtype=float)
-    points = KLRefPolicy(domain.problem).points(theta)
-    etas = objective.relative_pair_curvature(theta)
-    x = fisher_root(domain, points)
-    norm = np.linalg.norm(x, axis=-2, keepdims=True)
-    scale = np.where(norm > 0, norm, 1)
-    factor, triangle = np.linalg.qr(x / scale)
-    total = np.zeros((*theta.shape[:-1], domain.dimension, domain.dimension))
-    start = 0
-    for at, eta in zip(points, etas, strict=True):
-        size = at.policy.shape[-2] * at.policy.shape[-1]
-        y = factor[..., start : start + size, :].reshape(*at.policy.shape, domain.dimension)
-        start += size
-        root = np.exp(at.log_policy / 2)
-        degree = (at.policy[..., None, :] * eta).sum(-1)
-        image = degree[..., None] * y - root[..., None] * (eta @ (root[..., None] * y))
-        total += (y.mT @ image).sum(-3)
-    values, vectors = np.linalg.eigh((total + total.mT) / 2)
-    diagonal = np.abs(np.diagonal(triangle, axis1=-2, axis2=-1))
-    singular = ~(diagonal.min(-1) > 1e-15 * diagonal.max(-1))
-    safe = np.where(singular[..., None, None], np.eye(domain.dimension), triangle)
-    direction = np.linalg.solve(safe, vectors[..., -1:])[..., 0]
-    direction /= scale[..., 0, :]
-    return np.where(singular, np.nan, values[..., -1]), domain.lift(direction)
+_WORST = 4  # prompts above whose worst points the first round begins
 
 
 @dataclass(frozen=True)
@@ -158,13 +95,16 @@ def _supremum(
     if domain.dimension == 0:
         return Curvature(None, domain.embed(np.zeros(0)), np.zeros(domain.problem.dimension), None)
     remembered = Remembered(lambda theta: measure(objective, domain, theta))
+    alone = SinglePrompts(domain, search.seed)
+    starts = alone.worst(_WORST) if extra_starts is None else np.atleast_2d(extra_starts)
     found = search.maximise(
         lambda theta: remembered(theta)[0],
         lambda theta: slope(theta, *remembered(theta)),
-        extra_starts,
-        propose=lambda count, rng: worst_of_single_prompts(domain, count, rng),
+        starts,
+        propose=alone,
+        matrices=True,
     )
-    direction = measure(objective, domain, found.theta)[1]
+    direction = remembered(found.theta[None])[1][0]
     value = found.value if np.isfinite(found.value) else None
     return Curvature(value, found.theta, direction, found)
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
+from functools import cached_property
 
 import numpy as np
+from scipy.linalg import cho_factor, cho_solve
 from scipy.stats import qmc
 
 from sailtheory.numeric.exact import exact_array, to_fraction
+from sailtheory.objectives.sail import KLRefPolicy
 from sailtheory.problem.problem import PreferenceProblem
-from sailtheory.theory.formulas import pairwise
+from sailtheory.theory.formulas import laplacian_all, pairwise
 
 __all__ = ["Domain", "pairwise_rows"]
 
@@ -32,17 +36,37 @@ class Domain:
         self.radius = float(problem.radius)
         self.ref = self.reduce(problem.ref_params - self._center)
 
+    @cached_property
+    def features(self) -> list[np.ndarray]:
+        """Features of each block in coordinates of S, (n, m, r)."""
+        return [self.reduce(block.features) for block in self.problem.blocks()]
+
+    def small(self, entries: int) -> bool:
+        """Whether a matrix with a row a response and a column a coordinate is of such a size."""
+        return sum(self.problem.responses) * self.dimension <= entries
+
+    @cached_property
+    def precondition(self) -> Callable[[np.ndarray], np.ndarray]:
+        """The inverse of F̄(c) on S, a little regularised, times vectors (r, k)."""
+        center = self.embed(np.zeros(self.dimension))
+        weights = KLRefPolicy(self.problem).pair_weights(center)
+        parts = zip(weights, self.features, strict=True)
+        fisher = sum(laplacian_all(pairs, features) for pairs, features in parts)
+        ridge = 1e-10 * np.trace(fisher) / self.dimension
+        factor = cho_factor(fisher + ridge * np.eye(self.dimension))
+        return lambda v: np.asarray(cho_solve(factor, v))
+
     def embed(self, x: np.ndarray) -> np.ndarray:
         """θ = c + Qx: (..., r) to (..., d)."""
         return np.asarray(self._center + self.lift(x))
 
     def lift(self, v: np.ndarray) -> np.ndarray:
         """Qv, a direction in S: (..., r) to (..., d)."""
-        return np.asarray(v @ self._basis.T)
+        return v if self.problem.span.is_full else np.asarray(v @ self._basis.T)
 
     def reduce(self, v: np.ndarray) -> np.ndarray:
         """Qᵀv: (..., d) to (..., r)."""
-        return np.asarray(v @ self._basis)
+        return v if self.problem.span.is_full else np.asarray(v @ self._basis)
 
     def coordinates(self, theta: np.ndarray) -> np.ndarray:
         """x of the point of C nearest to θ: (..., d) to (..., r)."""
@@ -50,7 +74,8 @@ class Domain:
 
     def reduce_matrix(self, matrix: np.ndarray) -> np.ndarray:
         """QᵀMQ: (..., d, d) to (..., r, r)."""
-        return np.asarray(self._basis.T @ matrix @ self._basis)
+        full = self.problem.span.is_full
+        return matrix if full else np.asarray(self._basis.T @ matrix @ self._basis)
 
     def project(self, x: np.ndarray) -> np.ndarray:
         """Nearest point of the ball: (..., r)."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.sparse.linalg import LinearOperator, minres
 
 from sailtheory.landscape.domain import Domain
+from sailtheory.landscape.pencil import DENSE, hessian_on_span, hessian_operator
 from sailtheory.landscape.search import Search
 from sailtheory.objectives.algebra import Objective
 from sailtheory.objectives.sail import KLRefPolicy
@@ -114,9 +116,7 @@ def stationary_point(
     best = _stationarity(objective, domain, x)
     for _ in range(_NEWTON_STEPS):
         theta = domain.embed(x)
-        system, right = _first_order_system(objective, domain, x)
-        step = np.linalg.lstsq(system, right, rcond=None)[0][: domain.dimension]
-        trial = domain.project(x + step)
+        trial = domain.project(x + _newton_step(objective, domain, x))
         reached = _stationarity(objective, domain, trial)
         lost = objective.value(theta) - objective.value(domain.embed(trial))
         if not reached < best or (ascend and lost > 1e-12 * (1 + abs(objective.value(theta)))):
@@ -131,27 +131,54 @@ def newton_distance(objective: Objective, domain: Domain, x: np.ndarray) -> floa
     It does not depend on the scale of the objective along any direction, so it tells a
     stationary point from one where the objective is only flat.
     """
-    system, right = _first_order_system(objective, domain, x)
-    try:
-        step = np.linalg.solve(system, right)
-    except np.linalg.LinAlgError:
-        return np.inf
-    length = float(np.linalg.norm(step[: domain.dimension]))
+    length = float(np.linalg.norm(_newton_step(objective, domain, x, singular=np.inf)))
     return length if np.isfinite(length) else np.inf
 
 
-def _first_order_system(
-    objective: Objective, domain: Domain, x: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Newton's equations at x (r,): ∇ = 0 inside; on the sphere ∇ = λx, ‖x‖ = B, λ > 0."""
-    theta, radius = domain.embed(x), domain.radius
+def _newton_step(
+    objective: Objective, domain: Domain, x: np.ndarray, singular: float | None = None
+) -> np.ndarray:
+    """Newton's step from x (r,): towards ∇ = 0 inside, ∇ = λx with ‖x‖ = B, λ > 0 on the sphere.
+
+    Args:
+        objective: Any objective.
+        domain: C.
+        x: Coordinates of a point, (r,).
+        singular: Entries of the step where the equations have no unique solution; by
+            default it is the shortest of least residual.
+    """
+    size, theta, radius = domain.dimension, domain.embed(x), domain.radius
     g = domain.reduce(objective.gradient(theta))
-    h = domain.reduce_matrix(objective.hessian(theta))
     outward = float(g @ x) / radius**2
-    if np.linalg.norm(x) < radius * (1 - 1e-6) or outward <= 0:
-        return h, -g
-    bordered = [
-        [h - outward * np.eye(domain.dimension), -x[:, None]],
-        [x[None, :], np.zeros((1, 1))],
-    ]
-    return np.block(bordered), np.concatenate([outward * x - g, [(radius**2 - x @ x) / 2]])
+    inside = np.linalg.norm(x) < radius * (1 - 1e-6) or outward <= 0
+    right = -g if inside else np.append(outward * x - g, (radius**2 - x @ x) / 2)
+    if size > DENSE:
+        return _by_products(hessian_operator(objective, domain, theta), x, right, outward)
+    system = hessian_on_span(objective, domain, theta)
+    if not inside:
+        column = x[:, None]
+        shifted = system - outward * np.eye(size)
+        system = np.block([[shifted, -column], [column.T, np.zeros((1, 1))]])
+    if singular is None:
+        return np.asarray(np.linalg.lstsq(system, right, rcond=None)[0][:size])
+    try:
+        return np.asarray(np.linalg.solve(system, right)[:size])
+    except np.linalg.LinAlgError:
+        return np.full(size, singular)
+
+
+def _by_products(
+    hessian: LinearOperator, x: np.ndarray, right: np.ndarray, outward: float
+) -> np.ndarray:
+    """The step by MINRES, from products with the Hessian alone."""
+    size = len(x)
+    if len(right) == size:
+        return np.asarray(minres(hessian, right, rtol=1e-12)[0])
+
+    def bordered(v: np.ndarray) -> np.ndarray:
+        head, last = v[:size], v[size]
+        return np.append(hessian @ head - outward * head - last * x, -(x @ head))
+
+    system = LinearOperator((size + 1, size + 1), matvec=bordered, dtype=float)
+    symmetric = np.append(right[:size], -right[size])
+    return np.asarray(minres(system, symmetric, rtol=1e-12)[0][:size])

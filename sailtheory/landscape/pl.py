@@ -14,6 +14,7 @@ import numpy as np
 from sailtheory.landscape.concavity import Curvature, agreement
 from sailtheory.landscape.domain import Domain
 from sailtheory.landscape.maximiser import Maximiser, newton_distance, stationary_point
+from sailtheory.landscape.pencil import flattest, largest_curvature
 from sailtheory.landscape.search import Proposal, Search
 from sailtheory.objectives.algebra import Objective
 from sailtheory.objectives.curvature_sign import curvature_sign
@@ -107,9 +108,8 @@ def _log_ratio_gradient(
 ) -> np.ndarray:
     """∇ log(ratio) by the envelope theorem, (..., d)."""
     g = domain.reduce(objective.gradient(theta))
-    h = domain.reduce_matrix(objective.hessian(theta))
     progress, move = _progress(domain, theta, g, kind, smoothness)
-    turned = (h @ move[..., None])[..., 0]
+    turned = domain.reduce(objective.hessian_product(theta, domain.lift(move)))
     if kind == "plain":
         rise = 2 * turned
     else:
@@ -160,8 +160,7 @@ def pl_constant(
     if reached < constant:
         constant, theta = max(float(reached), 0.0), candidate
     if not maximiser.on_boundary:
-        hessian = domain.reduce_matrix(objective.hessian(maximiser.theta))
-        limit = float(np.linalg.eigvalsh(-hessian)[0])
+        limit = -float(largest_curvature(objective, domain, maximiser.theta)[0])
         if limit < constant:
             constant, theta = max(limit, 0.0), maximiser.theta
     if not np.isfinite(constant):
@@ -187,11 +186,10 @@ def _along_the_curvature(objective: Objective, domain: Domain, maximiser: Maximi
     line along it, too thin for points drawn at random.
     """
     x = domain.coordinates(maximiser.theta)
-    hessian = domain.reduce_matrix(objective.hessian(maximiser.theta))
-    lines = np.linalg.eigh(-hessian)[1].T
+    lines = flattest(objective, domain, maximiser.theta, _LINES)
 
     def draw(count: int, rng: np.random.Generator) -> np.ndarray:
-        chosen = lines[rng.integers(min(len(lines), _LINES), size=count)]
+        chosen = lines[rng.integers(len(lines), size=count)]
         distance = domain.radius * 10 ** rng.uniform(*_FAR, (count, 1))
         distance *= rng.choice([-1.0, 1.0], (count, 1))
         return domain.embed(domain.project(x + distance * chosen))
@@ -216,7 +214,7 @@ def _convex_between(
     """
     v = end - start
     points = start + np.linspace(0, 1, _SEGMENT)[:, None] * v
-    along = np.einsum("i,kij,j->k", v, objective.hessian(points), v)
+    along = objective.curvature(points, v)
     for i in np.argsort(-along)[:3]:
         point = domain.inside(points[i])
         if point is not None and curvature_sign(objective, point, v) > 0:

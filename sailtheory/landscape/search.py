@@ -31,12 +31,13 @@ _WAVE, _LARGEST_WAVE = 4, 16  # rounds that climb side by side; each wave double
 _ROUNDS = {"light": 0, "quick": 64, "full": 640}
 _AGREEING = {"light": 2, "quick": 3, "full": 12}
 _MANY_MAXIMA = 4  # dimensions beyond which twice as many rounds have to agree
-_WORK = 1e9  # multiplications of one round, roughly
+_WORK = 1e8  # multiplications of one round, roughly
 _CLIMBS = (2, 8)  # from each family of points, in one round
 _POOL = 8  # points drawn for each climb
 _STEPS, _POLISH_STEPS = 60, 100  # the best end of each round is polished
 _SCOUT_CLIMBS, _SCOUT_STEPS = 2, 12
 _TOLERANCE, _POLISH_TOLERANCE = 1e-7, 1e-13
+_LEAN_POOL, _LEAN_TOLERANCE = 2, (1e-11, 1e-5)  # one climb a round; of functions, of spectra
 _SAME = 1e-3  # of the range of the function: two rounds found one maximum
 
 
@@ -91,15 +92,6 @@ class Search:
         self.domain = domain
         self.effort = effort
         self.seed = int(seed)
-        problem = domain.problem
-        sizes = np.array(problem.responses)
-        cost = float((sizes**2 + sizes * problem.dimension).sum() + problem.dimension**3)
-        affordable = _WORK / (100.0 * cost * _STEPS)  # climbs in one round
-        self._climbs = int(np.clip(affordable, *_CLIMBS))
-        scarce = min(1.0, affordable / _CLIMBS[0])
-        self._agreeing = _AGREEING[effort] * (1 + (domain.dimension > _MANY_MAXIMA))
-        least = min(self._agreeing, _ROUNDS[effort])
-        self._rounds = max(int(scarce * _ROUNDS[effort]), least)
 
     def maximise(
         self,
@@ -108,6 +100,7 @@ class Search:
         extra_starts: np.ndarray | None = None,
         enough: float = np.inf,
         propose: Proposal | None = None,
+        matrices: bool = False,
     ) -> SearchResult:
         """The largest value found of a function on C.
 
@@ -117,7 +110,10 @@ class Search:
             extra_starts: Further points θ (k, d) for the first round; projected onto C.
             enough: Stop as soon as a value above this is found.
             propose: Draws further points θ for a round, beside those of the domain.
+            matrices: Whether the function costs a Hessian and its eigenvalues, and not only
+                products with the features.
         """
+        plan = _plan(self.domain, self.effort, matrices)
         run = _Run(self.domain, function, gradient, enough)
         extra = np.empty((0, self.domain.dimension))
         if extra_starts is not None:
@@ -125,49 +121,102 @@ class Search:
         if self.domain.dimension == 0 or self.domain.radius == 0.0:
             run.evaluate(np.zeros((1, self.domain.dimension)))
             return run.result([run.best], 1, True)
-        scouts = range(_WAVE)
-        ends, scale = self._wave(run, scouts, _SCOUT_CLIMBS, _SCOUT_STEPS, extra, propose)
-        for rounds in _waves(_WAVE, _WAVE + self._rounds):
+        ends: list[float] = []
+        scale = 0.0
+        if plan.scouts is not None:
+            ends, scale = self._wave(run, range(_WAVE), plan.scouts, extra, propose)
+        for rounds in _waves(_WAVE, _WAVE + plan.rounds, plan.wave):
             if run.satisfied():
                 break
             first = rounds.start == _WAVE
             given = extra if first else extra[:0]
-            found, spread = self._wave(run, rounds, self._climbs, _STEPS, given, propose)
+            found, spread = self._wave(run, rounds, plan.round, given, propose)
             ends, scale = (found, spread) if first else (ends + found, scale)
-            if run.agreeing(ends, scale) >= self._agreeing:
+            if run.agreeing(ends, scale) >= plan.agreeing:
                 break
         agreeing = run.agreeing(ends, scale)
-        return run.result(ends, agreeing, agreeing >= self._agreeing)
+        if plan.round.merged and np.isfinite(run.best) and not run.satisfied():
+            run.polish(run.best_x[None], np.array([run.best]), plan.round)
+        return run.result(ends, agreeing, agreeing >= plan.agreeing)
 
     def _wave(
         self,
         run: _Run,
         numbers: range,
-        climbs: int,
-        steps: int,
+        effort: _Round,
         extra: np.ndarray,
         propose: Proposal | None,
     ) -> tuple[list[float], float]:
         """Where the rounds of one wave end, and the range of the function on their points."""
-        rounds = [self._draw(number, climbs, propose) for number in numbers]
+        rounds = [self._draw(number, effort, propose) for number in numbers]
         if len(extra):
             rounds[0].append(extra)
-        starts, spread = run.screen(rounds, climbs)
-        return run.climb(starts, steps), spread
+        if effort.merged:
+            rounds = [[np.concatenate(families)] for families in rounds]
+        starts, spread = run.screen(rounds, effort.climbs)
+        return run.climb(starts, effort), spread
 
-    def _draw(self, number: int, climbs: int, propose: Proposal | None) -> list[np.ndarray]:
+    def _draw(self, number: int, effort: _Round, propose: Proposal | None) -> list[np.ndarray]:
         """The points of one round, a family each: x (·, r)."""
         rng = np.random.default_rng([self.seed, number])
-        families = [self.domain.starts(_POOL * climbs, rng)]
+        families = [self.domain.starts(effort.points, rng)]
         if propose is not None:
-            proposed = propose(_POOL * climbs, rng)
-            families.append(self.domain.coordinates(proposed))
+            families.append(self.domain.coordinates(propose(effort.points, rng)))
         return [rng.permutation(family) for family in families]
 
 
-def _waves(start: int, stop: int) -> Iterator[range]:
+@dataclass(frozen=True)
+class _Round:
+    """What one round does.
+
+    Attributes:
+        climbs: From each family of points.
+        points: Drawn for each family.
+        steps: Of each climb, at most.
+        tolerance: Of the climbs; the best end of a round is polished beyond it.
+        merged: Whether the families are one.
+    """
+
+    climbs: int
+    points: int
+    steps: int
+    tolerance: float
+    merged: bool
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """Rounds: scouts (None: no wave goes ahead), at most so many, of which so many must agree."""
+
+    scouts: _Round | None
+    round: _Round
+    wave: int
+    rounds: int
+    agreeing: int
+
+
+def _plan(domain: Domain, effort: str, matrices: bool) -> _Plan:
+    """As many climbs as the multiplications of one evaluation allow."""
+    sizes, r = np.array(domain.problem.responses), domain.dimension
+    cost = 60.0 * (sizes**2).sum() + 4.0 * sizes.sum() * domain.problem.dimension
+    if matrices:
+        cost += 2.0 * sizes.sum() * r**2 + 10.0 * r**3
+    affordable = _WORK / (200.0 * cost)
+    agreeing = _AGREEING[effort] * (1 + (r > _MANY_MAXIMA))
+    if affordable >= 1:
+        climbs = int(np.clip(affordable, *_CLIMBS))
+        scouts = _Round(_SCOUT_CLIMBS, _POOL * _SCOUT_CLIMBS, _SCOUT_STEPS, _TOLERANCE, False)
+        each = _Round(climbs, _POOL * climbs, _STEPS, _TOLERANCE, False)
+        scarce = min(1.0, affordable / _CLIMBS[0])
+        rounds = max(int(scarce * _ROUNDS[effort]), min(agreeing, _ROUNDS[effort]))
+        return _Plan(scouts, each, _WAVE, rounds, agreeing)
+    lean = _Round(1, _LEAN_POOL, _STEPS, _LEAN_TOLERANCE[matrices], True)
+    agreeing = _AGREEING[effort]
+    return _Plan(None, lean, agreeing, max(2 * agreeing, _ROUNDS[effort] // 8), agreeing)
+
+
+def _waves(start: int, stop: int, size: int) -> Iterator[range]:
     """The numbers of the rounds of each wave."""
-    size = _WAVE
     while start < stop:
         yield range(start, min(start + size, stop))
         start, size = start + size, min(2 * size, _LARGEST_WAVE)
@@ -243,20 +292,20 @@ class _Run:
             chosen = []
             for family in each:
                 score = next(scores)
-                best = _distinct(family, score, climbs // 2, self.domain.radius)
+                best = _distinct(family, score, (climbs + 1) // 2, self.domain.radius)
                 others = np.setdiff1d(np.arange(len(family)), best)
-                blind = others[: climbs - climbs // 2]
+                blind = others[: climbs // 2]
                 chosen += [family[best], family[blind]]
             starts.append(np.concatenate(chosen))
         seen = values[np.isfinite(values)]
         return starts, float(seen.max() - np.median(seen)) if len(seen) else 0.0
 
-    def climb(self, rounds: list[np.ndarray], steps: int) -> list[float]:
+    def climb(self, rounds: list[np.ndarray], effort: _Round) -> list[float]:
         """Ascend from the points of all rounds at once, then further from the best of each.
 
         Args:
             rounds: Starts of each round, (·, r).
-            steps: Of each ascent, at most.
+            effort: Steps and tolerance.
 
         Returns:
             Where each round ended.
@@ -265,12 +314,20 @@ class _Run:
             return [self.best]
         x = np.concatenate(rounds)
         self.starts += len(x)
-        x, values = self._ascend(x, self.evaluate(x), steps, _TOLERANCE)
-        polish = steps * _POLISH_STEPS // _STEPS
+        x, values = self._ascend(x, self.evaluate(x), effort.steps, effort.tolerance)
         first = np.cumsum([0, *(len(starts) for starts in rounds)])
         top = [a + int(values[a:b].argmax()) for a, b in itertools.pairwise(first)]
-        _, values = self._ascend(x[top], values[top], polish, _POLISH_TOLERANCE)
-        return [float(v) for v in values]
+        ends = values[top]
+        if not effort.merged:
+            _, ends = self.polish(x[top], ends, effort)
+        return [float(v) for v in ends]
+
+    def polish(
+        self, x: np.ndarray, values: np.ndarray, effort: _Round
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Climb further from ends of climbs."""
+        steps = effort.steps * _POLISH_STEPS // _STEPS
+        return self._ascend(x, values, steps, _POLISH_TOLERANCE)
 
     def _ascend(
         self, x: np.ndarray, values: np.ndarray, steps: int, tolerance: float

@@ -9,81 +9,121 @@ from sailtheory.numeric.numbers import FLOAT64
 from sailtheory.problem.blocks import Block
 from sailtheory.theory import formulas
 
-__all__ = ["worst_of_single_prompts"]
+__all__ = ["SinglePrompts"]
 
-_DRAWN = 8  # points of S_x ranked for each that is proposed
+_DRAWN = 16  # points of the ball of S_x at which each prompt is ranked
+_ENTRIES = 1 << 21  # of an array of pairs
 
 
-def worst_of_single_prompts(domain: Domain, count: int, rng: np.random.Generator) -> np.ndarray:
-    """Points near the worst ones of single prompts, for SAIL.
+class SinglePrompts:
+    """The worst points of single prompts, for SAIL.
 
-    Prompt x sees θ only through its projection onto S_x, the span of its feature differences.
-    Points of the ball of S_x are ranked by the prompt's own relative curvature; the rest of θ
-    is drawn on the sphere, where the other prompts are nearly deterministic and leave the
-    average to this one. If S_x meets the other prompts' spans in 0 only, and x has the
-    largest γ*_x, the worst point of C is of this kind (C24).
+    Prompt x sees θ only through its projection onto S_x, the span of its feature differences,
+    and that through its Gram matrix alone (C23). Every prompt is ranked by its own relative
+    curvature at random points of the ball of S_x. If S_x meets the other prompts' spans in 0
+    only, and x has the largest γ*_x, the worst point of C lies above the worst of x (C24);
+    otherwise the rest of θ helps where it makes the other prompts nearly deterministic.
 
     Args:
         domain: C.
-        count: How many points are wanted.
-        rng: Generator.
+        seed: Of the points drawn.
+    """
+
+    def __init__(self, domain: Domain, seed: int = 0) -> None:
+        self._domain = domain
+        rng = np.random.default_rng([seed, 1])
+        blocks = domain.problem.blocks()
+        ranked = [_ranked(domain, block, rng) for block in blocks]
+        self._where = [(b, i) for b, block in enumerate(blocks) for i in range(len(block.prompts))]
+        self._value = np.concatenate([values for values, _ in ranked])
+        self._along = [along for _, points in ranked for along in points]
+        self._order = np.argsort(-self._value)
+
+    def worst(self, count: int) -> np.ndarray:
+        """θ of least norm at the worst points of the ``count`` worst prompts: (·, d)."""
+        return self._domain.embed(np.array([self._lifted(x) for x in self._order[:count]]))
+
+    def __call__(self, count: int, rng: np.random.Generator) -> np.ndarray:
+        """Points θ (count, d) above single prompts, the worst prompts drawn most often.
+
+        Half of them are of least norm, half reach the sphere in a random direction in which
+        the prompt does not change.
+        """
+        domain, size = self._domain, len(self._order)
+        ranks = np.minimum(size ** rng.random(count), size).astype(int) - 1
+        chosen = self._order[ranks]
+        x = np.array([self._lifted(prompt) for prompt in chosen])
+        outward = rng.standard_normal(x.shape)
+        for i, prompt in enumerate(chosen):
+            rows = self._rows(prompt)
+            outward[i] -= np.linalg.pinv(rows) @ (rows @ outward[i])
+        length = np.linalg.norm(outward, axis=1, keepdims=True)
+        left = np.sqrt(np.maximum(domain.radius**2 - (x * x).sum(1, keepdims=True), 0))
+        aside = np.where(length > 1e-9, left / np.maximum(length, 1e-9), 0) * outward
+        return domain.embed(domain.project(x + (rng.random((count, 1)) < 0.5) * aside))
+
+    def _lifted(self, prompt: int) -> np.ndarray:
+        """The shortest x (r,) at which the prompt's logits change by what was found worst."""
+        return np.asarray(np.linalg.pinv(self._rows(prompt)) @ self._along[prompt][1:])
+
+    def _rows(self, prompt: int) -> np.ndarray:
+        block, place = self._where[prompt]
+        features = self._domain.features[block][place]
+        return np.asarray(features[1:] - features[:1])
+
+
+def _ranked(
+    domain: Domain, block: Block, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """The largest relative curvature met of each prompt alone, (n,), and the logits, (n, m)."""
+    n, m = block.log_base.shape
+    size = max(1, _ENTRIES // (_DRAWN * m * m))
+    parts = [_ranked_part(domain, block, slice(i, i + size), rng) for i in range(0, n, size)]
+    return np.concatenate([v for v, _ in parts]), np.concatenate([a for _, a in parts])
+
+
+def _ranked_part(
+    domain: Domain, block: Block, part: slice, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    features = block.features[part]
+    center = domain.embed(np.zeros(domain.dimension))
+    spread = _gram_root(features)
+    draws = rng.standard_normal((_DRAWN, *spread.shape[:1], spread.shape[-1]))
+    length = np.linalg.norm(draws, axis=-1, keepdims=True)
+    draws *= domain.radius * rng.random((_DRAWN, 1, 1)) / np.maximum(length, 1e-300)
+    along = np.einsum("nmr,knr->knm", spread, draws)
+    values = _own_curvature(block, part, features @ center, features @ block.ref_params, along)
+    best = values.argmax(0)
+    each = np.arange(len(best))
+    return values[best, each], along[best, each]
+
+
+def _gram_root(features: np.ndarray) -> np.ndarray:
+    """U with UUᵀ the Gram matrix of φ_k − φ_1, up to rounding: (n, m, d) to (n, m, m)."""
+    gram = features @ features.mT
+    values, vectors = np.linalg.eigh(gram)
+    return np.asarray(vectors * np.sqrt(np.maximum(values, 0))[:, None, :])
+
+
+def _own_curvature(
+    block: Block, part: slice, center: np.ndarray, reference: np.ndarray, along: np.ndarray
+) -> np.ndarray:
+    """Largest relative curvature of each prompt alone, free in m − 1 directions.
+
+    Args:
+        block: The prompts.
+        part: Which of them, n.
+        center: cᵀφ, (n, m).
+        reference: θ_refᵀφ, (n, m).
+        along: (θ − c)ᵀφ, (k, n, m).
 
     Returns:
-        θ, (count, d).
+        (k, n).
     """
-    blocks = domain.problem.blocks()
-    sizes = np.array([len(block.features) for block in blocks])
-    shares = rng.multinomial(count, sizes / sizes.sum())
-    drawn = [
-        _of_block(domain, block, share, rng)
-        for block, share in zip(blocks, shares, strict=True)
-        if share > 0
-    ]
-    return np.concatenate(drawn)
-
-
-def _of_block(domain: Domain, block: Block, count: int, rng: np.random.Generator) -> np.ndarray:
-    """Points for ``count`` prompts of a block, drawn at random: θ (count, d)."""
-    chosen = rng.integers(len(block.features), size=count)
-    features = block.features[chosen]
-    bases = [_span(domain.reduce(f)) for f in features]
-    drawn = np.stack([_in_ball(domain, basis, rng) for basis in bases], axis=1)
-    worst = _own_curvature(block, chosen, domain.embed(drawn)).argmax(0)
-    x = drawn[worst, np.arange(count)]
-    outward = rng.standard_normal(x.shape)
-    for i, basis in enumerate(bases):
-        outward[i] -= basis @ (basis.T @ outward[i])
-    length = np.linalg.norm(outward, axis=1, keepdims=True)
-    room = np.sqrt(np.maximum(domain.radius**2 - (x * x).sum(1, keepdims=True), 0))
-    aside = np.where(length > 1e-9, room / np.maximum(length, 1e-9), 0) * outward
-    return domain.embed(domain.project(x + aside))
-
-
-def _span(features: np.ndarray) -> np.ndarray:
-    """Orthonormal basis of the span of feature differences, (r, rank); features (m, r)."""
-    _, singular, rows = np.linalg.svd(features - features[:1], full_matrices=False)
-    return np.asarray(rows[singular > 1e-10 * max(singular[0], 1e-300)].T)
-
-
-def _in_ball(domain: Domain, basis: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Points of the ball of S_x, uniform in distance from its centre: (_DRAWN, r)."""
-    u = rng.standard_normal((_DRAWN, basis.shape[1])) @ basis.T
-    length = np.maximum(np.linalg.norm(u, axis=1, keepdims=True), 1e-300)
-    return np.asarray(u / length * domain.radius * rng.random((_DRAWN, 1)))
-
-
-def _own_curvature(block: Block, chosen: np.ndarray, theta: np.ndarray) -> np.ndarray:
-    """Largest relative curvature of prompt chosen[i] at θ (k, i, d), free in m − 1 directions.
-
-    Returns:
-        (k, i).
-    """
-    features = block.features[chosen]
-    logits = np.einsum("kid,imd->kim", theta, features)
-    moved = np.einsum("kid,imd->kim", theta - block.ref_params, features)
-    policy = np.exp(FLOAT64.log_softmax(logits + block.log_base[chosen]))
-    z = formulas.pairwise(moved * block.beta)
-    payoff = formulas.log_likelihood_payoff(FLOAT64, block.preference[chosen], z)
+    logits = center + along
+    policy = np.exp(FLOAT64.log_softmax(logits + block.log_base[part]))
+    z = formulas.pairwise((logits - reference) * block.beta)
+    payoff = formulas.log_likelihood_payoff(FLOAT64, block.preference[part], z)
     eta = formulas.relative_pair_curvature(block.beta, policy, payoff)
     root = np.sqrt(policy)
     pairs = root[..., :, None] * root[..., None, :]

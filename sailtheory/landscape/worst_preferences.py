@@ -105,7 +105,8 @@ def _respond(problem: PreferenceProblem, theta: np.ndarray) -> list[np.ndarray]:
     _, v = largest_relative_curvature(SAIL(problem), Domain(problem), theta)
     out: list[np.ndarray] = [np.empty(0)] * problem.prompts
     for at in SAIL(problem).points(theta):
-        slope = formulas.preference_gradient(at.block.beta, at.policy, at.block.features, at.z, v)
+        along = formulas.logits(v, at.block.features)
+        slope = formulas.preference_gradient(at.block.beta, at.policy, at.z, along)
         for i, x in enumerate(at.block.prompts):
             out[x] = (1 + np.sign(slope[i])) / 2
     return out

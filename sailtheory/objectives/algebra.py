@@ -18,6 +18,10 @@ class Objective(ABC):
     problem: PreferenceProblem
 
     @abstractmethod
+    def on(self, problem: PreferenceProblem) -> Objective:
+        """The same objective of another problem."""
+
+    @abstractmethod
     def value(self, theta: Array) -> Array:
         """The objective at θ (..., d): (...)."""
 
@@ -30,12 +34,28 @@ class Objective(ABC):
         """Its Hessian: (..., d, d)."""
 
     @abstractmethod
+    def hessian_product(self, theta: Array, direction: Array) -> Array:
+        """∇² v for v (..., d), without a matrix: (..., d)."""
+
+    @abstractmethod
+    def curvature(self, theta: Array, direction: Array) -> Array:
+        """vᵀ∇²v for v (..., d): (...)."""
+
+    @abstractmethod
     def curvature_gradient(self, theta: Array, direction: Array) -> Array:
         """∇_θ (vᵀ ∇² v) for fixed v (..., d): (..., d)."""
 
     @abstractmethod
     def relative_pair_curvature(self, theta: Array) -> list[Array]:
         """η, with ∇² = E_x ½ Σ_kl π_kπ_l η_kl Δ_klΔ_klᵀ: curvature relative to F (C02).
+
+        Returns:
+            For each block of :meth:`PreferenceProblem.blocks`, (..., n, m, m).
+        """
+
+    @abstractmethod
+    def pair_weights(self, theta: Array) -> list[Array]:
+        """w, with ∇² = ½ Σ_x Σ_kl w_kl Δ_klΔ_klᵀ; prompt weights are in it.
 
         Returns:
             For each block of :meth:`PreferenceProblem.blocks`, (..., n, m, m).
@@ -93,6 +113,10 @@ class LinearCombination(Objective):
             total = total + evaluate(term) * factor
         return total
 
+    def on(self, problem: PreferenceProblem) -> Objective:
+        """The same combination on another problem."""
+        return LinearCombination([(c, term.on(problem)) for c, term in self.terms])
+
     def value(self, theta: Array) -> Array:
         """Σ c_i value_i: (...)."""
         return self._sum(lambda term: term.value(theta))
@@ -105,11 +129,26 @@ class LinearCombination(Objective):
         """Σ c_i hessian_i: (..., d, d)."""
         return self._sum(lambda term: term.hessian(theta))
 
+    def hessian_product(self, theta: Array, direction: Array) -> Array:
+        """Σ c_i ∇²_i v: (..., d)."""
+        return self._sum(lambda term: term.hessian_product(theta, direction))
+
+    def curvature(self, theta: Array, direction: Array) -> Array:
+        """Σ c_i vᵀ∇²_i v: (...)."""
+        return self._sum(lambda term: term.curvature(theta, direction))
+
     def curvature_gradient(self, theta: Array, direction: Array) -> Array:
         """Σ c_i curvature_gradient_i: (..., d)."""
         return self._sum(lambda term: term.curvature_gradient(theta, direction))
 
     def relative_pair_curvature(self, theta: Array) -> list[Array]:
         """Σ c_i η_i, block by block."""
-        parts = [[eta * c for eta in term.relative_pair_curvature(theta)] for c, term in self.terms]
+        return self._by_block(lambda term: term.relative_pair_curvature(theta))
+
+    def pair_weights(self, theta: Array) -> list[Array]:
+        """Σ c_i w_i, block by block."""
+        return self._by_block(lambda term: term.pair_weights(theta))
+
+    def _by_block(self, evaluate: Callable[[Objective], list[Array]]) -> list[Array]:
+        parts = [[each * c for each in evaluate(term)] for c, term in self.terms]
         return [sum(blocks[1:], blocks[0]) for blocks in zip(*parts, strict=True)]

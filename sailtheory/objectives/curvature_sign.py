@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import numpy as np
 
-from sailtheory.numeric.numbers import arb_numbers
+from sailtheory.numeric.numbers import Array, NumberSystem, arb_numbers
 from sailtheory.objectives.algebra import Objective
+from sailtheory.problem.blocks import Block, members, stacked
+from sailtheory.problem.problem import PreferenceProblem
 
 __all__ = ["curvature_sign"]
+
+_FEW = 50_000  # entries of features that are worth lifting one by one
 
 
 def curvature_sign(
     objective: Objective, theta: np.ndarray, direction: np.ndarray, bits: int = 128
 ) -> int:
     """The certified sign of vᵀ∇²v at a point, in ball arithmetic.
+
+    Large problems are enclosed first through the scalars θᵀφ, θ_refᵀφ and vᵀφ alone, whose
+    rounding is bounded; the features are lifted one by one only where these are too coarse.
 
     Args:
         objective: Any objective.
@@ -26,15 +35,65 @@ def curvature_sign(
     """
     from flint import ctx
 
+    problem = objective.problem
+    few = sum(phi.size for phi in problem.features) <= _FEW
     limit = 16 * bits
-    while bits <= limit:
+    while few and bits <= limit:
         with ctx.workprec(bits):
             xp = arb_numbers()
-            v = xp.asarray(direction)
-            curvature = (v @ objective.hessian(xp.asarray(theta))) @ v
-            if curvature > 0:
-                return 1
-            if curvature < 0:
-                return -1
+            found = _sign(objective.curvature(xp.asarray(theta), xp.asarray(direction)))
+        if found:
+            return found
         bits *= 2
-    return 0
+    if few:
+        return 0
+    with ctx.workprec(bits):
+        scalars = _Scalars(problem, theta, direction)
+        e = np.array([*np.eye(3)], dtype=object)
+        at, along = (scalars.xp.asarray(e[i]) for i in (0, 2))
+        return _sign(objective.on(cast(PreferenceProblem, scalars)).curvature(at, along))
+
+
+def _sign(curvature: Any) -> int:
+    return 1 if curvature > 0 else -1 if curvature < 0 else 0
+
+
+class _Scalars:
+    """A problem of dimension 3, whose features are the balls (θᵀφ, θ_refᵀφ, vᵀφ).
+
+    An objective sees a prompt through these alone: with θ = e₁, θ_ref = e₂ and v = e₃ it is
+    that of the whole problem. Each scalar is a float64 product of d terms; its radius covers
+    the rounding of the product, of the shift by the first response, and of data that float64
+    does not store exactly.
+    """
+
+    dimension = 3
+
+    def __init__(
+        self, problem: PreferenceProblem, theta: np.ndarray, direction: np.ndarray
+    ) -> None:
+        self.xp: NumberSystem = arb_numbers()
+        self.responses = problem.responses
+        self._problem = problem
+        reference = problem.given_ref_params.astype(np.float64)
+        self._vectors = np.stack([theta, reference, direction], axis=1)
+
+    def blocks(self, xp: NumberSystem) -> list[Block]:
+        """The blocks in ball arithmetic."""
+        reference = xp.asarray(np.array([0, 1, 0], dtype=object))
+        return [
+            stacked(self._problem, xp, prompts, self._enclosed(prompts), reference)
+            for prompts in members(self._problem)
+        ]
+
+    def _enclosed(self, prompts: np.ndarray) -> Array:
+        """Balls around the scalars of some prompts, (n, m, 3)."""
+        from flint import arb
+
+        features = np.stack([self._problem.features[x] for x in prompts]).astype(np.float64)
+        middle = (features - features[:, :1]) @ self._vectors
+        size = np.abs(features) @ np.abs(self._vectors)
+        unit = (self._problem.dimension + 8) * np.finfo(float).eps
+        radius = unit * (size + size[:, :1]) + np.finfo(float).tiny
+        balls = [arb(x, r) for x, r in zip(middle.flat, radius.flat, strict=True)]
+        return np.array(balls, dtype=object).reshape(middle.shape)

@@ -17,7 +17,7 @@ from sailtheory.theory import formulas
 
 __all__ = ["BlockObjective", "Point"]
 
-_CHUNK = 1 << 23  # entries of an (..., n, m, m) array evaluated at a time
+_CHUNK = 1 << 22  # entries of an array evaluated at a time
 
 
 class Point(NamedTuple):
@@ -51,10 +51,19 @@ class Point(NamedTuple):
 
 
 class BlockObjective(Objective):
-    """An objective that is an expectation over prompts of a per-prompt closed form."""
+    """An objective that is an expectation over prompts of a per-prompt closed form.
+
+    A closed form sees a prompt only through its logits: its gradient is that by the logits,
+    (..., n, m), and its Hessian is told by pair weights, (..., n, m, m). Features enter once,
+    in one product over all prompts of a block.
+    """
 
     def __init__(self, problem: PreferenceProblem) -> None:
         self.problem = problem
+
+    def on(self, problem: PreferenceProblem) -> BlockObjective:
+        """The same objective of another problem."""
+        return type(self)(problem)
 
     @abstractmethod
     def _value(self, at: Point) -> Array: ...
@@ -66,7 +75,10 @@ class BlockObjective(Objective):
     def _eta(self, at: Point) -> Array: ...
 
     @abstractmethod
-    def _curvature_gradient(self, at: Point, direction: Array) -> Array: ...
+    def _curvature_gradient(self, at: Point, along: Array) -> Array: ...
+
+    def _pair_weights(self, at: Point) -> Array:
+        return self._eta(at) * formulas.pair_probability(at.policy)
 
     def value(self, theta: Array) -> Array:
         """The objective at θ (..., d): (...)."""
@@ -74,15 +86,37 @@ class BlockObjective(Objective):
 
     def gradient(self, theta: Array) -> Array:
         """Its gradient: (..., d)."""
-        return self._expect(self._gradient, theta)
+        return self._combined(self._gradient, theta)
 
     def hessian(self, theta: Array) -> Array:
         """Its Hessian: (..., d, d)."""
-        return self._expect(self._hessian, theta)
+        return self._curved(self._pair_weights, theta)
+
+    def hessian_product(self, theta: Array, direction: Array) -> Array:
+        """∇² v for v (..., d), without a matrix: (..., d)."""
+
+        def image(at: Point, v: Array) -> Array:
+            along = formulas.logits(v, at.block.features)
+            return formulas.laplacian_product(self._pair_weights(at), along)
+
+        return self._combined(image, theta, direction)
+
+    def curvature(self, theta: Array, direction: Array) -> Array:
+        """vᵀ∇²v for v (..., d), from the scalars of the pairs alone: (...)."""
+
+        def form(at: Point, v: Array) -> Array:
+            along = formulas.logits(v, at.block.features)
+            return formulas.laplacian_form(self._pair_weights(at), along)
+
+        return self._expect(form, theta, direction)
 
     def curvature_gradient(self, theta: Array, direction: Array) -> Array:
         """∇_θ (vᵀ ∇² v) for fixed v (..., d): (..., d)."""
-        return self._expect(self._curvature_gradient, theta, direction)
+
+        def slope(at: Point, v: Array) -> Array:
+            return self._curvature_gradient(at, formulas.logits(v, at.block.features))
+
+        return self._combined(slope, theta, direction)
 
     def prompt_values(self, theta: Array) -> Array:
         """The objective of each prompt alone, unweighted: (..., n)."""
@@ -96,9 +130,15 @@ class BlockObjective(Objective):
         """η for each block: (..., n, m, m)."""
         return [self._eta(at) for at in self.points(self._checked(theta))]
 
+    def pair_weights(self, theta: Array) -> list[Array]:
+        """w, with ∇² = ½ Σ_x Σ_kl w_kl Δ_klΔ_klᵀ, for each block: (..., n, m, m)."""
+        return [
+            self._pair_weights(at) * at.block.weights[:, None, None]
+            for at in self.points(self._checked(theta))
+        ]
+
     def _hessian(self, at: Point) -> Array:
-        weights = self._eta(at) * formulas.pair_probability(at.policy)
-        return formulas.laplacian(weights, at.block.features)
+        return formulas.laplacian(self._pair_weights(at), at.block.features)
 
     def points(self, theta: Array) -> list[Point]:
         """What each block of prompts looks like at θ (..., d): policies, margins, ratios."""
@@ -111,27 +151,55 @@ class BlockObjective(Objective):
         return points
 
     def _expect(self, function: Callable[..., Array], theta: Array, *extra: Array) -> Array:
-        """E_x of a per-prompt formula, a bounded number of points θ at a time."""
+        """E_x of a formula with a value a prompt, (..., n, *) to (..., *)."""
+
+        def mean(at: Point, *others: Array) -> Array:
+            each = function(at, *others)
+            axis = at.policy.ndim - 2
+            shape = (-1,) + (1,) * (each.ndim - axis - 1)
+            return (each * at.block.weights.reshape(shape)).sum(axis)
+
+        return self._total(mean, theta, *extra)
+
+    def _combined(self, function: Callable[..., Array], theta: Array, *extra: Array) -> Array:
+        """E_x Σ_k c_k φ_k of a formula with a coefficient a response, (..., n, m) to (..., d)."""
+
+        def combine(at: Point, *others: Array) -> Array:
+            coefficients = function(at, *others) * at.block.weights[:, None]
+            return formulas.combine_all(coefficients, at.block.features)
+
+        return self._total(combine, theta, *extra)
+
+    def _curved(self, function: Callable[[Point], Array], theta: Array) -> Array:
+        """E_x of the Laplacian with a formula's pair weights, (..., n, m, m) to (..., d, d)."""
+
+        def laplacian(at: Point) -> Array:
+            weights = function(at) * at.block.weights[:, None, None]
+            return formulas.laplacian_all(weights, at.block.features)
+
+        return self._total(laplacian, theta, width=self.problem.dimension)
+
+    def _total(
+        self, of_block: Callable[..., Array], theta: Array, *extra: Array, width: int = 1
+    ) -> Array:
+        """Σ over blocks, as many points θ at a time as arrays (..., n, m, max(m, width)) allow."""
         theta = self._checked(theta)
         if not isinstance(theta, np.ndarray) or theta.ndim == 1:
-            return self._expect_block(function, theta, *extra)
+            return self._sum(of_block, theta, *extra)
         rows = theta.reshape(-1, theta.shape[-1])
         others = [np.broadcast_to(e, theta.shape).reshape(rows.shape) for e in extra]
-        step = max(1, _CHUNK // sum(m * m for m in self.problem.responses))
+        step = max(1, _CHUNK // sum(m * max(m, width) for m in self.problem.responses))
         parts = [
-            self._expect_block(function, rows[i : i + step], *(e[i : i + step] for e in others))
+            self._sum(of_block, rows[i : i + step], *(e[i : i + step] for e in others))
             for i in range(0, max(len(rows), 1), step)
         ]
         whole = np.concatenate(parts)
         return whole.reshape(*theta.shape[:-1], *whole.shape[1:])
 
-    def _expect_block(self, function: Callable[..., Array], theta: Array, *extra: Array) -> Array:
+    def _sum(self, of_block: Callable[..., Array], theta: Array, *extra: Array) -> Array:
         total: Array = 0
         for at in self.points(theta):
-            each = function(at, *extra)
-            axis = at.policy.ndim - 2
-            shape = (-1,) + (1,) * (each.ndim - axis - 1)
-            total = total + (each * at.block.weights.reshape(shape)).sum(axis)
+            total = total + of_block(at, *extra)
         return total
 
     def _per_prompt(self, function: Callable[..., Array], theta: Array) -> Array:

@@ -55,17 +55,13 @@ class OnPolicyObjective(BlockObjective):
         return formulas.pair_mean(at.policy, self._payoff(at).value) - at.xp.log_2()
 
     def _gradient(self, at: Point) -> Array:
-        return formulas.on_policy_gradient(
-            at.block.beta, at.policy, at.block.features, self._payoff(at)
-        )
+        return formulas.on_policy_gradient(at.block.beta, at.policy, self._payoff(at))
 
     def _eta(self, at: Point) -> Array:
         return formulas.relative_pair_curvature(at.block.beta, at.policy, self._payoff(at))
 
-    def _curvature_gradient(self, at: Point, direction: Array) -> Array:
-        return formulas.curvature_gradient(
-            at.block.beta, at.policy, at.block.features, self._payoff(at), direction
-        )
+    def _curvature_gradient(self, at: Point, along: Array) -> Array:
+        return formulas.curvature_gradient(at.block.beta, at.policy, self._payoff(at), along)
 
 
 class SAIL(OnPolicyObjective):
@@ -77,26 +73,17 @@ class SAIL(OnPolicyObjective):
     def hessian_terms(self, theta: Array) -> HessianTerms:
         """Score, cross and DPO term of ∇²J (C02), each (..., d, d)."""
 
-        def term(curvature: Callable[[Point], Array]) -> Callable[[Point], Array]:
-            def hessian(at: Point) -> Array:
-                weights = curvature(at) * formulas.pair_probability(at.policy)
-                return formulas.laplacian(weights, at.block.features)
-
-            return hessian
+        def term(curvature: Callable[[Point], Array]) -> Array:
+            return self._curved(
+                lambda at: curvature(at) * formulas.pair_probability(at.policy), theta
+            )
 
         return HessianTerms(
-            score=self._expect(
-                term(lambda at: formulas.score_curvature(at.policy, self._payoff(at))), theta
+            score=term(lambda at: formulas.score_curvature(at.policy, self._payoff(at))),
+            cross=term(
+                lambda at: formulas.cross_curvature(at.block.beta, at.policy, self._payoff(at))
             ),
-            cross=self._expect(
-                term(
-                    lambda at: formulas.cross_curvature(at.block.beta, at.policy, self._payoff(at))
-                ),
-                theta,
-            ),
-            dpo=self._expect(
-                term(lambda at: formulas.dpo_curvature(at.block.beta, self._payoff(at))), theta
-            ),
+            dpo=term(lambda at: formulas.dpo_curvature(at.block.beta, self._payoff(at))),
         )
 
 
@@ -120,21 +107,19 @@ class OffPolicyObjective(BlockObjective):
         return formulas.pair_mean(at.ref, self._payoff(at).value) - self._offset(at)
 
     def _gradient(self, at: Point) -> Array:
-        return formulas.off_policy_gradient(
-            at.block.beta, at.ref, at.block.features, self._payoff(at)
-        )
+        return formulas.off_policy_gradient(at.block.beta, at.ref, self._payoff(at))
 
     def _eta(self, at: Point) -> Array:
         odds = at.xp.exp(-formulas.pair_sum(at.log_ratio))
         return formulas.dpo_curvature(at.block.beta, self._payoff(at)) * odds
 
-    def _hessian(self, at: Point) -> Array:
+    def _pair_weights(self, at: Point) -> Array:
         eta = formulas.dpo_curvature(at.block.beta, self._payoff(at))
-        return formulas.laplacian(eta * formulas.pair_probability(at.ref), at.block.features)
+        return eta * formulas.pair_probability(at.ref)
 
-    def _curvature_gradient(self, at: Point, direction: Array) -> Array:
+    def _curvature_gradient(self, at: Point, along: Array) -> Array:
         return formulas.off_policy_curvature_gradient(
-            at.block.beta, at.ref, at.block.features, self._payoff(at), direction
+            at.block.beta, at.ref, self._payoff(at), along
         )
 
 
@@ -169,16 +154,16 @@ class KLRefPolicy(BlockObjective):
 
     def _gradient(self, at: Point) -> Array:
         drift = formulas.logits(at.delta, at.block.features)
-        return formulas.kl_ref_policy_gradient(at.xp, at.policy, at.ref, drift, at.block.features)
+        return formulas.kl_ref_policy_gradient(at.xp, at.policy, at.ref, drift)
 
     def _eta(self, at: Point) -> Array:
         return formulas.pairwise(at.policy) * 0 + 1
 
-    def _hessian(self, at: Point) -> Array:
-        return formulas.fisher(at.policy, at.block.features)
+    def _pair_weights(self, at: Point) -> Array:
+        return formulas.pair_probability(at.policy)
 
-    def _curvature_gradient(self, at: Point, direction: Array) -> Array:
-        return formulas.fisher_gradient(at.policy, at.block.features, direction)
+    def _curvature_gradient(self, at: Point, along: Array) -> Array:
+        return formulas.fisher_gradient(at.policy, along)
 
 
 def fisher(problem: PreferenceProblem, theta: Array) -> Array:
@@ -193,15 +178,13 @@ class KLPolicyRef(BlockObjective):
         return formulas.kl_policy_ref(at.policy, at.log_ratio)
 
     def _gradient(self, at: Point) -> Array:
-        return formulas.kl_policy_ref_gradient(at.policy, at.advance, at.block.features)
+        return formulas.kl_policy_ref_gradient(at.policy, at.advance)
 
     def _eta(self, at: Point) -> Array:
         return formulas.kl_policy_ref_curvature(at.advance)
 
-    def _curvature_gradient(self, at: Point, direction: Array) -> Array:
-        return formulas.kl_policy_ref_curvature_gradient(
-            at.policy, at.advance, at.block.features, direction
-        )
+    def _curvature_gradient(self, at: Point, along: Array) -> Array:
+        return formulas.kl_policy_ref_curvature_gradient(at.policy, at.advance, along)
 
 
 def SAILRevKL(problem: PreferenceProblem, gamma: float) -> Objective:
@@ -244,8 +227,13 @@ class _StopGradient(OnPolicyObjective):
         payoff = formulas.self_preference_payoff(at.xp, at.z)
         return payoff._replace(first=payoff.first * 0)
 
-    def _hessian(self, at: Point) -> Array:
-        return formulas.stop_gradient_jacobian(
-            at.block.beta, at.policy, at.block.features,
-            formulas.self_preference_payoff(at.xp, at.z),
-        )  # fmt: skip
+    def hessian(self, theta: Array) -> Array:
+        """∂ gradient_i / ∂θ_j, not symmetric: (..., d, d)."""
+
+        def of_prompts(at: Point) -> Array:
+            payoff = formulas.self_preference_payoff(at.xp, at.z)
+            return formulas.stop_gradient_jacobian(
+                at.block.beta, at.policy, at.block.features, payoff
+            )
+
+        return self._expect(of_prompts, theta)

@@ -1,4 +1,4 @@
-"""Block: the prompts of a problem that have equally many responses, in one number system."""
+"""Block: prompts of a problem that have equally many responses, in one number system."""
 
 from __future__ import annotations
 
@@ -37,11 +37,13 @@ class Prompts(Protocol):
         """θ_ref projected onto c + S."""
 
 
-__all__ = ["Block", "Prompts", "blocks_of"]
+__all__ = ["Block", "Prompts", "blocks_of", "members", "stacked"]
+
+_LARGEST = 1 << 21  # entries of a block's features, and of its pairs; a problem has more blocks
 
 
 class Block(NamedTuple):
-    """The prompts that have equally many responses, in one number system.
+    """Prompts that have equally many responses, in one number system.
 
     Attributes:
         prompts: Their positions in the problem, (n,).
@@ -71,30 +73,62 @@ class Block(NamedTuple):
 
 
 def blocks_of(problem: Prompts, xp: NumberSystem) -> list[Block]:
-    """A block for each number of responses, the smallest first; exact systems lift the data."""
-    return [_block(problem, xp, m) for m in sorted(set(problem.responses))]
+    """Blocks of equally many responses, the fewest first; exact systems lift the data."""
+    return [_block(problem, xp, prompts) for prompts in members(problem)]
 
 
-def _block(problem: Prompts, xp: NumberSystem, m: int) -> Block:
-    members = [x for x, size in enumerate(problem.responses) if size == m]
+def members(problem: Prompts) -> list[np.ndarray]:
+    """The prompts of each block: no block is too large to be evaluated at once."""
+    sizes, width = np.array(problem.responses), problem.features[0].shape[1]
+    parts = []
+    for m in np.unique(sizes):
+        prompts = np.flatnonzero(sizes == m)
+        most = max(1, _LARGEST // (int(m) * max(int(m), width)))
+        parts += [prompts[i : i + most] for i in range(0, len(prompts), most)]
+    return parts
+
+
+def _block(problem: Prompts, xp: NumberSystem, prompts: np.ndarray) -> Block:
     if xp is FLOAT64:
-        features = xp.asarray(np.stack([problem.centred_features[x] for x in members]))
-        ref_params = xp.asarray(problem.ref_params)
-        weights = xp.asarray(problem.weights[members])
+        features = xp.asarray(np.stack([problem.centred_features[x] for x in prompts]))
+        return stacked(problem, xp, prompts, features, xp.asarray(problem.ref_params))
+    lifted = [lift(xp, problem.features[x]) for x in prompts]
+    features = np.stack([phi - phi[:1] for phi in lifted])
+    return stacked(problem, xp, prompts, features, lift(xp, problem.given_ref_params))
+
+
+def stacked(
+    problem: Prompts, xp: NumberSystem, prompts: np.ndarray, features: Array, ref_params: Array
+) -> Block:
+    """The block of some prompts with equally many responses.
+
+    Args:
+        problem: The data.
+        xp: Number system.
+        prompts: Positions in the problem, (n,).
+        features: φ, (n, m, d), each prompt's up to a shift.
+        ref_params: θ_ref, (d,), in the coordinates of the features.
+    """
+    if xp is FLOAT64:
+        weights = xp.asarray(problem.weights[prompts])
         beta: Any = float(problem.beta)
     else:
+<<<<<<< HEAD
+        exact = problem.weights_exact
+        total = sum(exact)
+        weights = xp.asarray([exact[x] / total for x in prompts])
+=======
         lifted = [lift(xp, problem.features[x]) for x in members]
         features = np.stack([phi - phi[:1] for phi in lifted])
         ref_params = lift(xp, problem.given_ref_params)
         exact = problem.weights_exact
         total = sum(exact)
         weights = xp.asarray([exact[x] / total for x in members])
+>>>>>>> import
         beta = lift(xp, np.array([problem.beta], dtype=object))[0]
-    base = [problem.base[x] for x in members]
-    measures = [np.ones(m) if b is None else b for b in base]
+    base = [problem.base[x] for x in prompts]
+    measures = [np.ones(features.shape[1]) if b is None else b for b in base]
     log_base = xp.log(lift(xp, np.stack(measures)))
-    preference = np.stack([problem.preferences[x].centred(xp) for x in members])
+    preference = np.stack([problem.preferences[x].centred(xp) for x in prompts])
     log_ref = formulas.log_policy(xp, ref_params, features, log_base)
-    return Block(
-        np.array(members), features, log_base, preference, weights, ref_params, beta, log_ref
-    )
+    return Block(prompts, features, log_base, preference, weights, ref_params, beta, log_ref)

@@ -13,18 +13,23 @@ with symmetric pair weights w (C02, pair form); the Fisher matrix is the case
 w_kl = π_k π_l. The form costs O(m²d + md²), never an (m, m, d) array, and keeps
 relative accuracy when the policy is nearly deterministic, where forms in the
 scores s = φ − E φ cancel.
+
+Objectives see θ only through the logits θᵀφ(x, y). So gradients are those with respect to
+the logits, (..., n, m), and curvature is told by the pair weights, (..., n, m, m); features
+enter at the end, once for all prompts (:func:`combine`, :func:`laplacian`).
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-from sailtheory.numeric.numbers import Array, NumberSystem, without_diagonal
+from sailtheory.numeric.numbers import Array, NumberSystem, total, without_diagonal
 
 __all__ = [
     "Payoff",
     "centred",
     "combine",
+    "combine_all",
     "cross_curvature",
     "curvature_gradient",
     "dpo_curvature",
@@ -38,8 +43,12 @@ __all__ = [
     "kl_ref_policy",
     "kl_ref_policy_gradient",
     "laplacian",
+    "laplacian_all",
+    "laplacian_form",
+    "laplacian_product",
     "log_likelihood_fourth",
     "log_likelihood_payoff",
+    "log_likelihood_value",
     "log_policy",
     "logits",
     "margins",
@@ -55,6 +64,7 @@ __all__ = [
     "response_effect",
     "score_curvature",
     "self_preference_payoff",
+    "squared_gaps",
     "squared_payoff",
     "stop_gradient_jacobian",
 ]
@@ -93,6 +103,12 @@ def pairwise(a: Array) -> Array:
     return a[..., :, None] - a[..., None, :]
 
 
+def squared_gaps(a: Array) -> Array:
+    """(a_k − a_l)², as a product: a power of a ball around 0 is undefined. (..., m, m)."""
+    gaps = pairwise(a)
+    return gaps * gaps
+
+
 def margins(beta: Array, delta: Array, features: Array) -> Array:
     """z_kl = β δᵀ(φ_k − φ_l), δ = θ − θ_ref: (..., n, m, m). Theory, section 1."""
     return pairwise(logits(delta, features) * beta)
@@ -100,7 +116,7 @@ def margins(beta: Array, delta: Array, features: Array) -> Array:
 
 def expectation(weights: Array, values: Array) -> Array:
     """Σ_k weights_k values_k along the last axis."""
-    return (weights * values).sum(-1)
+    return total(weights * values)
 
 
 # --- pair payoffs --------------------------------------------------------------
@@ -114,11 +130,16 @@ def log_likelihood_payoff(xp: NumberSystem, preference: Array, z: Array) -> Payo
     half_tanh = xp.tanh(z / 2) / 2
     slope = xp.sigmoid(z) * xp.sigmoid(-z)
     return Payoff(
-        value=preference * z - xp.log_cosh_half(z),
+        value=log_likelihood_value(xp, preference, z),
         first=preference - half_tanh,
         second=-slope,
         third=2 * slope * half_tanh,
     )
+
+
+def log_likelihood_value(xp: NumberSystem, preference: Array, z: Array) -> Array:
+    """The value alone of :func:`log_likelihood_payoff`, g̃ = g + log 2."""
+    return preference * z - xp.log_cosh_half(z)
 
 
 def log_likelihood_fourth(preference: Array, payoff: Payoff) -> Array:
@@ -170,20 +191,26 @@ def centred(policy: Array, values: Array) -> Array:
     return expectation(policy[..., None, :], pairwise(values))
 
 
-def on_policy_gradient(beta: Array, policy: Array, features: Array, payoff: Payoff) -> Array:
-    """∇E_{π⊗π} G = 2 Cov_π(f, φ) (C01): (..., n, d)."""
-    effect = centred(policy, response_effect(beta, policy, payoff))
-    return combine(2 * policy * effect, features)
+def on_policy_gradient(beta: Array, policy: Array, payoff: Payoff) -> Array:
+    """∂E_{π⊗π} G by the logits, so that ∇_θ = 2 Cov_π(f, φ) (C01): (..., n, m)."""
+    return 2 * policy * centred(policy, response_effect(beta, policy, payoff))
 
 
-def off_policy_gradient(beta: Array, policy: Array, features: Array, payoff: Payoff) -> Array:
-    """∇E_{μ⊗μ} G = 2β E_μ[φ_k E_l G'_kl] for fixed μ: (..., n, d)."""
-    return combine(2 * policy * expectation(policy[..., None, :], payoff.first) * beta, features)
+def off_policy_gradient(beta: Array, policy: Array, payoff: Payoff) -> Array:
+    """∂E_{μ⊗μ} G by the logits for fixed μ, ∇_θ = 2β E_μ[φ_k E_l G'_kl]: (..., n, m)."""
+    return 2 * policy * expectation(policy[..., None, :], payoff.first) * beta
 
 
 def combine(coefficients: Array, features: Array) -> Array:
     """Σ_k coefficients_k φ_k: (..., n, m), (n, m, d) to (..., n, d)."""
     return (coefficients[..., None, :] @ features)[..., 0, :]
+
+
+def combine_all(coefficients: Array, features: Array) -> Array:
+    """Σ_x Σ_k coefficients_xk φ_xk in one product: (..., n, m), (n, m, d) to (..., d)."""
+    rows = coefficients.shape[-2] * coefficients.shape[-1]
+    flat = coefficients.reshape(*coefficients.shape[:-2], rows)
+    return flat @ features.reshape(rows, features.shape[-1])
 
 
 # --- Hessians in pair form (C02) ---------------------------------------------------
@@ -230,9 +257,29 @@ def laplacian(weights: Array, features: Array) -> Array:
 
     The diagonal w_kk multiplies 0, and would drown the rest where π_k is almost 1.
     """
+    return features.mT @ _spread(weights, features)
+
+
+def laplacian_all(weights: Array, features: Array) -> Array:
+    """Σ_x of :func:`laplacian` in one product: (..., n, m, m), (n, m, d) to (..., d, d)."""
+    n, m, d = features.shape
+    spread = _spread(weights, features)
+    return features.reshape(n * m, d).T @ spread.reshape(*spread.shape[:-3], n * m, d)
+
+
+def laplacian_product(weights: Array, along: Array) -> Array:
+    """The Laplacian of w times vᵀφ, by the logits: (..., n, m, m), (..., n, m) to (..., n, m)."""
+    return total(without_diagonal(weights) * pairwise(along))
+
+
+def laplacian_form(weights: Array, along: Array) -> Array:
+    """½ Σ_kl w_kl (vᵀΔ_kl)², along = vᵀφ: (..., n, m, m), (..., n, m) to (..., n)."""
+    return total(total(without_diagonal(weights) * squared_gaps(along))) / 2
+
+
+def _spread(weights: Array, features: Array) -> Array:
     between = without_diagonal(weights)
-    spread = between.sum(-1)[..., None] * features - between @ features
-    return features.mT @ spread
+    return total(between)[..., None] * features - between @ features
 
 
 def fisher(policy: Array, features: Array) -> Array:
@@ -240,51 +287,46 @@ def fisher(policy: Array, features: Array) -> Array:
     return laplacian(pair_probability(policy), features)
 
 
-def curvature_gradient(
-    beta: Array, policy: Array, features: Array, payoff: Payoff, direction: Array
-) -> Array:
-    """∇_θ vᵀ(∇²E_{π⊗π} G)v for fixed v: the derivative of a simple eigenvalue.
+def curvature_gradient(beta: Array, policy: Array, payoff: Payoff, along: Array) -> Array:
+    """vᵀ(∇²E_{π⊗π} G)v by the logits, for fixed v: the derivative of a simple eigenvalue.
 
     Args:
         beta: Scalar.
         policy: π, (..., n, m).
-        features: φ, (n, m, d).
         payoff: G and its derivatives, each (..., n, m, m).
-        direction: v, (..., d).
+        along: vᵀφ, (..., n, m).
 
     Returns:
-        (..., n, d).
+        (..., n, m).
     """
     chance = pair_probability(policy)
-    mass = chance * pairwise(logits(direction, features)) ** 2
+    mass = chance * squared_gaps(along)
     eta = relative_pair_curvature(beta, policy, payoff)
     effect = response_effect(beta, policy, payoff)
-    touched = mass.sum(-1)
-    total = touched.sum(-1)[..., None]
+    touched = total(mass)
+    whole = total(touched)[..., None]
     slope = payoff.first * beta + payoff.second * (beta * beta)
     both = payoff.value + payoff.first * beta
     reach = touched[..., :, None] * policy[..., None, :]
-    on_scores = (mass * eta).sum(-1) + 4 * (reach * both).sum(-2) - 6 * total * policy * effect
+    on_scores = total(mass * eta) + 4 * (reach * both).sum(-2) - 6 * whole * policy * effect
     pull = 4 * reach * slope
     push = 2 * mass * (payoff.third * beta**3 - payoff.first * beta)
-    on_features = pull.sum(-1) - pull.sum(-2) + push.sum(-1)
-    return combine(on_features + on_scores - policy * on_scores.sum(-1)[..., None], features)
+    on_features = total(pull) - pull.sum(-2) + total(push)
+    return on_features + on_scores - policy * total(on_scores)[..., None]
 
 
-def preference_gradient(
-    beta: Array, policy: Array, features: Array, z: Array, direction: Array
-) -> Array:
-    """∂/∂q_kl of vᵀ∇²J_x v, which is affine in q: (..., n, m, m), antisymmetric (C11).
+def preference_gradient(beta: Array, policy: Array, z: Array, along: Array) -> Array:
+    """∂/∂q_kl of vᵀ∇²J_x v, affine in q, along = vᵀφ: (..., n, m, m), antisymmetric (C11).
 
     Entry kl is the derivative along q_kl = −q_lk, so the maximising preferences are
     p_kl = 1 where it is positive and 0 where it is negative.
     """
     chance = pair_probability(policy)
-    mass = chance * pairwise(logits(direction, features)) ** 2
-    touched = mass.sum(-1)
-    total = touched.sum(-1)[..., None, None]
+    mass = chance * squared_gaps(along)
+    touched = total(mass)
+    whole = total(touched)[..., None, None]
     reach = touched[..., :, None] * policy[..., None, :] * (z + beta)
-    return 4 * (reach - reach.mT) - 6 * total * chance * z - 2 * mass * z
+    return 4 * (reach - reach.mT) - 6 * whole * chance * z - 2 * mass * z
 
 
 # --- divergences between the policy and its reference --------------------------------
@@ -301,21 +343,21 @@ def kl_policy_ref(policy: Array, log_ratio: Array) -> Array:
 
 
 def kl_ref_policy_gradient(
-    xp: NumberSystem, policy: Array, policy_ref: Array, drift: Array, features: Array
+    xp: NumberSystem, policy: Array, policy_ref: Array, drift: Array
 ) -> Array:
-    """E_θ φ − E_ref φ (C07): (..., n, d), with drift = δᵀφ.
+    """π_θ − π_ref, so that ∇_θ = E_θ φ − E_ref φ (C07): (..., n, m), with drift = δᵀφ.
 
     π_k − ρ_k = Σ_l (π_kρ_l + ρ_kπ_l) tanh(δᵀΔ_kl / 2), which does not cancel when the
     two policies are close or both almost deterministic.
     """
     cross = policy[..., :, None] * policy_ref[..., None, :]
     moved = (cross + cross.mT) * xp.tanh(pairwise(drift) / 2)
-    return combine(moved.sum(-1), features)
+    return total(moved)
 
 
-def kl_policy_ref_gradient(policy: Array, advance: Array, features: Array) -> Array:
-    """Fδ = E[δᵀs φ] (C08), with advance = δᵀs: (..., n, d)."""
-    return combine(policy * advance, features)
+def kl_policy_ref_gradient(policy: Array, advance: Array) -> Array:
+    """π δᵀs, so that ∇_θ = Fδ = E[δᵀs φ] (C08), with advance = δᵀs: (..., n, m)."""
+    return policy * advance
 
 
 def kl_policy_ref_curvature(advance: Array) -> Array:
@@ -326,32 +368,30 @@ def kl_policy_ref_curvature(advance: Array) -> Array:
 # --- third derivatives along a direction ---------------------------------------------
 
 
-def fisher_gradient(policy: Array, features: Array, direction: Array) -> Array:
-    """∇_θ vᵀF v = E[(vᵀs)² s], the third cumulant along v: (..., n, d)."""
-    along = centred(policy, logits(direction, features))
-    return combine(policy * centred(policy, along * along), features)
+def fisher_gradient(policy: Array, along: Array) -> Array:
+    """vᵀF v by the logits, ∇_θ = E[(vᵀs)² s], the third cumulant along v: (..., n, m)."""
+    score = centred(policy, along)
+    return policy * centred(policy, score * score)
 
 
 def off_policy_curvature_gradient(
-    beta: Array, policy: Array, features: Array, payoff: Payoff, direction: Array
+    beta: Array, policy: Array, payoff: Payoff, along: Array
 ) -> Array:
-    """∇_θ vᵀ(∇²E_{μ⊗μ} G)v = β³ E_{μ⊗μ}[G''' (vᵀΔ)² Δ] for fixed μ: (..., n, d)."""
-    mass = pair_probability(policy) * pairwise(logits(direction, features)) ** 2
-    return combine(2 * (mass * payoff.third).sum(-1) * beta**3, features)
+    """vᵀ(∇²E_{μ⊗μ} G)v by the logits, ∇_θ = β³ E[G''' (vᵀΔ)² Δ], for fixed μ: (..., n, m)."""
+    mass = pair_probability(policy) * squared_gaps(along)
+    return 2 * total(mass * payoff.third) * beta**3
 
 
-def kl_policy_ref_curvature_gradient(
-    policy: Array, advance: Array, features: Array, direction: Array
-) -> Array:
-    """∇_θ vᵀE[(1 + δᵀs) ssᵀ]v for fixed v: (..., n, d), with advance = δᵀs."""
-    along = centred(policy, logits(direction, features))
-    square = along * along
+def kl_policy_ref_curvature_gradient(policy: Array, advance: Array, along: Array) -> Array:
+    """vᵀE[(1 + δᵀs) ssᵀ]v by the logits, for fixed v: (..., n, m), with advance = δᵀs."""
+    score = centred(policy, along)
+    square = score * score
     weighted = (1 + advance) * square
     variance = expectation(policy, square)[..., None]
-    drift = expectation(policy, advance * along)[..., None]
+    drift = expectation(policy, advance * score)[..., None]
     on_scores = centred(policy, weighted) + square - variance - advance * variance
-    on_scores = on_scores - 2 * along * drift
-    return combine(policy * on_scores, features)
+    on_scores = on_scores - 2 * score * drift
+    return policy * on_scores
 
 
 # --- self-preference with the gradient stopped (C06) -----------------------------------
@@ -366,6 +406,6 @@ def stop_gradient_jacobian(beta: Array, policy: Array, features: Array, payoff: 
     chance = pair_probability(policy)
     score = laplacian(score_curvature(policy, payoff) * chance, features)
     tilt = 2 * chance * payoff.first * beta
-    moved = tilt.sum(-1)[..., None] * features - tilt @ features
+    moved = total(tilt)[..., None] * features - tilt @ features
     mean = combine(policy, features)[..., None, :]
     return score + (features - mean).mT @ moved

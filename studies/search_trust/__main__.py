@@ -25,7 +25,7 @@ from sailtheory import PreferenceProblem
 from sailtheory.landscape import Domain, gamma_star
 from sailtheory.landscape.bfgs import ascend
 from sailtheory.landscape.concavity import Remembered
-from sailtheory.landscape.single_prompts import worst_of_single_prompts
+from sailtheory.landscape.single_prompts import SinglePrompts
 from sailtheory.storage.files import write_text
 from studies.search_trust.pair_curvature import PairCurvature
 
@@ -53,6 +53,7 @@ def longer_search(given: PreferenceProblem, evaluations: int) -> tuple[float, in
     domain, curvature, rng = Domain(given), PairCurvature(given), np.random.default_rng(SEED)
     measure = Remembered(curvature)
     best, spent = -np.inf, 0
+    alone = SinglePrompts(domain)
 
     def value(x: np.ndarray) -> np.ndarray:
         nonlocal best, spent
@@ -66,7 +67,7 @@ def longer_search(given: PreferenceProblem, evaluations: int) -> tuple[float, in
         return domain.reduce(curvature.slope(theta, *measure(theta)))
 
     while spent < evaluations:
-        proposed = worst_of_single_prompts(domain, POOL, rng)
+        proposed = alone(POOL, rng)
         x = np.concatenate([domain.starts(POOL, rng), domain.coordinates(proposed)])
         found = value(x)
         best_first = np.argsort(-found)

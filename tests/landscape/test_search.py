@@ -18,7 +18,7 @@ from sailtheory.landscape import Domain, Search, gamma_star, largest_curvature_o
 from sailtheory.landscape.bfgs import ascend
 from sailtheory.landscape.concavity import concavity as concavity_verdict
 from sailtheory.landscape.concavity import largest_relative_curvature
-from sailtheory.landscape.single_prompts import worst_of_single_prompts
+from sailtheory.landscape.single_prompts import SinglePrompts
 from sailtheory.objectives.sail import SAIL
 from sailtheory.verdict import Outcome, Strength
 from studies.search_trust import __main__ as search_trust
@@ -210,7 +210,7 @@ def test_the_worst_prompt_alone_sets_gamma_star_where_spans_are_apart(seed):
 def test_points_of_single_prompts_lie_in_the_domain_and_beat_random_ones():
     problem = search_trust.problem(5)
     domain, rng = Domain(problem), np.random.default_rng(0)
-    points = worst_of_single_prompts(domain, 200, rng)
+    points = SinglePrompts(domain)(200, rng)
     assert points.shape == (200, problem.dimension)
     distance = np.linalg.norm(points - problem.center.astype(float), axis=1)
     assert (distance <= float(problem.radius) * (1 + 1e-12)).all()

@@ -25,9 +25,8 @@ def test_preference_gradient_is_the_slope_of_an_affine_function():
         v = rng.normal(size=2)
         p = problem.preferences[0].matrix
         (at,) = SAIL(problem).points(theta)
-        slope = formulas.preference_gradient(at.block.beta, at.policy, at.block.features, at.z, v)[
-            0
-        ]
+        along = at.block.features @ v
+        slope = formulas.preference_gradient(at.block.beta, at.policy, at.z, along)[0]
         step = np.zeros((4, 4))
         k, j = rng.choice(4, 2, replace=False)
         step[k, j], step[j, k] = 1, -1

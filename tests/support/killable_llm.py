@@ -7,6 +7,7 @@ of a process that does nothing but import and fork, so that the libraries are lo
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -144,6 +145,7 @@ AGAIN = [
 
 def main(folder: Path) -> None:
     """All scenarios; ``killed.json`` says how often each run died."""
+    gc.freeze()  # or the children look through all the libraries, and copy them
     killed = {}
     for name, kills in {"alone": [], **{k: [k] for k in KILLS}, "again and again": AGAIN}.items():
         place = folder / name

@@ -133,6 +133,18 @@ def test_checkpoints_without_an_optimiser(tmp_path):
         again.train(resume_from_checkpoint=True)
 
 
+POLYNOMIAL = {"max_steps": 2, "lr_scheduler_type": "polynomial"}
+
+
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory):
+    """A run that has not been marked as finished."""
+    folder = tmp_path_factory.mktemp("stopped")
+    trainer(folder, **POLYNOMIAL).train()
+    (folder / "record" / "finished.json").unlink()
+    return folder
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -142,13 +154,11 @@ def test_checkpoints_without_an_optimiser(tmp_path):
         ("router_aux_loss_coef", 0.0),
     ],
 )
-def test_another_setting_that_decides_the_numbers(tmp_path, name, value):
+def test_another_setting_that_decides_the_numbers(stopped, tmp_path, name, value):
     """The record knows it, so that no run goes on with another."""
-    options = {"max_steps": 2, "lr_scheduler_type": "polynomial"}
-    trainer(tmp_path, **options).train()
-    (tmp_path / "record" / "finished.json").unlink()
+    shutil.copytree(stopped, tmp_path / "copy")
     with pytest.raises(InputError, match=f"{name} = "):
-        trainer(tmp_path, **options, **{name: value}).train(resume_from_checkpoint=True)
+        trainer(tmp_path / "copy", **POLYNOMIAL, **{name: value}).train(resume_from_checkpoint=True)
 
 
 def test_another_optimiser_or_other_weights(tmp_path):

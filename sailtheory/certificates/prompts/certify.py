@@ -1,0 +1,253 @@
+"""Certified bounds of γ*_x for every prompt, and of ḡ, the largest of them (C23, C25)."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+from sailtheory.certificates.prompts.branch import FALSE, PROVED, Decision, decide
+from sailtheory.certificates.prompts.certificate import Level, PromptCertificate
+from sailtheory.certificates.prompts.parallel import Workers
+from sailtheory.certificates.prompts.points import search
+from sailtheory.certificates.prompts.survey import Survey, recall, remember, survey
+from sailtheory.certificates.prompts.witness import PromptWitness, prompt_of, witness_of
+from sailtheory.certificates.refine import Budget
+from sailtheory.problem.reduced import BUDGET, PromptSource, Reduced, ranges
+from sailtheory.theory.bounds import relative_bound
+from sailtheory.theory.data_bound import data_bound
+
+__all__ = ["DROPPED", "Plan", "certify_prompts"]
+
+DROPPED = 0.01
+"""Share of the weight that the second threshold leaves out."""
+
+_FLOOR = 1e-3  # widths are relative to max(|γ|, _FLOOR β)
+_LARGEST = 4  # responses up to which branch and bound is tried
+_TASK = 500  # prompts
+_BOXES, _BOXES_LEAST = 150, 100_000  # for each prompt and in all, that a width may well take
+_GROWTH = 4
+_WIDTHS = (2.0, 1.0, 0.5, 0.2, 0.05, 0.01)
+_FINEST = 1e-3
+_SAVE_SECONDS = 5.0
+_WITNESSES = 3
+_RAISES = 20
+_SLACK = 1e-9  # what a witness loses to its enclosure
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a certificate is made.
+
+    Attributes:
+        tolerance: Relative width asked for; None goes as far as a moderate number of boxes takes:
+            for two responses to .1 %, for three to 5 %, for four to 20 % on balls that are small.
+        budget: Time, progress and the file that carries the work over an interruption.
+        workers: Who does the work.
+        memory: Bytes that the features in memory at one time may take.
+        dropped: The share of the weight that the second threshold leaves out.
+    """
+
+    tolerance: float | None = None
+    budget: Budget = field(default_factory=Budget)
+    workers: Workers = field(default_factory=Workers)
+    memory: int = BUDGET
+    dropped: float = DROPPED
+
+
+class _Members(NamedTuple):
+    """Some prompts of each group."""
+
+    which: list[np.ndarray]
+
+    def highest(self, made: Survey, name: str) -> float:
+        values = [getattr(g, name)[i] for g, i in zip(made.groups, self.which, strict=True)]
+        return max((float(v.max()) for v in values if len(v)), default=-np.inf)
+
+
+def certify_prompts(source: PromptSource, plan: Plan | None = None) -> PromptCertificate:
+    """Enclose ḡ = max_x γ*_x, an upper bound of γ*, with a second level for most prompts.
+
+    Args:
+        source: The prompts.
+        plan: What it may cost.
+
+    Returns:
+        ``certified`` with ``lower`` ≤ ḡ ≤ ``gamma``; ``undecided`` where time ran out before
+        every prompt had a bound, or the width asked for was not reached.
+    """
+    plan, began = plan or Plan(), time.monotonic()
+    made = survey(source, plan.memory, plan.budget.progress)
+    recall(plan.budget.state, made)
+    if not made.moving:
+        return PromptCertificate("certified", made.prompts, 0, made.digest, note="no policy moves")
+    _first_bounds(made, plan)
+    everyone = _Members([np.arange(len(g.upper)) for g in made.groups])
+    if not np.isfinite(made.column("upper")).all():
+        note = "time ran out before every prompt had a bound"
+        return PromptCertificate("undecided", made.prompts, made.moving, made.digest, note=note)
+    _tighten(made, everyone, plan)
+    rest = _without_worst(made, "searched", plan.dropped)
+    _tighten(made, rest, plan)
+    remember(plan.budget.state, made)
+    lower, witness = _witness(source, made, plan)
+    gamma = everyone.highest(made, "upper")
+    width = (gamma - lower) / max(abs(lower), _FLOOR * made.beta)
+    wide = plan.tolerance is not None and not width <= plan.tolerance + _SLACK
+    note = "the enclosure is wider than asked" if wide else ""
+    return PromptCertificate(
+        "undecided" if wide else "certified",
+        made.prompts,
+        made.moving,
+        made.digest,
+        levels=_levels(made, gamma, plan.dropped),
+        lower=lower if witness is not None else None,
+        witness=witness,
+        worst=_worst(made),
+        note=note,
+        seconds=time.monotonic() - began,
+    )
+
+
+def _first_bounds(made: Survey, plan: Plan) -> None:
+    """K_data, K_B and a search for every prompt that has no bound yet."""
+    widest = max(float(np.abs(ranges(g.data, made.beta)).max()) for g in made.groups)
+    ceiling = relative_bound(made.beta, widest)
+    tasks, places = [], []
+    for number, group in enumerate(made.groups):
+        missing = np.flatnonzero(~np.isfinite(group.upper))
+        for i in range(0, len(missing), _TASK):
+            places.append((number, missing[i : i + _TASK]))
+            tasks.append((group.data.take(places[-1][1]), made.beta, ceiling, number + i))
+    saved = time.monotonic()
+    for done, (i, found) in enumerate(plan.workers.run(_bound, tasks)):
+        group, which = made.groups[places[i][0]], places[i][1]
+        group.upper[which], group.searched[which], group.point[which] = found
+        plan.budget.progress(f"bounds and a search: {done + 1} of {len(tasks)} parts")
+        if time.monotonic() - saved > _SAVE_SECONDS:
+            remember(plan.budget.state, made)
+            saved = time.monotonic()
+        if plan.budget.left <= 0:
+            break
+
+
+def _bound(
+    data: Reduced, beta: float, ceiling: float, seed: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """K_data, and what a search finds: its values and points."""
+    k, l = np.triu_indices(data.responses, 1)  # noqa: E741
+    low, high = ranges(data, beta)
+    bound = data_bound(beta, data.preference[:, k, l], low[:, k, l], high[:, k, l], data.responses)
+    scale = beta + beta**2 + np.maximum(abs(low), abs(high)).max((1, 2))
+    upper = np.minimum(bound + 2.0**8 * data.error * scale, ceiling)
+    value, point = search(data, beta, np.random.default_rng(seed))
+    return upper, value, point
+
+
+def _tighten(made: Survey, members: _Members, plan: Plan) -> None:
+    """Lower the largest bound of some prompts towards the largest value found, in steps.
+
+    A step costs about ``_GROWTH`` times the one before; without a tolerance it ends where the
+    next would take more boxes than it may.
+    """
+    target = _FINEST if plan.tolerance is None else plan.tolerance
+    allowed = max(_BOXES * sum(len(i) for i in members.which), _BOXES_LEAST)
+    for width in (*(w for w in _WIDTHS if w > target), target):
+        for _ in range(_RAISES):
+            found = members.highest(made, "searched")
+            level = found + width * max(abs(found), _FLOOR * made.beta)
+            exceeded, boxes = _try(made, members, level, 4 * allowed, plan)
+            if not exceeded:
+                break
+        late = plan.budget.left <= 0
+        dear = plan.tolerance is None and _GROWTH * boxes > allowed
+        if late or dear or members.highest(made, "upper") > level:
+            break
+
+
+def _try(made: Survey, members: _Members, level: float, most: int, plan: Plan) -> tuple[bool, int]:
+    """Decide γ = level for the prompts whose bound is above it.
+
+    Returns:
+        Whether one of them exceeds it, and how many boxes that took.
+    """
+    where = list(zip(made.groups, members.which, strict=True))
+    fixed = [g.upper[i].max() for g, i in where if g.data.responses > _LARGEST and len(i)]
+    level = max([level, *map(float, fixed)])  # nothing is gained below a bound that stays
+    tasks, places = [], []
+    for group, members_of in where:
+        which = members_of[group.upper[members_of] > level]
+        which = which[np.argsort(-group.upper[which])]
+        parts = -(-len(which) // _TASK)
+        for part in (which[i::parts] for i in range(parts)):  # the hard ones are spread
+            places.append((group, part))
+            share = most * len(part) // len(which) if plan.tolerance is None else 1 << 60
+            tasks.append((group.data.take(part), made.beta, level, share, plan.budget.left))
+    saved, exceeded, boxes, proved = time.monotonic(), False, 0, 0
+    total = sum(len(part) for _, part in places)
+    for i, found in plan.workers.run(_decide, tasks):
+        group, part = places[i]
+        group.upper[part[found.verdict == PROVED]] = level
+        higher = (found.verdict == FALSE) & (found.value > group.searched[part])
+        group.searched[part[higher]] = found.value[higher]
+        group.point[part[higher]] = found.point[higher]
+        exceeded |= bool(higher.any())
+        boxes, proved = boxes + found.boxes, proved + int((found.verdict == PROVED).sum())
+        plan.budget.progress(f"γ = {level:.6g}: {proved} of {total} prompts, {boxes} boxes")
+        if time.monotonic() - saved > _SAVE_SECONDS:
+            remember(plan.budget.state, made)
+            saved = time.monotonic()
+        if exceeded or plan.budget.left <= 0:
+            break
+    return exceeded, boxes
+
+
+def _decide(data: Reduced, beta: float, gamma: float, most: int, seconds: float) -> Decision:
+    return decide(data, beta, gamma, most, time.monotonic() + seconds)
+
+
+def _without_worst(made: Survey, name: str, share: float) -> _Members:
+    """All prompts but the highest, of whose weight at most a share is left out."""
+    values, weights = made.column(name), made.column("weights")
+    order = np.argsort(-values, kind="stable")
+    left_out = np.zeros(len(values), dtype=bool)
+    left_out[order] = np.cumsum(weights[order]) <= share * made.weight
+    ends = np.cumsum([len(g.upper) for g in made.groups])[:-1]
+    return _Members([np.flatnonzero(~part) for part in np.split(left_out, ends)])
+
+
+def _levels(made: Survey, gamma: float, share: float) -> tuple[Level, ...]:
+    rest = _without_worst(made, "upper", share)
+    second = rest.highest(made, "upper")
+    if not second < gamma:
+        return (Level(gamma),)
+    above = made.column("prompts")[made.column("upper") > second].astype(int)
+    return (Level(gamma), Level(second, tuple(sorted(above.tolist()))))
+
+
+def _witness(source: PromptSource, made: Survey, plan: Plan) -> tuple[float, PromptWitness | None]:
+    """The best lower bound of ḡ that ball arithmetic confirms at the highest prompts."""
+    best, kept = -np.inf, None
+    ranked = sorted(
+        ((float(g.searched[i]), n, int(i)) for n, g in enumerate(made.groups)
+         for i in np.argsort(-g.searched)[:_WITNESSES]), reverse=True,
+    )  # fmt: skip
+    for _, number, i in ranked[:_WITNESSES]:
+        group = made.groups[number]
+        data = group.data.take(np.array([i]))
+        chunk = prompt_of(source, int(data.prompts[0]), plan.memory)
+        witness, value = witness_of(source, chunk, data, made.beta, group.point[i])
+        if value > best:
+            best, kept = value, witness
+        if value > ranked[0][0] - 1e-6 * abs(ranked[0][0]):
+            break
+    return best, kept
+
+
+def _worst(made: Survey, count: int = 20) -> tuple[tuple[int, float, float], ...]:
+    """The prompts that set ḡ: position, value found, bound."""
+    prompts, found, upper = (made.column(n) for n in ("prompts", "searched", "upper"))
+    order = np.argsort(-found, kind="stable")[:count]
+    return tuple((int(prompts[i]), float(found[i]), float(upper[i])) for i in order)

@@ -1,0 +1,172 @@
+"""The largest curvature at a point: by a root, by Cholesky and by products, against scipy."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.linalg import eigh
+
+from sailtheory import BradleyTerry, KLRefPolicy, PreferenceProblem, SAILRevKL
+from sailtheory.landscape import Domain, Search, maximise, pencil
+from sailtheory.landscape.bfgs import ascend
+from sailtheory.landscape.maximiser import newton_distance
+from sailtheory.objectives import curvature_sign as sign_module
+from sailtheory.objectives.curvature_sign import curvature_sign
+from sailtheory.problem import blocks as blocks_module
+
+ENGINES = {"root": (512, 1 << 30), "Cholesky": (512, 0), "products": (0, 0)}
+
+
+def data_set(prompts=40, responses=3, dimension=12, seed=0, dtype=np.float64):
+    """A problem like a preference data set: embeddings, rewards, some ties."""
+    rng = np.random.default_rng(seed)
+    phi = rng.normal(size=(prompts, responses, dimension)).astype(dtype)
+    rewards = np.round(phi @ rng.normal(size=dimension), 1)
+    return PreferenceProblem(
+        features=phi,
+        preferences=[BradleyTerry(r) for r in rewards],
+        beta=0.3,
+        radius=1.5,
+        ref_params=0.05 * rng.normal(size=dimension),
+        weights=rng.uniform(0.1, 1, prompts).tolist(),
+    )
+
+
+def points(problem, count=3):
+    rng = np.random.default_rng(1)
+    theta = rng.normal(size=(count, problem.dimension))
+    return theta / np.linalg.norm(theta, axis=1, keepdims=True)
+
+
+@pytest.fixture(params=ENGINES)
+def engine(request, monkeypatch):
+    dense, root = ENGINES[request.param]
+    monkeypatch.setattr(pencil, "DENSE", dense)
+    monkeypatch.setattr(pencil, "_ROOT", root)
+
+
+@pytest.mark.parametrize("shape", [(40, 3, 30), (12, 3, 40)])
+@pytest.mark.usefixtures("engine")
+def test_engines_find_the_eigenvalue_of_the_pencil(shape):
+    """With 12 prompts of 3 responses, S has dimension 24 of 40."""
+    problem = data_set(*shape)
+    domain, objective = Domain(problem), SAILRevKL(problem, 0.1)
+    theta = points(problem)
+    basis = problem.span.basis
+    value, v = pencil.largest_relative_curvature(objective, domain, theta)
+    steepest, u = pencil.largest_curvature(objective, domain, theta)
+    for i, point in enumerate(theta):
+        h = basis.T @ objective.hessian(point) @ basis
+        f = basis.T @ KLRefPolicy(problem).hessian(point) @ basis
+        assert value[i] == pytest.approx(eigh(h, f, eigvals_only=True)[-1], rel=1e-6)
+        assert steepest[i] == pytest.approx(np.linalg.eigvalsh(h)[-1], rel=1e-6)
+        assert v[i] @ KLRefPolicy(problem).hessian(point) @ v[i] == pytest.approx(1)
+        assert v[i] @ objective.hessian(point) @ v[i] == pytest.approx(value[i], rel=1e-6)
+        assert np.linalg.norm(u[i]) == pytest.approx(1)
+    assert np.linalg.norm(v - problem.span.project(v)) < 1e-9 * np.linalg.norm(v)
+
+
+def test_a_nearly_singular_fisher_matrix_goes_to_its_root(monkeypatch):
+    """Cholesky alone would answer with the rounding of F̄."""
+    problem = data_set().replace(radius=400)
+    domain, objective = Domain(problem), SAILRevKL(problem, 0.1)
+    theta = 400 * points(problem)
+    expected, _ = pencil.largest_relative_curvature(objective, domain, theta)
+    monkeypatch.setattr(pencil, "_ROOT", 0)
+    found, _ = pencil.largest_relative_curvature(objective, domain, theta)
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.usefixtures("engine")
+def test_flattest_directions_are_the_top_eigenvectors():
+    problem = data_set(40, 3, 30)
+    domain, objective = Domain(problem), SAILRevKL(problem, 1.0)
+    theta = points(problem)[0]
+    lines = pencil.flattest(objective, domain, theta, 3)
+    h = domain.reduce_matrix(objective.hessian(theta))
+    top = np.linalg.eigh(h)[1][:, -3:]
+    assert np.linalg.svd(lines @ top, compute_uv=False).min() == pytest.approx(1, abs=1e-6)
+
+
+def test_products_and_forms_agree_with_the_hessian():
+    problem = data_set()
+    theta, v = points(problem), points(problem, 6)[3:]
+    for objective in (SAILRevKL(problem, 0.4), KLRefPolicy(problem)):
+        hessian = objective.hessian(theta)
+        image = (hessian @ v[..., None])[..., 0]
+        np.testing.assert_allclose(objective.hessian_product(theta, v), image, rtol=1e-10)
+        np.testing.assert_allclose(objective.curvature(theta, v), (v * image).sum(1), rtol=1e-9)
+
+
+def test_a_problem_of_many_blocks_is_the_same_problem(monkeypatch):
+    whole = data_set(seed=3)
+    theta, v = points(whole), points(whole, 6)[3:]
+    expected = SAILRevKL(whole, 0.4)
+    monkeypatch.setattr(blocks_module, "_LARGEST", 100)
+    split = data_set(seed=3)
+    assert [len(block.prompts) for block in split.blocks()] == [2] * 20
+    objective = SAILRevKL(split, 0.4)
+    for name, given in (("value", ()), ("gradient", ()), ("hessian", ()), ("curvature", (v,)),
+                        ("curvature_gradient", (v,))):  # fmt: skip
+        found, known = getattr(objective, name)(theta, *given), getattr(expected, name)(theta, *given)
+        np.testing.assert_allclose(found, known, rtol=1e-9, atol=1e-15)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_the_sign_from_scalars_is_that_of_the_whole(dtype, monkeypatch):
+    """Once each sign; and 0 next to the curvature's zero, where the features decide."""
+    problem = data_set(dtype=dtype)
+    theta = points(problem, 1)[0]
+    balance, v = pencil.largest_relative_curvature(SAILRevKL(problem, 0), Domain(problem), theta)
+    assert balance > 0
+    for few in (1 << 30, 0):
+        monkeypatch.setattr(sign_module, "_FEW", few)
+        for factor, sign in ((0.9, 1), (1.1, -1), (1 - 1e-9, 1), (1 + 1e-9, -1)):
+            assert curvature_sign(SAILRevKL(problem, float(balance) * factor), theta, v) == sign
+    assert curvature_sign(SAILRevKL(problem, float(balance)), theta, v) == 0
+
+
+def test_scalars_enclose_features_far_from_zero():
+    """The radius covers the shift by the first response: here it costs 12 digits."""
+    problem = data_set(prompts=5)
+    far = [phi + 1e6 for phi in problem.features]
+    moved = problem.replace(features=far)
+    theta, v = points(problem, 2)
+    scalars = sign_module._Scalars(moved, theta, v)
+    (block,) = scalars.blocks(scalars.xp)
+    exact = [
+        [sum(scalars.xp.asarray(phi[k] - phi[0]) * scalars.xp.asarray(v)) for k in range(3)]
+        for phi in map(lambda a: a.astype(object), moved.features)
+    ]
+    for balls, values in zip(block.features[..., 2], exact, strict=True):
+        assert all(ball.contains(value) for ball, value in zip(balls, values, strict=True))
+
+
+def quadratic_fall(size):
+    rng = np.random.default_rng(0)
+    scales = np.geomspace(1, 100, size)
+    top = rng.normal(size=size) / size**0.5
+    return scales, top
+
+
+@pytest.mark.parametrize("size", [6, 600])
+def test_ascent_of_many_dimensions_remembers_updates_alone(size):
+    scales, top = quadratic_fall(size)
+    start = np.zeros((2, size))
+    value = lambda x: -((x - top) ** 2 @ scales) / 2  # noqa: E731
+    x, reached = ascend(value, lambda x: -(x - top) * scales, start, value(start), 4.0, 400, 1e-15)
+    np.testing.assert_allclose(x, np.broadcast_to(top, x.shape), atol=1e-5)
+    assert reached.max() > -1e-8
+
+
+@pytest.mark.parametrize("radius", [0.05, 30.0])
+def test_newton_by_products_finds_what_the_dense_system_finds(radius, monkeypatch):
+    problem = data_set().replace(radius=radius, ref_params=np.zeros(12))
+    objective = SAILRevKL(problem, 2.0)
+    dense = maximise(objective, Search(Domain(problem)))
+    monkeypatch.setattr("sailtheory.landscape.maximiser.DENSE", 0)
+    found = maximise(objective, Search(Domain(problem)))
+    assert dense.on_boundary is found.on_boundary is (radius < 1)
+    np.testing.assert_allclose(found.theta, dense.theta, atol=1e-8)
+    domain = Domain(problem)
+    assert newton_distance(objective, domain, domain.coordinates(found.theta)) < 1e-7
