@@ -113,18 +113,9 @@ def stacked(
         weights = xp.asarray(problem.weights[prompts])
         beta: Any = float(problem.beta)
     else:
-<<<<<<< HEAD
         exact = problem.weights_exact
         total = sum(exact)
         weights = xp.asarray([exact[x] / total for x in prompts])
-=======
-        lifted = [lift(xp, problem.features[x]) for x in members]
-        features = np.stack([phi - phi[:1] for phi in lifted])
-        ref_params = lift(xp, problem.given_ref_params)
-        exact = problem.weights_exact
-        total = sum(exact)
-        weights = xp.asarray([exact[x] / total for x in members])
->>>>>>> import
         beta = lift(xp, np.array([problem.beta], dtype=object))[0]
     base = [problem.base[x] for x in prompts]
     measures = [np.ones(features.shape[1]) if b is None else b for b in base]
