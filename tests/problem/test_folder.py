@@ -15,6 +15,7 @@ from sailtheory.numeric.numbers import FLOAT64
 from sailtheory.problem import problem_file
 from sailtheory.problem.folder import ProblemFolder
 from sailtheory.problem.folder_write import write_folder
+from sailtheory.report import html_problem
 
 SIZES = [3, 2, 3, 4, 2, 3]
 OFFSETS = np.concatenate([[0], np.cumsum(SIZES)])
@@ -125,14 +126,22 @@ def test_saved_problems_come_back(tmp_path, folder):
 
 
 def test_commands_take_a_folder(tmp_path, capsys):
-    small = data(features=np.arange(17.0)[:, None], center=None, ref_params=None)
-    write_folder(tmp_path / "p", **small)
-    assert main(["certify", str(tmp_path / "p"), "--property", "concave", "--gamma", "9"]) == 0
-    assert "certified" in capsys.readouterr().out
-    assert main(["rates", str(tmp_path / "p")]) == 2
+    place = str(tmp_path / "p")
+    write_folder(place, features=[[1.0], [0.0]] * np.ones((2, 1)), offsets=[0, 2], beta=0.5,
+                 radius=1.0, rewards=[1, 0])  # fmt: skip
+    assert main(["frontier", place, "--points", "5"]) == 0
+    assert "affords" in capsys.readouterr().out
+    assert main(["rates", place]) == 2
     assert "a number is expected with a problem file" in capsys.readouterr().err
-    assert main(["certify", str(tmp_path), "--property", "gamma"]) == 2
+    assert main(["check", str(tmp_path)]) == 2
     assert "Is a directory without problem.json" in capsys.readouterr().err
+
+
+def test_pages_do_not_repeat_a_large_problem(folder, monkeypatch):
+    problem = problem_file.load(folder.path)
+    assert html_problem._file(problem) == problem_file.dumps(problem)
+    monkeypatch.setattr(html_problem, "_MOST_NUMBERS", 50)
+    assert html_problem._file(problem).endswith("its 51 features are not repeated here.\n")
 
 
 def edit_header(folder, **changes):
