@@ -36,6 +36,7 @@ Turns = tuple[tuple[str, str], ...]
 MISSING = frozenset({"null", "[null]", "N/A", "NaN", "nan"})
 """Texts that other programs write where there is none."""
 
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 _DECIMAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
@@ -151,7 +152,7 @@ def is_text(value: Any, what: str = "response") -> str | None:
         return f"the {what} is empty"
     if value.strip() in MISSING:
         return f"the {what} is {value.strip()!r}, which stands for none"
-    if any("\ud800" <= letter <= "\udfff" for letter in value):
+    if _SURROGATE.search(value):
         return f"the {what} has a lone surrogate, which is no character"
     return None
 
