@@ -26,6 +26,7 @@ __all__ = [
     "is_text",
     "objects",
     "pair",
+    "text_of",
     "which",
 ]
 
@@ -168,6 +169,13 @@ def finite(value: Any) -> float | None:
     except OverflowError:
         return None
     return number if math.isfinite(number) else None
+
+
+def text_of(row: Row, name: str) -> str | None:
+    """An id, where a row has one."""
+    value = row.get(name)
+    whole = isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1 << 63
+    return str(value) if isinstance(value, str) or whole else None
 
 
 def which(row: Row, name: str, choices: int = 2, first: int = 0) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 import shutil
@@ -179,6 +180,15 @@ def replaced(name, array, **options):
     return act  # fmt: skip
 
 
+def other_ids(folder):
+    content = b"1\n" * 6
+    (folder / "ids.txt").write_bytes(content)
+    header = json.loads((folder / "problem.json").read_text())
+    digest = hashlib.sha256(content).hexdigest()
+    header["files"]["ids.txt"] = {"bytes": len(content), "sha256": digest}
+    (folder / "problem.json").write_text(json.dumps(header))
+
+
 DAMAGE = {
     "features cut": (cut("features.npy"), "features.npy = 328 bytes: 332 are expected"),
     "rewards cut": (cut("rewards.npy"), "truncated"),
@@ -194,6 +204,11 @@ DAMAGE = {
     "prompts true": (lambda f: edit_header(f, prompts=True), "an integer ≥ 1"),
     "beta text": (lambda f: edit_header(f, beta="0.1"), "problem.json beta = 0.1"),
     "beta nan": (lambda f: edit_header(f, beta=-1), "beta = -1"),
+    "report": (lambda f: edit_header(f, report=[1]), "problem.json report = [1]: an object"),
+    "files": (lambda f: edit_header(f, files=[1]), "problem.json files = [1]"),
+    "rows huge": (lambda f: edit_header(f, rows=10**400), "6 prompts of 17"),
+    "radius huge": (lambda f: edit_header(f, radius=10**400), "radius = "),
+    "ids of numbers": (other_ids, "a JSON string on each line"),
     "path outside": (lambda f: edit_header(f, files={"../x.npy": {}}), "../x.npy"),
     "objects": (
         replaced("features", np.array([{}]), allow_pickle=True), "not a readable NPY"),
