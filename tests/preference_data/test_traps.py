@@ -9,6 +9,7 @@ from tests.preference_data.test_formats import read, refused, wins
 from tests.support.preference_rows import ARENA, COMPARED, SCORED, USER, chat, completion, said
 
 NAN = float("nan")
+TRL_CHAT = {"prompt": [USER], "chosen": [said("a")], "rejected": [said("b")]}
 
 
 @pytest.mark.parametrize("text", [None, NAN, "null", "[null]", "N/A", "NaN", " ", "", 7, ["x"]])
@@ -94,6 +95,9 @@ def test_surrogates_are_not_written():
 def test_no_text_is_no_prompt(prompt):
     data = read(SCORED["scores"], SCORED["scores"] | {"prompt": prompt})
     assert len(data.prompts) == 1 and sum(data.dropped.values()) == 1
+    asked = [{"role": "user", "content": prompt if isinstance(prompt, str) else None}]
+    chats = read(TRL_CHAT, {"prompt": asked, "chosen": [said("a")], "rejected": [said("b")]})
+    assert len(chats.prompts) == 1 and sum(chats.dropped.values()) == 1
     lost = COMPARED["arena-55k"] | {"prompt": '["\\ud83d"]'}
     assert len(read(COMPARED["arena-55k"], lost).prompts) == 1
 
