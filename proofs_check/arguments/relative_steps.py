@@ -21,7 +21,7 @@ from proofs_check.arguments.algebra import (
 from proofs_check.evidence.argument import Ball, Step
 from sailtheory.numeric.enclose import on_balls, supremum
 from sailtheory.numeric.numbers import sympy_numbers
-from sailtheory.theory import bounds, formulas
+from sailtheory.theory import bounds, formulas, pair_form
 from sailtheory.theory.inner_supremum import c_zero
 
 _XP = sympy_numbers()
@@ -35,7 +35,7 @@ def _three_terms() -> bool:
         g, u, slope = at.payoff.value, at.payoff.first, at.payoff.second
         batched = formulas.Payoff(*(part[None] for part in at.payoff))
         eta = formulas.relative_pair_curvature(at.beta, at.policy[None], batched)
-        form = formulas.laplacian(eta * at.pairs, at.along[None, :, None])[0, 0, 0]
+        form = pair_form.laplacian(eta * at.pairs, at.along[None, :, None])[0, 0, 0]
         p, q = at.total, at.spread
         terms = (g - b) * p * p + 2 * at.beta * u * p * q + at.beta**2 * slope * q * q
         if not vanishes(form - (at.pairs * terms).sum() - 2 * (b - at.value) * at.variance):

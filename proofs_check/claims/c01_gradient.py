@@ -18,7 +18,7 @@ from proofs_check.symbolic.settings import Prompt, Setting
 from sailtheory.claims import Context
 from sailtheory.numeric.numbers import Array
 from sailtheory.objectives.sail import DPO, IPO, SAIL
-from sailtheory.theory import formulas
+from sailtheory.theory import formulas, pair_form
 from sailtheory.verdict import Evidence
 
 SidesOf = tuple[Array, Array]
@@ -86,7 +86,7 @@ def frozen_sampling(at: Setting) -> SidesOf:
         payoff = formulas.log_likelihood_payoff(point.xp, point.block.preference, point.z)
         each = formulas.off_policy_gradient(point.block.beta, point.policy, payoff)
         weighted = each * point.block.weights[:, None]
-        terms.append(formulas.combine_all(weighted, point.block.features))
+        terms.append(pair_form.combine_all(weighted, point.block.features))
     return sum(terms[1:], terms[0]), at.expect(dpo_term)
 
 

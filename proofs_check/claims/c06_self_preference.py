@@ -30,8 +30,8 @@ from proofs_check.evidence.instances import random_points, random_problem
 from proofs_check.expected import claim
 from proofs_check.symbolic.identities import Identity, establish, false_identity
 from sailtheory.claims import Context, Falsehood
-from sailtheory.landscape.concavity import largest_relative_curvature
 from sailtheory.landscape.domain import Domain
+from sailtheory.landscape.pencil import largest_relative_curvature
 from sailtheory.numeric.numbers import arb_numbers
 from sailtheory.objectives.sail import SelfPreferenceSAIL, StopGradientSelfPreference
 from sailtheory.problem.problem import PreferenceProblem

@@ -32,7 +32,7 @@ from sailtheory.landscape import Domain, Search
 from sailtheory.numeric.numbers import FLOAT64, Array, arb_numbers, numbers_of
 from sailtheory.objectives.sail import fisher
 from sailtheory.problem.preferences import PreferenceMatrix, probabilities
-from sailtheory.theory import bounds, formulas
+from sailtheory.theory import bounds, formulas, pair_form
 from sailtheory.verdict import Evidence
 
 Side = Callable[[PreferenceProblem, Array], Array]
@@ -162,7 +162,7 @@ def _second_moments(problem: PreferenceProblem, theta: Array) -> Array:
     total: Array = 0
     for at in KLRefPolicy(problem).points(theta):
         phi = at.block.features
-        mean = formulas.combine(at.policy, phi)
+        mean = pair_form.combine(at.policy, phi)
         spread = (at.policy * (phi * phi).sum(-1)).sum(-1) - (mean * mean).sum(-1)
         total = total + (spread * at.block.weights).sum(-1)
     return total

@@ -170,13 +170,15 @@ def check(
     if not (np.isfinite(used) and used >= 0):
         raise InputError("gamma", gamma, "a finite γ ≥ 0 is required")
 
-    progress("curvature of J")
-    sail, revkl = SAIL(problem), SAILRevKL(problem, used)
-    steepest = largest_curvature_on(sail, search)
     progress("γ*")
+    sail, revkl = SAIL(problem), SAILRevKL(problem, used)
     star = largest_relative_curvature_on(sail, search)
+    # γ* decides; where spectra are dear, the others start from where it was found.
+    rough = Search(domain, "light", seed) if search.spectra_are_dear else search
+    progress("curvature of J")
+    steepest = largest_curvature_on(sail, rough, star.theta if rough is not search else None)
     progress("curvature of J_γ")
-    worst = largest_curvature_on(revkl, search, star.theta)
+    worst = largest_curvature_on(revkl, rough, star.theta)
     k_minus = float(bounds.lower_curvature(FLOAT64, beta, problem.z_max_above))
     smoothness = float(bounds.smoothness(used, k_minus, diameter))
     lam_min = least_fisher(domain)

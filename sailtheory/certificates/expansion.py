@@ -18,7 +18,7 @@ import numpy as np
 
 from sailtheory.numeric.numbers import Array
 from sailtheory.objectives.expectation import Point
-from sailtheory.theory import formulas
+from sailtheory.theory import formulas, pair_form
 from sailtheory.theory.formulas import Payoff
 
 __all__ = [
@@ -130,10 +130,10 @@ def expand(at: Point, features: Array) -> Expansion:
     fourth = formulas.log_likelihood_fourth(preference, upper)
     payoff = _mirrored(m, upper)
 
-    scores = features - formulas.combine(policy, features)[..., None, :]
+    scores = features - pair_form.combine(policy, features)[..., None, :]
     squares = outer(scores, scores)
     flat = squares.reshape(*squares.shape[:-2], r * r)
-    fisher = formulas.combine(policy, flat).reshape(*policy.shape[:-1], r, r)
+    fisher = pair_form.combine(policy, flat).reshape(*policy.shape[:-1], r, r)
 
     own, first, second = _own(beta, payoff)
     weight = policy[..., None, :]
@@ -142,7 +142,7 @@ def expand(at: Point, features: Array) -> Expansion:
     tilt, bend = weight * first, weight * second
 
     gradient = (weight * own - tilt) @ scores + tilt.sum(-1)[..., None] * scores
-    mean_gradient = 2 * formulas.combine(policy * effect, scores)
+    mean_gradient = 2 * pair_form.combine(policy * effect, scores)
 
     mixed = (weight * own - 2 * tilt + bend) @ flat
     hessian = mixed.reshape(squares.shape) + both((tilt - bend) @ scores, scores)
@@ -150,7 +150,7 @@ def expand(at: Point, features: Array) -> Expansion:
     hessian = hessian - effect[..., None, None] * fisher[..., None, :, :]
 
     eta = formulas.relative_pair_curvature(beta, policy, payoff)
-    mean_hessian = formulas.laplacian(formulas.pair_probability(policy) * eta, features)
+    mean_hessian = pair_form.laplacian(formulas.pair_probability(policy) * eta, features)
 
     direct, curved = _direct(beta, upper, fourth)
     gaps = scores[..., k, :] - scores[..., l, :]

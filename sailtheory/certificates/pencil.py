@@ -15,7 +15,7 @@ from sailtheory.numeric.exact import lift
 from sailtheory.numeric.numbers import FLOAT64, Array, NumberSystem, arb_numbers
 from sailtheory.objectives.expectation import Point
 from sailtheory.problem.blocks import Block
-from sailtheory.theory import formulas
+from sailtheory.theory import formulas, pair_form
 
 __all__ = ["Pencil", "ball_pencil", "product", "upper_ends", "whitening"]
 
@@ -94,7 +94,7 @@ class Pencil:
             payoff = formulas.log_likelihood_payoff(self.xp, block.preference, point.z)
             eta = formulas.relative_pair_curvature(block.beta, point.policy, payoff)
             chance = formulas.pair_probability(point.policy) * block.weights[:, None, None]
-            total = total + formulas.laplacian(chance * (gamma - eta), features).sum(-3)
+            total = total + pair_form.laplacian(chance * (gamma - eta), features).sum(-3)
         return total - modulus * self._gram
 
     def extent(self) -> np.ndarray:

@@ -13,9 +13,13 @@ from scipy.stats import qmc
 from sailtheory.numeric.exact import exact_array, to_fraction
 from sailtheory.objectives.sail import KLRefPolicy
 from sailtheory.problem.problem import PreferenceProblem
-from sailtheory.theory.formulas import laplacian_all, pairwise
+from sailtheory.storage.memory import expect_memory
+from sailtheory.theory.pair_form import laplacian_all, pairwise
 
-__all__ = ["Domain", "pairwise_rows"]
+__all__ = ["DENSE", "Domain", "pairwise_rows"]
+
+DENSE = 512
+"""Dimensions of S up to which a Hessian is formed, in one product."""
 
 
 class Domain:
@@ -40,6 +44,19 @@ class Domain:
     def features(self) -> list[np.ndarray]:
         """Features of each block in coordinates of S, (n, m, r)."""
         return [self.reduce(block.features) for block in self.problem.blocks()]
+
+    def expect_memory(self) -> None:
+        """Refuse a problem on which a search would not fit.
+
+        Raises:
+            InputError: The estimate, and what is free.
+        """
+        rows, r = sum(self.problem.responses), self.dimension
+        stacked = rows * (self.problem.dimension + (0 if self.problem.span.is_full else r))
+        matrices = 40 * r**2 if r <= DENSE else 4 * r**2
+        pairs = 30 * sum(m * m for m in self.problem.responses)
+        sizes = f"{self.problem.prompts} prompts of {self.problem.dimension} features"
+        expect_memory(8.0 * (stacked + matrices + pairs), "problem", sizes)
 
     def small(self, entries: int) -> bool:
         """Whether a matrix with a row a response and a column a coordinate is of such a size."""

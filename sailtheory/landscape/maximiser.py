@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse.linalg import LinearOperator, minres
 
-from sailtheory.landscape.domain import Domain
-from sailtheory.landscape.pencil import DENSE, hessian_on_span, hessian_operator
+from sailtheory.landscape.domain import DENSE, Domain
+from sailtheory.landscape.pencil import hessian_on_span, hessian_operator
 from sailtheory.landscape.search import Search
 from sailtheory.objectives.algebra import Objective
 from sailtheory.objectives.sail import KLRefPolicy

@@ -8,23 +8,19 @@ import numpy as np
 from scipy.linalg import eigh, solve_triangular
 from scipy.sparse.linalg import LinearOperator, eigsh, lobpcg
 
-from sailtheory.landscape.domain import Domain
+from sailtheory.landscape.domain import DENSE, Domain
 from sailtheory.landscape.fisher import fisher_root
 from sailtheory.objectives.algebra import Objective
 from sailtheory.objectives.sail import KLRefPolicy
-from sailtheory.theory import formulas
+from sailtheory.theory import formulas, pair_form
 
 __all__ = [
-    "DENSE",
     "flattest",
     "hessian_on_span",
     "hessian_operator",
     "largest_curvature",
     "largest_relative_curvature",
 ]
-
-DENSE = 512
-"""Dimensions of S up to which a Hessian is formed, in one product."""
 
 _ROOT = 1 << 13  # entries of a root of F̄ that is factored instead of F̄
 _CONDITION = 1e10  # of F̄; beyond it, its root is factored
@@ -170,7 +166,7 @@ def _laplacian(domain: Domain, weights: list[np.ndarray]) -> np.ndarray:
     """½ Σ w_kl Δ_klΔ_klᵀ on S, of one point: (r, r)."""
     total = np.zeros((domain.dimension, domain.dimension))
     for pairs, features in zip(weights, domain.features, strict=True):
-        total += formulas.laplacian_all(pairs, features)
+        total += pair_form.laplacian_all(pairs, features)
     return total
 
 
@@ -213,7 +209,7 @@ def _operator(domain: Domain, weights: list[np.ndarray]) -> LinearOperator:
         total = np.zeros(v.shape[::-1])
         for pairs, features in zip(weights, domain.features, strict=True):
             along = formulas.logits(v.T, features)
-            total += formulas.combine_all(formulas.laplacian_product(pairs, along), features)
+            total += pair_form.combine_all(pair_form.laplacian_product(pairs, along), features)
         return total.T
 
     size = domain.dimension

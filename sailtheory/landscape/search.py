@@ -89,9 +89,15 @@ class Search:
             raise InputError("effort", effort, "light, quick or full is expected")
         if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
             raise InputError("seed", seed, "an integer ≥ 0 is expected")
+        domain.expect_memory()
         self.domain = domain
         self.effort = effort
         self.seed = int(seed)
+
+    @property
+    def spectra_are_dear(self) -> bool:
+        """Whether a function that costs a Hessian's eigenvalues gets one climb a round."""
+        return _plan(self.domain, self.effort, matrices=True).round.merged
 
     def maximise(
         self,

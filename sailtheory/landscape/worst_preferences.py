@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from sailtheory.errors import InputError, whole_number
-from sailtheory.landscape.concavity import largest_relative_curvature, largest_relative_curvature_on
+from sailtheory.landscape.concavity import largest_relative_curvature_on
 from sailtheory.landscape.domain import Domain
+from sailtheory.landscape.pencil import largest_relative_curvature
 from sailtheory.landscape.search import Search
 from sailtheory.objectives.sail import SAIL
 from sailtheory.problem.problem import PreferenceProblem

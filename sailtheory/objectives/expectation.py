@@ -13,7 +13,7 @@ from sailtheory.numeric.numbers import Array, NumberSystem, numbers_of
 from sailtheory.objectives.algebra import Objective
 from sailtheory.problem.blocks import Block
 from sailtheory.problem.problem import PreferenceProblem
-from sailtheory.theory import formulas
+from sailtheory.theory import formulas, pair_form
 
 __all__ = ["BlockObjective", "Point"]
 
@@ -97,7 +97,7 @@ class BlockObjective(Objective):
 
         def image(at: Point, v: Array) -> Array:
             along = formulas.logits(v, at.block.features)
-            return formulas.laplacian_product(self._pair_weights(at), along)
+            return pair_form.laplacian_product(self._pair_weights(at), along)
 
         return self._combined(image, theta, direction)
 
@@ -106,7 +106,7 @@ class BlockObjective(Objective):
 
         def form(at: Point, v: Array) -> Array:
             along = formulas.logits(v, at.block.features)
-            return formulas.laplacian_form(self._pair_weights(at), along)
+            return pair_form.laplacian_form(self._pair_weights(at), along)
 
         return self._expect(form, theta, direction)
 
@@ -138,7 +138,7 @@ class BlockObjective(Objective):
         ]
 
     def _hessian(self, at: Point) -> Array:
-        return formulas.laplacian(self._pair_weights(at), at.block.features)
+        return pair_form.laplacian(self._pair_weights(at), at.block.features)
 
     def points(self, theta: Array) -> list[Point]:
         """What each block of prompts looks like at θ (..., d): policies, margins, ratios."""
@@ -166,7 +166,7 @@ class BlockObjective(Objective):
 
         def combine(at: Point, *others: Array) -> Array:
             coefficients = function(at, *others) * at.block.weights[:, None]
-            return formulas.combine_all(coefficients, at.block.features)
+            return pair_form.combine_all(coefficients, at.block.features)
 
         return self._total(combine, theta, *extra)
 
@@ -175,7 +175,7 @@ class BlockObjective(Objective):
 
         def laplacian(at: Point) -> Array:
             weights = function(at) * at.block.weights[:, None, None]
-            return formulas.laplacian_all(weights, at.block.features)
+            return pair_form.laplacian_all(weights, at.block.features)
 
         return self._total(laplacian, theta, width=self.problem.dimension)
 

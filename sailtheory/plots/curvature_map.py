@@ -8,7 +8,7 @@ import numpy as np
 
 from sailtheory.analysis.check import theorem_threshold
 from sailtheory.landscape import Domain, Search, gamma_star, maximise
-from sailtheory.landscape.concavity import largest_curvature
+from sailtheory.landscape.pencil import largest_curvature
 from sailtheory.objectives.sail import SAILRevKL
 from sailtheory.plots import style
 from sailtheory.plots.series import array, plane, polar, searched

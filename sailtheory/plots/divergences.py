@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from sailtheory.landscape import Domain, Search
-from sailtheory.landscape.concavity import largest_curvature, largest_curvature_on
+from sailtheory.landscape.concavity import largest_curvature_on
+from sailtheory.landscape.pencil import largest_curvature
 from sailtheory.objectives.algebra import Objective
 from sailtheory.objectives.sail import KLPolicyRef, KLRefPolicy
 from sailtheory.plots import style

@@ -8,7 +8,7 @@ import numpy as np
 
 from sailtheory.analysis.check import theorem_threshold
 from sailtheory.landscape import Domain, gamma_star
-from sailtheory.landscape.concavity import largest_relative_curvature
+from sailtheory.landscape.pencil import largest_relative_curvature
 from sailtheory.objectives.sail import SAIL, fisher
 from sailtheory.plots import style
 from sailtheory.plots.series import array, ray, searched

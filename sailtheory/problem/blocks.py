@@ -28,8 +28,7 @@ class Prompts(Protocol):
     def weights_exact(self) -> tuple[Fraction, ...]:
         """Weights as given."""
 
-    @property
-    def centred_features(self) -> list[np.ndarray]:
+    def centred_features(self, prompt: int) -> np.ndarray:
         """φ less that of the first response."""
 
     @property
@@ -90,7 +89,7 @@ def members(problem: Prompts) -> list[np.ndarray]:
 
 def _block(problem: Prompts, xp: NumberSystem, prompts: np.ndarray) -> Block:
     if xp is FLOAT64:
-        features = xp.asarray(np.stack([problem.centred_features[x] for x in prompts]))
+        features = xp.asarray(np.stack([problem.centred_features(x) for x in prompts]))
         return stacked(problem, xp, prompts, features, xp.asarray(problem.ref_params))
     lifted = [lift(xp, problem.features[x]) for x in prompts]
     features = np.stack([phi - phi[:1] for phi in lifted])

@@ -180,12 +180,12 @@ class PreferenceProblem:
 
     # --- derived quantities -------------------------------------------------------
 
-    @cached_property
-    def centred_features(self) -> list[np.ndarray]:
-        """φ minus each prompt's first response's φ, in float64: n arrays (m_x, d)."""
+    def centred_features(self, prompt: int) -> np.ndarray:
+        """φ minus the prompt's first response's φ, in float64: (m_x, d)."""
+        phi = self.features[prompt]
         # float32 is widened first: its differences would be rounded.
-        wide = (phi if phi.dtype == object else np.asarray(phi, float) for phi in self.features)
-        return [(phi - phi[:1]).astype(np.float64) for phi in wide]
+        wide = phi if phi.dtype == object else np.asarray(phi, float)
+        return np.asarray((wide - wide[:1]).astype(np.float64))
 
     @cached_property
     def ref_params(self) -> np.ndarray:
@@ -201,7 +201,8 @@ class PreferenceProblem:
     @cached_property
     def span(self) -> Span:
         """S, its rank decided exactly where the features state exact values."""
-        singular, vt, count = row_space((phi[1:] for phi in self.centred_features), self.dimension)
+        rows = (self.centred_features(x)[1:] for x in range(self.prompts))
+        singular, vt, count = row_space(rows, self.dimension)
         # Rounding scales with the features, not with their differences.
         largest = max(float(singular.max(initial=0.0)), self.feature_norm)
         tolerance = largest * max(count, self.dimension) * np.finfo(float).eps
@@ -246,7 +247,8 @@ class PreferenceProblem:
         """max_{θ∈C} range(δᵀφ) for each prompt: (n,)."""
         offset = self.center.astype(float) - self.ref_params
         reach = []
-        for phi in self.centred_features:
+        for x in range(self.prompts):
+            phi = self.centred_features(x)
             distance = _distances(phi)
             reach.append((formulas.pairwise(phi @ offset) + float(self.radius) * distance).max())
         return np.array(reach)

@@ -16,20 +16,20 @@ scores s = φ − E φ cancel.
 
 Objectives see θ only through the logits θᵀφ(x, y). So gradients are those with respect to
 the logits, (..., n, m), and curvature is told by the pair weights, (..., n, m, m); features
-enter at the end, once for all prompts (:func:`combine`, :func:`laplacian`).
+enter at the end, once for all prompts (:mod:`sailtheory.theory.pair_form`).
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-from sailtheory.numeric.numbers import Array, NumberSystem, total, without_diagonal
+from sailtheory.numeric.numbers import Array, NumberSystem, total
+from sailtheory.theory import pair_form
+from sailtheory.theory.pair_form import logits, pairwise, squared_gaps
 
 __all__ = [
     "Payoff",
     "centred",
-    "combine",
-    "combine_all",
     "cross_curvature",
     "curvature_gradient",
     "dpo_curvature",
@@ -42,10 +42,6 @@ __all__ = [
     "kl_policy_ref_gradient",
     "kl_ref_policy",
     "kl_ref_policy_gradient",
-    "laplacian",
-    "laplacian_all",
-    "laplacian_form",
-    "laplacian_product",
     "log_likelihood_fourth",
     "log_likelihood_payoff",
     "log_likelihood_value",
@@ -87,26 +83,9 @@ class Payoff(NamedTuple):
 # --- policy ------------------------------------------------------------------
 
 
-def logits(theta: Array, features: Array) -> Array:
-    """θᵀφ(x, y): θ (..., d), features (n, m, d) to (..., n, m)."""
-    n, m, d = features.shape
-    return (theta @ features.reshape(n * m, d).T).reshape(*theta.shape[:-1], n, m)
-
-
 def log_policy(xp: NumberSystem, theta: Array, features: Array, log_base: Array) -> Array:
     """log π_θ(y|x), with π_θ ∝ ν exp(θᵀφ): (..., n, m). Theory, section 1."""
     return xp.log_softmax(logits(theta, features) + log_base)
-
-
-def pairwise(a: Array) -> Array:
-    """a_k − a_l: (..., m) to (..., m, m)."""
-    return a[..., :, None] - a[..., None, :]
-
-
-def squared_gaps(a: Array) -> Array:
-    """(a_k − a_l)², as a product: a power of a ball around 0 is undefined. (..., m, m)."""
-    gaps = pairwise(a)
-    return gaps * gaps
 
 
 def margins(beta: Array, delta: Array, features: Array) -> Array:
@@ -201,18 +180,6 @@ def off_policy_gradient(beta: Array, policy: Array, payoff: Payoff) -> Array:
     return 2 * policy * expectation(policy[..., None, :], payoff.first) * beta
 
 
-def combine(coefficients: Array, features: Array) -> Array:
-    """Σ_k coefficients_k φ_k: (..., n, m), (n, m, d) to (..., n, d)."""
-    return (coefficients[..., None, :] @ features)[..., 0, :]
-
-
-def combine_all(coefficients: Array, features: Array) -> Array:
-    """Σ_x Σ_k coefficients_xk φ_xk in one product: (..., n, m), (n, m, d) to (..., d)."""
-    rows = coefficients.shape[-2] * coefficients.shape[-1]
-    flat = coefficients.reshape(*coefficients.shape[:-2], rows)
-    return flat @ features.reshape(rows, features.shape[-1])
-
-
 # --- Hessians in pair form (C02) ---------------------------------------------------
 
 
@@ -252,39 +219,9 @@ def relative_pair_curvature(beta: Array, policy: Array, payoff: Payoff) -> Array
     )
 
 
-def laplacian(weights: Array, features: Array) -> Array:
-    """½ Σ_kl w_kl Δ_klΔ_klᵀ for symmetric w: (..., n, m, m), (n, m, d) to (..., n, d, d).
-
-    The diagonal w_kk multiplies 0, and would drown the rest where π_k is almost 1.
-    """
-    return features.mT @ _spread(weights, features)
-
-
-def laplacian_all(weights: Array, features: Array) -> Array:
-    """Σ_x of :func:`laplacian` in one product: (..., n, m, m), (n, m, d) to (..., d, d)."""
-    n, m, d = features.shape
-    spread = _spread(weights, features)
-    return features.reshape(n * m, d).T @ spread.reshape(*spread.shape[:-3], n * m, d)
-
-
-def laplacian_product(weights: Array, along: Array) -> Array:
-    """The Laplacian of w times vᵀφ, by the logits: (..., n, m, m), (..., n, m) to (..., n, m)."""
-    return total(without_diagonal(weights) * pairwise(along))
-
-
-def laplacian_form(weights: Array, along: Array) -> Array:
-    """½ Σ_kl w_kl (vᵀΔ_kl)², along = vᵀφ: (..., n, m, m), (..., n, m) to (..., n)."""
-    return total(total(without_diagonal(weights) * squared_gaps(along))) / 2
-
-
-def _spread(weights: Array, features: Array) -> Array:
-    between = without_diagonal(weights)
-    return total(between)[..., None] * features - between @ features
-
-
 def fisher(policy: Array, features: Array) -> Array:
     """F_x = Cov_π(φ) (C07): (..., n, d, d)."""
-    return laplacian(pair_probability(policy), features)
+    return pair_form.laplacian(pair_probability(policy), features)
 
 
 def curvature_gradient(beta: Array, policy: Array, payoff: Payoff, along: Array) -> Array:
@@ -404,8 +341,8 @@ def stop_gradient_jacobian(beta: Array, policy: Array, features: Array, payoff: 
     doubled, is not symmetric.
     """
     chance = pair_probability(policy)
-    score = laplacian(score_curvature(policy, payoff) * chance, features)
+    score = pair_form.laplacian(score_curvature(policy, payoff) * chance, features)
     tilt = 2 * chance * payoff.first * beta
     moved = total(tilt)[..., None] * features - tilt @ features
-    mean = combine(policy, features)[..., None, :]
+    mean = pair_form.combine(policy, features)[..., None, :]
     return score + (features - mean).mT @ moved

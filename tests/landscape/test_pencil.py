@@ -108,7 +108,10 @@ def test_a_problem_of_many_blocks_is_the_same_problem(monkeypatch):
     objective = SAILRevKL(split, 0.4)
     for name, given in (("value", ()), ("gradient", ()), ("hessian", ()), ("curvature", (v,)),
                         ("curvature_gradient", (v,))):  # fmt: skip
-        found, known = getattr(objective, name)(theta, *given), getattr(expected, name)(theta, *given)
+        found, known = (
+            getattr(objective, name)(theta, *given),
+            getattr(expected, name)(theta, *given),
+        )
         np.testing.assert_allclose(found, known, rtol=1e-9, atol=1e-15)
 
 

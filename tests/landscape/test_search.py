@@ -17,7 +17,7 @@ from sailtheory.analysis.check import check
 from sailtheory.landscape import Domain, Search, gamma_star, largest_curvature_on
 from sailtheory.landscape.bfgs import ascend
 from sailtheory.landscape.concavity import concavity as concavity_verdict
-from sailtheory.landscape.concavity import largest_relative_curvature
+from sailtheory.landscape.pencil import largest_relative_curvature
 from sailtheory.landscape.single_prompts import SinglePrompts
 from sailtheory.objectives.sail import SAIL
 from sailtheory.verdict import Outcome, Strength

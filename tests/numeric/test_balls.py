@@ -69,7 +69,9 @@ def test_sums_and_products_of_matrices():
     left, right = chosen(a), chosen(b)
     assert holds(a @ b, left @ right)
     assert holds(a.sum(-1), left.sum(-1))
-    assert holds(a.mid @ b, np.vectorize(lambda v: Fraction(float(v)), otypes=[object])(a.mid) @ right)
+    assert holds(
+        a.mid @ b, np.vectorize(lambda v: Fraction(float(v)), otypes=[object])(a.mid) @ right
+    )
 
 
 def test_without_rounding_it_fails(monkeypatch):
@@ -80,9 +82,7 @@ def test_without_rounding_it_fails(monkeypatch):
     assert not holds(a + b, chosen(a) + chosen(b))
 
 
-@pytest.mark.parametrize(
-    "name", ["exp", "log", "tanh", "sigmoid", "log_sigmoid", "log_cosh_half"]
-)
+@pytest.mark.parametrize("name", ["exp", "log", "tanh", "sigmoid", "log_sigmoid", "log_cosh_half"])
 def test_functions(name):
     reference = {
         "exp": mp.exp, "log": mp.log, "tanh": mp.tanh,

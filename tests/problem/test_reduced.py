@@ -30,7 +30,10 @@ def positive_semidefinite(matrix):
             return False
         head, rest = rows[0], rows[1:]
         rows = [
-            [v - (row[0] * h / pivot if pivot else 0) for v, h in zip(row[1:], head[1:], strict=True)]
+            [
+                v - (row[0] * h / pivot if pivot else 0)
+                for v, h in zip(row[1:], head[1:], strict=True)
+            ]
             for row in rest
         ]
     return True
@@ -41,7 +44,9 @@ def covers(data, chunk, made):
     for i in range(len(chunk.prompts)):
         phi = exact(chunk.features[i])
         gaps, reach = phi[1:] - phi[:1], exact(made.reach[i, 1:])
-        if not positive_semidefinite(reach @ reach.T - Fraction(data.radius) ** 2 * (gaps @ gaps.T)):
+        if not positive_semidefinite(
+            reach @ reach.T - Fraction(data.radius) ** 2 * (gaps @ gaps.T)
+        ):
             return False
     return True
 
@@ -91,7 +96,9 @@ def test_numbers_are_within_the_error(kind):
             total = mp.log(sum(mp.exp(a) for a in logits))
             away = [a - b for a, b in zip(center, ref, strict=True)]
             for k in range(len(phi)):
-                off = abs(sum(a * b for a, b in zip(gaps[k], away, strict=True)) - made.offset[i, k])
+                off = abs(
+                    sum(a * b for a, b in zip(gaps[k], away, strict=True)) - made.offset[i, k]
+                )
                 assert max(off, abs(logits[k] - total - made.log_ref[i, k])) <= mpf(made.error[i])
     assert made.error.max() < 1e-12 * (1 + abs(data.features).max())
 

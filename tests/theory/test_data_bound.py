@@ -111,6 +111,8 @@ def test_extremes_stay_numbers():
         ends = np.array([[-reach]]), np.array([[reach]])
         bound = data_bound(0.1, np.array([[q]]), *ends, 2)
         assert np.isfinite(bound).all()
-    with mp.workdps(30):  # B = 0: η at z = 0 is 2β(2p − 1)(1 − 2π₁) − β²/2, at most β − β²/2 at p = 1
+    with mp.workdps(
+        30
+    ):  # B = 0: η at z = 0 is 2β(2p − 1)(1 − 2π₁) − β²/2, at most β − β²/2 at p = 1
         zero = np.zeros((1, 1))
         assert data_bound(0.1, np.array([[0.5]]), zero, zero, 2)[0] >= 2 * 0.1 - 0.1**2 / 2 - 1e-12

@@ -65,9 +65,7 @@ FORGED = {
     "γ below the witness": lambda c: replace(
         c, levels=(Level(c.lower * (1 - 1e-6)),), lower=None, witness=None
     ),
-    "a second level for all": lambda c: replace(
-        c, levels=(c.levels[0], Level(c.levels[1].gamma))
-    ),
+    "a second level for all": lambda c: replace(c, levels=(c.levels[0], Level(c.levels[1].gamma))),
     "a lower bound that is not seen": lambda c: replace(c, lower=c.lower * (1 + 1e-4)),
     "a witness outside": lambda c: replace(
         c, witness=c.witness._replace(point=c.witness.point * 1.01)
