@@ -24,7 +24,7 @@ def rates(
 ) -> None:
     """Fit the rate of a series, or compare predicted rates with measured ones."""
     require_outputs(source, json=json)
-    is_problem = Path(source).suffix in (".toml", ".npz")
+    is_problem = Path(source).suffix in (".toml", ".npz") or Path(source).is_dir()
     if is_problem != (gamma is not None):
         accepted = "a number is expected with a problem file" if is_problem else "none with a CSV"
         raise InputError("gamma", gamma, accepted)

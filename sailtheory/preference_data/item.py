@@ -26,6 +26,7 @@ __all__ = [
     "is_text",
     "objects",
     "pair",
+    "text_of",
     "which",
 ]
 
@@ -36,6 +37,7 @@ Turns = tuple[tuple[str, str], ...]
 MISSING = frozenset({"null", "[null]", "N/A", "NaN", "nan"})
 """Texts that other programs write where there is none."""
 
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 _DECIMAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
@@ -151,7 +153,7 @@ def is_text(value: Any, what: str = "response") -> str | None:
         return f"the {what} is empty"
     if value.strip() in MISSING:
         return f"the {what} is {value.strip()!r}, which stands for none"
-    if any("\ud800" <= letter <= "\udfff" for letter in value):
+    if _SURROGATE.search(value):
         return f"the {what} has a lone surrogate, which is no character"
     return None
 
@@ -167,6 +169,13 @@ def finite(value: Any) -> float | None:
     except OverflowError:
         return None
     return number if math.isfinite(number) else None
+
+
+def text_of(row: Row, name: str) -> str | None:
+    """An id, where a row has one."""
+    value = row.get(name)
+    whole = isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1 << 63
+    return str(value) if isinstance(value, str) or whole else None
 
 
 def which(row: Row, name: str, choices: int = 2, first: int = 0) -> int:

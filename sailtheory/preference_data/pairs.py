@@ -17,6 +17,7 @@ from sailtheory.preference_data.item import (
     finite,
     objects,
     pair,
+    text_of,
     which,
 )
 from sailtheory.preference_data.turns import (
@@ -105,7 +106,7 @@ def _shp(row: Row, _: Choices) -> Item:
     a_wins = which(row, "labels") == 1
     prompt = user(column(row, "history"))
     return pair(prompt, column(row, "human_ref_A"), column(row, "human_ref_B"), float(a_wins),
-                id=None if row.get("post_id") is None else str(row["post_id"]))  # fmt: skip
+                id=text_of(row, "post_id"))  # fmt: skip
 
 
 def _strength(row: Row, name: str, prompt: Turns, one: str, two: str) -> Item:
@@ -141,10 +142,12 @@ def _summaries(row: Row, _: Choices) -> Item:
     info, summaries = column(row, "info"), objects(row, "summaries")
     if len(summaries) != 2:
         raise bad("summaries", f"{len(summaries)} of them", "2 are expected")
-    post = info.get("post") or info.get("article") if isinstance(info, dict) else None
+    if not isinstance(info, dict):
+        raise bad("info", info, "an object with the post is expected")
+    post = info.get("post") or info.get("article")
     best = which(row, "choice")
     one, two = (summary.get("text") for summary in summaries)
-    return pair(user(post), one, two, float(best == 0), id=str(info.get("id")))
+    return pair(user(post), one, two, float(best == 0), id=text_of(info, "id"))
 
 
 def _webgpt(row: Row, _: Choices) -> Item:

@@ -15,6 +15,7 @@ from sailtheory.preference_data.item import (
     column,
     finite,
     objects,
+    text_of,
 )
 from sailtheory.preference_data.turns import of_messages, of_prompt, split_messages, user
 
@@ -40,7 +41,7 @@ def _ultrafeedback(row: Row, choices: Choices) -> Item:
     scores = [_rating(completion, score) for completion in completions]
     responses = [completion.get("response") for completion in completions]
     prompt = user(column(row, "instruction"))
-    return Item(prompt, responses, scores, id=_id(row, "id"), faults=faults)
+    return Item(prompt, responses, scores, id=text_of(row, "id"), faults=faults)
 
 
 def _rating(completion: Mapping[str, Any], score: str) -> Any:
@@ -72,7 +73,7 @@ def _binarized(row: Row, _: Choices) -> Item:
     remarks = []
     if one is not None and two is not None and one < two:
         remarks.append("pairs whose chosen response has the lower score: the score counts")
-    return Item(prompt, [chosen, rejected], scores, id=_id(row, "prompt_id"),
+    return Item(prompt, [chosen, rejected], scores, id=text_of(row, "prompt_id"),
                 remarks=tuple(remarks))  # fmt: skip
 
 
@@ -99,7 +100,7 @@ def _stack_exchange(row: Row, _: Choices) -> Item:
     answers = objects(row, "answers")
     texts = [answer.get("text") for answer in answers]
     scores = [answer.get("pm_score") for answer in answers]
-    return Item(user(column(row, "question")), texts, scores, id=_id(row, "qid"))
+    return Item(user(column(row, "question")), texts, scores, id=text_of(row, "qid"))
 
 
 def _own(row: Row, _: Choices) -> Item:
@@ -110,17 +111,12 @@ def _own(row: Row, _: Choices) -> Item:
     if len(responses) != len(scores):
         found = f"{len(scores)} scores beside {len(responses)} responses"
         raise bad("scores", found, "one score a response is expected")
-    return Item(of_prompt(column(row, "prompt")), responses, scores, id=_id(row, "id"))
+    return Item(of_prompt(column(row, "prompt")), responses, scores, id=text_of(row, "id"))
 
 
 def _one_a_row(row: Row, _: Choices) -> Item:
     prompt = of_prompt(column(row, "prompt"))
-    return Item(prompt, [column(row, "response")], [column(row, "score")], id=_id(row, "id"))
-
-
-def _id(row: Row, name: str) -> str | None:
-    value = row.get(name)
-    return str(value) if isinstance(value, (str, int)) and not isinstance(value, bool) else None
+    return Item(prompt, [column(row, "response")], [column(row, "score")], id=text_of(row, "id"))
 
 
 FORMATS = (

@@ -21,7 +21,7 @@ from sailtheory.theory import bounds
 __all__ = ["BETAS", "Fit", "read_vector", "suggest"]
 
 BETAS = (0.01, 0.03, 0.1, 0.3, 1.0)
-_RIDGES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+_RIDGES = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 _MOST_BYTES = 1 << 28
 _HELD_OUT = 0.2
 

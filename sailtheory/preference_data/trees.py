@@ -6,15 +6,29 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from sailtheory.errors import InputError
-from sailtheory.preference_data.item import Choices, Format, Item, Row, bad, finite
+from sailtheory.preference_data.item import (
+    Choices,
+    Dropped,
+    Format,
+    Item,
+    Row,
+    Turns,
+    bad,
+    finite,
+    text_of,
+)
 
 __all__ = ["FORMATS"]
+
+Rows = Iterator[tuple[str, Any]]
 
 _ROLES = {"prompter": "user", "assistant": "assistant"}
 
 
 def _replies(row: Row, _: Choices) -> Item:
-    """The replies of one message, as :func:`_of_trees` gathers them."""
+    """The replies of one message, as :func:`_walk` gathers them."""
+    if "lost" in row:
+        raise Dropped(row["lost"], 0)
     answers = row["replies"]
     ranks: list[float | None] = []
     for answer in answers:
@@ -31,44 +45,59 @@ def _replies(row: Row, _: Choices) -> Item:
     return Item(row["path"], texts, ranks, id=row["id"], faults=faults)
 
 
-def _of_trees(rows: Iterator[tuple[str, Any]]) -> Iterable[tuple[str, Any]]:
+def _of_trees(rows: Rows) -> Iterable[tuple[str, Any]]:
     for where, row in rows:
-        yield from _walk(where, row["prompt"], ())
+        yield from _walk(where, row.get("prompt"))
 
 
-def _walk(where: str, root: Any, above: tuple[tuple[str, str], ...]) -> Iterator[tuple[str, Any]]:
-    """Every message of a tree that has several replies of the assistant."""
-    waiting = [(root, above)]
+def _walk(where: str, root: Any) -> Rows:
+    """Every message of a tree that the assistant answers, with the conversation up to it."""
+    waiting: list[tuple[Any, Turns]] = [(root, ())]
     while waiting:
-        message, path = waiting.pop()
-        if not isinstance(message, Mapping) or not isinstance(message.get("text"), str):
-            raise InputError(f"{where} prompt", message, "messages with text and role are expected")
+        message, above = waiting.pop()
+        replies = _messages(message, where)
         if message.get("deleted"):
+            if replies:
+                yield where, {"lost": "what follows a deleted message"}
             continue
-        here = (*path, (_ROLES.get(str(message.get("role")), "user"), message["text"]))
-        replies = message.get("replies") or []
+        here = (*above, (_ROLES.get(str(message.get("role")), "user"), message["text"]))
         answers = [reply for reply in replies if reply.get("role") == "assistant"]
-        if len(answers) > 1:
-            key = message.get("message_id")
-            yield where, {"path": here, "replies": answers, "id": key and str(key)}
-        waiting += [(reply, here) for reply in replies]
+        if answers:
+            yield where, {"path": here, "replies": answers, "id": text_of(message, "message_id")}
+        waiting += [(r, here) for r in replies if isinstance(r.get("text"), str)]
 
 
-def _of_messages(rows: Iterator[tuple[str, Any]]) -> Iterable[tuple[str, Any]]:
+def _messages(message: Any, where: str) -> list[Mapping[str, Any]]:
+    """The replies to a message that is one."""
+    accepted = "messages with text, role and replies are expected"
+    if not isinstance(message, Mapping) or not isinstance(message.get("text"), str):
+        raise InputError(f"{where} message", message, accepted)
+    replies = message.get("replies") or []
+    if not isinstance(replies, list) or not all(isinstance(r, Mapping) for r in replies):
+        raise InputError(f"{where} replies", replies, accepted)
+    return replies
+
+
+def _of_messages(rows: Rows) -> Iterable[tuple[str, Any]]:
     """Flat messages with ``parent_id``, made into trees."""
-    messages: dict[Any, dict[str, Any]] = {}
+    messages: dict[str, dict[str, Any]] = {}
     for where, row in rows:
         key = row.get("message_id")
-        if key in messages:
-            raise InputError(f"{where} message_id", key, "each id once is expected")
+        if not isinstance(key, str) or key in messages:
+            raise InputError(f"{where} message_id", key, "a text, each once, is expected")
+        parent = row.get("parent_id")
+        if parent is not None and not isinstance(parent, str):
+            raise InputError(f"{where} parent_id", parent, "a text or null is expected")
         messages[key] = {**row, "replies": [], "where": where}
-    roots: list[dict[str, Any]] = []
     for message in messages.values():
-        parent = messages.get(message.get("parent_id"))
-        (roots if parent is None else parent["replies"]).append(message)
-    for root in roots:
-        if root.get("parent_id") is None:
-            yield from _walk(root["where"], root, ())
+        parent = message.get("parent_id")
+        if parent in messages:
+            messages[parent]["replies"].append(message)
+        elif parent is not None:
+            yield message["where"], {"lost": "a message whose parent is not there"}
+    for message in messages.values():
+        if message.get("parent_id") is None:
+            yield from _walk(message["where"], message)
 
 
 FORMATS = (

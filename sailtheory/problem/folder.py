@@ -21,7 +21,6 @@ unpickled.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -37,7 +36,7 @@ from sailtheory.problem.folder_checks import (
     expect_scalars,
     expect_values,
 )
-from sailtheory.storage.readers import read_bytes, read_json
+from sailtheory.storage.readers import parse_json, read_bytes, read_json
 from sailtheory.theory.formulas import pairwise
 
 __all__ = ["ARRAYS", "FLOATS", "HEADER", "IDS", "SCHEMA", "Chunk", "ProblemFolder", "is_folder"]
@@ -177,7 +176,14 @@ class ProblemFolder:
         """The prompts' ids; None where there are none."""
         if IDS not in self.header["files"]:
             return None
-        return [json.loads(line) for line in read_bytes(self.path / IDS, IDS).splitlines()]
+        lines = read_bytes(self.path / IDS, IDS).splitlines()
+        try:
+            found = [parse_json(line) for line in lines]
+        except (ValueError, RecursionError):
+            found = [None]
+        if not all(isinstance(entry, str) for entry in found):
+            raise InputError(IDS, self.path / IDS, "a JSON string on each line is expected")
+        return found
 
     # --- chunks --------------------------------------------------------------------
 
@@ -295,6 +301,8 @@ def _header(path: Path) -> dict[str, Any]:
     if header["dtype"] not in FLOATS:
         accepted = f"one of {', '.join(FLOATS)} is expected"
         raise InputError(f"{HEADER} dtype", header["dtype"], accepted)
+    if not isinstance(header.get("report") or {}, dict):
+        raise InputError(f"{HEADER} report", header["report"], "an object is expected")
     files = header["files"]
     if not isinstance(files, dict) or not all(isinstance(entry, dict) for entry in files.values()):
         raise InputError(f"{HEADER} files", files, "an object for each file is expected")

@@ -40,7 +40,7 @@ import numpy as np
 from sailtheory.errors import InputError
 from sailtheory.numeric.exact import TYPED_DIGITS
 from sailtheory.numeric.numbers import FLOAT64
-from sailtheory.problem.folder import ProblemFolder, is_folder
+from sailtheory.problem.folder import HEADER, ProblemFolder, is_folder
 from sailtheory.problem.folder_write import write_folder
 from sailtheory.problem.preferences import BradleyTerry, PreferenceMatrix
 from sailtheory.problem.problem import PreferenceProblem
@@ -69,6 +69,8 @@ def load(path: str | Path) -> PreferenceProblem:
     path = Path(path)
     if is_folder(path):
         return of_folder(ProblemFolder.open(path))
+    if path.is_dir():
+        raise InputError("file", path, f"Is a directory without {HEADER}: no problem folder")
     content = read_bytes(path, "file")
     if path.suffix == ".npz":
         return _from_npz(content, path)

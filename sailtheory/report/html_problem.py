@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sailtheory.analysis.check import Report
+from sailtheory.problem.problem import PreferenceProblem
 from sailtheory.problem.problem_file import dumps
 from sailtheory.report.html import page
 from sailtheory.report.html_claims import findings
@@ -13,6 +14,9 @@ from sailtheory.report.html_figures import price_figure, thresholds_figure
 from sailtheory.report.words import THRESHOLD_USES, modulus, number, priced, summary, trust, vector
 
 __all__ = ["problem_page"]
+
+
+_MOST_NUMBERS = 100_000
 
 
 def problem_page(
@@ -39,7 +43,7 @@ def problem_page(
         lead=summary(report),
         name=name,
         facts=_facts(report),
-        file=dumps(report.problem),
+        file=_file(report.problem),
         landscape=_landscape(report, name),
         constants=_constants(report),
         levels=[(of, number(levels[key]), use) for key, (of, use) in THRESHOLD_USES.items()],
@@ -58,6 +62,14 @@ def problem_page(
         price_figure=price_figure([(of, best.kl_ref_policy, best.gain) for of, best in prices]),
         figures=figures or {},
     )
+
+
+def _file(problem: PreferenceProblem) -> str:
+    """The problem as a file to copy; a large one is only named."""
+    numbers = sum(problem.responses) * problem.dimension
+    if numbers <= _MOST_NUMBERS:
+        return dumps(problem)
+    return f"# {problem}: its {numbers} features are not repeated here.\n"
 
 
 def _facts(report: Report) -> dict[str, str]:

@@ -78,6 +78,10 @@ def print_suggestion(console: Console, found: dict[str, Any]) -> None:
         "of the prompts held out; * is the least held-out loss (0.6931 is chance).",
         soft_wrap=True,
     )
+    if found["best"] == found["fits"][0]:
+        console.print("The least ridge fits best: ‖w‖ and B may have to be larger.")
+    if found["best"] == found["fits"][-1]:
+        console.print("The largest ridge fits best: the features hardly tell the preferences.")
     console.print(_costs("What the best fit asks for: B = ‖w‖/β around θ_ref", found["radii"]))
     if found["policy"]:
         console.print(_costs("What the trained policy asks for: its distance from θ_ref",

@@ -130,8 +130,10 @@ def read_bytes(path: str | Path, field: str) -> bytes:
 
 
 def _table(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    once(name for name, _ in pairs)
-    return dict(pairs)
+    table = dict(pairs)
+    if len(table) < len(pairs):
+        once(name for name, _ in pairs)
+    return table
 
 
 def _constant(name: str) -> None:

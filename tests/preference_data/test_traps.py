@@ -9,6 +9,7 @@ from tests.preference_data.test_formats import read, refused, wins
 from tests.support.preference_rows import ARENA, COMPARED, SCORED, USER, chat, completion, said
 
 NAN = float("nan")
+TRL_CHAT = {"prompt": [USER], "chosen": [said("a")], "rejected": [said("b")]}
 
 
 @pytest.mark.parametrize("text", [None, NAN, "null", "[null]", "N/A", "NaN", " ", "", 7, ["x"]])
@@ -94,6 +95,9 @@ def test_surrogates_are_not_written():
 def test_no_text_is_no_prompt(prompt):
     data = read(SCORED["scores"], SCORED["scores"] | {"prompt": prompt})
     assert len(data.prompts) == 1 and sum(data.dropped.values()) == 1
+    asked = [{"role": "user", "content": prompt if isinstance(prompt, str) else None}]
+    chats = read(TRL_CHAT, {"prompt": asked, "chosen": [said("a")], "rejected": [said("b")]})
+    assert len(chats.prompts) == 1 and sum(chats.dropped.values()) == 1
     lost = COMPARED["arena-55k"] | {"prompt": '["\\ud83d"]'}
     assert len(read(COMPARED["arena-55k"], lost).prompts) == 1
 
@@ -184,13 +188,14 @@ def test_trees_without_ranks_and_with_deleted_messages():
 
     deeper = {"role": "prompter", "text": "more?", "replies": [reply("d", 0), reply("e", 1)]}
     data = read(tree(reply("a", 1, replies=[deeper]), reply("b", 0), reply("x", None),
-                     reply("y", 2, deleted=True)))  # fmt: skip
+                     reply("y", 2, deleted=True, replies=[deeper])))  # fmt: skip
     first, second = sorted(data.prompts, key=lambda p: len(p.turns))
     assert (first.responses, first.scores) == (["a", "b"], [[-1], [0]])
     assert second.turns == (("user", "Q"), ("assistant", "a"), ("user", "more?"))
     assert second.responses == ["d", "e"]
     assert data.dropped == {("responses", "the score is no finite number"): 1,
-                            ("responses", "the message was deleted"): 1}  # fmt: skip
+                            ("responses", "the message was deleted"): 1,
+                            ("rows", "what follows a deleted message"): 1}  # fmt: skip
 
 
 def test_trees_as_flat_messages():
@@ -199,10 +204,12 @@ def test_trees_as_flat_messages():
                 ("2", "1", "a", "assistant", 1), ("3", "1", "b", "assistant", 0),
                 ("1", None, "Q", "prompter", None),
                 ("9", "8", "lost", "assistant", 0))]  # fmt: skip
-    (prompt,) = read(*rows).prompts
+    data = read(*rows)
+    (prompt,) = data.prompts
     assert (prompt.turns, prompt.responses) == ((("user", "Q"),), ["a", "b"])
     assert prompt.scores == [[-1], [0]]
-    assert "message_id = 2: each id once" in refused(*rows, rows[0])
+    assert data.dropped == {("rows", "a message whose parent is not there"): 1}
+    assert "message_id = 2: a text, each once" in refused(*rows, rows[0])
 
 
 def test_scores_of_a_pair_are_not_averaged():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 import shutil
@@ -15,6 +16,7 @@ from sailtheory.numeric.numbers import FLOAT64
 from sailtheory.problem import problem_file
 from sailtheory.problem.folder import ProblemFolder
 from sailtheory.problem.folder_write import write_folder
+from sailtheory.report import html_problem
 
 SIZES = [3, 2, 3, 4, 2, 3]
 OFFSETS = np.concatenate([[0], np.cumsum(SIZES)])
@@ -125,10 +127,22 @@ def test_saved_problems_come_back(tmp_path, folder):
 
 
 def test_commands_take_a_folder(tmp_path, capsys):
-    small = data(features=np.arange(17.0)[:, None], center=None, ref_params=None)
-    write_folder(tmp_path / "p", **small)
-    assert main(["certify", str(tmp_path / "p"), "--property", "concave", "--gamma", "9"]) == 0
-    assert "certified" in capsys.readouterr().out
+    place = str(tmp_path / "p")
+    write_folder(place, features=[[1.0], [0.0]] * np.ones((2, 1)), offsets=[0, 2], beta=0.5,
+                 radius=1.0, rewards=[1, 0])  # fmt: skip
+    assert main(["frontier", place, "--points", "5"]) == 0
+    assert "affords" in capsys.readouterr().out
+    assert main(["rates", place]) == 2
+    assert "a number is expected with a problem file" in capsys.readouterr().err
+    assert main(["check", str(tmp_path)]) == 2
+    assert "Is a directory without problem.json" in capsys.readouterr().err
+
+
+def test_pages_do_not_repeat_a_large_problem(folder, monkeypatch):
+    problem = problem_file.load(folder.path)
+    assert html_problem._file(problem) == problem_file.dumps(problem)
+    monkeypatch.setattr(html_problem, "_MOST_NUMBERS", 50)
+    assert html_problem._file(problem).endswith("its 51 features are not repeated here.\n")
 
 
 def edit_header(folder, **changes):
@@ -166,6 +180,15 @@ def replaced(name, array, **options):
     return act  # fmt: skip
 
 
+def other_ids(folder):
+    content = b"1\n" * 6
+    (folder / "ids.txt").write_bytes(content)
+    header = json.loads((folder / "problem.json").read_text())
+    digest = hashlib.sha256(content).hexdigest()
+    header["files"]["ids.txt"] = {"bytes": len(content), "sha256": digest}
+    (folder / "problem.json").write_text(json.dumps(header))
+
+
 DAMAGE = {
     "features cut": (cut("features.npy"), "features.npy = 328 bytes: 332 are expected"),
     "rewards cut": (cut("rewards.npy"), "truncated"),
@@ -181,6 +204,11 @@ DAMAGE = {
     "prompts true": (lambda f: edit_header(f, prompts=True), "an integer ≥ 1"),
     "beta text": (lambda f: edit_header(f, beta="0.1"), "problem.json beta = 0.1"),
     "beta nan": (lambda f: edit_header(f, beta=-1), "beta = -1"),
+    "report": (lambda f: edit_header(f, report=[1]), "problem.json report = [1]: an object"),
+    "files": (lambda f: edit_header(f, files=[1]), "problem.json files = [1]"),
+    "rows huge": (lambda f: edit_header(f, rows=10**400), "6 prompts of 17"),
+    "radius huge": (lambda f: edit_header(f, radius=10**400), "radius = "),
+    "ids of numbers": (other_ids, "a JSON string on each line"),
     "path outside": (lambda f: edit_header(f, files={"../x.npy": {}}), "../x.npy"),
     "objects": (
         replaced("features", np.array([{}]), allow_pickle=True), "not a readable NPY"),

@@ -96,7 +96,7 @@ def preference_data() -> None:
     options = ("--features", "e", "--temperature", "2", "--beta", "0.1", "--radius", "2")
     assert "higher is better" in run("problem", "d.jsonl", *options, "--out", "folder")
     assert "K_B" in run("problem", "folder", "--suggest")
-    run("certify", "folder", "--property", "concave", "--gamma", "9")
+    assert "affords" in run("frontier", "folder", "--points", "5")
 
 
 def claims() -> None:
