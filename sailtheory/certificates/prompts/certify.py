@@ -47,6 +47,8 @@ class Plan:
         workers: Who does the work.
         memory: Bytes that the features in memory at one time may take.
         dropped: The share of the weight that the second threshold leaves out.
+        boxes: For each prompt and at least in all, that a width chosen for want of a tolerance
+            may take.
     """
 
     tolerance: float | None = None
@@ -54,6 +56,7 @@ class Plan:
     workers: Workers = field(default_factory=Workers)
     memory: int = BUDGET
     dropped: float = DROPPED
+    boxes: tuple[int, int] = (_BOXES, _BOXES_LEAST)
 
 
 class _Members(NamedTuple):
@@ -147,7 +150,8 @@ def _bound(
 
 def _tighten(made: Survey, members: _Members, plan: Plan) -> None:
     """Lower the largest bound of some prompts towards the largest value found."""
-    most = max(_BOXES * sum(len(i) for i in members.which), _BOXES_LEAST)
+    each, least = plan.boxes
+    most = max(each * sum(len(i) for i in members.which), least)
     for width in _widths(made, members, plan):
         for _ in range(_RAISES):
             level = _level(made, members, width)
@@ -179,7 +183,8 @@ def _widths(made: Survey, members: _Members, plan: Plan) -> tuple[float, ...]:
 def _affordable(made: Survey, members: _Members, level: float, plan: Plan) -> bool:
     """Whether a sample of the prompts above a level is settled in its share of the boxes."""
     for group, which in _above(made, members, level):
-        share = max(_BOXES, _BOXES_LEAST // len(which))
+        each, least = plan.boxes
+        share = max(each, least // len(which))
         sample = which[:: max(1, len(which) // _SAMPLE)]
         most = share * len(sample)
         data = group.data.take(sample)
