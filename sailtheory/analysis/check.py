@@ -266,7 +266,7 @@ def theorem_threshold(problem: PreferenceProblem) -> float:
 
 
 def _prompts_dict(found: Ladder) -> dict[str, Any]:
-    worst = [{"prompt": x, "lower": low, "upper": high} for x, low, high in found.worst]
+    worst = [{"prompt": x, "searched": value, "upper": high} for x, value, high in found.worst]
     return {
         "lower": found.per_prompt_lower,
         "upper": found.per_prompt,

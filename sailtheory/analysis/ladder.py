@@ -32,7 +32,8 @@ class Ladder:
         per_prompt_lower: A value of γ*_x at a point, in ball arithmetic; None where none was
             confirmed.
         most_prompts: The bound that holds for 99 % of the prompts, by weight.
-        worst: The prompts that set ḡ: position, value found, bound.
+        worst: The prompts that set ḡ: position, value found, bound. The value takes the m − 1
+            differences of a prompt for independent; else its γ*_x may be smaller.
     """
 
     relative: float

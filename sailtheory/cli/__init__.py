@@ -17,6 +17,7 @@ from sailtheory.cli import (
     preference_data,
     problem,
     rates,
+    sweep,
     theory,
     training,
 )
@@ -37,6 +38,7 @@ for command in (
     preference_data.problem,
     problem.check,
     problem.frontier,
+    sweep.sweep,
     certificates.certify,
     certificates.replay,
     rates.rates,

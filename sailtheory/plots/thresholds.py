@@ -77,7 +77,8 @@ def series(problem: PreferenceProblem, gamma: float | None, seed: int) -> dict[s
             "of these preferences (K_data, C25) and of all (K_B, C11), its closed form, and what "
             "an argument by absolute curvature asks (γ_abs, C10, with the searched supremum of "
             "λ_max(∇²J)). γ_abs knows the problem and so may lie below K_B, which holds for every "
-            f"problem of this β and range, where B is small. Vertical line: the problem's own B.{note}"
+            "problem of this β and range, where B is small. Vertical line: the problem's own "
+            f"B.{note}"
         ),
         "series": found | rows,
     }

@@ -68,7 +68,7 @@ def worst_prompts(report: Report) -> str:
     found = report.ladder
     if found is None or len(report.problem.features) == 1:
         return ""
-    shown = ", ".join(f"{x} ({number(low)} to {number(up)})" for x, low, up in found.worst[:_SHOWN])
+    shown = ", ".join(str(x) for x, _, _ in found.worst[:_SHOWN])
     rest = f"; 99 % of the prompts need at most {number(found.most_prompts)}"
     return (
         f"Prompts that need most: {shown}{rest if found.most_prompts < found.per_prompt else ''}."
