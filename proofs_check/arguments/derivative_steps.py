@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
@@ -65,7 +66,7 @@ def preference_slope(at: Setting) -> tuple[Array, Array]:
         for k, j in combinations(range(m), 2):
             step = np.zeros((m, m), dtype=int)
             step[k, j], step[j, k] = 1, -1
-            moved = point._replace(block=block._replace(preference=block.preference + step))
+            moved = replace(point, block=block._replace(preference=block.preference + step))
             left += [*(v @ sail._hessian(moved) @ v - before), *(slope[:, j, k] + slope[:, k, j])]
             right += [*slope[:, k, j], *(before * 0)]
     return np.array(left, dtype=object), np.array(right, dtype=object)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
+from sailtheory.analysis.ladder import Ladder, ladder
 from sailtheory.errors import InputError
 from sailtheory.landscape.concavity import (
     Curvature,
@@ -26,23 +27,37 @@ from sailtheory.problem.problem import PreferenceProblem
 from sailtheory.theory import bounds
 from sailtheory.verdict import Verdict
 
-__all__ = ["Report", "Thresholds", "check", "theorem_threshold"]
+__all__ = ["STRENGTHS", "Report", "Thresholds", "check", "theorem_threshold"]
 
 SCHEMA = "sailtheory.check/1"
+
+STRENGTHS = {
+    "instance": "supported",
+    "per_prompt": "certified",
+    "data": "certified",
+    "relative": "proved",
+    "closed_form": "proved",
+    "absolute": "supported",
+}
+"""What each threshold rests on."""
 
 
 @dataclass(frozen=True)
 class Thresholds:
-    """Four answers to "how large must γ be?"; None when S = {0}.
+    """Answers to "how large must γ be?", which fall to γ*; None when S = {0}.
 
     Attributes:
         instance: γ*, the best lower bound found by search on this problem.
+        per_prompt: A bound of ḡ, the largest threshold of a prompt alone (C23).
+        data: K_data, from the prompts' own preferences and ranges (C25).
         relative: K_B, proved for every problem with this β and Z_max (C11).
         closed_form: β(1.5·D(B + ‖θ_ref − c‖) + 4) (C11).
         absolute: sup λ_max(∇²J) / (e^{−DB} λ⁺_min(F̄(c))), at least 0 (C10).
     """
 
     instance: float | None
+    per_prompt: float | None
+    data: float | None
     relative: float | None
     closed_form: float | None
     absolute: float | None
@@ -61,10 +76,12 @@ class Report:
         sail: Verdict on the concavity of J, and where it was decided.
         sail_revkl: The same for J_γ.
         gamma_star: The largest relative curvature found.
-        thresholds: Four thresholds for γ.
+        thresholds: Thresholds for γ.
+        ladder: Those that are proved or certified, and the prompts that set ḡ.
         plain: Plain PL constant of J_γ.
         prox: Prox-PL constant of J_γ.
-        mu: Strong concavity modulus that C12 gives; None unless γ > K_B, and where
+        mu: Strong concavity modulus that C12 gives with the least bound of γ* that is
+            certified; None unless γ is above it, and where
             λ⁺_min(F̄(c)) is 0 in float64.
         smoothness: Λ (C12).
         k_minus: K⁻ (C11).
@@ -81,6 +98,7 @@ class Report:
     sail_revkl: tuple[Verdict | None, Curvature]
     gamma_star: Curvature
     thresholds: Thresholds
+    ladder: Ladder | None
     plain: PLConstant
     prox: PLConstant
     mu: float | None
@@ -118,14 +136,11 @@ class Report:
                 "lower": self.gamma_star.value,
                 "theta": _theta(self.gamma_star),
                 "search": _search_dict(self.gamma_star),
-                "upper": self.thresholds.relative,
+                "upper": None if self.ladder is None else self.ladder.least,
             },
-            "thresholds": {
-                "instance": self.thresholds.instance,
-                "relative": self.thresholds.relative,
-                "closed_form": self.thresholds.closed_form,
-                "absolute": self.thresholds.absolute,
-            },
+            "thresholds": asdict(self.thresholds),
+            "strengths": STRENGTHS,
+            "prompts": None if self.ladder is None else _prompts_dict(self.ladder),
             "pl": {"plain": _pl_dict(self.plain), "prox": _pl_dict(self.prox)},
             "constants": {"mu": self.mu, "smoothness": self.smoothness, "k_minus": self.k_minus},
             "maximiser": {
@@ -179,33 +194,42 @@ def check(
     steepest = largest_curvature_on(sail, rough, star.theta if rough is not search else None)
     progress("curvature of J_γ")
     worst = largest_curvature_on(revkl, rough, star.theta)
+    progress("thresholds by prompt")
+    rungs = None if null else ladder(problem, k_b, "full" if effort == "full" else "quick")
+    certain = k_b if rungs is None else rungs.least
+    strict = [] if rungs is None else rungs.proofs(used, strict=True)
     k_minus = float(bounds.lower_curvature(FLOAT64, beta, problem.z_max_above))
     smoothness = float(bounds.smoothness(used, k_minus, diameter))
     lam_min = least_fisher(domain)
     mu = absolute = None
     if lam_min > 0:
-        if used > k_b:
-            mu = bounds.strong_concavity(FLOAT64, used, k_b, diameter, radius, lam_min)
+        if used > certain:
+            mu = bounds.strong_concavity(FLOAT64, used, certain, diameter, radius, lam_min)
         absolute = bounds.absolute_threshold(
             FLOAT64, max(steepest.value or 0.0, 0.0), diameter, radius, lam_min
         )
     progress("maximiser")
     best = maximise(revkl, search)
     progress("PL constants")
-    plain = pl_constant(revkl, search, best, "plain", smoothness, used > k_b)
-    prox = pl_constant(revkl, search, best, "prox", smoothness, used > k_b)
+    plain = pl_constant(revkl, search, best, "plain", smoothness, strict)
+    prox = pl_constant(revkl, search, best, "prox", smoothness, strict)
     stops = [pl.convex for pl in (plain, prox) if pl.convex is not None]
     convex = [*([star] if _exceeds(star, used) else []), *stops]
-    revkl_verdict = concavity(revkl, worst, convex, used >= k_b, star)
+    revkl_verdict = concavity(
+        revkl, worst, convex, [] if rungs is None else rungs.proofs(used), star
+    )
     # The KL term is convex: where J_γ is not concave, J is not either.
     convex = [*(point for point in (star, worst) if _exceeds(point, 0.0)), *stops]
-    sail_verdict = concavity(sail, steepest, convex, k_b <= 0, star)
+    sail_verdict = concavity(
+        sail, steepest, convex, [] if rungs is None else rungs.proofs(0.0), star
+    )
 
     progress("price of the guarantee")
     price = {
         name: best if max(at, 0.0) == used else maximise(SAILRevKL(problem, max(at, 0.0)), search)
-        for name, at in (("zero", 0.0), ("instance", star.value), ("relative", k_b),
-                         ("closed_form", closed))
+        for name, at in (("zero", 0.0), ("instance", star.value),
+                         ("per_prompt", None if rungs is None else rungs.per_prompt),
+                         ("relative", k_b), ("closed_form", closed))
         if at is not None
     }  # fmt: skip
     return Report(
@@ -219,10 +243,13 @@ def check(
         gamma_star=star,
         thresholds=Thresholds(
             instance=star.value,
+            per_prompt=None if rungs is None else rungs.per_prompt,
+            data=None if rungs is None else rungs.data,
             relative=None if null else k_b,
             closed_form=None if null else closed,
             absolute=None if absolute is None else float(absolute),
         ),
+        ladder=rungs,
         plain=plain,
         prox=prox,
         mu=None if mu is None else float(mu),
@@ -236,6 +263,16 @@ def check(
 def theorem_threshold(problem: PreferenceProblem) -> float:
     """K_B of a problem: ∇²J ⪯ K_B F̄ on C (C11), rounded up."""
     return bounds.relative_bound(float(problem.beta), problem.z_max_above)
+
+
+def _prompts_dict(found: Ladder) -> dict[str, Any]:
+    worst = [{"prompt": x, "lower": low, "upper": high} for x, low, high in found.worst]
+    return {
+        "lower": found.per_prompt_lower,
+        "upper": found.per_prompt,
+        "upper_for_99_percent": found.most_prompts,
+        "worst": worst,
+    }
 
 
 def _exceeds(curvature: Curvature, threshold: float) -> bool:

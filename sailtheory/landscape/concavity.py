@@ -137,7 +137,7 @@ def concavity(
     objective: Objective,
     worst: Curvature,
     others: Sequence[Curvature] = (),
-    guaranteed: bool = False,
+    proofs: Sequence[Evidence] = (),
     relative: Curvature | None = None,
 ) -> tuple[Verdict | None, Curvature]:
     """Is the objective concave on C?
@@ -146,7 +146,7 @@ def concavity(
         objective: The objective.
         worst: Its largest curvature, from :func:`largest_curvature_on`.
         others: Further points and directions along which a search found it convex.
-        guaranteed: Whether a theorem proves concavity here (γ ≥ K_B, C11).
+        proofs: What proves or certifies concavity here, such as γ ≥ K_B (C11).
         relative: The search for γ*, where there was one. It rather than ``worst`` then has
             to be trusted: it sees directions of small curvature too, unless F̄ is singular
             in float64, where it has no value.
@@ -154,7 +154,7 @@ def concavity(
     Returns:
         The verdict, None when S = {0} or nothing was found: ``refuted`` when ball
         arithmetic confirms a positive curvature at a point that lies in C exactly;
-        ``holds`` proved by theorem or supported by a search whose rounds agree;
+        ``holds`` as the proofs say, or supported by a search whose rounds agree;
         ``undecided`` otherwise. With it, the point it rests on.
     """
     if worst.value is None or worst.search is None:
@@ -167,9 +167,7 @@ def concavity(
         theta = domain.inside(point.theta)
         if theta is not None and curvature_sign(objective, theta, point.direction) > 0:
             return _refutation(objective, domain, replace(point, theta=theta))
-    evidence = []
-    if guaranteed:
-        evidence.append(Evidence("argument", "γ ≥ K_B (C11)", Outcome.HOLDS, Strength.PROVED))
+    evidence = list(proofs)
     doubt = _doubt(worst, others, worst if relative is None else relative)
     detail = (
         f"largest curvature found {worst.value:.6g} over {worst.search.evaluations} points "

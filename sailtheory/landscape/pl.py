@@ -6,6 +6,7 @@ prox:   2Λ max_{y∈C}[⟨∇J, y − θ⟩ − (Λ/2)‖y − θ‖²] ≥ 2μ
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -124,7 +125,7 @@ def pl_constant(
     maximiser: Maximiser,
     kind: Kind,
     smoothness: float,
-    guaranteed: bool = False,
+    proofs: Sequence[Evidence] = (),
 ) -> PLConstant:
     """The worst PL ratio on C.
 
@@ -134,7 +135,7 @@ def pl_constant(
         maximiser: The objective's maximiser on C.
         kind: ``plain`` or ``prox``.
         smoothness: Λ > 0.
-        guaranteed: Whether a theorem proves PL here (γ > K_B, C13).
+        proofs: What proves or certifies PL here, such as γ > K_B (C13).
     """
     domain = search.domain
     nothing = PLConstant(None, maximiser.theta, None)
@@ -167,7 +168,7 @@ def pl_constant(
         return nothing
     stop = convex = None
     small = constant < _STATIONARY * smoothness and theta is not maximiser.theta
-    if small and not guaranteed and _settled(objective, domain, theta):
+    if small and not proofs and _settled(objective, domain, theta):
         convex = _convex_between(objective, domain, theta, maximiser.theta)
         if convex is not None:
             stop = _spurious_stop(objective, domain, theta, maximiser, convex, kind, smoothness)
@@ -176,7 +177,7 @@ def pl_constant(
         f"{agreement(found)}"
     )
     clear = constant > 1e-6 * smoothness and found.trusted and maximiser.trusted
-    return PLConstant(constant, theta, _verdict(detail, stop, clear, guaranteed), convex)
+    return PLConstant(constant, theta, _verdict(detail, stop, clear, proofs), convex)
 
 
 def _along_the_curvature(objective: Objective, domain: Domain, maximiser: Maximiser) -> Proposal:
@@ -249,10 +250,11 @@ def _spurious_stop(
     return Witness(objective.problem, theta, said, ratio, replay, data)
 
 
-def _verdict(detail: str, stop: Witness | None, clear: bool, guaranteed: bool) -> Verdict:
-    if guaranteed:
-        proof = Evidence("argument", "γ > K_B (C12, C13)", Outcome.HOLDS, Strength.PROVED)
-        return conclude([proof, Evidence("search", detail, Outcome.UNDECIDED, Strength.SUPPORTED)])
+def _verdict(detail: str, stop: Witness | None, clear: bool, proofs: Sequence[Evidence]) -> Verdict:
+    if proofs:
+        return conclude(
+            [*proofs, Evidence("search", detail, Outcome.UNDECIDED, Strength.SUPPORTED)]
+        )
     if stop is not None:
         return conclude([Evidence("search", detail, Outcome.REFUTED, Strength.SUPPORTED, stop)])
     outcome = Outcome.HOLDS if clear else Outcome.UNDECIDED

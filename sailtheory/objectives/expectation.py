@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import NamedTuple
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from sailtheory.errors import InputError
-from sailtheory.numeric.numbers import Array, NumberSystem, numbers_of
+from sailtheory.numeric.numbers import FLOAT64, Array, NumberSystem, numbers_of
 from sailtheory.objectives.algebra import Objective
 from sailtheory.problem.blocks import Block
 from sailtheory.problem.problem import PreferenceProblem
@@ -18,9 +21,13 @@ from sailtheory.theory import formulas, pair_form
 __all__ = ["BlockObjective", "Point"]
 
 _CHUNK = 1 << 22  # entries of an array evaluated at a time
+_REMEMBERED, _PLACES = 1 << 18, 2  # entries of pairs up to which the latest points are kept
+_recent: WeakKeyDictionary[Any, dict[tuple[tuple[int, ...], bytes], list[Point]]]
+_recent = WeakKeyDictionary()
 
 
-class Point(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Point:
     """What the prompts of one block look like at θ; pair arrays are (..., n, m, m)."""
 
     xp: NumberSystem
@@ -29,10 +36,15 @@ class Point(NamedTuple):
     log_policy: Array
     policy: Array
 
-    @property
+    @cached_property
     def z(self) -> Array:
         """β(log-ratio difference), (..., n, m, m)."""
         return formulas.margins(self.block.beta, self.delta, self.block.features)
+
+    @cached_property
+    def payoffs(self) -> dict[type, formulas.Payoff]:
+        """What objectives found here, by their class."""
+        return {}
 
     @property
     def log_ratio(self) -> Array:
@@ -143,12 +155,30 @@ class BlockObjective(Objective):
     def points(self, theta: Array) -> list[Point]:
         """What each block of prompts looks like at θ (..., d): policies, margins, ratios."""
         xp = numbers_of(theta)
+        if xp is not FLOAT64:
+            return self._points(xp, theta)
+        if theta.size // theta.shape[-1] * self._entries() > _REMEMBERED:
+            return self._points(xp, theta)
+        key = (theta.shape, theta.tobytes())
+        recent = _recent.setdefault(self.problem, {})
+        if key not in recent:
+            if len(recent) == _PLACES:
+                del recent[next(iter(recent))]
+            recent[key] = self._points(xp, theta)
+        return recent[key]
+
+    def _points(self, xp: NumberSystem, theta: Array) -> list[Point]:
         points = []
         for block in self.problem.blocks(xp):
             log_policy = formulas.log_policy(xp, theta, block.features, block.log_base)
             delta = theta - block.ref_params
             points.append(Point(xp, block, delta, log_policy, xp.exp(log_policy)))
         return points
+
+    def _entries(self, width: int = 1) -> int:
+        """Entries of an array (n, m, max(m, width)), all blocks together."""
+        sizes = [block.log_base.shape for block in self.problem.blocks()]
+        return sum(n * m * max(m, width) for n, m in sizes)
 
     def _expect(self, function: Callable[..., Array], theta: Array, *extra: Array) -> Array:
         """E_x of a formula with a value a prompt, (..., n, *) to (..., *)."""
@@ -188,7 +218,7 @@ class BlockObjective(Objective):
             return self._sum(of_block, theta, *extra)
         rows = theta.reshape(-1, theta.shape[-1])
         others = [np.broadcast_to(e, theta.shape).reshape(rows.shape) for e in extra]
-        step = max(1, _CHUNK // sum(m * max(m, width) for m in self.problem.responses))
+        step = max(1, _CHUNK // self._entries(width))
         parts = [
             self._sum(of_block, rows[i : i + step], *(e[i : i + step] for e in others))
             for i in range(0, max(len(rows), 1), step)

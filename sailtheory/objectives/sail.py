@@ -30,6 +30,7 @@ __all__ = [
     "KLRefPolicy",
     "OffPolicyObjective",
     "OnPolicyObjective",
+    "PairObjective",
     "SAILRevKL",
     "SelfPreferenceSAIL",
     "StopGradientSelfPreference",
@@ -45,23 +46,34 @@ class HessianTerms(NamedTuple):
     dpo: Array
 
 
-class OnPolicyObjective(BlockObjective):
-    """E_x E_{y₁,y₂ ~ π_θ iid}[G(z)] for a pair payoff G."""
+class PairObjective(BlockObjective):
+    """An objective that is told by a pair payoff G(z)."""
 
     @abstractmethod
     def _payoff(self, at: Point) -> Payoff: ...
 
+    def _found(self, at: Point) -> Payoff:
+        """The payoff at a point, evaluated once."""
+        kind = type(self)
+        if kind not in at.payoffs:
+            at.payoffs[kind] = self._payoff(at)
+        return at.payoffs[kind]
+
+
+class OnPolicyObjective(PairObjective):
+    """E_x E_{y₁,y₂ ~ π_θ iid}[G(z)] for a pair payoff G."""
+
     def _value(self, at: Point) -> Array:
-        return formulas.pair_mean(at.policy, self._payoff(at).value) - at.xp.log_2()
+        return formulas.pair_mean(at.policy, self._found(at).value) - at.xp.log_2()
 
     def _gradient(self, at: Point) -> Array:
-        return formulas.on_policy_gradient(at.block.beta, at.policy, self._payoff(at))
+        return formulas.on_policy_gradient(at.block.beta, at.policy, self._found(at))
 
     def _eta(self, at: Point) -> Array:
-        return formulas.relative_pair_curvature(at.block.beta, at.policy, self._payoff(at))
+        return formulas.relative_pair_curvature(at.block.beta, at.policy, self._found(at))
 
     def _curvature_gradient(self, at: Point, along: Array) -> Array:
-        return formulas.curvature_gradient(at.block.beta, at.policy, self._payoff(at), along)
+        return formulas.curvature_gradient(at.block.beta, at.policy, self._found(at), along)
 
 
 class SAIL(OnPolicyObjective):
@@ -79,11 +91,11 @@ class SAIL(OnPolicyObjective):
             )
 
         return HessianTerms(
-            score=term(lambda at: formulas.score_curvature(at.policy, self._payoff(at))),
+            score=term(lambda at: formulas.score_curvature(at.policy, self._found(at))),
             cross=term(
-                lambda at: formulas.cross_curvature(at.block.beta, at.policy, self._payoff(at))
+                lambda at: formulas.cross_curvature(at.block.beta, at.policy, self._found(at))
             ),
-            dpo=term(lambda at: formulas.dpo_curvature(at.block.beta, self._payoff(at))),
+            dpo=term(lambda at: formulas.dpo_curvature(at.block.beta, self._found(at))),
         )
 
 
@@ -94,33 +106,28 @@ class SelfPreferenceSAIL(OnPolicyObjective):
         return formulas.self_preference_payoff(at.xp, at.z)
 
 
-class OffPolicyObjective(BlockObjective):
+class OffPolicyObjective(PairObjective):
     """E_x E_{y₁,y₂ ~ π_ref iid}[G(z)]: pairs from a fixed data set."""
-
-    @abstractmethod
-    def _payoff(self, at: Point) -> Payoff: ...
 
     @abstractmethod
     def _offset(self, at: Point) -> Array: ...
 
     def _value(self, at: Point) -> Array:
-        return formulas.pair_mean(at.ref, self._payoff(at).value) - self._offset(at)
+        return formulas.pair_mean(at.ref, self._found(at).value) - self._offset(at)
 
     def _gradient(self, at: Point) -> Array:
-        return formulas.off_policy_gradient(at.block.beta, at.ref, self._payoff(at))
+        return formulas.off_policy_gradient(at.block.beta, at.ref, self._found(at))
 
     def _eta(self, at: Point) -> Array:
         odds = at.xp.exp(-formulas.pair_sum(at.log_ratio))
-        return formulas.dpo_curvature(at.block.beta, self._payoff(at)) * odds
+        return formulas.dpo_curvature(at.block.beta, self._found(at)) * odds
 
     def _pair_weights(self, at: Point) -> Array:
-        eta = formulas.dpo_curvature(at.block.beta, self._payoff(at))
+        eta = formulas.dpo_curvature(at.block.beta, self._found(at))
         return eta * formulas.pair_probability(at.ref)
 
     def _curvature_gradient(self, at: Point, along: Array) -> Array:
-        return formulas.off_policy_curvature_gradient(
-            at.block.beta, at.ref, self._payoff(at), along
-        )
+        return formulas.off_policy_curvature_gradient(at.block.beta, at.ref, self._found(at), along)
 
 
 class DPO(OffPolicyObjective):

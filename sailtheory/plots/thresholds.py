@@ -1,4 +1,4 @@
-"""How large γ must be as C grows: γ*, K_B, the closed form and γ_abs against B (C10–C12)."""
+"""How large γ must be as C grows: γ*, ḡ, K_data, K_B and more against B (C10, C11, C23, C25)."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from sailtheory.analysis.check import theorem_threshold
+from sailtheory.analysis.ladder import ladder
 from sailtheory.landscape import Domain, Search
 from sailtheory.landscape.concavity import largest_curvature_on, largest_relative_curvature_on
 from sailtheory.landscape.fisher import least_fisher
@@ -24,6 +25,8 @@ _CURVES = (
     ("absolute", r"$\gamma_{\mathrm{abs}}$ (C10)", "v"),
     ("closed_form", r"$\beta(1.5\,D(B + \|\theta_{\mathrm{ref}} - c\|) + 4)$", "^"),
     ("relative", "$K_B$ (C11)", "s"),
+    ("data", "$K_{\\mathrm{data}}$ (C25)", "D"),
+    ("per_prompt", r"$\bar g$ (C23)", "P"),
     ("instance", r"$\gamma^*$ (search)", "o"),
 )
 
@@ -43,7 +46,11 @@ def series(problem: PreferenceProblem, gamma: float | None, seed: int) -> dict[s
         star = largest_relative_curvature_on(SAIL(each), search)
         steepest = largest_curvature_on(SAIL(each), search, star.theta)
         rows["instance"].append(searched(star))
-        rows["relative"].append(theorem_threshold(each))
+        k_b = theorem_threshold(each)
+        rungs = ladder(each, k_b)
+        rows["relative"].append(k_b)
+        rows["data"].append(np.nan if rungs is None else rungs.data)
+        rows["per_prompt"].append(np.nan if rungs is None else rungs.per_prompt)
         rows["closed_form"].append(
             float(bounds.closed_form_threshold(beta, diameter, float(radius), offset))
         )
@@ -56,7 +63,8 @@ def series(problem: PreferenceProblem, gamma: float | None, seed: int) -> dict[s
     hidden = [name for name, row in rows.items() if min(row) <= 0]
     note = ""
     if hidden:
-        words = {"instance": "γ*", "absolute": "γ_abs", "relative": "K_B"}
+        words = {"instance": "γ*", "absolute": "γ_abs", "relative": "K_B", "data": "K_data",
+                 "per_prompt": "ḡ"}  # fmt: skip
         note = f" Where {' and '.join(words[name] for name in hidden)} ≤ 0 no point is drawn."
     if np.isnan(rows["absolute"]).any():
         note += " γ_abs is left out where the least eigenvalue of F̄ is 0 in float64."
@@ -64,11 +72,12 @@ def series(problem: PreferenceProblem, gamma: float | None, seed: int) -> dict[s
         "settings": {"points": _POINTS, "effort": "light"},
         "caption": (
             "What γ makes J_γ concave on C, against the radius B of C, on {problem} with B "
-            "varied: what the problem needs (γ*, by search, so from below), what the relative "
-            "curvature theorem asks (K_B, C11), its closed form, and what an argument by "
-            "absolute curvature asks (γ_abs, C10, with the searched supremum of λ_max(∇²J)). "
-            "γ_abs knows the problem and so may lie below K_B, which holds for every problem of "
-            f"this β and range, where B is small. Vertical line: the problem's own B.{note}"
+            "varied: what the problem needs (γ*, by search, so from below), a certified bound of "
+            "what its prompts need one by one (ḡ, C23), what the relative curvature theorem asks "
+            "of these preferences (K_data, C25) and of all (K_B, C11), its closed form, and what "
+            "an argument by absolute curvature asks (γ_abs, C10, with the searched supremum of "
+            "λ_max(∇²J)). γ_abs knows the problem and so may lie below K_B, which holds for every "
+            f"problem of this β and range, where B is small. Vertical line: the problem's own B.{note}"
         ),
         "series": found | rows,
     }
@@ -80,7 +89,7 @@ def draw(data: dict[str, Any]) -> Any:
     figure, axes = style.panels(style.SINGLE, 70)
     ax = axes[0, 0]
     for k, (name, label, marker) in enumerate(_CURVES):
-        line = style.LINES[(3 - k) % len(style.LINES)]
+        line = style.LINES[(len(_CURVES) - 1 - k) % len(style.LINES)]
         ax.plot(array(found["radius"]), positive(found[name]), marker=marker, label=label,
                 markersize=3.5, **line)  # fmt: skip
     ax.axvline(found["own_radius"], color=style.GREY, linewidth=0.8, linestyle=(0, (1, 2)))

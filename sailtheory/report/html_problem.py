@@ -5,13 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sailtheory.analysis.check import Report
+from sailtheory.analysis.check import STRENGTHS, Report
 from sailtheory.problem.problem import PreferenceProblem
 from sailtheory.problem.problem_file import dumps
 from sailtheory.report.html import page
 from sailtheory.report.html_claims import findings
 from sailtheory.report.html_figures import price_figure, thresholds_figure
-from sailtheory.report.words import THRESHOLD_USES, modulus, number, priced, summary, trust, vector
+from sailtheory.report.words import (
+    THRESHOLD_USES,
+    modulus,
+    number,
+    priced,
+    summary,
+    trust,
+    vector,
+    worst_prompts,
+)
 
 __all__ = ["problem_page"]
 
@@ -46,7 +55,11 @@ def problem_page(
         file=_file(report.problem),
         landscape=_landscape(report, name),
         constants=_constants(report),
-        levels=[(of, number(levels[key]), use) for key, (of, use) in THRESHOLD_USES.items()],
+        levels=[
+            (of, number(levels[key]), STRENGTHS[key], use)
+            for key, (of, use) in THRESHOLD_USES.items()
+        ],
+        worst=worst_prompts(report),
         levels_figure=thresholds_figure(named, report.gamma) if found else None,
         trust=trust(report),
         price=[

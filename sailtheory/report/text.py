@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from sailtheory.analysis.check import Report
+from sailtheory.analysis.check import STRENGTHS, Report
 from sailtheory.analysis.frontier import Frontier
 from sailtheory.claims import Result
 from sailtheory.landscape.concavity import Curvature
@@ -19,6 +19,7 @@ from sailtheory.report.words import (
     summary,
     trust,
     vector,
+    worst_prompts,
 )
 from sailtheory.verdict import Outcome, Strength, Verdict
 
@@ -102,8 +103,9 @@ def print_report(console: Console, report: Report) -> None:
     console.print(f"γ = {number(report.gamma)}{given}\n")
     console.print(_landscape(report))
     console.print(_thresholds(report))
-    if trust(report):
-        console.print(trust(report))
+    for line in (trust(report), worst_prompts(report)):
+        if line:
+            console.print(line)
     console.print(_price(report))
     console.print(_constants(report))
     console.print(f"\n[bold]{escape(summary(report))}[/bold]")
@@ -123,10 +125,10 @@ def _landscape(report: Report) -> Table:
 
 
 def _thresholds(report: Report) -> Table:
-    table = Table("threshold", "γ", "when to use it", title="How large must γ be?",
+    table = Table("threshold", "γ", "strength", "when to use it", title="How large must γ be?",
                   title_justify="left")  # fmt: skip
     for key, (name, use) in THRESHOLD_USES.items():
-        table.add_row(name, number(getattr(report.thresholds, key)), use)
+        table.add_row(name, number(getattr(report.thresholds, key)), STRENGTHS[key], use)
     return table
 
 

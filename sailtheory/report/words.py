@@ -18,10 +18,15 @@ __all__ = [
     "times",
     "trust",
     "vector",
+    "worst_prompts",
 ]
+
+_SHOWN = 3
 
 THRESHOLD_USES = {
     "instance": ("γ* (this problem)", "the least γ that works here, found by search: to tune by"),
+    "per_prompt": ("ḡ (prompt by prompt)", "no prompt needs more, whatever the others do (C23)"),
+    "data": ("K_data (preferences)", "the theorem's with this data's preferences (C25)"),
     "relative": ("K_B (theorem)", "proved for every problem of this β and Z_max: to be sure"),
     "closed_form": ("closed form", "the same from β, D, B alone: to set γ before seeing data"),
     "absolute": ("absolute (C10)", "exponential in B, for comparison with the literature only"),
@@ -43,10 +48,10 @@ def modulus(report: Report) -> str:
         return "0 in float64 (e^(−DB) is below it)"
     if report.mu is not None:
         return number(report.mu)
-    bound = report.thresholds.relative
-    if bound is not None and report.gamma > bound:
+    if report.ladder is not None and report.gamma > report.ladder.least:
         return "none (the least eigenvalue of F̄ at the centre is 0 in float64)"
-    return "none (needs γ > K_B)"
+    needs = "K_B" if report.ladder is None else number(report.ladder.least)
+    return f"none (needs γ > {needs})"
 
 
 def trust(report: Report) -> str:
@@ -56,6 +61,18 @@ def trust(report: Report) -> str:
         return ""
     verdict = "" if found.trusted else ": γ* may be larger. Try --effort full"
     return f"γ*: {agreement(found)}{verdict}."
+
+
+def worst_prompts(report: Report) -> str:
+    """Which prompts set ḡ, and the bound for the rest."""
+    found = report.ladder
+    if found is None or len(report.problem.features) == 1:
+        return ""
+    shown = ", ".join(f"{x} ({number(low)} to {number(up)})" for x, low, up in found.worst[:_SHOWN])
+    rest = f"; 99 % of the prompts need at most {number(found.most_prompts)}"
+    return (
+        f"Prompts that need most: {shown}{rest if found.most_prompts < found.per_prompt else ''}."
+    )
 
 
 def times(ratio: float) -> str:
@@ -84,6 +101,8 @@ def summary(report: Report) -> str:
         if report.gamma_star.search is not None and not report.gamma_star.search.trusted:
             needed = needed.replace("(γ* = ", "(γ* ≥ ")
         sentences = [f"γ = {number(report.gamma)} is {needed} and {asked}."]
+    if report.ladder is not None and report.ladder.least < k_b:
+        sentences.append(f"γ ≥ {number(report.ladder.least)} is certified to suffice.")
     free, bound = report.price["zero"].gain, report.price["relative"].gain
     verb = "falls" if bound < free else "goes"
     sentences.append(
@@ -120,6 +139,7 @@ def priced(report: Report) -> list[tuple[str, Maximiser]]:
         "zero": ("0", report.price.get("zero")),
         "instance": (f"γ* = {number(levels.instance)}", report.price.get("instance")),
         "gamma": (f"γ = {number(report.gamma)}", report.maximiser),
+        "per_prompt": (f"ḡ = {number(levels.per_prompt)}", report.price.get("per_prompt")),
         "relative": (f"K_B = {number(levels.relative)}", report.price.get("relative")),
         "closed_form": (
             f"closed form = {number(levels.closed_form)}",

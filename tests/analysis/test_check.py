@@ -27,7 +27,9 @@ KEYS = {
     "gamma": None,
     "concavity": {"sail", "sail_revkl"},
     "relative_curvature": {"lower", "theta", "search", "upper"},
-    "thresholds": {"instance", "relative", "closed_form", "absolute"},
+    "thresholds": {"instance", "per_prompt", "data", "relative", "closed_form", "absolute"},
+    "strengths": {"instance", "per_prompt", "data", "relative", "closed_form", "absolute"},
+    "prompts": {"lower", "upper", "upper_for_99_percent", "worst"},
     "pl": {"plain", "prox"},
     "constants": {"mu", "smoothness", "k_minus"},
     "maximiser": {"theta", "value", "on_boundary", "kl_ref_policy", "win_rate", "gain"},
@@ -55,7 +57,7 @@ def test_json_has_the_stable_names(report):
 def test_thresholds_are_ordered_and_defined_as_stated(report):
     t = report.thresholds
     problem = report.problem
-    assert 0 < t.instance < t.relative < t.closed_form
+    assert 0 < t.instance < t.per_prompt < t.data < t.relative < t.closed_form
     beta, radius = float(problem.beta), float(problem.radius)
     offset = np.linalg.norm(problem.ref_params)
     closed = beta * (1.5 * problem.feature_diameter * (radius + offset) + 4)
@@ -79,12 +81,13 @@ def test_mu_is_a_strong_concavity_modulus(report):
 def test_verdicts_below_between_and_above_the_thresholds():
     problem = examples.load("bradley-terry")
     star, k_b = 0.0724, theorem_threshold(problem)
+    certified = check(problem, k_b).thresholds.per_prompt
     found = {
         gamma: check(problem, gamma).as_dict()["concavity"]["sail_revkl"]
-        for gamma in (0.0, star * 0.99, star * 1.01, k_b * 1.01)
+        for gamma in (0.0, star * 0.99, star * 1.01, certified, k_b * 1.01)
     }
     expected = [("refuted", "proved"), ("refuted", "proved"), ("holds", "supported"),
-                ("holds", "proved")]  # fmt: skip
+                ("holds", "certified"), ("holds", "proved")]  # fmt: skip
     assert [(f["verdict"], f["strength"]) for f in found.values()] == expected
 
 
@@ -92,6 +95,7 @@ def test_summary_names_need_theorem_and_price(report):
     words = summary(report)
     assert "14 times what this problem needs" in words
     assert "1.4 times what the theorem asks" in words
+    assert "γ ≥ 0.133 is certified to suffice" in words
     assert "from 0.122 (γ = 0) to 0.008" in words
 
 

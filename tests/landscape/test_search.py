@@ -20,7 +20,7 @@ from sailtheory.landscape.concavity import concavity as concavity_verdict
 from sailtheory.landscape.pencil import largest_relative_curvature
 from sailtheory.landscape.single_prompts import SinglePrompts
 from sailtheory.objectives.sail import SAIL
-from sailtheory.verdict import Outcome, Strength
+from sailtheory.verdict import Evidence, Outcome, Strength
 from studies.search_trust import __main__ as search_trust
 from tests.support.instances import Instance
 
@@ -230,7 +230,8 @@ def test_a_search_that_does_not_agree_supports_nothing():
     doubtful = replace(star, search=replace(star.search, trusted=False, agreeing=1))
     verdict, _ = concavity_verdict(objective, worst, relative=doubtful)
     assert verdict.outcome is Outcome.UNDECIDED
-    proved, _ = concavity_verdict(objective, worst, guaranteed=True, relative=doubtful)
+    theorem = Evidence("argument", "γ ≥ K_B (C11)", Outcome.HOLDS, Strength.PROVED)
+    proved, _ = concavity_verdict(objective, worst, proofs=[theorem], relative=doubtful)
     assert (proved.outcome, proved.strength) == (Outcome.HOLDS, Strength.PROVED)
 
 

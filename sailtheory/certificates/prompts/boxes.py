@@ -225,17 +225,23 @@ def _signs(r: int) -> np.ndarray:
 
 def _definite(policy: np.ndarray, values: np.ndarray) -> np.ndarray:
     """Whether Σ π_kπ_l e_kl (h_k − h_l)² is positive off constants: (..., m), (..., p) to (...)."""
-    m = policy.shape[-1]
-    shape = values.shape[:-1]
+    positive = np.asarray((values > 0).all(-1))
+    rest = np.nonzero(~positive)
+    policy = np.broadcast_to(policy, (*values.shape[:-1], policy.shape[-1]))[rest]
+    positive[rest] = _pivots_positive(policy, values[rest])
+    return np.asarray(positive)
+
+
+def _pivots_positive(policy: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """The same for (n, m), (n, p), by LDLᵀ without the row of the likeliest response."""
+    n, m = policy.shape
     matrix = scaled(policy, square(m, values))
-    others = np.array([[j for j in range(m) if j != i] for i in range(m)])
-    kept = np.broadcast_to(others[policy.argmax(-1)], (*shape, m - 1))
-    matrix = np.take_along_axis(matrix, kept[..., :, None], -2)
-    matrix = np.take_along_axis(matrix, kept[..., None, :], -1)
-    positive = np.ones(shape, dtype=bool)
+    others = np.array([[j for j in range(m) if j != i] for i in range(m)])[policy.argmax(-1)]
+    matrix = matrix[np.arange(n)[:, None, None], others[:, :, None], others[:, None, :]]
+    positive = np.ones(n, dtype=bool)
     for i in range(m - 1):
-        pivot = matrix[..., i, i]
+        pivot = matrix[:, i, i]
         positive &= pivot > 0
-        factor = matrix[..., i + 1 :, i] / np.where(positive, pivot, 1.0)[..., None]
-        matrix[..., i + 1 :, i + 1 :] -= factor[..., None] * matrix[..., i : i + 1, i + 1 :]
+        factor = matrix[:, i + 1 :, i] / np.where(positive, pivot, 1.0)[:, None]
+        matrix[:, i + 1 :, i + 1 :] -= factor[..., None] * matrix[:, i : i + 1, i + 1 :]
     return positive

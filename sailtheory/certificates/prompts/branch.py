@@ -14,7 +14,7 @@ from sailtheory.problem.reduced import Reduced
 __all__ = ["FALSE", "OPEN", "PROVED", "Decision", "decide"]
 
 OPEN, PROVED, FALSE = 0, 1, -1
-_CHUNK = 8192
+_CHUNK = 4096
 _FINEST = 2.0**-40
 _INSIDE = 1 + 2.0**-40
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,7 @@ class Level:
     dropped: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PromptCertificate:
     """What was shown.
 
@@ -65,7 +65,7 @@ class PromptCertificate:
     worst: tuple[tuple[int, float, float], ...] = ()
     problem: str = ""
     note: str = ""
-    seconds: float = field(default=0.0, compare=False)
+    seconds: float = 0.0
 
     @property
     def gamma(self) -> float | None:

@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sailtheory.certificates.prompts.branch import FALSE, PROVED, Decision, decide
+from sailtheory.certificates.prompts.branch import FALSE, OPEN, PROVED, Decision, decide
 from sailtheory.certificates.prompts.certificate import Level, PromptCertificate
 from sailtheory.certificates.prompts.parallel import Workers
 from sailtheory.certificates.prompts.points import search
-from sailtheory.certificates.prompts.survey import Survey, recall, remember, survey
+from sailtheory.certificates.prompts.survey import Group, Survey, recall, remember, survey
 from sailtheory.certificates.prompts.witness import PromptWitness, prompt_of, witness_of
 from sailtheory.certificates.refine import Budget
 from sailtheory.problem.reduced import BUDGET, PromptSource, Reduced, ranges
@@ -28,9 +28,8 @@ _FLOOR = 1e-3  # widths are relative to max(|γ|, _FLOOR β)
 _LARGEST = 4  # responses up to which branch and bound is tried
 _TASK = 500  # prompts
 _BOXES, _BOXES_LEAST = 150, 100_000  # for each prompt and in all, that a width may well take
-_GROWTH = 4
-_WIDTHS = (2.0, 1.0, 0.5, 0.2, 0.05, 0.01)
-_FINEST = 1e-3
+_SAMPLE = 100
+_WIDTHS = (1e-3, 1e-2, 0.05, 0.2, 0.5, 1.0, 2.0)
 _SAVE_SECONDS = 5.0
 _WITNESSES = 3
 _RAISES = 20
@@ -48,6 +47,8 @@ class Plan:
         workers: Who does the work.
         memory: Bytes that the features in memory at one time may take.
         dropped: The share of the weight that the second threshold leaves out.
+        boxes: For each prompt and at least in all, that a width chosen for want of a tolerance
+            may take.
     """
 
     tolerance: float | None = None
@@ -55,6 +56,7 @@ class Plan:
     workers: Workers = field(default_factory=Workers)
     memory: int = BUDGET
     dropped: float = DROPPED
+    boxes: tuple[int, int] = (_BOXES, _BOXES_LEAST)
 
 
 class _Members(NamedTuple):
@@ -147,39 +149,71 @@ def _bound(
 
 
 def _tighten(made: Survey, members: _Members, plan: Plan) -> None:
-    """Lower the largest bound of some prompts towards the largest value found, in steps.
-
-    A step costs about ``_GROWTH`` times the one before; without a tolerance it ends where the
-    next would take more boxes than it may.
-    """
-    target = _FINEST if plan.tolerance is None else plan.tolerance
-    allowed = max(_BOXES * sum(len(i) for i in members.which), _BOXES_LEAST)
-    for width in (*(w for w in _WIDTHS if w > target), target):
+    """Lower the largest bound of some prompts towards the largest value found."""
+    each, least = plan.boxes
+    most = max(each * sum(len(i) for i in members.which), least)
+    for width in _widths(made, members, plan):
         for _ in range(_RAISES):
-            found = members.highest(made, "searched")
-            level = found + width * max(abs(found), _FLOOR * made.beta)
-            exceeded, boxes = _try(made, members, level, 4 * allowed, plan)
-            if not exceeded:
+            level = _level(made, members, width)
+            if not _try(made, members, level, 4 * most, plan):
                 break
-        late = plan.budget.left <= 0
-        dear = plan.tolerance is None and _GROWTH * boxes > allowed
-        if late or dear or members.highest(made, "upper") > level:
+        if plan.budget.left <= 0 or members.highest(made, "upper") > level:
             break
 
 
-def _try(made: Survey, members: _Members, level: float, most: int, plan: Plan) -> tuple[bool, int]:
-    """Decide γ = level for the prompts whose bound is above it.
+def _level(made: Survey, members: _Members, width: float) -> float:
+    found = members.highest(made, "searched")
+    return found + width * max(abs(found), _FLOOR * made.beta)
 
-    Returns:
-        Whether one of them exceeds it, and how many boxes that took.
+
+def _widths(made: Survey, members: _Members, plan: Plan) -> tuple[float, ...]:
+    """The width to aim at; with a time limit, or after trouble, the wider ones come first.
+
+    Without a tolerance it is the finest for which a sample of the prompts takes few boxes.
     """
-    where = list(zip(made.groups, members.which, strict=True))
+    if plan.tolerance is not None:
+        first = _WIDTHS if plan.budget.left < np.inf else ()
+        return (*(w for w in reversed(first) if w > plan.tolerance), plan.tolerance)
+    for width in _WIDTHS:
+        if _affordable(made, members, _level(made, members, width), plan):
+            return (width,)
+    return ()
+
+
+def _affordable(made: Survey, members: _Members, level: float, plan: Plan) -> bool:
+    """Whether a sample of the prompts above a level is settled in its share of the boxes."""
+    for group, which in _above(made, members, level):
+        each, least = plan.boxes
+        share = max(each, least // len(which))
+        sample = which[:: max(1, len(which) // _SAMPLE)]
+        most = share * len(sample)
+        data = group.data.take(sample)
+        if (decide(data, made.beta, level, most, _deadline(plan)).verdict == OPEN).any():
+            return False
+    return True
+
+
+def _above(made: Survey, members: _Members, level: float) -> list[tuple[Group, np.ndarray]]:
+    """The prompts whose bound is above a level and can be lowered, those of high bound first."""
+    found = []
+    for group, members_of in zip(made.groups, members.which, strict=True):
+        which = members_of[group.upper[members_of] > level]
+        if len(which) and group.data.responses <= _LARGEST:
+            found.append((group, which[np.argsort(-group.upper[which], kind="stable")]))
+    return found
+
+
+def _deadline(plan: Plan) -> float:
+    return time.monotonic() + plan.budget.left
+
+
+def _try(made: Survey, members: _Members, level: float, most: int, plan: Plan) -> bool:
+    """Decide γ = level for the prompts whose bound is above it; True where one exceeds it."""
+    where = zip(made.groups, members.which, strict=True)
     fixed = [g.upper[i].max() for g, i in where if g.data.responses > _LARGEST and len(i)]
     level = max([level, *map(float, fixed)])  # nothing is gained below a bound that stays
     tasks, places = [], []
-    for group, members_of in where:
-        which = members_of[group.upper[members_of] > level]
-        which = which[np.argsort(-group.upper[which])]
+    for group, which in _above(made, members, level):
         parts = -(-len(which) // _TASK)
         for part in (which[i::parts] for i in range(parts)):  # the hard ones are spread
             places.append((group, part))
@@ -201,7 +235,7 @@ def _try(made: Survey, members: _Members, level: float, most: int, plan: Plan) -
             saved = time.monotonic()
         if exceeded or plan.budget.left <= 0:
             break
-    return exceeded, boxes
+    return exceeded
 
 
 def _decide(data: Reduced, beta: float, gamma: float, most: int, seconds: float) -> Decision:

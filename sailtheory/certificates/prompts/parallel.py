@@ -16,6 +16,7 @@ __all__ = ["BACKENDS", "Workers"]
 
 BACKENDS = ("loky", "threading", "dask")
 _ALONE = 2.0  # seconds of work done here before other processes are started
+_PATIENCE = 10  # seconds for a scheduler to answer
 _LIVES = 3  # how often a pool of processes is renewed after one of them was killed
 
 
@@ -94,7 +95,8 @@ class Workers:
         from distributed import Client
 
         try:
-            return Client(self.scheduler, timeout=10)  # type: ignore[no-any-return]
+            client: AbstractContextManager[Any] = Client(self.scheduler, timeout=_PATIENCE)
+            return client
         except (OSError, ValueError) as error:
             raise InputError(
                 "scheduler", self.scheduler, f"no scheduler answers: {error}"

@@ -1,0 +1,93 @@
+"""The thresholds for γ that are proved or certified, from the widest to the tightest.
+
+closed form ≥ K_B ≥ K_data ≥ ḡ ≥ γ*. K_B holds for every problem of one β and Z_max (C11), K_data
+for the preferences and intervals of this one (C25), ḡ for its prompts one by one (C23).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sailtheory.certificates.prompts.certify import Plan, certify_prompts
+from sailtheory.certificates.refine import Budget
+from sailtheory.problem.problem import PreferenceProblem
+from sailtheory.problem.reduced import ProblemPrompts
+from sailtheory.verdict import Evidence, Outcome, Strength
+
+__all__ = ["Ladder", "ladder"]
+
+_ANY = 1e9  # a width that K_data meets: no box is opened
+_BOXES = {"quick": (5, 2_000), "full": (150, 100_000)}  # a prompt, and at least in all
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """Bounds of γ* that hold for sure.
+
+    Attributes:
+        relative: K_B (C11), proved.
+        data: K_data (C25), certified; never above K_B.
+        per_prompt: An upper bound of ḡ = max_x γ*_x (C23), certified; never above K_data.
+        per_prompt_lower: A value of γ*_x at a point, in ball arithmetic; None where none was
+            confirmed.
+        most_prompts: The bound that holds for 99 % of the prompts, by weight.
+        worst: The prompts that set ḡ: position, value found, bound.
+    """
+
+    relative: float
+    data: float
+    per_prompt: float
+    per_prompt_lower: float | None
+    most_prompts: float
+    worst: tuple[tuple[int, float, float], ...]
+
+    @property
+    def least(self) -> float:
+        """The least γ that is known to suffice."""
+        return min(self.relative, self.data, self.per_prompt)
+
+    def proofs(self, gamma: float, strict: bool = False) -> list[Evidence]:
+        """Why J_γ is concave on C, or (``strict``) strongly concave on S and PL; empty without."""
+
+        def enough(bound: float) -> bool:
+            return gamma > bound if strict else gamma >= bound
+
+        sign, claims = (">", "C12, C13") if strict else ("≥", "C11")
+        if enough(self.relative):
+            said = f"γ {sign} K_B ({claims})"
+            return [Evidence("argument", said, Outcome.HOLDS, Strength.PROVED)]
+        if enough(self.least):
+            said = f"γ {sign} {self.least:.6g} ≥ ḡ, the threshold of each prompt ({claims}, C23)"
+            return [Evidence("certificate", said, Outcome.HOLDS, Strength.CERTIFIED)]
+        return []
+
+
+def ladder(
+    problem: PreferenceProblem,
+    relative: float,
+    effort: str = "quick",
+    progress: Callable[[str], None] = lambda stage: None,
+) -> Ladder | None:
+    """Bounds of γ* from the prompts of a problem, None where no policy moves.
+
+    Args:
+        problem: The problem.
+        relative: K_B.
+        effort: ``quick`` opens few boxes for each prompt, ``full`` as many as a certificate.
+        progress: Called with what is being done.
+    """
+    source = ProblemPrompts(problem)
+    wide = certify_prompts(source, Plan(_ANY, Budget(progress=progress)))
+    if wide.gamma is None:
+        return None
+    tight = certify_prompts(source, Plan(None, Budget(progress=progress), boxes=_BOXES[effort]))
+    data = min(relative, wide.gamma)
+    return Ladder(
+        relative=relative,
+        data=data,
+        per_prompt=data if tight.gamma is None else min(data, tight.gamma),
+        per_prompt_lower=tight.lower,
+        most_prompts=min(data, tight.levels[-1].gamma),
+        worst=tight.worst,
+    )
