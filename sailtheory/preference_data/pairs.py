@@ -47,7 +47,7 @@ def _trl(row: Row, _: Choices) -> Item:
         raise Dropped("the response is null")
     one, two = of_messages(chosen, "chosen"), of_messages(rejected, "rejected")
     if prompt is None:
-        return pair(*_first(split_messages(one, two)))
+        return pair(*split_messages(one, two), 1.0)
     given = _given(prompt)
     if all(turn[0] == "assistant" for turn in (*one, *two)):
         if len(one) > 1 or len(two) > 1:
@@ -57,10 +57,6 @@ def _trl(row: Row, _: Choices) -> Item:
     if shared[-len(given) :] != given:
         raise Dropped("the column prompt is not what the conversations begin with")
     return pair(shared, a, b, 1.0)
-
-
-def _first(split: tuple[Turns, str, str]) -> tuple[Turns, str, str, float]:
-    return (*split, 1.0)
 
 
 def _given(prompt: Any) -> Turns:
@@ -93,7 +89,7 @@ def _hh(row: Row, _: Choices) -> Item:
         if turns[-1][0] != "assistant":
             raise Dropped(NOT_THE_ASSISTANT)
         both.append(turns)
-    return pair(*_first(split_messages(*both)))
+    return pair(*split_messages(*both), 1.0)
 
 
 def _pku(row: Row, choices: Choices) -> Item:

@@ -21,6 +21,7 @@ unpickled.
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -191,7 +192,8 @@ class ProblemFolder:
         """The prompts by number of responses, the fewest first, then in the folder's order.
 
         Args:
-            budget_bytes: What the arrays of one chunk may take; one prompt is the least.
+            budget_bytes: What the arrays of one chunk may take; one prompt is the least. Of the
+                mapped file no more than that stays in memory.
         """
         itemsize = self.features.dtype.itemsize
         for m in np.unique(self.responses):
@@ -200,6 +202,7 @@ class ProblemFolder:
             size = max(1, int(budget_bytes // each))
             for first in range(0, len(members), size):
                 yield self.chunk(members[first : first + size])
+                self._release()
 
     def chunk(self, prompts: np.ndarray) -> Chunk:
         """These prompts, all of one number of responses, stacked."""
@@ -210,6 +213,12 @@ class ProblemFolder:
         log_base = np.zeros(rows.shape) if base is None else np.log(base[rows])
         return Chunk(prompts, features, self._centred(prompts, rows), log_base,
                      self.weights[prompts])  # fmt: skip
+
+    def _release(self) -> None:
+        """Give the pages of features that were read back; whoever reads them again gets them."""
+        mapping = getattr(self.features.base, "_mmap", None)
+        if mapping is not None and hasattr(mmap, "MADV_DONTNEED"):
+            mapping.madvise(mmap.MADV_DONTNEED)
 
     def _centred(self, prompts: np.ndarray, rows: np.ndarray) -> np.ndarray:
         if "rewards" in self.arrays:
@@ -235,6 +244,7 @@ class ProblemFolder:
         step = max(1, _BLOCK // (self.dimension * 8))
         for first in range(0, len(self.features), step):
             expect_finite(self.features[first : first + step], "features", first)
+            self._release()
 
     def _check(self) -> None:
         header, offsets, arrays = self.header, self.offsets, self.arrays

@@ -61,7 +61,7 @@ def test_the_features_are_the_inputs_of_the_head(model, tmp_path):
 
 
 def test_long_prompts_lose_their_beginning_and_it_is_counted(model):
-    encoder = encoders.load_encoder(model)
+    encoder = encoders.Encoder(model)
     encoder.longest = 20
     short, cut = encoder.encode([((("text", "b" * 14),), "answer"),
                                  ((("text", "a" * 50 + "b" * 14),), "answer")])  # fmt: skip
@@ -71,7 +71,7 @@ def test_long_prompts_lose_their_beginning_and_it_is_counted(model):
 
 
 def test_batches_change_nothing(model):
-    encoder = encoders.load_encoder(model)
+    encoder = encoders.Encoder(model)
     texts = [(PLAIN, " river" * k) for k in (9, 1, 30, 2) * 6]
     together = encoder.encode(texts)
     alone = np.concatenate([encoder.encode([text]) for text in texts[:4]])
@@ -168,7 +168,7 @@ def test_what_is_no_language_model_is_refused(tmp_path, model):
     for name, expected in ((tmp_path / "bert", "a causal language model, or minilm"),
                            (tmp_path, "minilm, a folder, or a model of the hub")):  # fmt: skip
         with pytest.raises(InputError) as error:
-            encoders.load_encoder(str(name))
+            encoders.Encoder(str(name))
         assert expected in str(error.value) and "\n" not in str(error.value)
 
 

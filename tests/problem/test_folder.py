@@ -6,6 +6,7 @@ import hashlib
 import itertools
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -90,6 +91,28 @@ def test_chunks_are_the_blocks_in_parts(tmp_path, kind, budget):
         size = sum(a.nbytes for a in chunk)
         assert size <= budget or len(chunk.prompts) == 1
     assert seen == sorted(range(6), key=lambda x: (SIZES[x], x))
+
+
+def resident():
+    """Bytes of this process in memory; None where the system does not say."""
+    statm = Path("/proc/self/statm")
+    return int(statm.read_text().split()[1]) * 4096 if statm.is_file() else None
+
+
+def test_chunks_that_were_read_do_not_stay_in_memory(tmp_path):
+    features = np.ones((1 << 14, 1 << 9), np.float32)  # 32 MB
+    features[::2] = 2
+    offsets = np.arange(0, len(features) + 1, 2)
+    folder = write_folder(tmp_path / "p", features=features, offsets=offsets, beta=1, radius=1,
+                          rewards=np.zeros(len(features)))  # fmt: skip
+    folder.verify()
+    held, before, most = [], resident(), 0
+    for chunk in folder.chunks(1 << 20):
+        assert chunk.features.sum() == 1.5 * chunk.features.size
+        held.append(chunk.features[0])
+        most = max(most, (resident() or 0) - (before or 0))
+    assert most < 8 << 20
+    assert all(phi[:, 0].tolist() == [2, 1] for phi in held)  # read again
 
 
 def test_float32_differences_are_not_rounded(tmp_path):
