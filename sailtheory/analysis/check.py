@@ -191,7 +191,7 @@ def check(
     # γ* decides; where spectra are dear, the others start from where it was found.
     rough = Search(domain, "light", seed) if search.spectra_are_dear else search
     progress("curvature of J")
-    steepest = largest_curvature_on(sail, rough, star.theta if rough is not search else None)
+    steepest = largest_curvature_on(sail, rough, *([] if rough is search else [star.theta]))
     progress("curvature of J_γ")
     worst = largest_curvature_on(revkl, rough, star.theta)
     progress("thresholds by prompt")
