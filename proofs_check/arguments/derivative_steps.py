@@ -15,6 +15,7 @@ from sailtheory.numeric.numbers import Array
 from sailtheory.objectives.expectation import BlockObjective, Point
 from sailtheory.objectives.sail import SAIL
 from sailtheory.theory import formulas
+from sailtheory.theory.pair_form import logits
 
 
 def gradient(kind: type[BlockObjective]) -> Sides:
@@ -59,7 +60,7 @@ def preference_slope(at: Setting) -> tuple[Array, Array]:
     v, left, right = at.direction, [], []
     for point in at.points():
         block = point.block
-        along = formulas.logits(v, block.features)
+        along = logits(v, block.features)
         slope = formulas.preference_gradient(block.beta, point.policy, point.z, along)
         before = v @ sail._hessian(point) @ v
         m = slope.shape[-1]

@@ -13,7 +13,7 @@ from proofs_check.symbolic.settings import Prompt, Setting
 from sailtheory.numeric.numbers import Array
 from sailtheory.objectives.expectation import Point
 from sailtheory.objectives.sail import SAIL
-from sailtheory.theory import formulas
+from sailtheory.theory import formulas, pair_form
 
 # --- by the definitions ----------------------------------------------------------------------
 
@@ -106,7 +106,7 @@ def estimates(point: Point, baseline: Any) -> Array:
     score = formulas.centred(point.policy[..., None, :], rows)
     excess = (payoff.value - point.xp.log_2() - baseline)[..., None, :, :]
     dpo = (payoff.first * block.beta)[..., None, :, :]
-    return np.asarray(excess * formulas.pair_sum(score) + dpo * formulas.pairwise(rows))
+    return np.asarray(excess * formulas.pair_sum(score) + dpo * pair_form.pairwise(rows))
 
 
 def second_moment(point: Point, baseline: Any) -> Array:

@@ -12,7 +12,7 @@ from proofs_check.evidence.instances import random_points, random_preferences, r
 from sailtheory import SAIL, PreferenceProblem
 from sailtheory.claims import Context
 from sailtheory.numeric.numbers import Array, arb_numbers, numbers_of
-from sailtheory.theory import formulas
+from sailtheory.theory import formulas, pair_form
 from sailtheory.verdict import Evidence
 
 _PROBLEMS = {"quick": 12, "full": 100}
@@ -41,7 +41,7 @@ def _sides(
     xp = numbers_of(theta)
     change = (v @ (SAIL(other).hessian(theta) - SAIL(problem).hessian(theta))) @ v
     (at,) = SAIL(problem).points(theta)
-    along = formulas.logits(v, at.block.features)
+    along = pair_form.logits(v, at.block.features)
     slope = formulas.preference_gradient(at.block.beta, at.policy, at.z, along)
     step = other.blocks(xp)[0].preference - at.block.preference
     return change, (slope * step).sum() / 2

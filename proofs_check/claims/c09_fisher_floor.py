@@ -25,7 +25,7 @@ from sailtheory.numeric.numbers import (
     numbers_of,
     sympy_numbers,
 )
-from sailtheory.theory import bounds, formulas
+from sailtheory.theory import bounds, formulas, pair_form
 from sailtheory.verdict import Evidence
 
 _XP = sympy_numbers()
@@ -102,10 +102,10 @@ STEPS = (
 def span_range(problem: PreferenceProblem, theta: Array, other: Array) -> Array:
     """R' = max_x range((θ − θ')ᵀφ): (..., d) to (...)."""
     blocks = problem.blocks(numbers_of(theta))
-    moved = [formulas.logits(theta - other, block.features) for block in blocks]
+    moved = [pair_form.logits(theta - other, block.features) for block in blocks]
     if moved[0].dtype != object:
         return np.max([(a.max(-1) - a.min(-1)).max(-1) for a in moved], axis=0)
-    gaps = [gap for a in moved for gap in np.ravel(formulas.pairwise(a))]
+    gaps = [gap for a in moved for gap in np.ravel(pair_form.pairwise(a))]
     return reduce(lambda largest, gap: largest.max(gap), gaps)  # floats would not tell them apart
 
 

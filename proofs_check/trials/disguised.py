@@ -152,7 +152,7 @@ def _squared_drifts(problem: PreferenceProblem, theta: Array) -> Array:
     """E_x Σ_{k<l} (δᵀΔ_kl)², at least E_x R_x²."""
     total: Array = 0
     for at in KLRefPolicy(problem).points(theta):
-        squares = formulas.pairwise(formulas.logits(at.delta, at.block.features)) ** 2 / 2
+        squares = pair_form.pairwise(pair_form.logits(at.delta, at.block.features)) ** 2 / 2
         total = total + (squares.sum(-1).sum(-1) * at.block.weights).sum(-1)
     return total
 

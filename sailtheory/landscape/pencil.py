@@ -12,7 +12,7 @@ from sailtheory.landscape.domain import DENSE, Domain
 from sailtheory.landscape.fisher import fisher_root
 from sailtheory.objectives.algebra import Objective
 from sailtheory.objectives.sail import KLRefPolicy
-from sailtheory.theory import formulas, pair_form
+from sailtheory.theory import pair_form
 
 __all__ = [
     "flattest",
@@ -208,7 +208,7 @@ def _operator(domain: Domain, weights: list[np.ndarray]) -> LinearOperator:
         v = v.reshape(domain.dimension, -1)
         total = np.zeros(v.shape[::-1])
         for pairs, features in zip(weights, domain.features, strict=True):
-            along = formulas.logits(v.T, features)
+            along = pair_form.logits(v.T, features)
             total += pair_form.combine_all(pair_form.laplacian_product(pairs, along), features)
         return total.T
 

@@ -7,7 +7,7 @@ import numpy as np
 from sailtheory.landscape.domain import Domain
 from sailtheory.numeric.numbers import FLOAT64
 from sailtheory.problem.blocks import Block
-from sailtheory.theory import formulas
+from sailtheory.theory import formulas, pair_form
 
 __all__ = ["SinglePrompts"]
 
@@ -122,7 +122,7 @@ def _own_curvature(
     """
     logits = center + along
     policy = np.exp(FLOAT64.log_softmax(logits + block.log_base[part]))
-    z = formulas.pairwise((logits - reference) * block.beta)
+    z = pair_form.pairwise((logits - reference) * block.beta)
     payoff = formulas.log_likelihood_payoff(FLOAT64, block.preference[part], z)
     eta = formulas.relative_pair_curvature(block.beta, policy, payoff)
     root = np.sqrt(policy)

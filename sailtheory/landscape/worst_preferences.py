@@ -13,7 +13,7 @@ from sailtheory.landscape.pencil import largest_relative_curvature
 from sailtheory.landscape.search import Search
 from sailtheory.objectives.sail import SAIL
 from sailtheory.problem.problem import PreferenceProblem
-from sailtheory.theory import formulas
+from sailtheory.theory import formulas, pair_form
 
 __all__ = ["WorstCase", "worst_preferences"]
 
@@ -106,7 +106,7 @@ def _respond(problem: PreferenceProblem, theta: np.ndarray) -> list[np.ndarray]:
     _, v = largest_relative_curvature(SAIL(problem), Domain(problem), theta)
     out: list[np.ndarray] = [np.empty(0)] * problem.prompts
     for at in SAIL(problem).points(theta):
-        along = formulas.logits(v, at.block.features)
+        along = pair_form.logits(v, at.block.features)
         slope = formulas.preference_gradient(at.block.beta, at.policy, at.z, along)
         for i, x in enumerate(at.block.prompts):
             out[x] = (1 + np.sign(slope[i])) / 2

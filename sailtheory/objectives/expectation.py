@@ -59,7 +59,7 @@ class Point:
     @property
     def advance(self) -> Array:
         """δᵀs, the centred log-ratio without the partition function, (..., n, m)."""
-        return formulas.centred(self.policy, formulas.logits(self.delta, self.block.features))
+        return formulas.centred(self.policy, pair_form.logits(self.delta, self.block.features))
 
 
 class BlockObjective(Objective):
@@ -108,7 +108,7 @@ class BlockObjective(Objective):
         """∇² v for v (..., d), without a matrix: (..., d)."""
 
         def image(at: Point, v: Array) -> Array:
-            along = formulas.logits(v, at.block.features)
+            along = pair_form.logits(v, at.block.features)
             return pair_form.laplacian_product(self._pair_weights(at), along)
 
         return self._combined(image, theta, direction)
@@ -117,7 +117,7 @@ class BlockObjective(Objective):
         """vᵀ∇²v for v (..., d), from the scalars of the pairs alone: (...)."""
 
         def form(at: Point, v: Array) -> Array:
-            along = formulas.logits(v, at.block.features)
+            along = pair_form.logits(v, at.block.features)
             return pair_form.laplacian_form(self._pair_weights(at), along)
 
         return self._expect(form, theta, direction)
@@ -126,7 +126,7 @@ class BlockObjective(Objective):
         """∇_θ (vᵀ ∇² v) for fixed v (..., d): (..., d)."""
 
         def slope(at: Point, v: Array) -> Array:
-            return self._curvature_gradient(at, formulas.logits(v, at.block.features))
+            return self._curvature_gradient(at, pair_form.logits(v, at.block.features))
 
         return self._combined(slope, theta, direction)
 

@@ -18,7 +18,7 @@ from sailtheory.numeric.numbers import Array
 from sailtheory.objectives.algebra import Objective
 from sailtheory.objectives.expectation import BlockObjective, Point
 from sailtheory.problem.problem import PreferenceProblem
-from sailtheory.theory import formulas
+from sailtheory.theory import formulas, pair_form
 from sailtheory.theory.formulas import Payoff
 
 __all__ = [
@@ -160,11 +160,11 @@ class KLRefPolicy(BlockObjective):
         return formulas.kl_ref_policy(at.ref, at.log_ratio)
 
     def _gradient(self, at: Point) -> Array:
-        drift = formulas.logits(at.delta, at.block.features)
+        drift = pair_form.logits(at.delta, at.block.features)
         return formulas.kl_ref_policy_gradient(at.xp, at.policy, at.ref, drift)
 
     def _eta(self, at: Point) -> Array:
-        return formulas.pairwise(at.policy) * 0 + 1
+        return pair_form.pairwise(at.policy) * 0 + 1
 
     def _pair_weights(self, at: Point) -> Array:
         return formulas.pair_probability(at.policy)

@@ -12,7 +12,7 @@ from sailtheory.errors import InputError
 from sailtheory.numeric.numbers import numbers_of
 from sailtheory.policies.protocol import finite
 from sailtheory.problem.problem import PreferenceProblem
-from sailtheory.theory.formulas import pairwise
+from sailtheory.theory.pair_form import pairwise
 
 __all__ = ["Batch", "CandidateData", "Judge"]
 

@@ -17,7 +17,7 @@ from sailtheory.errors import InputError, require
 from sailtheory.numeric.numbers import numbers_of
 from sailtheory.policies.data import Batch, CandidateData, Judge
 from sailtheory.policies.protocol import Policy, finite
-from sailtheory.theory import formulas
+from sailtheory.theory import formulas, pair_form
 
 __all__ = ["CandidateObjective", "Divergence", "sampled_sail"]
 
@@ -103,7 +103,7 @@ class CandidateObjective:
 
     def _payoff(self, policy: Tensor, log_ratio: Tensor, batch: Batch) -> Tensor:
         xp = numbers_of(policy)
-        z = formulas.pairwise(log_ratio) * self.beta
+        z = pair_form.pairwise(log_ratio) * self.beta
         payoff = formulas.log_likelihood_payoff(xp, batch.preference, z)
         value: Tensor = formulas.pair_mean(policy, payoff.value) - xp.log_2()
         return value

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sailtheory.errors import InputError
-from sailtheory.theory.formulas import pairwise
+from sailtheory.theory.pair_form import pairwise
 
 __all__ = ["Fitted", "fit_confidence", "fit_rewards", "fit_temperature", "has_fit"]
 

@@ -38,7 +38,7 @@ from sailtheory.problem.folder_checks import (
     expect_values,
 )
 from sailtheory.storage.readers import parse_json, read_bytes, read_json
-from sailtheory.theory.formulas import pairwise
+from sailtheory.theory.pair_form import pairwise
 
 __all__ = ["ARRAYS", "FLOATS", "HEADER", "IDS", "SCHEMA", "Chunk", "ProblemFolder", "is_folder"]
 

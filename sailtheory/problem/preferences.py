@@ -13,7 +13,7 @@ import numpy as np
 from sailtheory.errors import InputError
 from sailtheory.numeric.exact import lift, read_array
 from sailtheory.numeric.numbers import FLOAT64, Array, NumberSystem
-from sailtheory.theory.formulas import pairwise
+from sailtheory.theory.pair_form import pairwise
 
 __all__ = ["BradleyTerry", "PreferenceMatrix", "Preferences", "probabilities"]
 

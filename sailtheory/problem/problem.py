@@ -36,7 +36,7 @@ from sailtheory.problem.fields import (
     read_weights,
 )
 from sailtheory.problem.preferences import Preferences
-from sailtheory.theory import formulas
+from sailtheory.theory import formulas, pair_form
 
 __all__ = ["PreferenceProblem", "Span"]
 
@@ -250,7 +250,7 @@ class PreferenceProblem:
         for x in range(self.prompts):
             phi = self.centred_features(x)
             distance = _distances(phi)
-            reach.append((formulas.pairwise(phi @ offset) + float(self.radius) * distance).max())
+            reach.append((pair_form.pairwise(phi @ offset) + float(self.radius) * distance).max())
         return np.array(reach)
 
     def blocks(self, xp: NumberSystem = FLOAT64) -> list[Block]:

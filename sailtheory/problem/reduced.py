@@ -26,7 +26,7 @@ from sailtheory.numeric.enclose import float_above
 from sailtheory.numeric.exact import to_fraction
 from sailtheory.numeric.numbers import FLOAT64, arb_numbers
 from sailtheory.problem.problem import PreferenceProblem
-from sailtheory.theory import formulas
+from sailtheory.theory import pair_form
 
 __all__ = [
     "BUDGET",
@@ -244,7 +244,7 @@ def reduce_chunk(source: PromptSource, chunk: Chunk) -> Reduced:
 def ranges(prompts: Reduced, beta: float) -> tuple[np.ndarray, np.ndarray]:
     """The interval of z_kl over C, rounded outward: two arrays (k, m, m)."""
     gaps = prompts.reach[:, :, None] - prompts.reach[:, None]
-    middle = formulas.pairwise(prompts.offset)
+    middle = pair_form.pairwise(prompts.offset)
     width = np.sqrt((gaps**2).sum(-1)) * (1 + 2.0**-40) + 2 * prompts.error[:, None, None]
     room = beta * (width + abs(middle)) * 2.0**-50
     return beta * (middle - width) - room, beta * (middle + width) + room

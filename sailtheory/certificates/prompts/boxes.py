@@ -36,7 +36,7 @@ from sailtheory.certificates.remainder import slack
 from sailtheory.numeric.numbers import FLOAT64
 from sailtheory.objectives.expectation import Point
 from sailtheory.problem.reduced import Reduced, ranges
-from sailtheory.theory import formulas
+from sailtheory.theory import formulas, pair_form
 from sailtheory.theory.data_bound import inner_bound
 
 __all__ = ["Boxes", "Prompts", "settle"]
@@ -111,7 +111,7 @@ def _by_ranges(
     """Whether an upper bound from intervals of z and π is below γ: (N,)."""
     beta, q, m = prompts.beta, data.preference, data.responses
     width = width * _RELATIVE + 2 * data.error[:, None, None]
-    middle = formulas.pairwise(logits)
+    middle = pair_form.pairwise(logits)
     low = np.maximum(beta * (middle - width), prompts.low[boxes.owner])
     high = np.minimum(beta * (middle + width), prompts.high[boxes.owner])
     value = formulas.log_likelihood_value
@@ -120,7 +120,7 @@ def _by_ranges(
         peak = np.log1p(2 * q) - np.log1p(-2 * q)
     most = value(FLOAT64, q, np.clip(peak, low, high))
     with np.errstate(over="ignore"):
-        ratio = formulas.pairwise(data.log_ref).mT
+        ratio = pair_form.pairwise(data.log_ref).mT
         room = 2 * data.error[:, None, None]
         rare = 1 / np.exp(ratio - low / beta + room).sum(-1)
         likely = 1 / np.exp(ratio - high / beta - room).sum(-1)
@@ -213,7 +213,7 @@ def _point(data: Reduced, beta: float, logits: np.ndarray) -> Point:
             block=block,
             log_policy=log_policy,
             policy=np.exp(log_policy),
-            z=(beta * formulas.pairwise(logits))[:, None],
+            z=(beta * pair_form.pairwise(logits))[:, None],
         ),
     )
 

@@ -22,7 +22,7 @@ from sailtheory.numeric.balls import BALLS, Balls, upper_end
 from sailtheory.numeric.numbers import without_diagonal
 from sailtheory.objectives.expectation import Point
 from sailtheory.problem.reduced import Reduced, ranges
-from sailtheory.theory import formulas
+from sailtheory.theory import formulas, pair_form
 from sailtheory.theory.bounds import relative_bound, sharp_curvature
 
 __all__ = ["all_below", "two_below"]
@@ -211,7 +211,7 @@ def _settled(
     logits = Balls(data.offset + (data.reach @ x[..., None])[..., 0], data.error[:, None])
     width = (Balls(gaps) * half[:, None, :]).sum(-1).upper * (1 + 2.0**-40)
     spread = square(m, width)
-    middle = formulas.pairwise(logits)
+    middle = pair_form.pairwise(logits)
     ends = (middle - spread).lower, (middle + spread).upper
     low, high = ranges(data, beta[0])
     low = np.maximum((Balls(*beta) * Balls(ends[0])).lower, low)
@@ -237,7 +237,7 @@ def _by_expansion(
     preference = Balls(data.preference, known[..., None])[:, None]
     block = SimpleNamespace(beta=b, preference=preference, weights=weights)
     point: Any = SimpleNamespace(xp=BALLS, block=block, log_policy=log_policy, policy=policy)
-    point.z = (b * formulas.pairwise(logits))[:, None]
+    point.z = (b * pair_form.pairwise(logits))[:, None]
     level = Balls(gamma)[:, None, None]
     features = Balls(data.reach)[:, None]
     with np.errstate(all="ignore"):

@@ -12,7 +12,7 @@ import numpy as np
 
 from sailtheory.numeric.numbers import FLOAT64, without_diagonal
 from sailtheory.problem.reduced import Reduced
-from sailtheory.theory import formulas
+from sailtheory.theory import formulas, pair_form
 
 __all__ = ["curvature", "eta", "policy_at", "scaled", "search", "top"]
 
@@ -33,7 +33,7 @@ def policy_at(prompts: Reduced, logits: np.ndarray) -> np.ndarray:
 def eta(prompts: Reduced, beta: float, logits: np.ndarray, policy: np.ndarray) -> np.ndarray:
     """η_kl at logits (k, ..., m): (k, ..., m, m)."""
     q = prompts.preference.reshape(len(logits), *[1] * (logits.ndim - 2), *[logits.shape[-1]] * 2)
-    payoff = formulas.log_likelihood_payoff(FLOAT64, q, beta * formulas.pairwise(logits))
+    payoff = formulas.log_likelihood_payoff(FLOAT64, q, beta * pair_form.pairwise(logits))
     return np.asarray(formulas.relative_pair_curvature(beta, policy, payoff))
 
 

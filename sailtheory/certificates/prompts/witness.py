@@ -14,7 +14,7 @@ from sailtheory.numeric.enclose import float_below
 from sailtheory.numeric.exact import lift, to_fraction
 from sailtheory.numeric.numbers import arb_numbers
 from sailtheory.problem.reduced import BUDGET, Chunk, PromptSource, Reduced
-from sailtheory.theory import formulas
+from sailtheory.theory import formulas, pair_form
 
 __all__ = ["PromptWitness", "lower_bound", "prompt_of", "witness_of"]
 
@@ -95,10 +95,10 @@ def _lower_bound(source: PromptSource, chunk: Chunk, witness: PromptWitness) -> 
     preference = np.array([[arb(float(v), _DATA) for v in row] for row in q], dtype=object)
     beta = ball(to_fraction(source.beta, "beta"))
     policy = xp.exp(xp.log_softmax((log_ref + logits)[None]))
-    z = formulas.pairwise(logits[None]) * beta
+    z = pair_form.pairwise(logits[None]) * beta
     payoff = formulas.log_likelihood_payoff(xp, preference[None], z)
     values = formulas.relative_pair_curvature(beta, policy, payoff)[0]
-    square = formulas.pairwise(_with_zero(gram * y)) ** 2 * formulas.pair_probability(policy[0])
+    square = pair_form.pairwise(_with_zero(gram * y)) ** 2 * formulas.pair_probability(policy[0])
     k, l = np.triu_indices(m, 1)  # noqa: E741
     below = square[k, l].sum()
     return float_below((square * values)[k, l].sum() / below) if below > 0 else -np.inf
