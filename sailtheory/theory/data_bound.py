@@ -93,7 +93,10 @@ def inner_bound(
         peak = np.where((last[0] > 0) & (following[0] < 0), highest, payoff)
         flat = tanh - 0.25
         for found, offset in zip(largest, offsets, strict=True):
-            np.maximum(found, (slope / (offset[..., None] - peak) + flat).max(-1), out=found)
+            with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+                ratio = slope / (offset[..., None] - peak)
+            ratio = np.where(np.isnan(ratio), np.inf, ratio)  # what is no number bounds nothing
+            np.maximum(found, (ratio + flat).max(-1), out=found)
         last = following
     return np.asarray((2 * (offsets + value) + 2 * beta * beta * largest).min(0))
 

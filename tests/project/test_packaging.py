@@ -54,7 +54,10 @@ def imports(*folders):
 
 
 def test_the_product_imports_what_it_declares_and_declares_what_it_imports():
-    product = [PROJECT["dependencies"], *(OPTIONAL[extra] for extra in ("torch", "rl", "llm"))]
+    product = [
+        PROJECT["dependencies"],
+        *(OPTIONAL[extra] for extra in ("torch", "rl", "llm", "dask")),
+    ]
     declared = set().union(*map(named, product))
     found = imports("sailtheory", "proofs_check") - {"sailtheory", "proofs_check"}
     assert found == declared - set(BY_OTHERS)

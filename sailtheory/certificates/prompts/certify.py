@@ -11,7 +11,7 @@ import numpy as np
 from sailtheory.certificates.prompts.branch import FALSE, OPEN, PROVED, Decision, decide
 from sailtheory.certificates.prompts.certificate import Level, PromptCertificate
 from sailtheory.certificates.prompts.parallel import Workers
-from sailtheory.certificates.prompts.points import search
+from sailtheory.certificates.prompts.points import curvature, search
 from sailtheory.certificates.prompts.survey import Group, Survey, recall, remember, survey
 from sailtheory.certificates.prompts.witness import PromptWitness, prompt_of, witness_of
 from sailtheory.certificates.refine import Budget
@@ -29,6 +29,7 @@ _LARGEST = 4  # responses up to which branch and bound is tried
 _TASK = 500  # prompts
 _BOXES, _BOXES_LEAST = 150, 100_000  # for each prompt and in all, that a width may well take
 _SAMPLE = 100
+_SEARCHED_LEAST = 50
 _WIDTHS = (1e-3, 1e-2, 0.05, 0.2, 0.5, 1.0, 2.0)
 _SAVE_SECONDS = 5.0
 _WITNESSES = 3
@@ -116,7 +117,8 @@ def certify_prompts(source: PromptSource, plan: Plan | None = None) -> PromptCer
 def _first_bounds(made: Survey, plan: Plan) -> None:
     """K_data, K_B and a search for every prompt that has no bound yet."""
     widest = max(float(np.abs(ranges(g.data, made.beta)).max()) for g in made.groups)
-    ceiling = relative_bound(made.beta, widest)
+    # β is within a unit in the last place.
+    ceiling = relative_bound(made.beta, widest) + 2.0**-40 * (widest + made.beta + made.beta**2)
     tasks, places = [], []
     for number, group in enumerate(made.groups):
         missing = np.flatnonzero(~np.isfinite(group.upper))
@@ -144,7 +146,12 @@ def _bound(
     bound = data_bound(beta, data.preference[:, k, l], low[:, k, l], high[:, k, l], data.responses)
     scale = beta + beta**2 + np.maximum(abs(low), abs(high)).max((1, 2))
     upper = np.minimum(bound + 2.0**8 * data.error * scale, ceiling)
-    value, point = search(data, beta, np.random.default_rng(seed))
+    highest = np.argsort(-upper, kind="stable")
+    if data.responses > _LARGEST:  # where the search lowers no bound, it is for the highest
+        highest = highest[: max(_SEARCHED_LEAST, len(upper) // 10)]
+    point = np.zeros(data.reach.shape[::2])
+    value = curvature(data, beta, point[:, None])[:, 0]
+    value[highest], point[highest] = search(data.take(highest), beta, np.random.default_rng(seed))
     return upper, value, point
 
 

@@ -9,7 +9,6 @@ formulas.
 
 from __future__ import annotations
 
-import math
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -59,7 +58,8 @@ def all_below(data: Reduced, beta: tuple[float, float], gamma: np.ndarray) -> np
         shown[rest] = _closed(data.take(rest), beta, gamma[rest], _PIECES[1])
     for i in np.flatnonzero(~shown):  # few, if any
         reach = float(abs(np.array(ranges(data.take(slice(i, i + 1)), beta[0]))).max())
-        shown[i] = relative_bound(math.nextafter(beta[0], math.inf), reach) <= gamma[i]
+        off = 2.0**-44 * (reach + beta[0] + beta[0] ** 2)  # β is within a unit in the last place
+        shown[i] = relative_bound(beta[0], reach) + off <= gamma[i]
     return np.asarray(shown)
 
 
@@ -188,7 +188,9 @@ def _by_boxes(data: Reduced, beta: tuple[float, float], gamma: np.ndarray) -> np
         met = shown[own] & ((nearest * nearest).sum(-1) <= 1 + 1e-9)
         own, x, half = own[met], x[met], half[met]
         np.add.at(count, own, 1)
-        shown[count > _MOST_BOXES] = False
+        if (count > _MOST_BOXES).any():  # what waits is not shown: one such prompt is enough
+            shown[np.concatenate([own, *(waiting for waiting, _, _ in stack)])] = False
+            break
         if not len(own):
             continue
         left = np.flatnonzero(~_settled(data.take(own), beta, gamma[own], gaps[own], x, half))

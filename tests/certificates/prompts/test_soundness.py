@@ -7,6 +7,7 @@ import pytest
 from mpmath import mp, mpf
 
 from sailtheory.certificates.prompts import boxes as boxes_module
+from sailtheory.certificates.prompts import check
 from sailtheory.certificates.prompts.boxes import Boxes, Prompts, settle
 from sailtheory.certificates.prompts.branch import OPEN, PROVED, decide
 from sailtheory.certificates.prompts.check import all_below
@@ -67,6 +68,36 @@ def test_a_settled_box_holds_at_every_point_of_it():
         assert (found[settled] < gamma).all()
         assert (found[false, -1] > gamma).all()
         assert settled.any()
+
+
+def test_a_box_settled_by_the_checker_holds_at_every_point_of_it():
+    """The same for the balls of ``replay``, which share no bound with the search."""
+    settled_in_all = 0
+    for seed in range(6):
+        m = 3 + seed % 2
+        _, made, value, _ = searched(seed, n=20, m=m, radius=3.0)
+        rng = np.random.default_rng(seed)
+        gamma = np.full(20, float(np.median(value)))
+        half = 2.0 ** -rng.integers(1, 7, (20, 1)) * np.ones((20, m - 1))
+        x = np.round(rng.uniform(-1, 1, (20, m - 1)) / half) * half
+        k, l = np.triu_indices(m, 1)  # noqa: E741
+        gaps = abs(made.reach[:, k] - made.reach[:, l])
+        settled = check._settled(made, AS_BALL, gamma, gaps, x, half)
+        points = x[:, None] + half[:, None] * rng.choice([-1, 0, 1], (20, 60, m - 1))
+        inside = (points**2).sum(-1) <= 1
+        found = np.where(inside, curvature(made, BETA, points), -np.inf)
+        assert (found[settled] < gamma[0]).all()
+        settled_in_all += settled.sum()
+    assert settled_in_all > 20
+
+
+@pytest.mark.parametrize("m", [3, 4])
+def test_the_checker_shows_nothing_below_a_witness(m, monkeypatch):
+    monkeypatch.setattr(check, "_MOST_BOXES", 60)
+    for seed in range(4):
+        _, made, value, _ = searched(seed, n=1, m=m, radius=3.0)
+        gamma = value - 1e-2 * abs(value)
+        assert not all_below(made, AS_BALL, gamma)[0]
 
 
 def test_that_test_sees_a_remainder_left_out(monkeypatch):
