@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from sailtheory.analysis.check import theorem_threshold
+from sailtheory.analysis.ladder import ladder
 from sailtheory.errors import InputError
 from sailtheory.landscape.concavity import largest_relative_curvature_on
 from sailtheory.landscape.domain import Domain
@@ -37,6 +38,7 @@ class FrontierPoint:
         concave: Whether γ ≥ γ*, the largest relative curvature found. None where that is not
             known: no γ* was found, or γ lies above one on which the search does not agree.
         guaranteed: Whether γ ≥ K_B, so that C11 proves concavity.
+        certified: Whether γ is above a certified bound of γ* (C23, C25).
     """
 
     gamma: float
@@ -45,6 +47,7 @@ class FrontierPoint:
     kl_ref_policy: float
     concave: bool | None
     guaranteed: bool
+    certified: bool
 
 
 @dataclass(frozen=True)
@@ -115,6 +118,8 @@ def frontier(
     star = found.value
     trusted = found.search is not None and found.search.trusted
     k_b = theorem_threshold(problem) if domain.dimension else None
+    progress("thresholds by prompt")
+    rungs = None if k_b is None else ladder(problem, k_b, effort)
 
     def at(gamma: float, start: np.ndarray | None) -> tuple[FrontierPoint, np.ndarray]:
         progress(f"γ = {gamma:.4g}")
@@ -126,6 +131,7 @@ def frontier(
             kl_ref_policy=best.kl_ref_policy,
             concave=None if star is None or (gamma >= star and not trusted) else gamma >= star,
             guaranteed=k_b is not None and gamma >= k_b,
+            certified=rungs is not None and gamma >= rungs.least,
         )
         return point, best.theta
 

@@ -162,6 +162,7 @@ def print_frontier(console: Console, curve: Frontier) -> None:
     for p in curve.points:
         unknown = "undecided" if curve.relative is not None else "—"
         mark = {None: unknown, False: "no", True: "found no counterexample"}[p.concave]
+        mark = "certified (C23)" if p.certified else mark
         mark = "proved (C11)" if p.guaranteed else mark
         table.add_row(number(p.gamma, 4), f"{p.win_rate:.4f}", f"{p.gain:.4f}",
                       number(p.kl_ref_policy), mark)  # fmt: skip
