@@ -14,15 +14,13 @@ from scipy.linalg import LinAlgError, cholesky, eigh
 
 __all__ = ["UNIT", "is_below", "largest_above", "smallest_below"]
 
-UNIT = 2.0**-53
+UNIT: float = 2.0**-53
 _TINY = 2.0**-1000
 _TRIES = 40
 _GIVEN = 2e-3  # how far an estimate from elsewhere is trusted
 
 
-def is_below(
-    matrix: np.ndarray, bound: float, error: float = 0.0, overwrite: bool = False
-) -> bool:
+def is_below(matrix: np.ndarray, bound: float, error: float = 0.0, overwrite: bool = False) -> bool:
     """Whether λ_max < bound is proved for every symmetric matrix near one.
 
     Args:

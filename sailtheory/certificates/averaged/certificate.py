@@ -16,6 +16,7 @@ __all__ = ["SCHEMA", "AveragedCertificate", "parse"]
 
 SCHEMA = "sailtheory.averaged-certificate/1"
 _NUMBERS = ("gamma", "bend", "share", "third", "fourth", "by_prompt")
+_OPTIONAL = ("gamma", "by_prompt")
 _TEXTS = ("problem", "note", "data")
 _KEYS = {
     "schema", "verdict", "property", "method", "version", "prompts", "moving", "seconds", "digest",
@@ -113,16 +114,19 @@ def parse(data: dict[str, Any]) -> AveragedCertificate:
     for key in (*_TEXTS, "version"):
         if not isinstance(data[key], str):
             raise InputError(key, data[key], "text is expected")
-    optional = ("gamma", "by_prompt")
-    numbers = {
-        key: None if key in optional and data[key] is None else _number(data[key], key)
+    numbers: dict[str, Any] = {
+        key: None if key in _OPTIONAL and data[key] is None else _number(data[key], key)
         for key in _NUMBERS
     }
+    texts: dict[str, Any] = {key: data[key] for key in _TEXTS}
     return AveragedCertificate(
-        data["verdict"], _count(data["prompts"], "prompts"), _count(data["moving"], "moving"),
-        **{key: data[key] for key in _TEXTS}, **numbers,
+        verdict=data["verdict"],
+        prompts=_count(data["prompts"], "prompts"),
+        moving=_count(data["moving"], "moving"),
         seconds=_number(data["seconds"], "seconds"),
-    )  # fmt: skip
+        **texts,
+        **numbers,
+    )
 
 
 def _count(value: Any, key: str) -> int:

@@ -144,4 +144,4 @@ class _Search:
         self.third = third(self._rotated, slope)
         needed = shortfall(self._rotated.radius, self.third, bend, self.fourth) * (1 + 1e-12)
         matrix, error = quadratic(self._rotated, self._minorants.constant(gamma, slope, bend))
-        return smallest_below(matrix, error) > needed
+        return bool(smallest_below(matrix, error) > needed)

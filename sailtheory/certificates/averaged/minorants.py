@@ -4,9 +4,10 @@ The interval |t| ≤ B‖D‖ is cut into pieces c ± h. On a piece, with k = �
 
     f(t) − k(t) ≥ f(c) − k(c) − h|f′(c) − k′(c)| − ½h² max{0, −inf(f″ + 2κ)},
 
-f, f′ at c and the infimum of f″ on the piece from balls in float64 (:mod:`sailtheory.numeric.balls`),
-which hold the errors of the data too. A is the least over the pieces. The last combination has
-fewer than 24 roundings, each of u times a term of ``size`` at most; 2⁻⁴⁷ size is taken off.
+f, f′ at c and the infimum of f″ on the piece from balls in float64
+(:mod:`sailtheory.numeric.balls`), which hold the errors of the data too. A is the
+least over the pieces. The last combination has fewer than 24 roundings, each of u times a term
+of ``size`` at most; 2⁻⁴⁷ size is taken off.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ class Slopes(NamedTuple):
 
     def at(self, gamma: float, share: float) -> np.ndarray:
         """ℓ: a share of that tangent."""
-        return share * (gamma * self.chance - self.curvature)
+        return np.asarray(share * (gamma * self.chance - self.curvature))
 
 
 class _Enclosed(NamedTuple):

@@ -6,13 +6,13 @@ absolute values; for E wA ỹỹᵀ that is (n + d + 16)u Σ w|A|‖ỹ‖² in 
 off by e move it by Σ w|A|(2‖ỹ‖e + e²); likewise for T₃ and T₄, whose terms have the norms ‖E‖‖ỹ‖²
 and ‖E‖²‖ỹ‖².
 
-**T₃.** With S_d = E ℓ(d·E)ỹỹᵀ, |yᵀS_dy| ≤ |tr S_d|/r + ‖S_d − (tr S_d/r)I‖_F: a vector's length, and
-the largest singular value of the traceless flattening.
+**T₃.** With S_d = E ℓ(d·E)ỹỹᵀ, |yᵀS_dy| ≤ |tr S_d|/r + ‖S_d − (tr S_d/r)I‖_F: a vector's length,
+and the largest singular value of the traceless flattening.
 
-**T₄.** T = E X Xᵀ, X = E ⊗ ỹ. If T ⪯ τ vec(M)vec(M)ᵀ + μI, then T₄ ≤ τ‖M‖²_op + μ. As ỹ = ω∘E, X lies
-in the space with coordinates E_iE_j√(ω_i² + ω_j²), i < j, and E_i²ω_i, of dimension r(r + 1)/2. Where
-there are fewer prompts than that, T ⪯ τmmᵀ + μI is K ⪯ μI + bbᵀτ/(μ + τ‖m‖²), with K the prompts'
-Gram matrix and b = Xᵀm (Schur complements). Cholesky's method decides either. Where both are too
+**T₄.** T = E X Xᵀ, X = E ⊗ ỹ. If T ⪯ τ vec(M)vec(M)ᵀ + μI, then T₄ ≤ τ‖M‖²_op + μ. As ỹ = ω∘E, X
+lies in the space with coordinates E_iE_j√(ω_i² + ω_j²), i < j, and E_i²ω_i, of dimension
+r(r + 1)/2. Where there are fewer prompts than that, T ⪯ τmmᵀ + μI is K ⪯ μI + bbᵀτ/(μ + τ‖m‖²),
+with K the prompts' Gram matrix and b = Xᵀm (Schur complements). Cholesky's method decides either. Where both are too
 large, T is a sum over blocks of prompts, and so are τ and μ.
 """
 
@@ -75,7 +75,7 @@ class Cubic(NamedTuple):
         """T₃ of Σ mix_a ℓ_a, in float64 without margins."""
         gram = np.einsum("a,b,abij->ij", mix, mix, self.gram)
         top = float(np.linalg.eigvalsh(gram)[-1])
-        return float(np.linalg.norm(mix @ self.trace)) + max(top, 0.0) ** 0.5
+        return float(np.linalg.norm(mix @ self.trace)) + float(np.sqrt(max(top, 0.0)))
 
 
 def cubic(rotated: Rotated, slopes: list[np.ndarray]) -> Cubic:
@@ -114,7 +114,7 @@ def third(rotated: Rotated, slope: np.ndarray) -> float:
     rounding = 2 * (r * r + 32) * UNIT * float(made.square[0])
     top = largest_above((made.gram[0, 0] + made.gram[0, 0].T) / 2, rounding)
     trace = float(np.linalg.norm(made.trace[0])) * (1 + (r * r + 32) * UNIT)
-    return (trace + max(top, 0.0) ** 0.5 + 2 * _third_errors(rotated, slope)) * _UP
+    return (trace + float(np.sqrt(max(top, 0.0))) + 2 * _third_errors(rotated, slope)) * _UP
 
 
 # --- T₄ ------------------------------------------------------------------------------------

@@ -21,7 +21,10 @@ from sailtheory.numeric.exact import to_fraction
 from sailtheory.problem.reduced import BUDGET, PromptSource, Reduced, above, reduce_chunk
 from sailtheory.storage.memory import expect_memory
 
-__all__ = ["Pairs", "Rotated", "center_chance", "gaps_of", "read_pairs", "rotate"]
+__all__ = [
+    "Pairs", "Rotated", "basis_of", "beta_of", "center_chance", "gaps_of", "read_pairs", "rotate",
+    "row_error", "stretch",
+]  # fmt: skip
 
 _COPIES = 6  # of the differences that are alive at once
 _WORST = 1e-10  # the smallest eigenvalue of F̄(c), relative to the largest
@@ -148,7 +151,8 @@ class Rotated:
     @cached_property
     def white_error(self) -> np.ndarray:
         """Bounds of the norm by which rows of ỹ may be off, (n,)."""
-        return float(self.scale.max()) * self.error * (1 + 8 * UNIT) + UNIT * self.white_length
+        own = float(self.scale.max()) * self.error * (1 + 8 * UNIT)
+        return np.asarray(own + UNIT * self.white_length)
 
 
 def _up(values: np.ndarray, rows: np.ndarray) -> np.ndarray:

@@ -15,10 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse.linalg import LinearOperator, eigsh
 
+from sailtheory.certificates.averaged import pairs
 from sailtheory.certificates.averaged.certificate import AveragedCertificate
-from sailtheory.certificates.averaged.pairs import (
-    Rotated, basis_of, beta_of, center_chance, gaps_of, row_error, stretch,
-)  # fmt: skip
+from sailtheory.certificates.averaged.pairs import Rotated, center_chance, gaps_of
 from sailtheory.certificates.averaged.tangents import constants, tangents
 from sailtheory.certificates.prompts.check import all_below
 from sailtheory.certificates.prompts.survey import Digest, chunks
@@ -87,7 +86,7 @@ def _checked(
         return "no policy depends on θ", 0
     said = []
     if gamma is not None:
-        if blocks.basis is None or not np.isfinite(stretch(blocks.basis)):
+        if blocks.basis is None or not np.isfinite(pairs.stretch(blocks.basis)):
             raise _Wrong("F̄(c) is singular, or nearly")
         _Inequality(certificate, blocks, progress).show()
         said.append(f"γ = {gamma:.9g} holds for the average over {moving} prompts")
@@ -124,13 +123,13 @@ class _Blocks:
             moving += len(gaps)
             if by_prompt is not None:
                 levels = np.full(len(gaps), by_prompt)
-                below = all_below(data, beta_of(self.source), levels)
+                below = all_below(data, pairs.beta_of(self.source), levels)
                 if not below.all():
                     raise _Wrong(f"γ*_x ≤ {by_prompt:.9g} is not shown for prompt "
                                  f"{data.prompts[~below][0]}")  # fmt: skip
             progress(f"{len(digest)} prompts read")
         self.digest, self.prompts = digest.hex(), len(digest)
-        found = None if fisher is None else basis_of(fisher)
+        found = None if fisher is None else pairs.basis_of(fisher)
         self.basis, self.scale = found if found is not None else (None, None)
         return moving
 
@@ -151,8 +150,8 @@ class _Blocks:
     def _rotated(self, gaps: np.ndarray, data: Reduced) -> tuple[Rotated, Reduced]:
         assert self.basis is not None and self.scale is not None
         off = float(getattr(self.source, "difference_error", 0.0))
-        radius = above(self.source) * stretch(self.basis) * (1 + 8 * UNIT)
-        error = row_error(gaps, off, self.basis)
+        radius = above(self.source) * pairs.stretch(self.basis) * (1 + 8 * UNIT)
+        error = pairs.row_error(gaps, off, self.basis)
         return Rotated(gaps @ self.basis, self.scale, data.weights, error, radius), data
 
 
@@ -179,12 +178,10 @@ class _Inequality:
         expect_memory(3 * cubic + quartic, "problem", f"features of dimension {self._r}")
 
     def show(self) -> None:
-        """Raises:
-        _Wrong: It is not shown.
-        """
+        """Show it, or raise what is wrong."""
         r, claim = self._r, self._claim
         assert claim.gamma is not None
-        beta = beta_of(self._blocks.source)
+        beta = pairs.beta_of(self._blocks.source)
         quadratic, spare = np.zeros((r, r)), 0.0
         flat, off = np.zeros((r, r * r) if claim.share else (0, 0)), 0.0
         radius = 0.0
@@ -218,8 +215,10 @@ class _Inequality:
         square = float((flat**2).sum()) + r * float(trace @ trace)
         rounding = (2 * r * r + 64) * UNIT
         top = largest_above(flat @ flat.T, rounding * square)
-        length = float(np.linalg.norm(trace)) + (r + 8) * UNIT * square**0.5
-        return (length + max(top, 0.0) ** 0.5 + 2 * off + rounding * square**0.5) * _UP
+        length = float(np.linalg.norm(trace)) + (r + 8) * UNIT * float(np.sqrt(square))
+        return (
+            length + float(np.sqrt(max(top, 0.0))) + 2 * off + rounding * float(np.sqrt(square))
+        ) * _UP
 
     def _fourth(self) -> float:
         """T₄."""
@@ -228,12 +227,11 @@ class _Inequality:
             for rotated, _ in self._blocks.each()
         )
         if self._by_products:
-            total = self._products()
-            matrix, tau, rest = self._deflated(total)
-            rest = largest_above(*rest)
+            matrix, tau, left = self._deflated(self._products())
+            rest = largest_above(*left)
         else:
-            rest, tau = self._grams(*(found := self._top()))
-            matrix = found[0]
+            matrix, gap = self._top()
+            rest, tau = self._grams(matrix, gap)
         square = float((matrix**2).sum())
         top = largest_above(matrix.T @ matrix, (self._r + 16) * UNIT * square * _UP)
         rounding = 64 * UNIT * tau * square
@@ -272,7 +270,7 @@ class _Inequality:
     def _product_scale(self, i: np.ndarray, j: np.ndarray) -> np.ndarray:
         omega = self._blocks.scale
         assert omega is not None
-        return np.where(i == j, omega[i], np.sqrt(omega[i] ** 2 + omega[j] ** 2))
+        return np.asarray(np.where(i == j, omega[i], np.sqrt(omega[i] ** 2 + omega[j] ** 2)))
 
     def _deflated(
         self, total: np.ndarray
@@ -313,7 +311,9 @@ def _gram_bound(rotated: Rotated, matrix: np.ndarray, tau: float, count: int) ->
     square = float((matrix**2).sum()) * _UP
     mass = float((rotated.weights * (rotated.length * rotated.white_length) ** 2).sum())
     slack = 4 * (count + rows.shape[1] + 32) * UNIT
-    moved = slack * (mass + 2 * float(b @ b) / square + 2 * (mass * float(b @ b) / square) ** 0.5)
+    moved = slack * (
+        mass + 2 * float(b @ b) / square + 2 * float(np.sqrt(mass * float(b @ b) / square))
+    )
     mu = float(np.diagonal(gram).mean())
     for _ in range(3):
         share = tau / (mu + tau * square)

@@ -2,8 +2,8 @@
 
 Between two neighbouring points a < b of an interval, h = b − a, a function g satisfies
 g ≥ min{g(a), g(b)} − (h²/8) sup g″. Here g = f − ℓt + κt², and g″ ≤ Kv + 2κ with K of
-:func:`sailtheory.theory.averaged_bound.steepness`; as |v′| ≤ v, v is at most e^{h/2} times its larger
-end value in between. Values come from balls.
+:func:`sailtheory.theory.averaged_bound.steepness`; as |v′| ≤ v, v is at most e^{h/2} times its
+larger end value in between. Values come from balls.
 """
 
 from __future__ import annotations
