@@ -12,8 +12,8 @@ and the largest singular value of the traceless flattening.
 **T₄.** T = E X Xᵀ, X = E ⊗ ỹ. If T ⪯ τ vec(M)vec(M)ᵀ + μI, then T₄ ≤ τ‖M‖²_op + μ. As ỹ = ω∘E, X
 lies in the space with coordinates E_iE_j√(ω_i² + ω_j²), i < j, and E_i²ω_i, of dimension
 r(r + 1)/2. Where there are fewer prompts than that, T ⪯ τmmᵀ + μI is K ⪯ μI + bbᵀτ/(μ + τ‖m‖²),
-with K the prompts' Gram matrix and b = Xᵀm (Schur complements). Cholesky's method decides either. Where both are too
-large, T is a sum over blocks of prompts, and so are τ and μ.
+with K the prompts' Gram matrix and b = Xᵀm (Schur complements). Cholesky's method decides either.
+Where both are too large, T is a sum over blocks of prompts, and so are τ and μ.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def quadratic(rotated: Rotated, constant: np.ndarray) -> tuple[np.ndarray, float
 
 def _rounding(rotated: Rotated) -> float:
     n, d = rotated.rows.shape
-    return (n + d + 32) * UNIT
+    return float((n + d + 32) * UNIT)
 
 
 # --- T₃ ------------------------------------------------------------------------------------
@@ -114,7 +114,8 @@ def third(rotated: Rotated, slope: np.ndarray) -> float:
     rounding = 2 * (r * r + 32) * UNIT * float(made.square[0])
     top = largest_above((made.gram[0, 0] + made.gram[0, 0].T) / 2, rounding)
     trace = float(np.linalg.norm(made.trace[0])) * (1 + (r * r + 32) * UNIT)
-    return (trace + float(np.sqrt(max(top, 0.0))) + 2 * _third_errors(rotated, slope)) * _UP
+    rest = float(np.sqrt(max(top, 0.0))) + 2 * _third_errors(rotated, slope)
+    return float((trace + rest) * _UP)
 
 
 # --- T₄ ------------------------------------------------------------------------------------
