@@ -20,7 +20,7 @@ from sailtheory.problem.reduced import BUDGET, ProblemPrompts, PromptSource
 
 __all__ = ["REACHED", "spans_apart"]
 
-REACHED = "γ* = ḡ: the span of the prompt that sets it meets the others in 0 only (C24)"
+REACHED = "by C24 γ* = ḡ: the span of the prompt that sets it meets the others in 0 only"
 """What may be said of ḡ where :func:`spans_apart` is true of the prompt of its lower bound."""
 
 _ENTRIES = 4_000  # of a matrix whose rank is found exactly

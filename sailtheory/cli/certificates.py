@@ -236,6 +236,7 @@ def replay(
     from sailtheory.certificates.averaged.certificate import SCHEMA as AVERAGED
     from sailtheory.certificates.averaged.certificate import parse as parse_averaged
     from sailtheory.certificates.certificate import parse as parse_whole
+    from sailtheory.certificates.exactness import REACHED, spans_apart
     from sailtheory.certificates.prompts import Workers, replay_prompts
     from sailtheory.certificates.prompts.certificate import SCHEMA as BY_PROMPT
     from sailtheory.certificates.prompts.certificate import parse as parse_prompts
@@ -258,6 +259,8 @@ def replay(
             workers = Workers(jobs, backend, scheduler)
             found = replay_prompts(by_prompt, source, workers, progress)
             says = prompts.claim(by_prompt)
+            if found.valid and by_prompt.witness is not None:
+                says += f"\n{REACHED}" * spans_apart(source, by_prompt.witness.prompt)
         else:
             whole = parse_whole(data)
             found = run_replay(whole, progress)

@@ -20,7 +20,7 @@ from typing import NamedTuple
 from sailtheory.numeric.numbers import Array, NumberSystem
 from sailtheory.theory.formulas import log_likelihood_fourth, log_likelihood_payoff
 
-__all__ = ["TwoResponses", "shortfall", "steepness", "two_responses"]
+__all__ = ["TwoResponses", "path_factor", "shortfall", "steepness", "two_responses"]
 
 
 class TwoResponses(NamedTuple):
@@ -76,3 +76,8 @@ def steepness(beta: Array, gamma: Array, z_range: Array) -> Array:
 def shortfall(radius: Array, third: Array, curvature: Array, fourth: Array) -> Array:
     """B·T₃ + κB²·T₄, what λ_min(E Aỹỹᵀ) has to make up for."""
     return radius * third + curvature * radius**2 * fourth
+
+
+def path_factor(xp: NumberSystem, range_: Array) -> Array:
+    """∫₀¹ (1 − s)e^{−sR} ds = (e^{−R} − 1 + R)/R², R > 0 (C27)."""
+    return (xp.exp(-range_) - 1 + range_) / (range_ * range_)

@@ -136,7 +136,7 @@ class Rotated:
     @cached_property
     def white(self) -> np.ndarray:
         """ỹ as computed, (n, d)."""
-        return self.rows * self.scale
+        return np.asarray(self.rows * self.scale)
 
     @cached_property
     def length(self) -> np.ndarray:

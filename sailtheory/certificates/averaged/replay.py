@@ -216,9 +216,8 @@ class _Inequality:
         rounding = (2 * r * r + 64) * UNIT
         top = largest_above(flat @ flat.T, rounding * square)
         length = float(np.linalg.norm(trace)) + (r + 8) * UNIT * float(np.sqrt(square))
-        return (
-            length + float(np.sqrt(max(top, 0.0))) + 2 * off + rounding * float(np.sqrt(square))
-        ) * _UP
+        rest = float(np.sqrt(max(top, 0.0))) + 2 * off + rounding * float(np.sqrt(square))
+        return (length + rest) * _UP
 
     def _fourth(self) -> float:
         """T₄."""
@@ -311,9 +310,8 @@ def _gram_bound(rotated: Rotated, matrix: np.ndarray, tau: float, count: int) ->
     square = float((matrix**2).sum()) * _UP
     mass = float((rotated.weights * (rotated.length * rotated.white_length) ** 2).sum())
     slack = 4 * (count + rows.shape[1] + 32) * UNIT
-    moved = slack * (
-        mass + 2 * float(b @ b) / square + 2 * float(np.sqrt(mass * float(b @ b) / square))
-    )
+    along = float(b @ b) / square
+    moved = slack * (mass + 2 * along + 2 * float(np.sqrt(mass * along)))
     mu = float(np.diagonal(gram).mean())
     for _ in range(3):
         share = tau / (mu + tau * square)
@@ -328,7 +326,7 @@ def _gram_bound(rotated: Rotated, matrix: np.ndarray, tau: float, count: int) ->
         for k, each in enumerate(share * b):
             work[k] -= each * b
         if is_below(work, mu, moved, overwrite=True):
-            return mu
+            return float(mu)
         mu *= 1 + 1e-3
     return np.inf
 
