@@ -22,7 +22,7 @@ from sailtheory.problem.reduced import ProblemPrompts
 from sailtheory.theory.averaged_bound import shortfall
 from sailtheory.verdict import Evidence
 
-_SIZES = {"quick": 10, "full": 60}
+_SIZES = {"quick": 6, "full": 60}
 
 
 def pairs_problem(rng: np.random.Generator) -> PreferenceProblem:
