@@ -198,7 +198,7 @@ def _positive(matrix: Any) -> bool:
 
 
 C26_STEPS: tuple[Step, ...] = (
-    Step("symbolic", "γF_x − ∇²J_x = f(t)DDᵀ, f = γv − (2vg̃)″ = v(γ − η), f′, f″ (m = 2)", _along_t),
+    Step("symbolic", "γF_x − ∇²J_x = f(t)DDᵀ, f = γv − (2vg̃)″ = v(γ − η) (m = 2)", _along_t),
     Step("symbolic", "Σ(δ·φ̃_i)² = t²/2; (v·D)² = (y·ỹ)² for v = Wᵀy, t = (θ − c)·D", _centred),
     Step("symbolic", "T₃: trace part, and ⟨N, dyᵀ⟩² ≤ ‖N‖_F²‖d‖²‖y‖²", _frobenius),
     Step("symbolic", "T₄: E ⊗ (ω∘E) has the coordinates E_iE_j√(ω_i² + ω_j²)", _coordinates),
@@ -210,7 +210,7 @@ C26_STEPS: tuple[Step, ...] = (
 
 C26_ASSUMES = (
     "C02 (∇²J_x and F_x in pair form)",
-    "Rump's bound of Cholesky's method, and that the eigenvalue λ_min(E Aỹỹᵀ) > 0 needs W invertible",
+    "Rump's bound of Cholesky's method; λ_min(E Aỹỹᵀ) > 0 only where W is invertible",
 )
 
 

@@ -110,22 +110,23 @@ def _least(problem: PreferenceProblem, needed: Needed, share: float, bend: float
 def moments(rotated: Rotated, slope: np.ndarray, bend: float) -> tuple[float, float]:
     """T₃ and T₄ in one dimension: absolute moments."""
     square = rotated.weights * rotated.white[:, 0] ** 2
-    return abs(float(square @ (slope * rotated.rows[:, 0]))), float(square @ rotated.rows[:, 0] ** 2)
+    rows = rotated.rows[:, 0]
+    return abs(float(square @ (slope * rows))), float(square @ rows**2)
 
 
 def _full(rotated: Rotated, slope: np.ndarray, bend: float) -> float:
     third, fourth = moments(rotated, slope, bend)
-    return shortfall(rotated.radius, third, bend, fourth)
+    return float(shortfall(rotated.radius, third, bend, fourth))
 
 
 def _no_trace(rotated: Rotated, slope: np.ndarray, bend: float) -> float:
     """The traceless part of T₃ alone, which is 0 in one dimension."""
-    return shortfall(rotated.radius, 0.0, bend, moments(rotated, slope, bend)[1])
+    return float(shortfall(rotated.radius, 0.0, bend, moments(rotated, slope, bend)[1]))
 
 
 def _no_eigenmatrix(rotated: Rotated, slope: np.ndarray, bend: float) -> float:
     """λ_max(T − t·mmᵀ) without t‖M‖²: 0 in one dimension."""
-    return shortfall(rotated.radius, moments(rotated, slope, bend)[0], bend, 0.0)
+    return float(shortfall(rotated.radius, moments(rotated, slope, bend)[0], bend, 0.0))
 
 
 def _falls() -> PreferenceProblem:

@@ -58,7 +58,7 @@ def spans_apart(source: PromptSource, prompt: int, memory: int = BUDGET) -> bool
     if not own:
         return True  # S_x = {0}
     rows_ = np.array([*own.values(), *others.values()])
-    if _independent(rows_, off) and not own.keys() & others.keys():
+    if _independent(rows_, off):
         return True
     return _few(*rows_.shape) and _ranks_add_up(source, prompt, memory)
 

@@ -9,14 +9,18 @@ A − cI moves it by u(|a_ii| + |c|). Underflow moves an entry by less than 2⁻
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from scipy.linalg import LinAlgError, cholesky, eigh
+from scipy.sparse.linalg import LinearOperator, eigsh
 
-__all__ = ["UNIT", "is_below", "largest_above", "smallest_below"]
+__all__ = ["UNIT", "is_below", "largest_above", "smallest_below", "top_pairs"]
 
 UNIT: float = 2.0**-53
 _TINY = 2.0**-1000
 _TRIES = 40
+_DENSE = 40  # below which an operator is formed
 _GIVEN = 2e-3  # how far an estimate from elsewhere is trusted
 
 
@@ -75,3 +79,29 @@ def largest_above(matrix: np.ndarray, error: float = 0.0, estimate: float | None
 def smallest_below(matrix: np.ndarray, error: float = 0.0) -> float:
     """A number below λ_min of every symmetric matrix within ``error`` of one."""
     return -largest_above(-matrix, error)
+
+
+def top_pairs(
+    product: Callable[[np.ndarray], np.ndarray], start: np.ndarray, tolerance: float, count: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Estimates, in float64 and not proved, of the largest eigenvalues of a symmetric operator.
+
+    Args:
+        product: The operator times a vector, (N,) to (N,).
+        start: Lanczos' method begins there, (N,).
+        tolerance: Relative, of the eigenvalues.
+        count: How many; zeros make up for N < count.
+
+    Returns:
+        Values from the largest, (count,), and their vectors in columns, (N, count).
+    """
+    size = len(start)
+    if size <= _DENSE:
+        values, vectors = np.linalg.eigh(np.stack([product(e) for e in np.eye(size)]))
+        values, vectors = values[::-1][:count], vectors[:, ::-1][:, :count]
+        missing = count - len(values)
+        return np.pad(values, (0, missing)), np.pad(vectors, ((0, 0), (0, missing)))
+    operator = LinearOperator((size, size), matvec=product, dtype=np.float64)
+    values, vectors = eigsh(operator, k=count, v0=start, tol=tolerance, which="LA")
+    order = np.argsort(-values)
+    return values[order], vectors[:, order]

@@ -7,7 +7,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from sailtheory.numeric.definite import is_below, largest_above, smallest_below
+from sailtheory.numeric.definite import is_below, largest_above, smallest_below, top_pairs
 from tests.support.exact import positive
 
 
@@ -61,3 +61,13 @@ def test_a_matrix_that_may_be_lost_gives_the_same_answer():
     matrix = np.diag([1.0, 2.0])
     assert is_below(matrix.copy(), 2.5, overwrite=True)
     assert not is_below(matrix.copy(), 1.5, overwrite=True)
+
+
+@pytest.mark.parametrize("size", [1, 2, 30, 90])
+def test_estimates_of_the_largest(size):
+    rows = np.random.default_rng(size).normal(size=(size, size))
+    matrix = rows @ rows.T
+    values, vectors = top_pairs(lambda x: matrix @ x, np.ones(size), 1e-9, 2)
+    exact = np.pad(np.linalg.eigvalsh(matrix)[::-1][:2], (0, max(0, 2 - size)))
+    assert values == pytest.approx(exact)
+    assert matrix @ vectors[:, 0] == pytest.approx(values[0] * vectors[:, 0], abs=1e-6)

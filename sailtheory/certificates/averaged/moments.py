@@ -21,10 +21,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy.sparse.linalg import LinearOperator, eigsh
 
 from sailtheory.certificates.averaged.pairs import Rotated
-from sailtheory.numeric.definite import UNIT, is_below, largest_above
+from sailtheory.numeric.definite import UNIT, is_below, largest_above, top_pairs
 from sailtheory.storage.memory import expect_memory
 
 __all__ = ["Cubic", "cubic", "fourth", "norm_above", "quadratic", "third"]
@@ -160,13 +159,8 @@ def _top(rotated: Rotated) -> tuple[np.ndarray, np.ndarray]:
         along = weights * ((rows @ x.reshape(r, r)) * white).sum(1)
         return np.asarray(rows.T @ (along[:, None] * white)).ravel()
 
-    if r == 1:
-        return np.array([product(np.ones(1))[0], 0.0]), np.ones((1, 1))
-    start = product(np.eye(r).ravel())
-    operator = LinearOperator((r * r, r * r), matvec=product, dtype=np.float64)
-    values, vectors = eigsh(operator, k=2, v0=start, tol=_TOLERANCE, which="LA")
-    order = np.argsort(-values)
-    return np.maximum(values[order], 0), vectors[:, order[0]].reshape(r, r)
+    values, vectors = top_pairs(product, product(np.eye(r).ravel()), _TOLERANCE, 2)
+    return np.maximum(values, 0), vectors[:, 0].reshape(r, r)
 
 
 def _shares(rotated: Rotated, matrix: np.ndarray) -> np.ndarray:
@@ -255,12 +249,11 @@ def _block(rotated: Rotated, matrix: np.ndarray, tau: float) -> float:
 def _estimate(gram: np.ndarray, b: np.ndarray, tau: float, square: float) -> float:
     """λ_max(K − bbᵀτ/(μ + τ‖m‖²)) = μ, in float64."""
     n, mu = len(gram), 0.0
-    if n == 1:
-        return float(gram[0, 0])
     for _ in range(_ROUNDS):
         share = tau / (mu + tau * square) if tau else 0.0
-        deflated = LinearOperator(
-            (n, n), matvec=lambda x, share=share: gram @ x - share * b * (b @ x), dtype=np.float64
-        )
-        mu = float(eigsh(deflated, k=1, v0=np.ones(n), tol=_TOLERANCE, which="LA")[0][0])
+
+        def deflated(x: np.ndarray, share: float = share) -> np.ndarray:
+            return np.asarray(gram @ x - share * b * (b @ x))
+
+        mu = float(top_pairs(deflated, np.ones(n), _TOLERANCE, 1)[0][0])
     return max(mu, float(np.diagonal(gram).mean()) * 1e-6)

@@ -106,7 +106,8 @@ def read_pairs(
 def center_chance(data: Reduced) -> np.ndarray:
     """π₁π₂ at c, in float64: (n,)."""
     odds = data.log_ref[:, 1] - data.log_ref[:, 0] + data.offset[:, 1]
-    return np.asarray(1 / (2 + np.exp(odds) + np.exp(-odds)))
+    with np.errstate(over="ignore"):
+        return np.asarray(1 / (2 + np.exp(odds) + np.exp(-odds)))
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse.linalg import LinearOperator, eigsh
 
 from sailtheory.certificates.averaged import pairs
 from sailtheory.certificates.averaged.certificate import AveragedCertificate
@@ -22,7 +21,7 @@ from sailtheory.certificates.averaged.tangents import constants, tangents
 from sailtheory.certificates.prompts.check import all_below
 from sailtheory.certificates.prompts.survey import Digest, chunks
 from sailtheory.certificates.replay import Replay
-from sailtheory.numeric.definite import UNIT, is_below, largest_above, smallest_below
+from sailtheory.numeric.definite import UNIT, is_below, largest_above, smallest_below, top_pairs
 from sailtheory.problem.reduced import BUDGET, PromptSource, Reduced, above, reduce_chunk
 from sailtheory.storage.memory import expect_memory
 from sailtheory.theory.averaged_bound import shortfall
@@ -247,11 +246,8 @@ class _Inequality:
                 out += rotated.rows.T @ (along[:, None] * rotated.white)
             return out.ravel()
 
-        operator = LinearOperator((r * r, r * r), matvec=applied, dtype=np.float64)
-        start = applied(np.eye(r).ravel())
-        values, vectors = eigsh(operator, k=2, v0=start, tol=_COARSE, which="LA")
-        matrix = vectors[:, values.argmax()].reshape(r, r)
-        return matrix, float(values.max() - values.min())
+        values, vectors = top_pairs(applied, applied(np.eye(r).ravel()), _COARSE, 2)
+        return vectors[:, 0].reshape(r, r), float(values[0] - values[1])
 
     def _products(self) -> np.ndarray:
         """E XXᵀ in the coordinates X_ij = E_iE_j√(ω_i² + ω_j²), X_ii = E_i²ω_i."""
@@ -277,10 +273,8 @@ class _Inequality:
         """M, τ, and what is left of T with its rounding and its largest eigenvalue."""
         omega, r = self._blocks.scale, self._r
         assert omega is not None
-        if len(total) == 1:
-            return np.ones((1, 1)), float(total[0, 0]), (np.zeros((1, 1)), 0.0, 0.0)
-        values, vectors = eigsh(total, k=2, v0=np.ones(len(total)), tol=_FINE, which="LA")
-        x, tau = vectors[:, values.argmax()], float(values.max() - values.min())
+        values, vectors = top_pairs(lambda v: total @ v, np.ones(len(total)), _FINE, 2)
+        x, tau = vectors[:, 0], float(values[0] - values[1])
         i, j = np.tril_indices(r)
         scale = self._product_scale(i, j)
         matrix = np.zeros((r, r))
@@ -288,7 +282,7 @@ class _Inequality:
         matrix[np.arange(r), np.arange(r)] = x[i == j]
         total -= np.outer(tau * x, x)
         rounding = 16 * UNIT * (float(np.trace(total)) + 4 * tau)
-        return matrix, tau, (total, rounding, float(values.min()))
+        return matrix, tau, (total, rounding, float(values[1]))
 
     def _grams(self, matrix: np.ndarray, tau: float) -> tuple[float, float]:
         """Σ μ_b and Σ τ_b over blocks with K_b ⪯ μ_bI + bbᵀτ_b/(μ_b + τ_b‖M‖²)."""
@@ -315,10 +309,11 @@ def _gram_bound(rotated: Rotated, matrix: np.ndarray, tau: float, count: int) ->
     mu = float(np.diagonal(gram).mean())
     for _ in range(3):
         share = tau / (mu + tau * square)
-        left = LinearOperator(
-            gram.shape, matvec=lambda x, s=share: gram @ x - s * b * (b @ x), dtype=float
-        )
-        mu = float(eigsh(left, k=1, v0=b + 1, tol=_FINE, which="LA")[0][0])
+
+        def left(x: np.ndarray, share: float = share) -> np.ndarray:
+            return np.asarray(gram @ x - share * b * (b @ x))
+
+        mu = float(top_pairs(left, b + 1, _FINE, 1)[0][0])
     mu = max(mu, 0.0) * (1 + 4 * _FINE) + 2 * moved
     for _ in range(_TRIES):
         share = tau / (mu + tau * square)

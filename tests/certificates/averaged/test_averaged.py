@@ -169,7 +169,8 @@ def test_other_data_are_refused():
     ("key", "value", "field"),
     [
         ("gamma", "0.1", "gamma"), ("gamma", float("nan"), "gamma"), ("verdict", "sure", "verdict"),
-        ("method", "per-prompt", "method"), ("prompts", -1, "prompts"), ("prompts", True, "prompts"),
+        ("method", "per-prompt", "method"), ("prompts", -1, "prompts"),
+        ("prompts", True, "prompts"),
         ("note", 3, "note"), ("bend", None, "bend"),
     ],
 )  # fmt: skip
@@ -213,3 +214,12 @@ def test_time_runs_out():
 
 def test_beta_that_no_float_states():
     assert read_pairs(data_of(0, beta="0.1")).beta == (0.1, pytest.approx(0.2 * ROUNDING))
+
+
+@pytest.mark.parametrize("n", [1, 2, 16])
+def test_a_block_of_one_prompt(n, monkeypatch):
+    monkeypatch.setattr(replay_module, "LARGEST", 0)
+    monkeypatch.setattr(replay_module, "BLOCK", 15)
+    data = data_of(0, n=n, d=1)
+    made = certify_averaged(data)
+    assert replay_averaged(replace(made, gamma=made.gamma * 3, bend=0.001), data).valid

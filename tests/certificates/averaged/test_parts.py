@@ -116,3 +116,13 @@ def test_errors_of_rows_count():
     assert moments.fourth(rough) > moments.fourth(rotated) * 1.001
     slope = np.ones(len(rotated.rows))
     assert moments.third(rough, slope) > moments.third(rotated, slope) * 1.001
+
+
+@pytest.mark.parametrize("part", [0.0, 0.5, 1.0])
+def test_both_ways_agree_for_any_share_of_the_eigenmatrix(part):
+    rotated = rotate(pairs_of(6, n=60, d=4))
+    values, vector = moments._top(rotated)
+    matrix, tau = moments._as_matrix(rotated, vector), part * (values[0] - values[1])
+    left = moments._by_products(rotated, matrix, tau, values[1])
+    assert left == pytest.approx(moments._by_prompts(rotated, matrix, tau), rel=0.03)
+    assert left == pytest.approx(max(values[0] - tau, values[1]), rel=0.01)
