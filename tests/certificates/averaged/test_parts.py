@@ -127,3 +127,11 @@ def test_both_ways_agree_for_any_share_of_the_eigenmatrix(part):
     left = moments._by_products(rotated, matrix, tau, expected)
     assert left == pytest.approx(expected, rel=0.01)
     assert moments._by_prompts(rotated, matrix, tau) == pytest.approx(expected, rel=0.03)
+
+
+def test_an_estimate_that_is_too_low_is_not_believed(monkeypatch):
+    rotated = rotate(pairs_of(6, n=60, d=4))
+    values, vector = moments._top(rotated)
+    matrix, tau = moments._as_matrix(rotated, vector), (values[0] - values[1]) / 2
+    monkeypatch.setattr(moments, "_estimate", lambda *_: 0.6 * (values[0] - tau))
+    assert moments._by_prompts(rotated, matrix, tau) >= (values[0] - tau) * 0.999
