@@ -62,8 +62,11 @@ def certify(
         ),
     ] = None,
     method: Annotated[
-        Literal["auto", "whole", "per-prompt"],
-        typer.Option(help="For gamma: γ* on all of C, or ḡ ≥ γ* prompt by prompt."),
+        Literal["auto", "whole", "per-prompt", "averaged"],
+        typer.Option(
+            help="For gamma: γ* on all of C, ḡ ≥ γ* prompt by prompt, or, for two responses a "
+            "prompt, also a γ ≥ γ* of their average."
+        ),
     ] = "auto",
     out: Annotated[str | None, typer.Option(help="Write the certificate to this file.")] = None,
     time_limit: Annotated[float | None, typer.Option(help="Seconds after which to stop.")] = None,
@@ -100,7 +103,8 @@ def certify(
     by_prompt = loaded is None or (property_ == "gamma" and _by_prompt(loaded, method))
     if by_prompt or loaded is None:
         workers = Workers(jobs, backend, scheduler)
-        raise typer.Exit(_certify_prompts(problem, loaded, tol, limit, workers, out))
+        run = _certify_averaged if method == "averaged" else _certify_prompts
+        raise typer.Exit(run(problem, loaded, tol, limit, workers, out))
     tol = 0.01 if tol is None else tol
     state = None if out is None else Path(out + ".partial")
     with nullcontext() if out is None else lock.output(out, "out"):
@@ -123,7 +127,7 @@ def certify(
 def _by_prompt(problem: PreferenceProblem, method: str) -> bool:
     """Whether ḡ is to be certified: as asked, or because γ* itself would never be."""
     if method != "auto":
-        return method == "per-prompt"
+        return method != "whole"
     pieces = 10 ** min(problem.span.dimension, 20)
     return bool(problem.prompts * pieces > MOST_PIECES)
 
@@ -141,6 +145,7 @@ def _certify_prompts(
     from dataclasses import replace
 
     from sailtheory.certificates import Budget
+    from sailtheory.certificates.exactness import REACHED, spans_apart
     from sailtheory.certificates.prompts import Plan, certify_prompts
     from sailtheory.certificates.prompts.sources import open_source
     from sailtheory.problem.reduced import ProblemPrompts
@@ -152,11 +157,44 @@ def _certify_prompts(
         with Progress() as progress:
             budget = Budget(time.monotonic() + limit, progress=progress, state=state)
             made = certify_prompts(source, Plan(tolerance, budget, workers))
-        made = replace(made, problem=str(path))
+            reached = made.witness is not None and spans_apart(source, made.witness.prompt)
+        notes = [made.note] * bool(made.note) + [REACHED] * reached
+        made = replace(made, problem=str(path), note="; ".join(notes))
         if out is not None:
             made.save(out)
             if made.verdict != "undecided" and state is not None:
                 state.unlink(missing_ok=True)
+    print(summary(made))
+    return EXIT_CODES[made.verdict]
+
+
+def _certify_averaged(
+    path: str,
+    problem: PreferenceProblem | None,
+    tolerance: float | None,
+    limit: float,
+    workers: Workers,
+    out: str | None,
+) -> int:
+    """ḡ, and a γ at which the average over prompts is concave; the smaller counts."""
+    import time
+
+    from sailtheory.certificates import Budget
+    from sailtheory.certificates.averaged import certify_averaged
+    from sailtheory.certificates.prompts import Plan, certify_prompts
+    from sailtheory.certificates.prompts.sources import open_source
+    from sailtheory.problem.reduced import ProblemPrompts
+    from sailtheory.report.averaged import summary
+
+    with nullcontext() if out is None else lock.output(out, "out"):
+        source = open_source(path) if problem is None else ProblemPrompts(problem)
+        with Progress() as progress:
+            budget = Budget(time.monotonic() + limit, progress=progress)
+            made = certify_averaged(source, budget)
+            by_prompt = certify_prompts(source, Plan(tolerance, budget, workers)).gamma
+        made = made.replace(by_prompt=by_prompt, problem=str(path))
+        if out is not None:
+            made.save(out)
     print(summary(made))
     return EXIT_CODES[made.verdict]
 
@@ -193,28 +231,40 @@ def replay(
     scheduler: Scheduler = None,
 ) -> None:
     """Check a certificate again, without the search: exit 0 valid, 1 not."""
+    from sailtheory.certificates import averaged
     from sailtheory.certificates import replay as run_replay
-    from sailtheory.certificates.certificate import Certificate
+    from sailtheory.certificates.averaged.certificate import SCHEMA as AVERAGED
+    from sailtheory.certificates.averaged.certificate import parse as parse_averaged
     from sailtheory.certificates.certificate import parse as parse_whole
+    from sailtheory.certificates.exactness import REACHED, spans_apart
     from sailtheory.certificates.prompts import Workers, replay_prompts
-    from sailtheory.certificates.prompts.certificate import SCHEMA
+    from sailtheory.certificates.prompts.certificate import SCHEMA as BY_PROMPT
     from sailtheory.certificates.prompts.certificate import parse as parse_prompts
     from sailtheory.certificates.prompts.sources import open_source
+    from sailtheory.report import averaged as averaged_words
     from sailtheory.report import certificates, prompts
     from sailtheory.storage.readers import read_json
 
     data = read_json(certificate, "certificate")
-    by_prompt = isinstance(data, dict) and data.get("schema") == SCHEMA
-    loaded = parse_prompts(data) if by_prompt else parse_whole(data)
+    schema = data.get("schema") if isinstance(data, dict) else None
     with Progress() as progress:
-        if isinstance(loaded, Certificate):
-            found = run_replay(loaded, progress)
-            says = f"{certificates.claim(loaded)}\n{loaded.region.problem!r}"
-        else:
-            source = open_source(problem or loaded.problem)
+        if schema == AVERAGED:
+            of_average = parse_averaged(data)
+            source = open_source(problem or of_average.problem)
+            found = averaged.replay_averaged(of_average, source, progress)
+            says = averaged_words.claim(of_average)
+        elif schema == BY_PROMPT:
+            by_prompt = parse_prompts(data)
+            source = open_source(problem or by_prompt.problem)
             workers = Workers(jobs, backend, scheduler)
-            found = replay_prompts(loaded, source, workers, progress)
-            says = prompts.claim(loaded)
+            found = replay_prompts(by_prompt, source, workers, progress)
+            says = prompts.claim(by_prompt)
+            if found.valid and by_prompt.witness is not None:
+                says += f"\n{REACHED}" * spans_apart(source, by_prompt.witness.prompt)
+        else:
+            whole = parse_whole(data)
+            found = run_replay(whole, progress)
+            says = f"{certificates.claim(whole)}\n{whole.region.problem!r}"
     size = Path(certificate).stat().st_size
     verdict = "valid" if found.valid else "not valid"
     print(f"{verdict}: {found.reason} ({found.seconds:.1f} s, {size} bytes)")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sailtheory.certificates.prompts.certificate import PromptCertificate
 
-__all__ = ["claim", "summary"]
+__all__ = ["bound", "claim", "summary"]
 
 _SHOWN = 5
 
@@ -15,8 +15,8 @@ def claim(made: PromptCertificate) -> str:
         return f"{made.verdict}: γ* is null."
     if made.gamma is None:
         return f"{made.verdict}: ? ≤ ḡ ≤ ?."
-    below = "?" if made.lower is None else f"{_digits(made.lower, -1)}"
-    above = _digits(made.gamma, 1)
+    below = "?" if made.lower is None else f"{bound(made.lower, -1)}"
+    above = bound(made.gamma, 1)
     return f"{made.verdict}: {below} ≤ ḡ ≤ {above}, so γ* ≤ {above} (C23)."
 
 
@@ -28,7 +28,7 @@ def summary(made: PromptCertificate) -> str:
     for level in made.levels[1:]:
         lines.append(
             f"Without the worst {len(level.dropped)} prompts every one is below "
-            f"{_digits(level.gamma, 1)}."
+            f"{bound(level.gamma, 1)}."
         )
     if made.worst:
         shown = ", ".join(
@@ -41,7 +41,7 @@ def summary(made: PromptCertificate) -> str:
     return "\n".join(lines)
 
 
-def _digits(value: float, direction: int, digits: int = 9) -> str:
+def bound(value: float, direction: int, digits: int = 9) -> str:
     """Decimals of a bound, rounded so that they stay one."""
     from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 
