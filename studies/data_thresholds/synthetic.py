@@ -12,7 +12,7 @@ TEMPLATE = (  # the model's own without its system message, which would be half 
     "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
 SEED, RESPONSES, TOKENS, TEMPERATURE = 0, 4, 24, 0.7
-BATCH = 8  # prompts, so 32 responses
+BATCH = 32  # prompts, so 128 responses
 FORMS = (
     "Describe {} in one sentence.", "What do people like about {}?", "Tell a friend about {}.",
     "Why is {} worth talking about?", "Give one tip about {}.", "What is hard about {}?",

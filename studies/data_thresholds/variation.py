@@ -14,7 +14,7 @@ from sailtheory.landscape.concavity import gamma_star
 from sailtheory.problem.reduced import ProblemPrompts
 from studies.data_thresholds.choices import Choices
 
-SEED, DRAWS, SPLITS, SHARE, LEVEL = 0, 60, 5, 0.99, 0.95
+SEED, DRAWS, SPLITS, SHARE, LEVEL = 0, 40, 5, 0.99, 0.95
 
 
 def each_threshold(problem: PreferenceProblem) -> np.ndarray:
