@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from statistics import median
 from typing import Any
 
@@ -40,7 +41,7 @@ def ratios(cells: Sequence[Cell]) -> dict[str, tuple[float, float]]:
     """Least and largest ratio of each threshold to the one below it, and of ḡ without the worst."""
     found = {
         upper: span(c[upper] / c[lower] for c in cells)
-        for lower, upper in zip(LADDER, LADDER[1:], strict=False)
+        for lower, upper in pairwise(LADDER)
     }
     return found | {
         "most": span(c["g_high"] / c["g_most"] for c in cells),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from itertools import pairwise
 
 import mpmath as mp
 import numpy as np
@@ -43,7 +44,7 @@ def test_more_of_theta_needs_more(name):
     for key in {(c["beta"], c["confidence"]) for c in HUMAN}:
         found = sorted((c["radius"], c[name]) for c in HUMAN if (c["beta"], c["confidence"]) == key)
         values = [value for _, value in found]
-        assert len(values) > 1 and all(b >= a * 0.999 for a, b in zip(values, values[1:]))  # noqa: B905
+        assert len(values) > 1 and all(b >= a * 0.999 for a, b in pairwise(values))
 
 
 def relative_curvature(beta, p, z):
@@ -161,3 +162,23 @@ def test_a_line_that_was_cut_off_is_drawn_again(tmp_path):
     ]  # fmt: skip
     path.write_text("{", encoding="utf-8")
     assert synthetic.count(path) == 0
+
+
+def test_the_figure_has_the_numbers_of_the_evidence():
+    from figures.data_thresholds import draw, summarise
+    from sailtheory.plots import style
+    from tests.support.figure_checks import collisions
+
+    data = summarise(DATA)
+    panel = data["series"]["panels"][0]
+    cell = next(c for c in HUMAN if settings(c)[:3] == (0.1, 2, 0.9))
+    place = panel["radius"].index(2)
+    assert [panel[name][place] for name in page.LADDER] == [cell[name] for name in page.LADDER]
+    band = panel["bands"]["gamma_star"]
+    assert all(a <= v <= b for a, v, b in zip(band["low"], panel["gamma_star"], band["high"]))  # noqa: B905
+    saved = json.loads((ROOT.parent / "figures" / "data_thresholds.json").read_text("utf-8"))
+    assert saved["series"] == json.loads(json.dumps(data["series"]))
+    figure = draw(json.loads(json.dumps(data)))
+    with style.context():
+        figure.canvas.draw()
+    assert collisions(figure) == []
