@@ -22,9 +22,12 @@ def page(data: dict[str, Any]) -> str:
     base = base_of(cells)
     return render(
         "data_thresholds", version=data["version"], **human, base=base,
-        commands=costs(cells), ratios=ratios(cells), others=[r for r in base["worst"][1:]],
-        certain=span(c["confidence"] for c in cells), sizes=span(c["beta"] for c in cells),
-        all_concave=sum(c["sail"]["verdict"] == "refuted" for c in cells),
+        commands=costs(cells), ratios=ratios(cells),
+        refuted=sum(
+            (c["sail"]["verdict"], c["sail"]["strength"]) == ("refuted", "proved") for c in cells
+        ),
+        trusted=sum(c["search"]["trusted"] for c in cells),
+        level=sum(c["g_most"] > 0.999 * c["g_high"] for c in cells),
         above=[h["others_above"] for h in human["halves"]],
         above_most=[h["others_above_most"] / h["others"] for h in human["halves"]],
         half=[span(h[key] for h in human["halves"]) for key in ("gamma_star", "g")],
@@ -39,10 +42,7 @@ def base_of(cells: Sequence[Cell]) -> Cell:
 
 def ratios(cells: Sequence[Cell]) -> dict[str, tuple[float, float]]:
     """Least and largest ratio of each threshold to the one below it, and of ḡ without the worst."""
-    found = {
-        upper: span(c[upper] / c[lower] for c in cells)
-        for lower, upper in pairwise(LADDER)
-    }
+    found = {upper: span(c[upper] / c[lower] for c in cells) for lower, upper in pairwise(LADDER)}
     return found | {
         "most": span(c["g_high"] / c["g_most"] for c in cells),
         "all": span(c["k_b"] / c["gamma_star"] for c in cells),
