@@ -29,23 +29,25 @@ def summarise(data: dict[str, Any]) -> dict[str, Any]:
     cells = [c for c in human["cells"] if c["beta"] == BETA]
     panels = [
         {"title": "human choices"} | curves([c for c in cells if c["confidence"] == CONFIDENCE])
+        | {"bars": {name: _ends(cells, name) for name in ("g_high", "k_data")}}
         | {"bands": {
-            "g_high": _ends(cells, "g_high"),
-            "gamma_star": {"radius": [b["radius"] for b in human["bootstrap"]],
-                           "low": [b["gamma_star"][1] for b in human["bootstrap"]],
-                           "high": [b["gamma_star"][2] for b in human["bootstrap"]]},
+            name: {"radius": [b["radius"] for b in human["bootstrap"]],
+                   "low": [b[name][1] for b in human["bootstrap"]],
+                   "high": [b[name][2] for b in human["bootstrap"]]}
+            for name in ("gamma_star", "g_most")
         }}
     ]  # fmt: skip
     caption = (
         f"What γ makes J_γ concave on C, against its radius B, at β = {BETA}, for "
         f"{human['choices']:,} human choices between two trips, each label taken to be right with "
-        f"probability {CONFIDENCE}. Band of ḡ: that probability from "
-        f"{min(c['confidence'] for c in cells)} to {max(c['confidence'] for c in cells)}; band of "
-        "γ*: 95 % of the samples of as many people, drawn with replacement."
+        f"probability {CONFIDENCE}. Bars of K_data and ḡ: that probability from "
+        f"{min(c['confidence'] for c in cells)} to {max(c['confidence'] for c in cells)}; bands of "
+        "γ* and of ḡ but for 1 %: 95 % of the samples of as many people, drawn with replacement, "
+        "by a light search, which at large B falls short."
     )
     if made := data.get("synthetic"):
         chosen = [c for c in made["cells"] if c["temperature"] == TEMPERATURE]
-        panels.append({"title": "synthetic responses", "bands": {}} | curves(chosen))
+        panels.append({"title": "synthetic responses", "bands": {}, "bars": {}} | curves(chosen))
         caption += (
             f" (b): not human: {made['responses']} responses of a small language model to each of "
             f"{made['prompts']} prompts, scored by a formula."
@@ -64,10 +66,13 @@ def curves(cells: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _ends(cells: list[dict[str, Any]], name: str) -> dict[str, Any]:
-    """Least and largest over the confidences."""
-    radii = sorted({c["radius"] for c in cells})
-    each = [[c[name] for c in cells if c["radius"] == radius] for radius in radii]
-    return {"radius": radii, "low": [min(v) for v in each], "high": [max(v) for v in each]}
+    """Least and largest over the confidences, at the radii that have several; as error bars."""
+    every = {c["radius"]: [x[name] for x in cells if x["radius"] == c["radius"]] for c in cells}
+    each = {radius: values for radius, values in every.items() if len(values) > 1}
+    return {
+        "radius": list(each), "low": [min(v) for v in each.values()],
+        "high": [max(v) for v in each.values()],
+    }  # fmt: skip
 
 
 def draw(data: dict[str, Any]) -> Any:
@@ -85,6 +90,9 @@ def draw(data: dict[str, Any]) -> Any:
                     ax.fill_between(array(band["radius"]), positive(band["low"]),
                                     positive(band["high"]), color=line["color"], alpha=0.2,
                                     linewidth=0)  # fmt: skip
+                if bar := panel["bars"].get(name):
+                    ax.vlines(array(bar["radius"]), positive(bar["low"]), positive(bar["high"]),
+                              color=line["color"], linewidth=2.5, alpha=0.4)  # fmt: skip
             style.log_axis(ax.xaxis, array(panel["radius"]))
             every = [v for name in CURVES for v in panel[name]]
             style.log_axis(ax.yaxis, array(every))

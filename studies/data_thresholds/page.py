@@ -19,7 +19,7 @@ def page(data: dict[str, Any]) -> str:
     """The page as Markdown."""
     human = data["choices"]
     cells = human["cells"]
-    base = base_of(cells)
+    base = cell_of(cells, 2.0)
     return render(
         "data_thresholds", version=data["version"], **human, base=base,
         commands=costs(cells), ratios=ratios(cells),
@@ -31,13 +31,15 @@ def page(data: dict[str, Any]) -> str:
         above=[h["others_above"] for h in human["halves"]],
         above_most=[h["others_above_most"] / h["others"] for h in human["halves"]],
         half=[span(h[key] for h in human["halves"]) for key in ("gamma_star", "g")],
+        short_by=[1 - b["gamma_star"][0] / cell_of(cells, b["radius"])["gamma_star"]
+                  for b in human["bootstrap"]],
         synthetic=synthetic(data.get("synthetic")),
     )  # fmt: skip
 
 
-def base_of(cells: Sequence[Cell]) -> Cell:
-    """The cell whose prompts the page shows: β = 0.1, B = 2, c = 0.9."""
-    return next(c for c in cells if (c["beta"], c["radius"], c["confidence"]) == (0.1, 2, 0.9))
+def cell_of(cells: Sequence[Cell], radius: float) -> Cell:
+    """The cell of a radius at β = 0.1 and c = 0.9."""
+    return next(c for c in cells if (c["beta"], c["radius"], c["confidence"]) == (0.1, radius, 0.9))
 
 
 def ratios(cells: Sequence[Cell]) -> dict[str, tuple[float, float]]:
