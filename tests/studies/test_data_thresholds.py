@@ -13,6 +13,7 @@ import pytest
 from sailtheory.preference_data.build import Request, build
 from sailtheory.preference_data.preferences import Rule
 from studies.data_thresholds import choices, page, synthetic, tables, variation
+from studies.data_thresholds.commands import cell
 from studies.render import ROOT, read
 
 DATA = read("data_thresholds/evidence.json")
@@ -122,6 +123,17 @@ def test_an_offer_is_one_prompt_in_either_order(made, tmp_path):
     assert chunk.preference[:, 0, 1] + 0.5 == pytest.approx([0.5, 0.1])
     assert np.asarray(chunk.features)[0] == pytest.approx(made.features[0], rel=1e-6)
     assert choices.prompts_of(made)(1)["change"] == [0, 2]
+
+
+def test_a_cell_goes_through_the_four_commands(made, tmp_path):
+    table, features = choices.write(made, tmp_path / "data")
+    given = {"beta": 0.1, "radius": 1.0, "confidence": 0.9}
+    found = cell(tmp_path / "cell", [str(table), "--features", str(features)], given)
+    assert found["replay"] == "valid" and found["verdict"] == "certified"
+    assert found["gamma_star"] <= found["g_high"] < found["k_data"] < found["k_b"] < found["closed"]
+    assert found["closed"] == pytest.approx(0.1 * (1.5 * found["diameter"] + 4))
+    assert set(found["cpu_seconds"]) == set(page.COMMANDS) and found["beta"] == 0.1
+    assert cell(tmp_path / "cell", ["gone"], given) == json.loads(json.dumps(found))
 
 
 def test_features_are_in_standard_deviations(made):
