@@ -54,7 +54,7 @@ bench: $(STAMP)
 	$(BIN)/python -m benchmarks
 
 FIGURES := spectra curvature_map thresholds pl convergence samples price estimators divergences \
-  self_preference neural_landscape_plot sample_complexity_plot control_arms
+  self_preference neural_landscape_plot sample_complexity_plot control_arms data_thresholds
 
 figures: $(STAMP)
 	set -e; for name in $(FIGURES); do $(BIN)/python -m figures.$$name; done
@@ -72,6 +72,7 @@ evidence: $(STAMP)
 	$(BIN)/python -m studies.control_arms.segment_noise
 	$(BIN)/python -m studies.control_arms.curvature
 	$(BIN)/python -m studies.llm_arms.thresholds
+	$(BIN)/python -m studies.data_thresholds.tables
 	$(BIN)/python -m studies.pages
 
 docs: $(STAMP)

@@ -23,6 +23,7 @@ _GUIDE = {
 _MEASURED = {
     "Tightness": "studies/tightness",
     "Certificates": "studies/certificates",
+    "Thresholds on preference data": "studies/data_thresholds",
     "Planted falsehoods": "falsehoods",
     "Trust in the search": "studies/search_trust",
     "Rates": "studies/dynamics",

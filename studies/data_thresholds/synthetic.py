@@ -1,0 +1,93 @@
+"""Synthetic preferences: responses of SmolLM2-135M-Instruct, scored by a formula."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+MODEL = "smollm2-135m"
+TEMPLATE = (  # the model's own without its system message, which would be half of all tokens
+    "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\n' + m['content'] + '<|im_end|>\n' }}"
+    "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+)
+SEED, RESPONSES, TOKENS, TEMPERATURE = 0, 4, 24, 0.7
+BATCH = 32  # prompts, so 128 responses
+FORMS = (
+    "Describe {} in one sentence.", "What do people like about {}?", "Tell a friend about {}.",
+    "Why is {} worth talking about?", "Give one tip about {}.", "What is hard about {}?",
+    "Ask me a question about {}.", "How would you explain {} to a child?",
+    "Write a cheerful line about {}.", "What should a beginner know about {}?",
+    "Say something surprising about {}.", "Recommend {} to a colleague.",
+    "What does {} remind you of?", "Is {} a good subject for a short film?",
+    "How has {} changed over the years?", "Write a short note of thanks that mentions {}.",
+)  # fmt: skip
+TOPICS = (
+    "a night train", "fresh bread", "chess", "a lighthouse", "the city library", "wild geese",
+    "an old bicycle", "a vegetable market", "choir practice", "a mountain hut", "rain on a tent",
+    "a wooden boat", "mathematics", "a birthday letter", "the first day at work", "a rose garden",
+    "jazz music", "a crowded bus", "learning to swim", "the full moon",
+)  # fmt: skip
+
+
+def prompts() -> list[str]:
+    """The project's own prompts, and every topic in every form."""
+    from sailtheory.training.llm.prompts import prompts as own
+
+    return own("train") + own("held-out") + [f.format(t) for f in FORMS for t in TOPICS]
+
+
+def sample(out: Path) -> None:
+    """Append what is missing to a JSONL file of prompts, responses and scores.
+
+    A response is a function of seed, prompt and number, so it does not matter where a run stops.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from sailtheory.training.llm import generate, models
+    from sailtheory.training.llm.fetch import resolve
+    from sailtheory.training.llm.oracles import kind_and_brief
+
+    torch.set_num_threads(1)
+    folder, oracle = resolve(MODEL), kind_and_brief()
+    tokenizer: Any = AutoTokenizer.from_pretrained(folder)
+    tokenizer.chat_template = TEMPLATE
+    model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    model = model.requires_grad_(False).eval()
+    end = models.end_ids(model, tokenizer)
+    asked = prompts()
+    for first in range(count(out), len(asked), BATCH):
+        batch = asked[first : first + BATCH]
+        ids = [
+            tokenizer.apply_chat_template(
+                [{"role": "user", "content": text}], add_generation_prompt=True, return_dict=True
+            )["input_ids"]
+            for text in batch
+        ]
+        keys: list[generate.Key] = [
+            (SEED, "responses", text, k) for text in batch for k in range(RESPONSES)
+        ]
+        drawn = generate.sample(
+            model, [row for row in ids for _ in range(RESPONSES)], keys, max_new_tokens=TOKENS,
+            end=end, temperature=TEMPERATURE, pad=end[0],
+        )  # fmt: skip
+        texts = [tokenizer.decode(list(t), skip_special_tokens=True) for t in drawn.tokens]
+        lines = []
+        for i, prompt in enumerate(batch):
+            said = texts[i * RESPONSES : (i + 1) * RESPONSES]
+            row = {"prompt": prompt, "responses": said, "scores": list(oracle(completions=said))}
+            lines.append(json.dumps(row, ensure_ascii=False) + "\n")
+        with open(out, "a", encoding="utf-8") as file:
+            file.writelines(lines)
+        print(f"{first + len(batch)} of {len(asked)} prompts", flush=True)
+
+
+def count(path: Path) -> int:
+    """How many whole rows a file holds; a last line that was cut off is removed."""
+    if not path.exists():
+        return 0
+    whole = path.read_bytes().rpartition(b"\n")
+    if whole[2]:
+        path.write_bytes(whole[0] + whole[1])
+    return whole[0].count(b"\n") + bool(whole[0])
