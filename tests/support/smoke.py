@@ -97,6 +97,12 @@ def preference_data() -> None:
     assert "higher is better" in run("problem", "d.jsonl", *options, "--out", "folder")
     assert "K_B" in run("problem", "folder", "--suggest")
     assert "affords" in run("frontier", "folder", "--points", "5")
+    run("check", "folder", "--gamma", "0.1")
+    run("certify", "folder", "--property", "gamma", "--method", "per-prompt", "--out", "g.json")
+    assert run("replay", "g.json").startswith("valid")
+    assert "K_data" in run(
+        "sweep", "folder", "--radius", "1,2", "--csv", "t.csv", "--latex", "t.tex"
+    )
 
 
 def claims() -> None:
