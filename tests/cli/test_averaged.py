@@ -9,6 +9,7 @@ import pytest
 
 from sailtheory import BradleyTerry, PreferenceProblem
 from sailtheory.cli import main
+from sailtheory.problem.folder_write import write_folder
 from sailtheory.problem.problem_file import save
 
 
@@ -52,3 +53,17 @@ def test_that_gamma_star_reaches_the_bound_is_told_where_it_is_shown(d, reached,
     assert ("By C24 γ* = ḡ" in capsys.readouterr().out) == reached
     assert main(["replay", out]) == 0
     assert ("by C24 γ* = ḡ" in capsys.readouterr().out) == reached
+
+
+def test_a_folder_of_mapped_arrays(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    write_folder(
+        tmp_path / "p", features=rng.normal(size=(80, 3)).astype(np.float32) / 2,
+        offsets=np.arange(0, 81, 2), beta=0.1, radius=1.0, rewards=rng.normal(size=80),
+        weights=rng.uniform(0.5, 2, 40),
+    )  # fmt: skip
+    path, out = str(tmp_path / "p"), str(tmp_path / "c.json")
+    command = ["certify", path, "--property", "gamma", "--method", "averaged", "--out", out]
+    assert main(command) == 0
+    assert "(C26)" in capsys.readouterr().out
+    assert main(["replay", out]) == 0

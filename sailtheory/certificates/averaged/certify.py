@@ -22,8 +22,9 @@ __all__ = ["certify_averaged"]
 _SHARES = (0.5, 0.0, 0.75, 0.25, 1.0)
 _BENDS = (0.0, 0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2)  # κ, in units of β
 _WIDTH = 2e-3  # of the bisection, relative
-_SPARE = 1.001  # between what is found and what is claimed: another enclosure may be wider
+_SPARE = 1e-3  # relative, between what is found and what is claimed: another enclosure may be wider
 _RAISES = 12
+_FLOOR = 0.01  # widths are relative to max(γ, _FLOOR β)
 
 
 class _Trial(NamedTuple):
@@ -65,7 +66,8 @@ def certify_averaged(
     if best is None:
         note = "time ran out" if budget.left <= 0 else "no γ up to K_B is shown"
         return found.replace(note=note, seconds=time.monotonic() - began)
-    gamma = best.gamma * _SPARE
+    spare = _SPARE * max(best.gamma, _FLOOR * pairs.beta[0])
+    gamma = best.gamma + spare
     for _ in range(_RAISES):
         if search.shows(best._replace(gamma=gamma)):
             return found.replace(
@@ -73,7 +75,7 @@ def certify_averaged(
                 third=search.third, fourth=search.fourth if best.bend else 0.0,
                 seconds=time.monotonic() - began,
             )  # fmt: skip
-        gamma *= _SPARE
+        gamma += spare
     return found.replace(note="rounding errors are too large", seconds=time.monotonic() - began)
 
 
@@ -116,7 +118,8 @@ class _Search:
     def _bisect(self, trial: _Trial) -> _Trial:
         """The least γ at which the same κ and share hold, to a relative width."""
         low, high = 0.0, trial.gamma
-        while high - low > _WIDTH * high and not self._late():
+        least = _FLOOR * self._pairs.beta[0]
+        while high - low > _WIDTH * max(high, least) and not self._late():
             middle = (low + high) / 2
             if self._holds(trial._replace(gamma=middle)):
                 high = middle

@@ -27,6 +27,7 @@ __all__ = [
 ]  # fmt: skip
 
 _COPIES = 6  # of the differences that are alive at once
+_PIECES = 1_000  # numbers that the minorants of a prompt keep
 _WORST = 1e-10  # the smallest eigenvalue of F̄(c), relative to the largest
 
 
@@ -86,8 +87,8 @@ def read_pairs(
                 "two are expected by the averaged method",
             )  # fmt: skip
         if moves.any():
-            expect_memory(8.0 * _COPIES * chunk.features.shape[2] * len(digest), "problem",
-                          f"{len(digest)} prompts of two responses")  # fmt: skip
+            each = 8.0 * (_COPIES * chunk.features.shape[2] + _PIECES)
+            expect_memory(each * len(digest), "problem", f"{len(digest)} prompts, two responses")
             gaps.append(gaps_of(chunk.features)[moves])
             parts.append(made.take(moves))
         progress(f"{len(digest)} prompts read")

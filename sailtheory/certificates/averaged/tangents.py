@@ -16,7 +16,7 @@ from sailtheory.theory.averaged_bound import steepness
 
 __all__ = ["constants", "tangents"]
 
-_LOSS = 3e-4  # of γ, that the distance of the points may cost
+_LOSS, _FLOOR = 3e-4, 0.01  # of max(γ, _FLOOR β), that the distance of the points may cost
 _FEWEST, _MOST = 32, 1 << 14
 _ENTRIES = 1 << 19
 
@@ -36,7 +36,8 @@ def constants(
     reach = abs(data.reach[:, 1, 0]) * (1 + 2.0**-50)
     z_range = beta[0] * (reach + abs(data.offset[:, 1]) + 2 * data.error) * (1 + 2.0**-40)
     steep = steepness(beta[0] * (1 + 2.0**-50), gamma, z_range) * (1 + 2.0**-40)
-    wanted = reach.max() * (steep.max() / (2 * _LOSS * gamma)) ** 0.5
+    loss = _LOSS * max(gamma, _FLOOR * beta[0])
+    wanted = reach.max() * (steep.max() / (2 * loss)) ** 0.5
     points = int(np.clip(wanted if np.isfinite(wanted) else _MOST, _FEWEST, _MOST))
     out, step = np.empty(len(reach)), max(1, _ENTRIES // points)
     for i in range(0, len(reach), step):
