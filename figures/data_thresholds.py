@@ -12,6 +12,7 @@ from typing import Any
 from figures.write import FOLDER, write_summary
 from sailtheory.plots import style
 from sailtheory.plots.series import array, plain, positive
+from studies.data_thresholds.page import raised
 
 RECORDS = FOLDER.parent / "studies" / "data_thresholds" / "evidence.json"
 OUT = Path(__file__).with_suffix(".json")
@@ -26,7 +27,7 @@ CURVES = {
 def summarise(data: dict[str, Any]) -> dict[str, Any]:
     """What is drawn."""
     human = data["choices"]
-    cells = [c for c in human["cells"] if c["beta"] == BETA]
+    cells = [c for c in raised(human) if c["beta"] == BETA]
     panels = [
         {"title": "human choices"} | curves([c for c in cells if c["confidence"] == CONFIDENCE])
         | {"bars": {name: _ends(cells, name) for name in ("g_high", "k_data")}}
@@ -43,7 +44,7 @@ def summarise(data: dict[str, Any]) -> dict[str, Any]:
         f"probability {CONFIDENCE}. Bars of K_data and ḡ: that probability from "
         f"{min(c['confidence'] for c in cells)} to {max(c['confidence'] for c in cells)}; bands of "
         "γ* and of ḡ but for 1 %: 95 % of the samples of as many people, drawn with replacement, "
-        "by a light search, which at large B falls short."
+        "by a light search, which at large B falls short. γ* is the largest that a search found."
     )
     if made := data.get("synthetic"):
         chosen = [c for c in made["cells"] if c["temperature"] == TEMPERATURE]

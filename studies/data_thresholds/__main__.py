@@ -45,6 +45,7 @@ def of_choices(folder: Path) -> dict[str, Any]:
                 == (BETA, RADIUS, CONFIDENCE))  # fmt: skip
     worst = [{"prompt": x, "g": low, "trips": named(x)} for x, low, _ in base["worst"]]
     return {
+        "further": [_further(folder, data, c) for c in cells if not c["search"]["trusted"]],
         "people": len(set(data.people.tolist())), "choices": len(data.chosen),
         "scale": dict(zip(choices.ATTRIBUTES, data.scale.tolist(), strict=True)),
         "cells": [_short(c) for c in cells], "import": base["import"], "worst": worst,
@@ -53,6 +54,14 @@ def of_choices(folder: Path) -> dict[str, Any]:
         "halves": _kept(folder / "halves.json", lambda: variation.halves(
             data, lambda part: part.problem(BETA, RADIUS, CONFIDENCE))),
     }  # fmt: skip
+
+
+def _further(folder: Path, data: choices.Choices, c: dict[str, Any]) -> dict[str, Any]:
+    """Further searches where the one of ``check`` did not trust itself."""
+    given = {name: c[name] for name in ("beta", "radius", "confidence")}
+    values = _kept(folder / f"further-{_name(given)}.json",
+                   lambda: variation.further_searches(data.problem(**given)))  # fmt: skip
+    return given | {"seeds": variation.FURTHER, "gamma_star": values, "table": c["gamma_star"]}
 
 
 def _bootstrap(data: choices.Choices, radius: float) -> dict[str, Any]:

@@ -22,7 +22,7 @@ def page(data: dict[str, Any]) -> str:
     base = cell_of(cells, 2.0)
     return render(
         "data_thresholds", version=data["version"], **human, base=base,
-        commands=costs(cells), ratios=ratios(cells),
+        commands=costs(cells), ratios=ratios(raised(human)),
         refuted=sum(
             (c["sail"]["verdict"], c["sail"]["strength"]) == ("refuted", "proved") for c in cells
         ),
@@ -33,6 +33,7 @@ def page(data: dict[str, Any]) -> str:
         half=[span(h[key] for h in human["halves"]) for key in ("gamma_star", "g")],
         short_by=[1 - b["gamma_star"][0] / cell_of(cells, b["radius"])["gamma_star"]
                   for b in human["bootstrap"]],
+        factor=max((max(f["gamma_star"]) / f["table"] for f in human["further"]), default=1.0),
         synthetic=synthetic(data.get("synthetic")),
     )  # fmt: skip
 
@@ -40,6 +41,19 @@ def page(data: dict[str, Any]) -> str:
 def cell_of(cells: Sequence[Cell], radius: float) -> Cell:
     """The cell of a radius at β = 0.1 and c = 0.9."""
     return next(c for c in cells if (c["beta"], c["radius"], c["confidence"]) == (0.1, radius, 0.9))
+
+
+def raised(human: dict[str, Any]) -> list[Cell]:
+    """The cells with the largest γ* that any search found."""
+    best = {
+        (f["beta"], f["radius"], f["confidence"]): max(f["gamma_star"]) for f in human["further"]
+    }
+    return [
+        c | {"gamma_star": max(
+            c["gamma_star"], best.get((c["beta"], c["radius"], c["confidence"]), 0.0)
+        )}
+        for c in human["cells"]
+    ]  # fmt: skip
 
 
 def ratios(cells: Sequence[Cell]) -> dict[str, tuple[float, float]]:

@@ -15,6 +15,7 @@ from sailtheory.problem.reduced import ProblemPrompts
 from studies.data_thresholds.choices import Choices
 
 SEED, DRAWS, SPLITS, SHARE, LEVEL = 0, 40, 5, 0.99, 0.95
+FURTHER = (1, 2, 3)
 
 
 def each_threshold(problem: PreferenceProblem) -> np.ndarray:
@@ -33,6 +34,11 @@ def searched(problem: PreferenceProblem) -> float:
     if value is None:
         raise RuntimeError("no policy moves")
     return value
+
+
+def further_searches(problem: PreferenceProblem) -> list[float | None]:
+    """γ* by searches of the effort of ``check`` with other seeds."""
+    return [gamma_star(problem, seed=seed).value for seed in FURTHER]
 
 
 def drawn_people(people: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -86,6 +86,15 @@ def test_the_page_tells_what_it_concludes():
         assert value == pytest.approx(cell["gamma_star"], rel=0.1)
 
 
+def test_where_the_search_did_not_trust_itself_there_are_further_ones():
+    doubted = [settings(c)[:3] for c in HUMAN if not c["search"]["trusted"]]
+    further = {(f["beta"], f["radius"], f["confidence"]): f for f in DATA["choices"]["further"]}
+    assert doubted == list(further)
+    for f in further.values():
+        above = next(c["g_high"] for c in HUMAN if settings(c)[:3] == tuple(f.values())[:3])
+        assert len(f["gamma_star"]) == 3 and max(f["gamma_star"]) <= above
+
+
 def test_tables_are_those_of_the_evidence():
     folder = ROOT / "data_thresholds"
     assert (folder / "thresholds.csv").read_text(encoding="utf-8") == tables.csv(DATA)
@@ -183,6 +192,7 @@ def test_the_figure_has_the_numbers_of_the_evidence():
 
     data = summarise(DATA)
     panel = data["series"]["panels"][0]
+    assert panel["gamma_star"][3] >= max(DATA["choices"]["further"][0]["gamma_star"]) * (1 - 1e-8)
     cell = next(c for c in HUMAN if settings(c)[:3] == (0.1, 2, 0.9))
     place = panel["radius"].index(2)
     assert [panel[name][place] for name in page.LADDER] == pytest.approx(
