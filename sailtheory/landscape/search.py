@@ -37,7 +37,8 @@ _POOL = 8  # points drawn for each climb
 _STEPS, _POLISH_STEPS = 60, 100  # the best end of each round is polished
 _SCOUT_CLIMBS, _SCOUT_STEPS = 2, 12
 _TOLERANCE, _POLISH_TOLERANCE = 1e-7, 1e-13
-_LEAN_POOL, _LEAN_TOLERANCE = 2, (1e-11, 1e-5)  # one climb a round; of functions, of spectra
+_LEAN_WORK, _LEAN_POOL, _LEAN_ROUNDS = 1e8, (2, 128), (8, 64)  # one climb a round
+_LEAN_TOLERANCE = (1e-11, 1e-5)  # of functions, of spectra
 _SAME = 1e-3  # of the range of the function: two rounds found one maximum
 
 
@@ -216,9 +217,12 @@ def _plan(domain: Domain, effort: str, matrices: bool) -> _Plan:
         scarce = min(1.0, affordable / _CLIMBS[0])
         rounds = max(int(scarce * _ROUNDS[effort]), min(agreeing, _ROUNDS[effort]))
         return _Plan(scouts, each, _WAVE, rounds, agreeing)
-    lean = _Round(1, _LEAN_POOL, _STEPS, _LEAN_TOLERANCE[matrices], True)
+    points = int(np.clip(_LEAN_WORK / cost, *_LEAN_POOL))
+    lean = _Round(1, points, _STEPS, _LEAN_TOLERANCE[matrices], True)
     agreeing = _AGREEING[effort]
-    return _Plan(None, lean, agreeing, max(2 * agreeing, _ROUNDS[effort] // 8), agreeing)
+    share = _ROUNDS[effort] / _ROUNDS["quick"]
+    rounds = int(share * np.clip(_LEAN_WORK / cost, *_LEAN_ROUNDS))
+    return _Plan(None, lean, agreeing, max(rounds, 2 * agreeing), agreeing)
 
 
 def _waves(start: int, stop: int, size: int) -> Iterator[range]:
