@@ -195,7 +195,7 @@ def check(
     progress("curvature of J_γ")
     worst = largest_curvature_on(revkl, rough, star.theta)
     progress("thresholds by prompt")
-    rungs = None if null else ladder(problem, k_b, "full" if effort == "full" else "quick")
+    rungs = None if null else ladder(problem, k_b, effort)
     certain = k_b if rungs is None else rungs.least
     strict = [] if rungs is None else rungs.proofs(used, strict=True)
     k_minus = float(bounds.lower_curvature(FLOAT64, beta, problem.z_max_above))

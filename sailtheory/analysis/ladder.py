@@ -18,7 +18,7 @@ from sailtheory.verdict import Evidence, Outcome, Strength
 __all__ = ["Ladder", "ladder"]
 
 _ANY = 1e9  # a width that K_data meets: no box is opened
-_BOXES = {"quick": (5, 2_000), "full": (150, 100_000)}  # a prompt, and at least in all
+_FEW, _MANY = (5, 2_000), (150, 100_000)  # boxes a prompt, and at least in all
 
 
 @dataclass(frozen=True)
@@ -75,14 +75,15 @@ def ladder(
     Args:
         problem: The problem.
         relative: K_B.
-        effort: ``quick`` opens few boxes for each prompt, ``full`` as many as a certificate.
+        effort: ``full`` opens as many boxes for each prompt as a certificate, all else few.
         progress: Called with what is being done.
     """
     source = ProblemPrompts(problem)
     wide = certify_prompts(source, Plan(_ANY, Budget(progress=progress)))
     if wide.gamma is None:
         return None
-    tight = certify_prompts(source, Plan(None, Budget(progress=progress), boxes=_BOXES[effort]))
+    boxes = _MANY if effort == "full" else _FEW
+    tight = certify_prompts(source, Plan(None, Budget(progress=progress), boxes=boxes))
     data = min(relative, wide.gamma)
     return Ladder(
         relative=relative,
