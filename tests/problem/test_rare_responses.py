@@ -15,7 +15,7 @@ from sailtheory.landscape.fisher import least_fisher
 from sailtheory.objectives.sail import SAILRevKL
 from sailtheory.plots import compute
 from sailtheory.report.words import modulus, summary
-from sailtheory.verdict import Outcome
+from sailtheory.verdict import Outcome, Strength
 
 ALONG = [[0, 0], [1, 0], [0, 1]]  # the rare response alone has a second coordinate
 ACROSS = [[0, 0], [1, 1], [1, -1]]
@@ -43,11 +43,15 @@ def test_where_float64_sees_nothing_gamma_star_is_not_found():
     assert gamma_star(hidden).value is None
     made = certify_gamma(hidden, 0.01)
     assert made.verdict == "undecided" and "float64" in made.note
-    below, above = check(hidden, gamma=0.3), check(hidden, gamma=0.6)
+    below, above = check(hidden, gamma=0.2), check(hidden, gamma=0.6)
     assert below.sail_revkl[0].outcome is Outcome.UNDECIDED  # the search supports nothing
+    between = check(hidden, gamma=0.3)
+    assert between.sail_revkl[0].strength is Strength.CERTIFIED  # logits alone bound ḡ (C23)
+    seen = gamma_star(problem(ACROSS, 1e-10)).value
+    assert between.thresholds.per_prompt == pytest.approx(seen, rel=2e-3)
     assert above.sail_revkl[0].outcome is Outcome.HOLDS  # the theorem does: γ > K_B
     assert below.thresholds.instance is None and below.as_dict()["thresholds"]["absolute"] is None
-    assert "γ* was not found" in summary(below) and "γ = 0.3 is 1.6 times below" in summary(below)
+    assert "γ* was not found" in summary(below) and "γ = 0.2 is 2.4 times below" in summary(below)
     assert above.mu is None and "0 in float64" in modulus(above)
     assert [p.concave for p in frontier(hidden, count=5).points] == [None] * 5
 
