@@ -111,7 +111,7 @@ def _third() -> PreferenceProblem:
 
 PLANTED = (
     _planted("span-dropped", "span-dropped: γ* = ḡ whatever the spans", _opposed(), 0),
-    _planted("pairwise", "pairwise: S_x ∩ S_y = {0} for every y ≠ x is enough", _third(), 2),
+    _planted("pairwise", "pairwise: that S_x meets every S_y in 0 only is enough", _third(), 2),
     _planted(
         "own-weight", "own-weight: enough that x has the larger weight",
         _opposed().replace(weights=["0.6", "0.4"]), 0,

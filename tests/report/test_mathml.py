@@ -26,7 +26,8 @@ GLYPHS = {
     r"\mathbb{E}": "𝔼", r"\mathbb{R}": "ℝ", r"\mathbb R": "ℝ", r"\mathcal L": "ℒ",
     r"\tfrac": "", r"\frac": "", r"\rm": "", r"\mathrm": "", r"\text": "", r"\quad": "",
     r"\log": "log", r"\max": "max", r"\min": "min", r"\sup": "sup", r"\arg": "arg",
-    r"\,": "", r"\;": "", "\\ ": "",
+    r"\,": "", r"\;": "", "\\ ": "", r"\ell": "ℓ", r"\kappa": "κ", r"\tilde": "~", r"\cap": "∩",
+    r"\neq": "≠", r"\cdot": "⋅", r"\phi": "φ", r"\{": "\x01", r"\}": "\x02",
 }  # fmt: skip
 
 
@@ -41,6 +42,7 @@ def expected_characters(latex: str) -> list[str]:
     carets = len(re.findall(r"\\hat(?![A-Za-z])", latex))
     assert "\\" not in text, text
     text = re.sub(r"[{}_^\s]", "", text) + "^" * carets
+    text = text.replace("\x01", "{").replace("\x02", "}")  # braces that are written
     return sorted(text.replace("-", "−").replace("*", "∗").replace("'", "′"))
 
 

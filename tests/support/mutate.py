@@ -54,6 +54,10 @@ TESTS = {
     "theory/formulas.py": [
         "theory/test_mutants_operators::test_verdicts_are_as_expected_without_a_slip"
     ],
+    "theory/pair_form.py": [
+        "theory/test_mutants_operators::test_verdicts_are_as_expected_without_a_slip",
+        "landscape/test_pencil",
+    ],
     "theory/bounds.py": BOUNDS,
     "theory/inner_supremum.py": BOUNDS[::-1],
     "numeric/enclose.py": ["numeric/test_enclose", *BOUNDS],
