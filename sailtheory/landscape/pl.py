@@ -150,9 +150,8 @@ def pl_constant(
         arguments = (maximiser.value, kind, smoothness)
         return -_log_ratio_gradient(objective, domain, theta, *arguments)
 
-    found = search.maximise(
-        badness, slope, propose=_along_the_curvature(objective, domain, maximiser)
-    )
+    lines = _along_the_curvature(objective, domain, maximiser)
+    found = search.maximise(badness, slope, propose=lines, small_range=False)
     constant, theta = float(np.exp(-found.value)), found.theta
     candidate = domain.embed(
         stationary_point(objective, domain, domain.coordinates(theta), ascend=False)

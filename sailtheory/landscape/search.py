@@ -37,8 +37,8 @@ _POOL = 8  # points drawn for each climb
 _STEPS, _POLISH_STEPS = 60, 100  # the best end of each round is polished
 _SCOUT_CLIMBS, _SCOUT_STEPS = 2, 12
 _TOLERANCE, _POLISH_TOLERANCE = 1e-7, 1e-13
-_LEAN_WORK, _LEAN_POOL, _LEAN_ROUNDS = 1e8, (2, 128), (8, 64)  # one climb a round
-_LEAN_TOLERANCE = (1e-11, 1e-5)  # of functions, of spectra
+_LEAN_WORK, _LEAN_POOL, _LEAN_ROUNDS = 1e8, (2, 16, 128), (8, 64)  # one climb a round
+_LEAN_TOLERANCE = {True: 1e-11, False: 1e-5}  # where the range is small, and elsewhere
 _SAME = 1e-3  # of the range of the function: two rounds found one maximum
 
 
@@ -98,7 +98,7 @@ class Search:
     @property
     def spectra_are_dear(self) -> bool:
         """Whether a function that costs a Hessian's eigenvalues gets one climb a round."""
-        return _plan(self.domain, self.effort, matrices=True).round.merged
+        return _plan(self.domain, self.effort, matrices=True, small_range=False).round.merged
 
     def maximise(
         self,
@@ -108,6 +108,7 @@ class Search:
         enough: float = np.inf,
         propose: Proposal | None = None,
         matrices: bool = False,
+        small_range: bool = True,
     ) -> SearchResult:
         """The largest value found of a function on C.
 
@@ -119,8 +120,10 @@ class Search:
             propose: Draws further points θ for a round, beside those of the domain.
             matrices: Whether the function costs a Hessian and its eigenvalues, and not only
                 products with the features.
+            small_range: Whether the function varies little beside its values, as objectives do:
+                climbs then go on for smaller gains.
         """
-        plan = _plan(self.domain, self.effort, matrices)
+        plan = _plan(self.domain, self.effort, matrices, small_range and not matrices)
         run = _Run(self.domain, function, gradient, enough)
         extra = np.empty((0, self.domain.dimension))
         if extra_starts is not None:
@@ -202,7 +205,7 @@ class _Plan:
     agreeing: int
 
 
-def _plan(domain: Domain, effort: str, matrices: bool) -> _Plan:
+def _plan(domain: Domain, effort: str, matrices: bool, small_range: bool) -> _Plan:
     """As many climbs as the multiplications of one evaluation allow."""
     sizes, r = np.array(domain.problem.responses), domain.dimension
     cost = 60.0 * (sizes**2).sum() + 4.0 * sizes.sum() * domain.problem.dimension
@@ -217,8 +220,9 @@ def _plan(domain: Domain, effort: str, matrices: bool) -> _Plan:
         scarce = min(1.0, affordable / _CLIMBS[0])
         rounds = max(int(scarce * _ROUNDS[effort]), min(agreeing, _ROUNDS[effort]))
         return _Plan(scouts, each, _WAVE, rounds, agreeing)
-    points = int(np.clip(_LEAN_WORK / cost, *_LEAN_POOL))
-    lean = _Round(1, points, _STEPS, _LEAN_TOLERANCE[matrices], True)
+    least, few, many = _LEAN_POOL  # spectra have more maxima than functions
+    points = int(np.clip(_LEAN_WORK / cost, least, many if matrices and effort != "light" else few))
+    lean = _Round(1, points, _STEPS, _LEAN_TOLERANCE[small_range], True)
     agreeing = _AGREEING[effort]
     share = _ROUNDS[effort] / _ROUNDS["quick"]
     rounds = int(share * np.clip(_LEAN_WORK / cost, *_LEAN_ROUNDS))
