@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -21,6 +22,9 @@ __all__ = [
     "largest_curvature",
     "largest_relative_curvature",
 ]
+
+_PointMeasure = Callable[[np.ndarray], tuple[float, np.ndarray]]
+"""θ (d,) to a curvature and its direction (d,)."""
 
 _ROOT = 1 << 13  # entries of a root of F̄ that is factored instead of F̄
 _CONDITION = 1e10  # of F̄; beyond it, its root is factored
@@ -100,9 +104,9 @@ def hessian_operator(objective: Objective, domain: Domain, theta: np.ndarray) ->
     return _operator(domain, objective.pair_weights(theta))
 
 
-def _each(measure: object, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _each(measure: _PointMeasure, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """A measure of one point, at each of θ (..., d)."""
-    found = [measure(point) for point in theta.reshape(-1, theta.shape[-1])]  # type: ignore[operator]
+    found = [measure(point) for point in theta.reshape(-1, theta.shape[-1])]
     values = np.array([value for value, _ in found]).reshape(theta.shape[:-1])
     return values, np.array([v for _, v in found]).reshape(theta.shape)
 

@@ -11,7 +11,7 @@ import pytest
 
 from sailtheory import BradleyTerry, PreferenceProblem, examples
 from sailtheory.analysis.check import check, theorem_threshold
-from sailtheory.analysis.sweep import sweep
+from sailtheory.analysis.sweep import _parts, sweep
 from sailtheory.cli import main
 from sailtheory.errors import InputError
 from sailtheory.report.sweep import csv_text, latex_text
@@ -100,3 +100,11 @@ def test_a_list_that_is_none_exits_with_2(tmp_path, capsys):
     file.write_text(examples.text("bradley-terry"), encoding="utf-8")
     assert main(["sweep", str(file), "--beta", "0.1;0.2"]) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_no_prompt_is_on_both_sides_of_a_split():
+    whole = problem()
+    sides = {name: part for name, part in _parts(whole, 0.25, 3)}
+    first = [[phi.tobytes() for phi in sides[name].features] for name in ("kept", "held out")]
+    assert [len(side) for side in first] == [9, 3]
+    assert sorted(first[0] + first[1]) == sorted(phi.tobytes() for phi in whole.features)

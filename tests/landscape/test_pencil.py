@@ -173,3 +173,16 @@ def test_newton_by_products_finds_what_the_dense_system_finds(radius, monkeypatc
     np.testing.assert_allclose(found.theta, dense.theta, atol=1e-8)
     domain = Domain(problem)
     assert newton_distance(objective, domain, domain.coordinates(found.theta)) < 1e-7
+
+
+@pytest.mark.parametrize("place", [0.5, 1.0])
+def test_a_newton_step_by_products_is_the_dense_one(place, monkeypatch):
+    """Inside the ball, and on the sphere where the gradient points outward."""
+    problem = data_set().replace(radius=0.05, ref_params=np.zeros(12))
+    domain, objective = Domain(problem), SAILRevKL(problem, 2.0)
+    slope = objective.gradient(np.zeros(12))
+    x = place * 0.05 * (slope + 0.1 * np.roll(slope, 1))
+    x *= place * 0.05 / np.linalg.norm(x)
+    dense = newton_distance(objective, domain, x)
+    monkeypatch.setattr("sailtheory.landscape.maximiser.DENSE", 0)
+    assert newton_distance(objective, domain, x) == pytest.approx(dense, rel=1e-6)
