@@ -24,6 +24,7 @@ from sailtheory.training.llm.trl_settings import TRLSettings, require_supported
 __all__ = ["SAILConfig", "Settings"]
 
 _DEFAULT_SHARE = {"r": 0.4, "p": 0.3, "g": 1.0}
+_ONLINE_DPO = {"r": 0.0, "p": 0.0, "g": 1.0, "score_weight": 0.0}
 _CHOICES = {
     "method": METHODS,
     "preference": ("expectation", "sampled"),
@@ -54,8 +55,9 @@ class Settings(TRLSettings):
     p: float | None = None
     pi: float = 1.0
     g: float | None = None
-    score_weight: float = 1.0
+    score_weight: float | None = None
     kl_coef: float = 0.0
+    policy_kl_coef: float = 0.0
     kl_estimator: str = "ref-samples"
     ref_samples: int = 1
     ref_ahead: int = 8
@@ -81,16 +83,19 @@ class SAILConfig(Settings):
 
     A method is a preset of the mixture (1−r−p−g)·DPO + r·DDP + p·DPP + g·DPR: ``sail-ddp``
     has r = .4, ``sail-dpp`` p = .3, ``sail-dpr`` g = 1, which is J and needs prompts only.
-    SAIL's published recipe for the last is g = .3, score_weight = .3.
+    SAIL's published recipe for the last is g = .3, score_weight = .3. ``online-dpo`` is g = 1
+    with score_weight = 0, and nothing else: DPO on the policy's own pairs.
 
     Attributes:
-        method: ``sft``, ``dpo``, ``sail-ddp``, ``sail-dpp`` or ``sail-dpr``.
+        method: ``sft``, ``dpo``, ``online-dpo``, ``sail-ddp``, ``sail-dpp`` or ``sail-dpr``.
         beta: β > 0.
         r: Share of the DDP part; ``p`` and ``g`` are those of DPP and DPR.
         rho: Weight of the gradient through the policy's own preference in DDP; ``pi`` the
             same in DPP. 1 is unbiased.
-        score_weight: Weight of the score terms; 1 is unbiased.
+        score_weight: Weight of the score terms. 1, the default, follows the gradient of J, which
+            is not the reward; 0 is the only one of ``online-dpo``.
         kl_coef: γ ≥ 0, the weight of KL(π_ref‖π_θ).
+        policy_kl_coef: The weight of KL(π_θ‖π_ref), from the policy's own pairs: unbiased.
         kl_estimator: ``ref-samples`` or ``importance``, unbiased; ``token-proxy``, as
             published, biased.
         ref_samples: Draws y ~ π_ref a prompt, new ones each pass through the data.
@@ -180,12 +185,19 @@ class SAILConfig(Settings):
                 setattr(self, share, _DEFAULT_SHARE[share] if share == own else 0.0)
             elif own is None and value != 0:
                 raise InputError(share, value, f"0 is expected with method {self.method}")
-        for name in ("beta", "r", "rho", "p", "pi", "g", "score_weight", "kl_coef"):
+        if self.score_weight is None:
+            self.score_weight = 0.0 if self.method == "online-dpo" else 1.0
+        for name in (field.name for field in dataclasses.fields(Weights)):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | float):
                 raise InputError(name, value, "a finite number is expected")
         if own is not None and getattr(self, own) == 0:
             raise InputError(own, 0, f"a share > 0 is expected with method {self.method}")
+        if self.method == "online-dpo":
+            for name, only in _ONLINE_DPO.items():
+                if getattr(self, name) != only:
+                    accepted = f"{only:g} with method online-dpo; sail-dpr takes others"
+                    raise InputError(name, getattr(self, name), accepted)
         weights = self.weights
         if weights.r > 0 and weights.rho == 0:
             raise InputError("rho", 0, "a weight > 0: without it the DDP term has no gradient")

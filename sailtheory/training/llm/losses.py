@@ -17,21 +17,33 @@ import torch
 from torch import Tensor
 
 from sailtheory.errors import InputError, require
+from sailtheory.training.llm.divergence import kl_policy_pairs
 from sailtheory.training.pairs import Pairs, pair_loss, score_loss
 
-__all__ = ["METHODS", "OWN_SHARE", "Weights", "mixture", "policy_preference", "sft_loss", "total"]
+__all__ = [
+    "METHODS",
+    "OWN_SHARE",
+    "Weights",
+    "divergences",
+    "mixture",
+    "policy_preference",
+    "sft_loss",
+    "total",
+]
 
 T = TypeVar("T")
 
-METHODS = ("sft", "dpo", "sail-ddp", "sail-dpp", "sail-dpr")
-"""SAIL's designs are named prompt|response|preference: d(ata), p(olicy), r(eward)."""
+METHODS = ("sft", "dpo", "online-dpo", "sail-ddp", "sail-dpp", "sail-dpr")
+"""SAIL's designs are named prompt|response|preference: d(ata), p(olicy), r(eward).
 
-OWN_SHARE = {"sail-ddp": "r", "sail-dpp": "p", "sail-dpr": "g"}
+``online-dpo`` is ``sail-dpr`` without its score term: DPO on the policy's own pairs."""
+
+OWN_SHARE = {"online-dpo": "g", "sail-ddp": "r", "sail-dpp": "p", "sail-dpr": "g"}
 
 
 @dataclass(frozen=True)
 class Weights:
-    """The mixture: (1−r−p−g)·DPO + r·DDP + p·DPP + g·DPR + kl_coef·KL(π_ref‖π_θ).
+    """The mixture (1−r−p−g)·DPO + r·DDP + p·DPP + g·DPR, and what the two KLs add to it.
 
     With rho = pi = score_weight = 1 its gradient is that of this sum of objectives;
     SAIL's published recipes have .2 and .3 there, and are biased by that choice.
@@ -45,7 +57,8 @@ class Weights:
         pi: As ``rho``, for these.
         g: Share of the policy's own pairs under the reward's preference; 1 is J.
         score_weight: Weight of the score terms of DPP and DPR.
-        kl_coef: γ ≥ 0.
+        kl_coef: γ ≥ 0, of KL(π_ref‖π_θ).
+        policy_kl_coef: ≥ 0, of KL(π_θ‖π_ref).
 
     Raises:
         InputError: A number outside its domain, or shares that sum to more than 1.
@@ -59,11 +72,12 @@ class Weights:
     g: float = 0.0
     score_weight: float = 1.0
     kl_coef: float = 0.0
+    policy_kl_coef: float = 0.0
 
     def __post_init__(self) -> None:
         """Check the domains."""
         require(">", beta=self.beta)
-        others = ("r", "rho", "p", "pi", "g", "score_weight", "kl_coef")
+        others = ("r", "rho", "p", "pi", "g", "score_weight", "kl_coef", "policy_kl_coef")
         require(">=", **{name: getattr(self, name) for name in others})
         if self.offline < -1e-12:
             raise InputError("r + p + g", self.r + self.p + self.g, "at most 1 is expected")
@@ -77,7 +91,7 @@ class Weights:
     @property
     def on_policy(self) -> bool:
         """Whether pairs of the policy's own are needed."""
-        return self.p > 0 or self.g > 0
+        return self.p > 0 or self.g > 0 or self.policy_kl_coef > 0
 
 
 def sft_loss(log_probs: Tensor) -> Tensor:
@@ -134,8 +148,23 @@ def mixture(
         found[name] = share * pair_loss(pairs, q, beta)
         if w.score_weight > 0:
             found[f"{name}_score"] = share * w.score_weight * score_loss(pairs, q.detach(), beta)
-    if w.kl_coef > 0:
-        found["kl"] = w.kl_coef * _given("a KL term", kl, "kl_coef")
+    return found | divergences(weights, on_policy=on_policy, kl=kl)
+
+
+def divergences(
+    weights: Weights, *, on_policy: Pairs | None = None, kl: Tensor | None = None
+) -> dict[str, Tensor]:
+    """The weighted terms of both KLs by name, as :func:`mixture` takes and gives them.
+
+    Raises:
+        InputError: Something that a positive weight needs is missing.
+    """
+    found: dict[str, Tensor] = {}
+    if weights.kl_coef > 0:
+        found["kl"] = weights.kl_coef * _given("a KL term", kl, "kl_coef")
+    if weights.policy_kl_coef > 0:
+        pairs = _given("on-policy pairs", on_policy, "policy_kl_coef")
+        found["policy_kl"] = weights.policy_kl_coef * kl_policy_pairs(pairs)
     return found
 
 

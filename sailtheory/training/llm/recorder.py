@@ -21,8 +21,8 @@ from sailtheory.training.llm.reference_draws import ReferenceDraws
 __all__ = ["DECLARED", "Means", "Recorded", "Recorder"]
 
 DECLARED = (
-    "r", "rho", "p", "pi", "g", "score_weight", "kl_coef", "kl_estimator", "ref_samples",
-    "preference",
+    "r", "rho", "p", "pi", "g", "score_weight", "kl_coef", "policy_kl_coef", "kl_estimator",
+    "ref_samples", "preference",
 )  # fmt: skip
 """Keys in which methods may differ; budgets, model, data and optimiser are not among them."""
 _WHERE_USED = ("rewards", "reward_weights", "data.chosen", "data.rejected")

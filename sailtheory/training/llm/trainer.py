@@ -228,18 +228,17 @@ class SAILTrainer(RecordedTrainer):
         importance = self._importance(drawn, log)
         self._note_kl(log, ref, importance)
         kl = self._kl(model, drawn, log, ref, importance) if args.kl_coef > 0 else None
+        paired = None if importance is None else importance[0] * importance[1]
+        own = _pairs(log.first, log.second, ref.first, ref.second, paired)
         if args.method == "sft":
             terms = {"sft": losses.sft_loss(_there(log.chosen))}
-            terms |= {} if kl is None else {"kl": args.kl_coef * kl}
+            terms |= losses.divergences(self.weights, on_policy=own, kl=kl)
         else:
             q = drawn.preference
-            paired = None if importance is None else importance[0] * importance[1]
+            offline = _pairs(log.chosen, log.rejected, ref.chosen, ref.rejected)
+            q = None if q is None else q.to(_there(log.first))
             terms = losses.mixture(
-                self.weights,
-                offline=_pairs(log.chosen, log.rejected, ref.chosen, ref.rejected),
-                on_policy=_pairs(log.first, log.second, ref.first, ref.second, paired),
-                preference=None if q is None else q.to(_there(log.first)),
-                kl=kl,
+                self.weights, offline=offline, on_policy=own, preference=q, kl=kl
             )
         if balance:
             terms["router"] = self.balance_coef * balance[0].expand(len(drawn.items))
