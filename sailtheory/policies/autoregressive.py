@@ -73,7 +73,7 @@ class TokenPolicy(torch.nn.Module):
         return torch.where(ended == 0, each, torch.zeros_like(each))
 
     def next_token_log_probs(self, tokens: Tensor) -> Tensor:
-        """log π_θ of each next token, from the first of a response on: (n, P + k) to (n, k + 1, v)."""
+        """log π_θ of every next token of a response: (n, P + k) to (n, k + 1, v)."""
         return torch.log_softmax(self._logits(tokens)[:, self.prompt_length - 1 :], -1)
 
     def log_prob(self, prompts: Tensor, responses: Tensor) -> Tensor:

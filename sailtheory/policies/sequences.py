@@ -91,9 +91,7 @@ class Sequences:
             found = torch.where(going, before + digit[responses[:, t]], found)
         return found
 
-    def log_probs(
-        self, policy: TokenPolicy, prompts: Tensor, chunk: int | None = None
-    ) -> Tensor:
+    def log_probs(self, policy: TokenPolicy, prompts: Tensor, chunk: int | None = None) -> Tensor:
         """log π_θ of every response, prefix by prefix: prompts (n, P) to (n, m).
 
         The model is run once over the texts of T − 1 letters, whose logits hold those of all
@@ -158,7 +156,8 @@ class LogLinearSequences(torch.nn.Module):
     def forward(self) -> Tensor:
         """log π_θ of every response: (n, m)."""
         xp = numbers_of(self.theta)
-        return formulas.log_policy(xp, self.theta, self.features, self.log_ref)
+        found: Tensor = formulas.log_policy(xp, self.theta, self.features, self.log_ref)
+        return found
 
 
 class SequenceObjectives:
@@ -185,7 +184,7 @@ class SequenceObjectives:
 
     def reward(self, log_policy: Tensor) -> Tensor:
         """E r(x, y)."""
-        return formulas.expectation(log_policy.exp(), self.rewards).mean()
+        return _mean(log_policy.exp(), self.rewards)
 
     def gain(self, log_policy: Tensor) -> Tensor:
         """(E_θ r − E_ref r) / (E_x max r − E_ref r): 0 at π_ref, 1 for the best response."""
@@ -194,15 +193,17 @@ class SequenceObjectives:
 
     def kl_ref_policy(self, log_policy: Tensor) -> Tensor:
         """KL(π_ref‖π_θ)."""
-        return formulas.kl_ref_policy(self.log_ref.exp(), log_policy - self.log_ref).mean()
+        each: Tensor = formulas.kl_ref_policy(self.log_ref.exp(), log_policy - self.log_ref)
+        return each.mean()
 
     def kl_policy_ref(self, log_policy: Tensor) -> Tensor:
         """KL(π_θ‖π_ref)."""
-        return formulas.kl_policy_ref(log_policy.exp(), log_policy - self.log_ref).mean()
+        each: Tensor = formulas.kl_policy_ref(log_policy.exp(), log_policy - self.log_ref)
+        return each.mean()
 
     def entropy(self, log_policy: Tensor) -> Tensor:
         """−E log π_θ."""
-        return -formulas.expectation(log_policy.exp(), log_policy).mean()
+        return -_mean(log_policy.exp(), log_policy)
 
     def sail(self, log_policy: Tensor, *, frozen: bool = False, block: int = 512) -> Tensor:
         """J = E_{π⊗π}[p₁₂ log σ(z) + p₂₁ log σ(−z)] over all pairs, in blocks.
@@ -261,7 +262,7 @@ class SequenceObjectives:
         xp = numbers_of(apart)
         q = xp.tanh(apart / 2) / 2
         value: Tensor = formulas.log_likelihood_value(xp, q, self.beta * ratios)
-        return value - xp.log_2()
+        return value - float(xp.log_2())
 
     def _chance(self, apart: Tensor, ratios: Tensor) -> Tensor:
         return torch.sigmoid(apart)
@@ -279,8 +280,7 @@ class SequenceObjectives:
             rows = slice(start, start + block)
             apart = self.rewards[:, rows, None] - self.rewards[:, None, :]
             values = payoff(apart, ratio[:, rows, None] - ratio[:, None, :])
-            inner = formulas.expectation(second[:, None, :], values)
-            return formulas.expectation(first[:, rows], inner).mean()
+            return _mean(first[:, rows], formulas.expectation(second[:, None, :], values))
 
         parts = [
             checkpoint(part, start, first, second, ratio, use_reentrant=False)
@@ -289,3 +289,9 @@ class SequenceObjectives:
             for start in range(0, m, block)
         ]
         return torch.stack(parts).sum()
+
+
+def _mean(weights: Tensor, values: Tensor) -> Tensor:
+    """Σ_k weights_k values_k, a mean over prompts."""
+    each: Tensor = formulas.expectation(weights, values)
+    return each.mean()

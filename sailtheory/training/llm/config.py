@@ -24,6 +24,7 @@ from sailtheory.training.llm.trl_settings import TRLSettings, require_supported
 __all__ = ["SAILConfig", "Settings"]
 
 _DEFAULT_SHARE = {"r": 0.4, "p": 0.3, "g": 1.0}
+_WEIGHTS = [each.name for each in dataclasses.fields(Weights)]
 _ONLINE_DPO = {"r": 0.0, "p": 0.0, "g": 1.0, "score_weight": 0.0}
 _CHOICES = {
     "method": METHODS,
@@ -187,7 +188,7 @@ class SAILConfig(Settings):
                 raise InputError(share, value, f"0 is expected with method {self.method}")
         if self.score_weight is None:
             self.score_weight = 0.0 if self.method == "online-dpo" else 1.0
-        for name in (field.name for field in dataclasses.fields(Weights)):
+        for name in _WEIGHTS:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | float):
                 raise InputError(name, value, "a finite number is expected")
@@ -205,8 +206,7 @@ class SAILConfig(Settings):
     @property
     def weights(self) -> Weights:
         """The mixture as the loss takes it."""
-        names = [field.name for field in dataclasses.fields(Weights)]
-        return Weights(**{name: float(getattr(self, name)) for name in names})
+        return Weights(**{name: float(getattr(self, name)) for name in _WEIGHTS})
 
     def _require_effect(self) -> None:
         """Refuse what the other settings leave without effect, or make no run of its own."""
