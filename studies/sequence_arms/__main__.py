@@ -20,8 +20,8 @@ import torch
 from sailtheory.runs.machine import hardware, libraries
 from sailtheory.storage.files import write_text
 from studies.sequence_arms import world as worlds
-from studies.sequence_arms.arms import ARMS, BATCH, HOOKED, KL, PLAIN, UPDATES, run
-from studies.sequence_arms.tuned import Record, tuned
+from studies.sequence_arms.arms import ARMS, BATCH, HOOKED, UPDATES, run
+from studies.sequence_arms.tuned import KL, PLAIN, Record, tuned
 
 OUT = "studies/sequence_arms/evidence.json"
 RATES = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
@@ -65,7 +65,7 @@ class Runner:
     """Does what is missing, and remembers one world at a time."""
 
     def __init__(self, folder: Path, stop: float) -> None:
-        self.folder, self.stop = folder, stop
+        self.folder, self.stop, self.code = folder, stop, commit()
         self.world: worlds.World | None = None
 
     def do(self, tasks: list[Record]) -> list[Record]:
@@ -80,7 +80,7 @@ class Runner:
                 self.world, task["arm"], task["rate"], self.folder / "work", steps,
                 drawn=task["stage"] != "tuning",
             )  # fmt: skip
-            write_text(json.dumps({"stage": task["stage"], **found, "commit": commit()}), path)
+            write_text(json.dumps({"stage": task["stage"], **found, "commit": self.code}), path)
             print(*task.values(), f"gain {found['final']['gain']:.3f}", found["cpu_seconds"],
                   time.strftime("%H:%M:%S"), flush=True)  # fmt: skip
         return done(tasks, self.folder)

@@ -16,19 +16,16 @@ from sailtheory.errors import InputError
 from sailtheory.training.llm import SAILConfig, SAILTrainer
 from sailtheory.training.llm.batch import Drawn, log_probs_of, rows_of
 from sailtheory.training.pairs import Pairs, pair_loss
+from studies.sequence_arms.tuned import HOOK, HOOK_MEAN, MENDED, PLAIN, SAIL
 from studies.sequence_arms.world import BETA, LONGEST, World, given_by_ids, words
 
 UPDATES, BATCH = 400, 16
-HOOK, HOOK_MEAN = "published hook .3", "published hook .3, batch mean"
-PLAIN = "online-dpo"
-SAIL = "sail-dpr"
-KL = f"{PLAIN}, kl 0.001"
 ARMS: dict[str, dict[str, Any]] = {
     "sft": {"method": "sft"},
     "dpo": {"method": "dpo"},
     PLAIN: {"method": PLAIN},
     SAIL: {"method": SAIL},
-    "sail-dpr, score .3": {"method": SAIL, "score_weight": 0.3},
+    MENDED: {"method": SAIL, "score_weight": 0.3},
     HOOK: {"method": PLAIN},
     HOOK_MEAN: {"method": PLAIN},
     **{f"{PLAIN}, kl {k:g}": {"method": PLAIN, "kl_coef": k} for k in (1e-3, 1e-2, 3e-2)},

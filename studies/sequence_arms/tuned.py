@@ -1,4 +1,4 @@
-"""The tuned rate of each arm: the rule of the design."""
+"""The arms that the design names, and the rule by which it tunes their rates."""
 
 from __future__ import annotations
 
@@ -6,7 +6,13 @@ from collections import defaultdict
 from statistics import fmean
 from typing import Any
 
-__all__ = ["Record", "curves", "gain", "tuned"]
+__all__ = [
+    "HOOK", "HOOK_MEAN", "KL", "MENDED", "PLAIN", "SAIL", "Record", "curves", "gain", "tuned",
+]  # fmt: skip
+
+PLAIN, SAIL, KL = "online-dpo", "sail-dpr", "online-dpo, kl 0.001"
+HOOK, HOOK_MEAN = "published hook .3", "published hook .3, batch mean"
+MENDED = "sail-dpr, score .3"
 
 Record = dict[str, Any]
 
