@@ -63,6 +63,7 @@ class Settings(TRLSettings):
     ref_samples: int = 1
     ref_ahead: int = 8
     log_kl_steps: int = 10
+    log_completions_steps: int = 50
     preference: str = "expectation"
     reward_scale: float = 1.0
     reward_model_path: str | None = None
@@ -102,6 +103,8 @@ class SAILConfig(Settings):
         ref_samples: Draws y ~ π_ref a prompt, new ones each pass through the data.
         ref_ahead: Batches for which π_ref draws at a time; changes nothing but rounding.
         log_kl_steps: Both KLs are estimated every so many updates; 0 is never.
+        log_completions_steps: Completions drawn in every so many updates are kept beside the run
+            record; nothing is drawn for it. 0 keeps none.
         preference: ``expectation``, Bradley-Terry chances; ``sampled``, labels drawn from them.
         reward_scale: Rewards are multiplied by it: r in p₁₂ = σ(r₁ − r₂).
         reward_model_path: A classifier to judge where the trainer is given no reward.
@@ -224,7 +227,8 @@ class SAILConfig(Settings):
         """What decides a run's numbers, as plain JSON: for its run record."""
         unread = {f.name for f in dataclasses.fields(TRLSettings)}
         unread -= {f.name for f in dataclasses.fields(TrainingArguments)}
-        names = {f.name for f in dataclasses.fields(Settings)} - {"reward_model_path"}
+        names = {f.name for f in dataclasses.fields(Settings)}
+        names -= {"reward_model_path", "log_completions_steps"}
         names -= UNRECORDED | set(TRANSFORMERS_UNSUPPORTED) | unread
         found = {name: getattr(self, name) for name in sorted(names)}
         return {k: v if isinstance(v, int | float | str | list | None) else str(v)
@@ -232,7 +236,8 @@ class SAILConfig(Settings):
 
 
 _INTEGERS = {
-    "ref_samples": 1, "ref_ahead": 1, "log_kl_steps": 0, "max_new_tokens": 1, "max_length": 2,
+    "ref_samples": 1, "ref_ahead": 1, "log_kl_steps": 0, "log_completions_steps": 0,
+    "max_new_tokens": 1, "max_length": 2,
     "per_device_train_batch_size": 1, "per_device_eval_batch_size": 1,
     "gradient_accumulation_steps": 1, "seed": 0,
 }  # fmt: skip

@@ -25,6 +25,7 @@ __all__ = [
     "OWN_SHARE",
     "Weights",
     "divergences",
+    "implicit_rewards",
     "mixture",
     "policy_preference",
     "sft_loss",
@@ -97,6 +98,16 @@ class Weights:
 def sft_loss(log_probs: Tensor) -> Tensor:
     """−log π_θ(y): (n,)."""
     return -log_probs
+
+
+@torch.no_grad()
+def implicit_rewards(pairs: Pairs, beta: float) -> dict[str, Tensor]:
+    """β log π_θ/π_ref of dataset pairs, by the names that TRL logs: each (n,)."""
+    chosen, margin = beta * (pairs.first - pairs.ref_first), pairs.margin(beta)
+    return {
+        "rewards/chosen": chosen, "rewards/rejected": chosen - margin,
+        "rewards/margins": margin, "rewards/accuracies": (margin > 0).to(margin),
+    }  # fmt: skip
 
 
 def policy_preference(pairs: Pairs, beta: float, flow: float) -> Tensor:

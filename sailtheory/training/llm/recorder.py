@@ -12,6 +12,7 @@ import torch
 from transformers import TrainerCallback
 
 from sailtheory.errors import InputError
+from sailtheory.runs.completions import CompletionTable
 from sailtheory.runs.layout import RECORD
 from sailtheory.runs.write import Run
 from sailtheory.storage.config import flatten
@@ -48,6 +49,7 @@ class Recorded(Protocol):
     means: Means
     tokens_drawn: int
     reference_draws: ReferenceDraws
+    completions: CompletionTable
 
     @property
     def sharded(self) -> bool:
@@ -82,6 +84,7 @@ class Recorder(TrainerCallback):
         self._run = Run.create(folder, config, declared=declared, resume=resumed)
         state = self._load(self._run, state.global_step) if resumed else None
         self._trainer.tokens_drawn = state["tokens"] if state else 0
+        self._trainer.completions.begin(folder, state.get("completions") if state else None)
         self._trainer.reference_draws.restore(state["reference_draws"] if state else None)
 
     @staticmethod
@@ -120,8 +123,11 @@ class Recorder(TrainerCallback):
         if self._run is not None:
             step = self._trainer.state.global_step
             trainer = self._trainer
-            draws = trainer.reference_draws.state()
-            self._run.save(step, {"tokens": trainer.tokens_drawn, "reference_draws": draws})
+            self._run.save(step, {
+                "tokens": trainer.tokens_drawn,
+                "reference_draws": trainer.reference_draws.state(),
+                "completions": trainer.completions.state(),
+            })  # fmt: skip
 
     def means(self) -> dict[str, float]:
         """Means over the prompts noted since the last call, on all processes."""

@@ -97,7 +97,9 @@ def test_expected_step_of_the_trainer_is_exact(tmp_path, options, temperature):
     for i in range(n):
         for j in range(n):
             pairs = completions(exact.all[i], exact.all[j])
-            q = trainer._judge([item], pairs, 0) if options["method"] == "sail-dpr" else None
+            q = None
+            if options["method"] == "sail-dpr":
+                q = trainer._judge([item], pairs, trainer._rewards([item], pairs), 0)
             # y_ref is independent of the pair: enumerate it along, weighted by its chance
             ref_draw = completions(exact.all[j])
             terms = trainer.loss_terms(model, Drawn([item], pairs, q, ref_draw))
