@@ -23,9 +23,9 @@ RUNS = FOLDER.parent / "studies" / "sequence_arms" / "evidence.json"
 OUT = Path(__file__).with_suffix(".json")
 GROUPS = {
     "objectives": ("sft", "dpo", PLAIN, SAIL, MENDED),
-    "with a KL": (PLAIN, KL, f"{PLAIN}, kl 0.01", f"{PLAIN}, kl 0.03", f"{PLAIN}, policy kl 0.01"),
+    "with a KL": (PLAIN, KL, f"{PLAIN}, kl 0.01", f"{PLAIN}, policy kl 0.01"),
     "score term": (
-        SAIL, f"{SAIL}, kl 0.001", f"{SAIL}, kl 0.01", f"{SAIL}, kl 0.03", HOOK, HOOK_MEAN
+        SAIL, f"{SAIL}, kl 0.001", f"{SAIL}, kl 0.01", HOOK, HOOK_MEAN
     ),
 }  # fmt: skip
 

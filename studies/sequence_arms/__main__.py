@@ -24,9 +24,9 @@ from studies.sequence_arms.arms import ARMS, BATCH, HOOKED, UPDATES, run
 from studies.sequence_arms.tuned import KL, PLAIN, Record, tuned
 
 OUT = "studies/sequence_arms/evidence.json"
-RATES = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
+RATES = (3e-4, 1e-3, 3e-3, 1e-2)
 TUNING, FRESH = (1000, 1001, 1002), tuple(range(10))
-CURVE = tuple(UPDATES * k // 8 for k in (1, 2, 4, 6, 8))
+CURVE = (UPDATES // 4, UPDATES // 2, UPDATES)
 FACTOR = 10
 STAGES = ("tuning", "fresh", "tenfold")
 

@@ -19,7 +19,7 @@ from sailtheory.training.pairs import Pairs, pair_loss
 from studies.sequence_arms.tuned import HOOK, HOOK_MEAN, MENDED, PLAIN, SAIL
 from studies.sequence_arms.world import BETA, LONGEST, World, given_by_ids, words
 
-UPDATES, BATCH = 400, 16
+UPDATES, BATCH = 200, 16
 ARMS: dict[str, dict[str, Any]] = {
     "sft": {"method": "sft"},
     "dpo": {"method": "dpo"},
@@ -28,8 +28,8 @@ ARMS: dict[str, dict[str, Any]] = {
     MENDED: {"method": SAIL, "score_weight": 0.3},
     HOOK: {"method": PLAIN},
     HOOK_MEAN: {"method": PLAIN},
-    **{f"{PLAIN}, kl {k:g}": {"method": PLAIN, "kl_coef": k} for k in (1e-3, 1e-2, 3e-2)},
-    **{f"{SAIL}, kl {k:g}": {"method": SAIL, "kl_coef": k} for k in (1e-3, 1e-2, 3e-2)},
+    **{f"{PLAIN}, kl {k:g}": {"method": PLAIN, "kl_coef": k} for k in (1e-3, 1e-2)},
+    **{f"{SAIL}, kl {k:g}": {"method": SAIL, "kl_coef": k} for k in (1e-3, 1e-2)},
     f"{PLAIN}, policy kl 0.01": {"method": PLAIN, "policy_kl_coef": 1e-2},
 }
 HOOKED = 0.3
