@@ -76,7 +76,11 @@ def llm(
         _quietly()
         from sailtheory.training.llm.train import choices, train
 
-        print(f"done: {train(choices(*given, chosen), out, resume=resume)}")
+        print(f"done: {train(choices(*given, chosen), out, resume=resume, say=_note)}")
+
+
+def _note(line: str) -> None:
+    print(f"sailtheory: note: {line}", file=sys.stderr)
 
 
 def _quietly() -> None:

@@ -23,6 +23,7 @@ from sailtheory.training.pairs import Pairs, pair_loss, score_loss
 __all__ = [
     "METHODS",
     "OWN_SHARE",
+    "WHAT",
     "Weights",
     "divergences",
     "implicit_rewards",
@@ -38,6 +39,16 @@ METHODS = ("sft", "dpo", "online-dpo", "sail-ddp", "sail-dpp", "sail-dpr")
 """SAIL's designs are named prompt|response|preference: d(ata), p(olicy), r(eward).
 
 ``online-dpo`` is ``sail-dpr`` without its score term: DPO on the policy's own pairs."""
+
+WHAT = {
+    "sft": "log π_θ of the chosen response",
+    "dpo": "DPO on the data's pairs",
+    "online-dpo": "DPO on the policy's own pairs, the reward judging: no objective's gradient",
+    "sail-ddp": "DPO on the data's pairs, a share of them by the policy's own preference",
+    "sail-dpp": "DPO on the data's pairs, and a share of the policy's own by its own preference",
+    "sail-dpr": "J: online DPO, and a score term for pairs that the policy tells apart",
+}
+"""Each method in a few words."""
 
 OWN_SHARE = {"online-dpo": "g", "sail-ddp": "r", "sail-dpp": "p", "sail-dpr": "g"}
 
@@ -88,6 +99,17 @@ class Weights:
         """Share of plain DPO on dataset pairs."""
         rest = 1 - self.r - self.p - self.g
         return 0.0 if abs(rest) < 1e-12 else rest  # .4 + .3 + .3 is not 1 in floats
+
+    @property
+    def score_notice(self) -> str | None:
+        """What the score term does, in one line; None where there is none (C28)."""
+        if self.score_weight == 0 or (self.p == 0 and self.g == 0):
+            return None
+        return (
+            f"score_weight = {self.score_weight:g}: the score term favours pairs that the policy "
+            "tells apart, so bad responses stay beside good ones: J is not the reward; "
+            "method=online-dpo leaves the term out"
+        )
 
     @property
     def on_policy(self) -> bool:

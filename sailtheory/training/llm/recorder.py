@@ -23,7 +23,7 @@ __all__ = ["DECLARED", "Means", "Recorded", "Recorder"]
 
 DECLARED = (
     "r", "rho", "p", "pi", "g", "score_weight", "kl_coef", "policy_kl_coef", "kl_estimator",
-    "ref_samples", "preference",
+    "ref_samples", "preference", "score_term",
 )  # fmt: skip
 """Keys in which methods may differ; budgets, model, data and optimiser are not among them."""
 _WHERE_USED = ("rewards", "reward_weights", "data.chosen", "data.rejected")
@@ -163,6 +163,7 @@ class Recorder(TrainerCallback):
         return {
             **trainer.args.record(),
             **self._given,
+            "score_term": trainer.args.weights.score_notice,
             "model": name,
             "processes": trainer.accelerator.num_processes * max(trainer.args.n_gpu, 1),
             "trained": sum(p.numel() for p in model.parameters() if p.requires_grad),
