@@ -22,12 +22,18 @@ from studies.sequence_arms.tuned import HOOK, HOOK_MEAN, KL, MENDED, PLAIN, SAIL
 RUNS = FOLDER.parent / "studies" / "sequence_arms" / "evidence.json"
 OUT = Path(__file__).with_suffix(".json")
 GROUPS = {
-    "objectives": ("sft", "dpo", PLAIN, SAIL, MENDED),
-    "with a KL": (PLAIN, KL, f"{PLAIN}, kl 0.01", f"{PLAIN}, policy kl 0.01"),
-    "score term": (
-        SAIL, f"{SAIL}, kl 0.001", f"{SAIL}, kl 0.01", HOOK, HOOK_MEAN
-    ),
+    "objectives": {a: a for a in ("sft", "dpo", PLAIN, SAIL)} | {MENDED: "sail-dpr, .3"},
+    f"{PLAIN} and a KL": {
+        PLAIN: "none", KL: "kl .001", f"{PLAIN}, kl 0.01": "kl .01",
+        f"{PLAIN}, policy kl 0.01": "policy kl .01",
+    },
+    "with a score term": {
+        SAIL: SAIL, f"{SAIL}, kl 0.001": "… kl .001", f"{SAIL}, kl 0.01": "… kl .01",
+        HOOK: "hook .3", HOOK_MEAN: "hook .3, 1/n",
+    },
 }  # fmt: skip
+"""Arms of a panel, and what its legend calls them."""
+LIMITS = (-0.15, 1.25)  # the legend stands above the curves
 
 
 def summarise(data: dict[str, Any]) -> dict[str, Any]:
@@ -72,28 +78,30 @@ def draw(data: dict[str, Any]) -> Any:
     """Learning curves above, rates below, a column a group, and the pairs at a high rate."""
     series = data["series"]
     with style.context():
-        figure, axes = style.panels(style.DOUBLE, 120, 2, len(GROUPS) + 1)
+        figure, axes = style.panels(style.DOUBLE, 130, 2, len(GROUPS) + 1)
         for i, (title, arms) in enumerate(GROUPS.items()):
-            _learning(axes[0, i], {a: series["learning"].get(a, []) for a in arms})
+            _learning(axes[0, i], arms, series["learning"])
             style.letter(axes[0, i], i, title)
             _by_rate(axes[1, i], {a: series["by_rate"].get(a) for a in arms})
-            style.letter(axes[1, i], len(GROUPS) + 1 + i, title)
+            style.letter(axes[1, i], len(GROUPS) + 1 + i, "by rate")
         _tenfold(axes[0, -1], series["tenfold"])
         style.letter(axes[0, -1], len(GROUPS), "ten times the rate")
         axes[1, -1].remove()
     return figure
 
 
-def _learning(ax: Any, arms: dict[str, list[dict[str, Any]]]) -> None:
-    for line, (arm, runs) in zip(style.LINES, arms.items(), strict=False):
+def _learning(ax: Any, arms: dict[str, str], found: dict[str, list[dict[str, Any]]]) -> None:
+    for line, (arm, label) in zip(style.LINES, arms.items(), strict=False):
+        runs = found.get(arm)
         if runs:
             gains = np.array([array(run["gain"]) for run in runs])
             ax.plot(runs[0]["updates"], gains.T, alpha=0.25, **line | {"linewidth": 0.4})
-            ax.plot(runs[0]["updates"], gains.mean(0), label=arm, **line)
+            ax.plot(runs[0]["updates"], gains.mean(0), label=label, **line)
     ax.set_xlabel("updates")
     ax.set_ylabel("gain")
-    ax.set_ylim(-0.6, 1)
-    ax.legend(loc="lower right", fontsize=5.5)
+    ax.set_ylim(*LIMITS)
+    if ax.get_legend_handles_labels()[0]:
+        ax.legend(loc="upper left")
 
 
 def _by_rate(ax: Any, arms: dict[str, Any]) -> None:
@@ -108,7 +116,7 @@ def _by_rate(ax: Any, arms: dict[str, Any]) -> None:
     ax.set_xscale("log")
     ax.set_xlabel("learning rate")
     ax.set_ylabel("gain")
-    ax.set_ylim(-0.6, 1)
+    ax.set_ylim(*LIMITS)
 
 
 def _tenfold(ax: Any, arms: dict[str, list[list[float]]]) -> None:
@@ -119,7 +127,7 @@ def _tenfold(ax: Any, arms: dict[str, list[list[float]]]) -> None:
     ax.set_xticks([0, 1], ["no KL", "kl .001"])
     ax.set_xlim(-0.3, 1.3)
     ax.set_ylabel("gain")
-    ax.set_ylim(-0.6, 1)
+    ax.set_ylim(*LIMITS)
 
 
 def main(source: Path = RUNS, out: Path = OUT) -> None:
