@@ -29,7 +29,7 @@ EXTRAS = {
 }  # fmt: skip
 NEEDS_TORCH = (
     "sailtheory.policies", "sailtheory.curvature", "sailtheory.training.control",
-    "sailtheory.training.llm", "sailtheory.training.audit", "sailtheory.training.pairs",
+    "sailtheory.training.llm", "sailtheory.training.pairs", "sailtheory.auditing",
 )  # fmt: skip
 
 

@@ -15,8 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from sailtheory.auditing import Term, TermAudit, audit_terms
 from sailtheory.errors import InputError
-from sailtheory.training.audit import Audit, Term, audit
 from sailtheory.training.llm import adapters, chat, divergence, experts, losses, models, preferences
 from sailtheory.training.llm.arguments import (
     context,
@@ -254,7 +254,7 @@ class SAILTrainer(RecordedTrainer):
             terms["router"] = self.balance_coef * balance[0].expand(len(drawn.items))
         return terms
 
-    def audit(self, items: list[Item] | None = None) -> Audit:
+    def audit(self, items: list[Item] | None = None) -> TermAudit:
         """Does every term of the loss move the trained parameters? On the first batch by default.
 
         At π_θ = π_ref the DDP term is stationary; audit after a few updates.
@@ -263,7 +263,7 @@ class SAILTrainer(RecordedTrainer):
         terms = self.loss_terms(self.model, self.draw(self.model, items))
         trained = {n: p for n, p in self.model.named_parameters() if p.requires_grad}
         named = [Term(name, term.mean(), ("policy",)) for name, term in terms.items()]
-        return audit(named, {"policy": trained})
+        return audit_terms(named, {"policy": trained})
 
     @contextmanager
     def _reference(self, model: Any) -> Iterator[Any]:

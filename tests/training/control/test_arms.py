@@ -12,10 +12,10 @@ import torch
 from torch.distributions import Independent, Normal, TransformedDistribution, kl_divergence
 from torch.distributions.transforms import TanhTransform
 
+from sailtheory.auditing import Term, audit_terms
 from sailtheory.compare.arms import diff
 from sailtheory.runs.read import read_record
 from sailtheory.storage.config import assignments
-from sailtheory.training.audit import Term, audit
 from sailtheory.training.control import learner
 from sailtheory.training.control.reference import RevKLAgent
 from sailtheory.training.control.reward import RewardModel
@@ -155,7 +155,7 @@ def test_every_term_of_sac_and_of_the_divergence_passes_the_audit():
         batch, noise = batch_of(), (agent.noise(B), agent.noise(B))
         terms = terms_of(agent, batch, noise)
         assert len(terms) == (4 if agent is plain else 5)
-        found = audit(terms, groups_of(agent))
+        found = audit_terms(terms, groups_of(agent))
         assert found.faults == () and found.unclaimed == ()
 
 
@@ -165,7 +165,7 @@ def test_a_divergence_from_the_reference_to_itself_is_caught():
     agent.begin(1)
     agent.reference = agent.actor
     batch, noise = batch_of(), (agent.noise(B), agent.noise(B))
-    faults = audit(terms_of(agent, batch, noise), groups_of(agent)).faults
+    faults = audit_terms(terms_of(agent, batch, noise), groups_of(agent)).faults
     assert len(faults) == 1 and "actor/kl_ref_policy claims to move actor" in faults[0]
 
 
@@ -237,7 +237,7 @@ def test_the_published_sail_term_is_caught_by_the_audit(monkeypatch):
         Term(n, lambda n=n: model.terms(pairs, model.logits(pairs), targets)[n].sum(), ("reward",))
         for n in names
     ]
-    faults = audit(terms, {"reward": model.network}).faults
+    faults = audit_terms(terms, {"reward": model.network}).faults
     assert len(faults) == 1 and "reward/value claims to move reward" in faults[0]
 
 

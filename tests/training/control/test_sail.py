@@ -9,8 +9,8 @@ pytest.importorskip("dm_control", reason="the extra rl is not installed")
 
 import torch
 
+from sailtheory.auditing import Term, audit_terms
 from sailtheory.training import pairs as pair_terms
-from sailtheory.training.audit import Term, audit
 from sailtheory.training.control import sail as shipped
 from sailtheory.training.control.sac import Batch, SegmentPairs
 from sailtheory.training.control.sail import SAILAgent, SAILRevKLAgent
@@ -284,12 +284,14 @@ def test_every_term_passes_the_audit():
         "actor": agent.actor_network, "critic": agent.critic,
         "temperature": {"log": agent.log_temperature},
     }  # fmt: skip
-    for found in (audit([score], groups), audit(terms, groups)):
+    for found in (audit_terms([score], groups), audit_terms(terms, groups)):
         assert found.faults == () and found.unclaimed == ()
     at_reference, segments = gaussian()
     at_reference.begin(1)  # there g = −log 2 = b: the score term is zero, not cut off
     term = at_reference.sail_terms(segments)["actor/sail_score"].sum()
-    faults = audit([Term("score", term, ("actor",))], {"actor": at_reference.actor_network}).faults
+    faults = audit_terms(
+        [Term("score", term, ("actor",))], {"actor": at_reference.actor_network}
+    ).faults
     assert len(faults) == 1 and "zero" in faults[0]
 
 

@@ -11,7 +11,7 @@ import torch
 pytest.importorskip("transformers", reason="the extra llm is not installed")
 
 from sailtheory import InputError
-from sailtheory.training.audit import Term, audit
+from sailtheory.auditing import Term, audit_terms
 from sailtheory.training.llm import divergence, losses
 from sailtheory.training.llm.generate import Completions
 from sailtheory.training.llm.rows import join
@@ -170,7 +170,7 @@ def test_ddp_without_its_preference_gradient_is_nothing(case):
 
     for rho, faults in ((0.0, 1), (1.0, 0)):
         term = Term("ddp", lambda rho=rho: ddp(rho).mean(), ("policy",))
-        found = audit([term], {"policy": model})
+        found = audit_terms([term], {"policy": model})
         assert len(found.faults) == faults
         assert (found.effects[0].gradient < 1e-15) == (rho == 0)
 

@@ -8,7 +8,7 @@ import torch
 pytest.importorskip("transformers", reason="the extra llm is not installed")
 
 from sailtheory import InputError
-from sailtheory.training.audit import Term, audit
+from sailtheory.auditing import Term, audit_terms
 from sailtheory.training.llm import losses
 from sailtheory.training.llm.generate import sample
 from tests.support import llm_enumeration as tiny
@@ -46,7 +46,7 @@ def test_the_published_hook_is_seen(case):
     score, hooked = wanted - without, found - without
     cosine = float(score @ hooked / score.norm() / hooked.norm())
     print(f"its score term: cosine {cosine:.3f}, length {hooked.norm() / score.norm():.3f}")
-    [fault] = audit([Term("score", published, ("policy",))], {"policy": model}).faults
+    [fault] = audit_terms([Term("score", published, ("policy",))], {"policy": model}).faults
     assert fault.startswith("score: autograd says")
 
 

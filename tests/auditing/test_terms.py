@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from sailtheory import InputError
-from sailtheory.training.audit import Term, audit
+from sailtheory.auditing import Term, audit_terms
 
 
 def net(inputs, outputs=1, seed=0):
@@ -47,7 +47,7 @@ def pebble():
 
 
 def test_the_honest_term_is_accepted(pebble):
-    found = audit([Term("preference", pebble.preference, ("reward",))], pebble.groups())
+    found = audit_terms([Term("preference", pebble.preference, ("reward",))], pebble.groups())
     assert found.faults == () and found.unclaimed == ()
     found.require()
     effect = found.effects[0]
@@ -62,17 +62,17 @@ def test_the_published_term_is_caught(pebble):
         Term("preference", pebble.preference, ("reward",)),
         Term("sail", lambda: 0.1 * pebble.q(), ("reward",)),
     ]
-    found = audit(terms, pebble.groups())
+    found = audit_terms(terms, pebble.groups())
     fault = "sail claims to move reward, and its gradient there is zero"
     assert found.faults == (fault,)
     assert found.unclaimed == ("sail also moves critic",)
     with pytest.raises(InputError, match=fault):
         found.require()
     # given as a tensor the term is caught as well, by autograd alone
-    assert audit([Term("sail", pebble.q(), ("reward",))], pebble.groups()).faults == (fault,)
+    assert audit_terms([Term("sail", pebble.q(), ("reward",))], pebble.groups()).faults == (fault,)
     # hidden in the sum, it is not: the preference term moves the network for both
     whole = Term("loss", lambda: pebble.preference() + 0.1 * pebble.q(), ("reward",))
-    assert audit([whole], pebble.groups()).faults == ()
+    assert audit_terms([whole], pebble.groups()).faults == ()
 
 
 def test_an_honest_sail_term(pebble):
@@ -80,9 +80,9 @@ def test_an_honest_sail_term(pebble):
         predicted = pebble.reward(torch.cat([pebble.state, pebble.actor(pebble.state)], -1))
         return -0.1 * predicted.mean()
 
-    found = audit([Term("sail", sail, ("actor",))], pebble.groups())
+    found = audit_terms([Term("sail", sail, ("actor",))], pebble.groups())
     assert found.faults == () and found.unclaimed == ("sail also moves reward",)
-    assert audit([Term("sail", sail, ("actor", "reward"))], pebble.groups()).unclaimed == ()
+    assert audit_terms([Term("sail", sail, ("actor", "reward"))], pebble.groups()).unclaimed == ()
 
 
 def test_a_cut_gradient_is_told_from_no_dependence(pebble):
@@ -90,7 +90,7 @@ def test_a_cut_gradient_is_told_from_no_dependence(pebble):
         detached = {k: v.detach() for k, v in pebble.reward.named_parameters()}
         return torch.func.functional_call(pebble.reward, detached, (pebble.first,)).mean()
 
-    [fault] = audit([Term("sail", cut, ("reward",))], {"reward": pebble.reward}).faults
+    [fault] = audit_terms([Term("sail", cut, ("reward",))], {"reward": pebble.reward}).faults
     assert fault == "sail depends on reward, but its gradient there is cut off"
 
 
@@ -103,7 +103,7 @@ def test_a_hook_that_falsifies_the_gradient(pebble, scale):
         predicted.register_hook(lambda gradient: scale * gradient)
         return predicted.square().mean()
 
-    [fault] = audit([Term("score", hooked, ("reward",))], {"reward": pebble.reward}).faults
+    [fault] = audit_terms([Term("score", hooked, ("reward",))], {"reward": pebble.reward}).faults
     assert fault.startswith("score: autograd says")
 
 
@@ -113,23 +113,23 @@ def test_a_stationary_point_is_told_from_no_dependence(pebble):
         return (pebble.actor(pebble.state) - reference).square().mean()
 
     terms = [Term("kl", kl, ("actor",))]
-    [fault] = audit(terms, {"actor": pebble.actor}).faults
+    [fault] = audit_terms(terms, {"actor": pebble.actor}).faults
     assert fault.endswith("it is stationary there: audit at another point")
     with torch.no_grad():
         pebble.actor[0].weight.add_(0.01)
-    assert audit(terms, {"actor": pebble.actor}).faults == ()
+    assert audit_terms(terms, {"actor": pebble.actor}).faults == ()
 
 
 def test_a_gradient_made_of_rounding():
     x = torch.linspace(-1, 1, 7, requires_grad=True)  # Σ softmax = 1 whatever x is
-    found = audit([Term("sum", lambda: torch.softmax(x, 0).sum(), ("x",))], {"x": {"x": x}})
+    found = audit_terms([Term("sum", lambda: torch.softmax(x, 0).sum(), ("x",))], {"x": {"x": x}})
     assert len(found.faults) == 1
     assert "rounding" in found.faults[0] or "is zero" in found.faults[0]
 
 
 def test_still_parameters_are_named():
     a, b = (torch.ones(3, dtype=torch.float64, requires_grad=True) for _ in range(2))
-    found = audit([Term("a", lambda: (a**3).sum(), ("g",))], {"g": {"a": a, "b": b}})
+    found = audit_terms([Term("a", lambda: (a**3).sum(), ("g",))], {"g": {"a": a, "b": b}})
     assert found.faults == () and found.effects[0].still == ("b",)
     assert found.effects[0].gradient == pytest.approx(27**0.5)
     assert found.effects[0].change == pytest.approx(27**0.5, rel=1e-8)
@@ -138,7 +138,7 @@ def test_still_parameters_are_named():
 def test_parameters_and_their_gradients_are_left_alone(pebble):
     pebble.preference().backward()
     before = [(p.clone(), p.grad.clone()) for p in pebble.reward.parameters()]
-    audit([Term("preference", pebble.preference, ("reward",))], pebble.groups())
+    audit_terms([Term("preference", pebble.preference, ("reward",))], pebble.groups())
     for (value, gradient), parameter in zip(before, pebble.reward.parameters(), strict=True):
         assert torch.equal(value, parameter) and torch.equal(gradient, parameter.grad)
 
@@ -146,15 +146,17 @@ def test_parameters_and_their_gradients_are_left_alone(pebble):
 def test_bad_input(pebble):
     groups, dropout = pebble.groups(), nn.Dropout(0.5)
     with pytest.raises(InputError, match="one of reward, critic, actor"):
-        audit([Term("a", pebble.q, ("crtic",))], groups)
+        audit_terms([Term("a", pebble.q, ("crtic",))], groups)
     with pytest.raises(InputError, match="a repeatable term"):
-        audit([Term("a", lambda: dropout(pebble.reward(pebble.first)).mean(), ("reward",))], groups)
+        audit_terms(
+            [Term("a", lambda: dropout(pebble.reward(pebble.first)).mean(), ("reward",))], groups
+        )
     with pytest.raises(InputError, match="one finite number"):
-        audit([Term("a", lambda: pebble.reward(pebble.first), ("reward",))], groups)
+        audit_terms([Term("a", lambda: pebble.reward(pebble.first), ("reward",))], groups)
     with pytest.raises(InputError, match="one finite number"):
-        audit([Term("a", lambda: pebble.q() * float("nan"), ("critic",))], groups)
+        audit_terms([Term("a", lambda: pebble.q() * float("nan"), ("critic",))], groups)
     with pytest.raises(InputError, match="no parameters"):
-        audit([Term("a", pebble.q, ("x",))], {"x": {}})
+        audit_terms([Term("a", pebble.q, ("x",))], {"x": {}})
     for seed in (-1, 0.5, "x"):
         with pytest.raises(InputError, match=r"seed = .*: an integer ≥ 0"):
-            audit([Term("a", pebble.q, ("critic",))], groups, seed=seed)
+            audit_terms([Term("a", pebble.q, ("critic",))], groups, seed=seed)

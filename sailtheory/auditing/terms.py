@@ -13,15 +13,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from sailtheory.errors import InputError, whole_number
-from sailtheory.extras import require_extra
-
-require_extra("torch", "torch")
-
 import torch
 from torch import Tensor
 
-__all__ = ["Audit", "Effect", "Group", "Term", "audit"]
+from sailtheory.errors import InputError, whole_number
+
+__all__ = ["Effect", "Group", "Term", "TermAudit", "audit_terms"]
 
 Group = torch.nn.Module | Mapping[str, Tensor]
 """A network, or parameters by name."""
@@ -105,7 +102,7 @@ class Effect:
 
 
 @dataclass(frozen=True)
-class Audit:
+class TermAudit:
     """The effects of all terms on all groups."""
 
     effects: tuple[Effect, ...]
@@ -127,7 +124,7 @@ class Audit:
             raise InputError("audit", self.faults[0].partition(" ")[0], "; ".join(self.faults))
 
 
-def audit(terms: Sequence[Term], groups: Mapping[str, Group], *, seed: int = 0) -> Audit:
+def audit_terms(terms: Sequence[Term], groups: Mapping[str, Group], *, seed: int = 0) -> TermAudit:
     """Compare what each term claims to move with autograd and with finite changes.
 
     Parameters are changed in place for the finite changes and put back bit for bit;
@@ -150,7 +147,7 @@ def audit(terms: Sequence[Term], groups: Mapping[str, Group], *, seed: int = 0) 
             if claimed not in groups:
                 raise InputError(term.name, claimed, f"one of {', '.join(groups)} is expected")
         effects += _effects(term, parameters, torch.Generator().manual_seed(seed))
-    return Audit(tuple(effects))
+    return TermAudit(tuple(effects))
 
 
 def _parameters(name: str, group: Group) -> dict[str, Tensor]:
