@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
@@ -56,7 +56,9 @@ class Batch:
 
     def rows(self, start: int, stop: int) -> Batch:
         """Some of the responses, as one of several micro-batches has them."""
-        tensors = {k: v[start:stop] for k, v in vars(self).items() if isinstance(v, Tensor)}
+        tensors: dict[str, Any] = {
+            k: v[start:stop] for k, v in vars(self).items() if isinstance(v, Tensor)
+        }
         return replace(self, **tensors)
 
 
@@ -152,7 +154,7 @@ def gradients(loss: Loss, model: SmallModel, sampling: Sampling) -> Gradients:
     leaf, ref_logits = model.logits[at].clone().requires_grad_(), model.ref_logits[at]
     log_probs = [_taken(table, said) for table in (leaf, ref_logits, old[at])]
     parts = (said, mask[number], *log_probs, model.reward[number], leaf, ref_logits)
-    values = finite("loss", _values(loss, sampling, parts, model.end))
+    values = _values(loss, sampling, parts, model.end)
     if values.requires_grad:
         (found,) = torch.autograd.grad(values.sum(), leaf, materialize_grads=True)
     else:
@@ -170,15 +172,17 @@ def _values(loss: Loss, sampling: Sampling, parts: tuple[Tensor, ...], end: int 
         return _value(loss, Batch(*each, end=end), sampling.accumulation)
 
     first = [of(*(part[0] for part in parts)) for _ in range(2)]
+    finite("loss", first[0])
     if not torch.equal(*first):
         raise InputError("loss", float(first[0].detach()), "the same value for the same batch")
     try:
         values: Tensor = torch.func.vmap(of)(*parts)
         if torch.allclose(values[0], first[0], rtol=1e-12, atol=1e-14):
-            return values
+            return finite("loss", values)
     except (RuntimeError, ValueError, TypeError):  # it branches on numbers, or reads them
         pass
-    return torch.stack([of(*each) for each in zip(*(p.unbind(0) for p in parts), strict=True)])
+    each = [of(*one) for one in zip(*(part.unbind(0) for part in parts), strict=True)]
+    return finite("loss", torch.stack(each))
 
 
 def _value(loss: Loss, batch: Batch, parts: int) -> Tensor:

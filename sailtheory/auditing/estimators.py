@@ -15,36 +15,11 @@ from torch import Tensor
 from sailtheory.auditing.batches import Batch, Loss
 
 __all__ = [
-    "ADVANTAGES",
-    "BETA",
-    "clipped",
-    "entropy_of_chosen",
-    "entropy_of_vocabulary",
-    "group_mean",
-    "group_std",
-    "immediate",
-    "in_loss",
-    "in_reward",
-    "k1",
-    "k2",
-    "k3",
-    "kl_of_vocabulary",
-    "leave_one_out",
-    "of_length",
-    "off_by_one",
-    "online_dpo",
-    "pair",
-    "per_padded_length",
-    "policy_gradient",
-    "returns",
-    "sail",
-    "self_normalised",
-    "times_ratio",
-    "token_mean",
-    "undetached",
-    "unmasked",
-    "weighted_ref",
-    "whole",
+    "BETA", "clipped", "entropy_of_chosen", "entropy_of_vocabulary", "group_mean", "group_std",
+    "immediate", "in_loss", "in_reward", "in_reward_whole", "k1", "k2", "k3",
+    "kl_of_vocabulary", "leave_one_out", "of_length", "off_by_one", "online_dpo", "pair",
+    "per_padded_length", "policy_gradient", "returns", "sail", "self_normalised", "times_ratio",
+    "token_mean", "undetached", "unmasked", "weighted_ref", "whole",
 ]  # fmt: skip
 
 BETA = 0.5
@@ -96,6 +71,11 @@ def whole(shape: Callable[[Tensor], Tensor]) -> Loss:
 def in_reward(estimate: Tokens) -> Loss:
     """The sum over tokens as a number, times log π_θ(y)."""
     return lambda b: (_sum(b, estimate(b)).detach() * _sum(b, b.log_probs)).mean()
+
+
+def in_reward_whole(shape: Callable[[Tensor], Tensor]) -> Loss:
+    """A function of log ρ(y) as a number, times log π_θ(y)."""
+    return lambda b: (shape(_sum(b, k1(b))).detach() * _sum(b, b.log_probs)).mean()
 
 
 def undetached(estimate: Tokens) -> Loss:
@@ -182,14 +162,6 @@ def group_std(rewards: Tensor) -> Tensor:
     apart = group_mean(rewards)
     spread = apart.square().mean().sqrt()
     return apart / torch.where(spread > 0, spread, torch.ones_like(spread))
-
-
-ADVANTAGES: dict[str, Advantage] = {
-    "none": lambda rewards: rewards,
-    "leave-one-out": leave_one_out,
-    "group mean": group_mean,
-    "group std": group_std,
-}
 
 
 def policy_gradient(advantage: Advantage, length: float = 1.0) -> Loss:
