@@ -17,6 +17,7 @@ _GUIDE = {
     "Machine-checked theorems": "formal",
     "Verdicts": "verdicts",
     "Theory": "theory",
+    "Which objective a loss follows": "loss-audit",
     "Training language models": "llm-training",
     "Language models on several processes": "llm-scale",
 }

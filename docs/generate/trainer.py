@@ -1,15 +1,15 @@
 """``python -m docs.generate.trainer``: renew the tables of docs/llm-training.md from the code.
 
-Each stands between ``<!-- NAME -->`` and ``<!-- end -->``; the rest of the page is written by hand.
+The rest of the page is written by hand.
 """
 
 from __future__ import annotations
 
-import re
 import textwrap
 from pathlib import Path
 from typing import Any
 
+from docs.generate import blocks
 from sailtheory.storage.files import write_text
 from sailtheory.training.llm import adapters, formats, losses
 from sailtheory.training.llm.config import Settings
@@ -23,7 +23,6 @@ _SHOWN = (
     "gradient_accumulation_steps", "save_steps", "seed", "tune", "temperature", "max_new_tokens",
     "log_kl_steps", "log_completions_steps", "router_aux_loss_coef", "disable_dropout",
 )  # fmt: skip
-_BLOCK = re.compile(r"<!-- ([\w-]+) -->\n.*?<!-- end -->\n", re.S)
 
 
 def tables() -> dict[str, str]:
@@ -40,24 +39,18 @@ def tables() -> dict[str, str]:
 
 def renewed(page: str) -> str:
     """A page with its tables as the code has them now."""
-    found = tables()
-    return _BLOCK.sub(lambda block: f"<!-- {block[1]} -->\n{found[block[1]]}<!-- end -->\n", page)
-
-
-def names(page: str) -> list[str]:
-    """The tables that a page has, in order."""
-    return [block[1] for block in _BLOCK.finditer(page)]
+    return blocks.renewed(page, tables())
 
 
 def _defaults() -> str:
     given = Settings()
     rows = ((f"`{name}`", f"`{getattr(given, name)}`") for name in _SHOWN)
-    return _table(("setting", "default"), rows)
+    return blocks.table(("setting", "default"), rows)
 
 
 def _methods() -> str:
     rows = ((f"`{name}`", losses.WHAT[name]) for name in losses.METHODS)
-    return _table(("method", "what it follows"), rows)
+    return blocks.table(("method", "what it follows"), rows)
 
 
 def _formats() -> str:
@@ -71,12 +64,7 @@ def _refused(settings: dict[str, tuple[tuple[Any, ...], str]]) -> str:
         for name, (values, reason) in sorted(settings.items())
     )
     shown = ((name, values, reason.removeprefix("not offered: ")) for name, values, reason in rows)
-    return _table(("setting", "accepted", "any other value is refused, because"), shown)
-
-
-def _table(head: tuple[str, ...], rows: Any) -> str:
-    lines = [head, ("---",) * len(head), *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    return blocks.table(("setting", "accepted", "any other value is refused, because"), shown)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ gradient over all batches is exact: no batch is drawn, each is weighed.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
@@ -17,7 +17,7 @@ from sailtheory.auditing.models import SmallModel
 from sailtheory.errors import InputError, require, whole_number
 from sailtheory.policies.protocol import finite
 
-__all__ = ["MOST_BATCHES", "Batch", "Gradients", "Loss", "Sampling", "gradients"]
+__all__ = ["MOST_BATCHES", "Batch", "Gradients", "Loss", "Sampling", "batch_of", "gradients"]
 
 MOST_BATCHES = 2**14
 """Batches of one model over which a loss is evaluated."""
@@ -148,12 +148,7 @@ def gradients(loss: Loss, model: SmallModel, sampling: Sampling) -> Gradients:
         raise InputError("batches", f"{count}^{sampling.size}", f"at most {MOST_BATCHES}")
     number = torch.cartesian_prod(*[torch.arange(count)] * sampling.size)
     number = number.reshape(-1, sampling.size)
-    tokens, mask, states = _padded(model, sampling.padding)
-    said, at = tokens[number], states[number]
-    old = model.old_logits if sampling.source == "old" else model.logits
-    leaf, ref_logits = model.logits[at].clone().requires_grad_(), model.ref_logits[at]
-    log_probs = [_taken(table, said) for table in (leaf, ref_logits, old[at])]
-    parts = (said, mask[number], *log_probs, model.reward[number], leaf, ref_logits)
+    leaf, parts, at = _parts(model, number, sampling)
     values = _values(loss, sampling, parts, model.end)
     if values.requires_grad:
         (found,) = torch.autograd.grad(values.sum(), leaf, materialize_grads=True)
@@ -163,6 +158,30 @@ def gradients(loss: Loss, model: SmallModel, sampling: Sampling) -> Gradients:
     each = found.new_zeros(len(number), *model.logits.shape)
     each = each.scatter_add(1, flat, found.flatten(1, 2))
     return Gradients(_chance(model, sampling, number), finite("gradient", each))
+
+
+def batch_of(model: SmallModel, rows: Sequence[int], sampling: Sampling | None = None) -> Batch:
+    """One batch; its ``logits`` are a leaf in which a loss can be differentiated.
+
+    Args:
+        model: The model.
+        rows: Numbers of the responses, in the order of ``model.tokens``.
+        sampling: Whose ``old_log_probs`` they have, and how they are padded.
+    """
+    _, parts, _ = _parts(model, torch.tensor(rows), sampling or Sampling(size=len(rows)))
+    return Batch(*parts, end=model.end)
+
+
+def _parts(
+    model: SmallModel, number: Tensor, sampling: Sampling
+) -> tuple[Tensor, tuple[Tensor, ...], Tensor]:
+    """The leaf, what batches of these responses hold, and the row of each prefix."""
+    tokens, mask, states = _padded(model, sampling.padding)
+    said, at = tokens[number], states[number]
+    old = model.old_logits if sampling.source == "old" else model.logits
+    leaf, ref_logits = model.logits[at].clone().requires_grad_(), model.ref_logits[at]
+    log_probs = [_taken(table, said) for table in (leaf, ref_logits, old[at])]
+    return leaf, (said, mask[number], *log_probs, model.reward[number], leaf, ref_logits), at
 
 
 def _values(loss: Loss, sampling: Sampling, parts: tuple[Tensor, ...], end: int | None) -> Tensor:

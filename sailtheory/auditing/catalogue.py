@@ -74,7 +74,9 @@ def _divergences() -> Iterator[Entry]:
     yield Entry("k1 × ratio in the loss", "loss", e.in_loss(e.times_ratio(e.k1)), _TOKEN,
                 "allenai/open-instruct #534")  # fmt: skip
     yield Entry("k2 × ratio in the loss", "loss", e.in_loss(e.times_ratio(e.k2)), _TOKEN,
-                _COMEDY)  # fmt: skip
+                "k3 × ratio with k2 in its place")  # fmt: skip
+    yield Entry("k2 × ratio as a number, off-policy", "loss", e.in_loss(e.weighted(e.k2)), _TOKEN,
+                "OpenRLHF #1309", sampling=_OLD)  # fmt: skip
     yield Entry("k3 × ratio in the loss", "loss", e.in_loss(e.times_ratio(e.k3)), _TOKEN,
                 "arXiv 2512.02556; TRL's use_bias_correction_kl")  # fmt: skip
     yield Entry("k3 × ratio in the loss, off-policy", "loss", e.in_loss(e.times_ratio(e.k3)),
@@ -86,20 +88,21 @@ def _divergences() -> Iterator[Entry]:
     yield Entry("|log ρ| in the loss", "loss", e.in_loss(lambda b: e.k1(b).abs()), _TOKEN,
                 "verl's kl_penalty abs")  # fmt: skip
     yield Entry("k1 of whole responses in the loss", "loss", e.whole(lambda k: k), _SEQUENCE,
-                "arXiv 2506.09477")  # fmt: skip
+                _SCHULMAN)  # fmt: skip
     yield Entry("k2 of whole responses in the loss", "loss", e.whole(lambda k: k.square() / 2),
-                _SEQUENCE, "arXiv 2506.09477")  # fmt: skip
+                _SEQUENCE, _SCHULMAN)  # fmt: skip
     yield Entry("k3 of whole responses in the loss", "loss", e.whole(lambda k: torch.expm1(-k) + k),
-                _SEQUENCE, "arXiv 2506.09477")  # fmt: skip
+                _SEQUENCE, _SCHULMAN)  # fmt: skip
     yield Entry("k3 of whole responses, ratio inverted", "loss",
                 e.whole(lambda k: torch.expm1(k) - k), _SEQUENCE, _SCHULMAN,
                 "walkinglabs/hands-on-modern-rl #27")  # fmt: skip
     yield Entry("KL of the whole vocabulary", "loss", e.kl_of_vocabulary, _TOKEN,
                 "arXiv 2306.13649")  # fmt: skip
     yield Entry("k1 in the reward", "reward", e.in_reward(e.k1), _SEQUENCE, "arXiv 1909.08593")
-    yield Entry("k2 in the reward", "reward", e.in_reward(e.k2), _SEQUENCE, _COMEDY)
+    yield Entry("k2 in the reward", "reward", e.in_reward(e.k2), _SEQUENCE, "arXiv 2510.01555")
     yield Entry("k2 of whole responses in the reward", "reward",
-                e.in_reward_whole(lambda k: k.square() / 2), _SEQUENCE, _COMEDY)  # fmt: skip
+                e.in_reward_whole(lambda k: k.square() / 2), _SEQUENCE,
+                "arXiv 2510.01555")  # fmt: skip
     yield Entry("k3 in the reward", "reward", e.in_reward(e.k3), _SEQUENCE, _COMEDY,
                 "huggingface/trl #3240")  # fmt: skip
     yield Entry("k1 as reward of each token, with returns", "reward", e.returns(e.k1), _SEQUENCE,
@@ -152,7 +155,7 @@ def _policy_gradients() -> Iterator[Entry]:
                 "arXiv 2503.14476",
                 "huggingface/trl #2995, #3021; open-instruct #1161")  # fmt: skip
     yield Entry("÷ padded length", place, e.per_padded_length(e.group_mean), _HALF,
-                "huggingface/trl #3138")  # fmt: skip
+                "Dr. GRPO with the batch's width for its constant")  # fmt: skip
     yield Entry("GRPO, ÷ std, rewards 0 or 1, G = 4", place, e.policy_gradient(e.group_std), _UP,
                 _GRPO, _DR, Sampling(size=4), binary=True)  # fmt: skip
     yield Entry("GRPO, ÷ std, any rewards, G = 3", place, e.policy_gradient(e.group_std), _UP,
@@ -190,7 +193,7 @@ def _pairs() -> Iterator[Entry]:
     yield Entry("online DPO, the larger reward wins", "pairs", e.online_dpo, {"sail_frozen": -1.0},
                 "TRL's OnlineDPOTrainer")  # fmt: skip
     yield Entry("online DPO as the gradient of J", "pairs", dpo, {"sail": -1.0},
-                "arXiv 2406.15567", "C28, C29", _PAIRS)  # fmt: skip
+                "arXiv 2406.15567", sampling=_PAIRS)  # fmt: skip
     yield Entry("SAIL with its score term", "pairs", e.sail, {"sail": -1.0}, "arXiv 2406.15567",
                 sampling=_PAIRS)  # fmt: skip
     yield Entry("SAIL's score term as published", "pairs", lambda b: e.sail(b, published=True),

@@ -18,7 +18,7 @@ from sailtheory.auditing.library import Objective
 from sailtheory.auditing.models import SmallModel
 from sailtheory.errors import InputError
 
-__all__ = ["Finding", "Kind", "decompose"]
+__all__ = ["Finding", "Kind", "combination", "decompose"]
 
 EXACT = 1e-9
 """A residual below it is rounding: sums of 10⁴ float64 terms, times a condition below 10⁴."""
@@ -91,16 +91,29 @@ class Finding:
                 f"undecided for {what}: residual {self.residual:.1e}, condition "
                 f"{self.condition:.1e}, cancellation {self.cancellation:.1e}"
             )
-        return f"the expected gradient of {what} is {self._sum()}, residual {self.residual:.0e}"
+        found = combination(self.coefficients, self.texts, self.same)
+        return f"the expected gradient of {what} is {found}, residual {self.residual:.0e}"
 
-    def _sum(self) -> str:
-        terms = ""
-        for name, value in self.coefficients.items():
-            sign = ("−" if value < 0 else "") if not terms else (" − " if value < 0 else " + ")
-            scale = "" if abs(abs(value) - 1) < EXACT else f"{abs(value):.6g}·"
-            other = "".join(f" (or {self.texts[k]})" for k in self.same.get(name, ()))
-            terms += f"{sign}{scale}∇{self.texts[name]}{other}"
-        return terms
+
+def combination(
+    coefficients: Mapping[str, float],
+    texts: Mapping[str, str],
+    same: Mapping[str, tuple[str, ...]] | None = None,
+) -> str:
+    """``−∇the reward + 0.3·∇KL(π_θ‖π_ref)``.
+
+    Args:
+        coefficients: By name of the objective.
+        texts: What each objective is called.
+        same: Objectives that cannot be told from a named one.
+    """
+    terms = ""
+    for name, value in coefficients.items():
+        sign = ("−" if value < 0 else "") if not terms else (" − " if value < 0 else " + ")
+        scale = "" if abs(abs(value) - 1) < EXACT else f"{abs(value):.6g}·"
+        other = "".join(f" (or {texts[k]})" for k in (same or {}).get(name, ()))
+        terms += f"{sign}{scale}∇{texts[name]}{other}"
+    return terms
 
 
 def decompose(

@@ -19,7 +19,7 @@ __all__ = [
     "immediate", "in_loss", "in_reward", "in_reward_whole", "k1", "k2", "k3",
     "kl_of_vocabulary", "leave_one_out", "of_length", "off_by_one", "online_dpo", "pair",
     "per_padded_length", "policy_gradient", "returns", "sail", "self_normalised", "times_ratio",
-    "token_mean", "undetached", "unmasked", "weighted_ref", "whole",
+    "token_mean", "undetached", "unmasked", "weighted", "weighted_ref", "whole",
 ]  # fmt: skip
 
 BETA = 0.5
@@ -48,6 +48,11 @@ def k3(batch: Batch) -> Tensor:
 def times_ratio(estimate: Tokens) -> Tokens:
     """The estimate times π_θ/π_old of its token."""
     return lambda b: estimate(b) * (b.log_probs - b.old_log_probs).exp()
+
+
+def weighted(estimate: Tokens) -> Tokens:
+    """The estimate times π_θ/π_old of its token, the weight a number."""
+    return lambda b: estimate(b) * (b.log_probs - b.old_log_probs).exp().detach()
 
 
 # --- where they go -----------------------------------------------------------------------

@@ -32,8 +32,7 @@ class LossWitness:
         claim: Coefficients of the claimed gradient.
         expected: The loss's expected gradient in the logits, (S + 1, v).
         claimed: The claimed one.
-        error: ‖expected − claimed‖ ÷ the longer of the two; where the claim is 0, ÷ the root
-            of the mean square of one batch's gradient.
+        error: ‖expected − claimed‖ ÷ the longer of the two.
     """
 
     model: SmallModel
@@ -47,7 +46,8 @@ class LossWitness:
         """Compute both gradients anew; whether they still differ."""
         against = _Claimed.of(self.claim, objectives or library())
         found = gradients(loss, self.model, self.sampling)
-        return _error(found.mean, against.gradient(self.model, self.sampling)) > EXACT
+        claimed = against.gradient(self.model, self.sampling)
+        return _error(found.mean, claimed, found.size) > EXACT
 
     def as_dict(self) -> dict[str, Any]:
         """JSON form."""
@@ -115,7 +115,7 @@ class LossAudit:
             apart += float((found.mean - claimed).square().sum())
             length += float(claimed.square().sum())
             variance += found.variance
-            error = _error(found.mean, claimed)
+            error = _error(found.mean, claimed, found.size)
             if witness is None and error > EXACT:
                 witness = LossWitness(
                     model, self.sampling, against.coefficients, found.mean, claimed, error
@@ -182,12 +182,9 @@ def assert_gradient_of(
     found = tuple(gradients(loss, model, sampling) for model in tried)
     for model, each in zip(tried, found, strict=True):
         claimed = against.gradient(model, sampling)
-        scale = each.size if not against.coefficients else 1.0
-        if scale and _error(each.mean, claimed, scale) > EXACT:
-            witness = LossWitness(
-                model, sampling, against.coefficients, each.mean, claimed,
-                _error(each.mean, claimed, scale),
-            )  # fmt: skip
+        error = _error(each.mean, claimed, each.size)
+        if error > EXACT:
+            witness = LossWitness(model, sampling, against.coefficients, each.mean, claimed, error)
             instead = _instead(found, tried, sampling, known)
             raise AssertionError(f"{instead}, not {against.coefficients}; {witness.as_dict()}")
 
@@ -221,7 +218,7 @@ def loss_changes(loss: Loss, sampling: Sampling | None = None) -> dict[str, floa
         other = change(base)
         # Two micro-batches of a batch twice as large are compared with that batch.
         one = replace(base, size=other.size) if name.startswith("accumulation") else base
-        models = [m for m in small_models(draws=1) if len(m.tokens) ** other.size <= 300]
+        models = [m for m in small_models(draws=1) if len(m.tokens) ** other.size <= 100]
         found[name] = max(
             _error(gradients(loss, m, other).mean, g.mean, g.size)
             for m in models
@@ -256,9 +253,9 @@ class _Claimed:
         return total
 
 
-def _error(found: Tensor, claimed: Tensor, scale: float | None = None) -> float:
-    """‖found − claimed‖ ÷ ‖claimed‖, or ÷ a scale where the claim is small against it."""
-    length = max(float(claimed.norm()), float(found.norm()) if scale is None else scale)
+def _error(found: Tensor, claimed: Tensor, size: float) -> float:
+    """‖found − claimed‖ ÷ the longer of the two, or 1e-6 of a batch's gradient if both are less."""
+    length = max(float(claimed.norm()), float(found.norm()), 1e-6 * size)
     return float((found - claimed).norm()) / length if length else 0.0
 
 

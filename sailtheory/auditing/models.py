@@ -81,11 +81,17 @@ class SmallModel:
         ended = (self.tokens == self.end).long() if self.end is not None else self.tokens * 0
         return ended.cumsum(-1) - ended == 0
 
+    @staticmethod
+    def sizes(vocabulary: int, longest: int, end: int | None) -> tuple[int, int]:
+        """S, the number of texts after which a token is drawn, and m, that of responses."""
+        letters = vocabulary - (end is not None)
+        prefixes = sum(letters**t for t in range(longest))
+        return prefixes, letters**longest + (prefixes if end is not None else 0)
+
     @property
     def prefixes(self) -> int:
-        """S, the number of texts after which a token is drawn."""
-        letters = self.vocabulary - (self.end is not None)
-        return sum(letters**t for t in range(self.longest))
+        """S."""
+        return self.sizes(self.vocabulary, self.longest, self.end)[0]
 
     @cached_property
     def states(self) -> Tensor:
@@ -158,19 +164,13 @@ def small_models(
     found = []
     for _ in range(whole_number("draws", draws, 1)):
         for vocabulary, longest, end in shapes:
-            letters, count = (
-                vocabulary - (end is not None),
-                len(Sequences(*(vocabulary, longest, end))),
+            prefixes, count = SmallModel.sizes(vocabulary, longest, end)
+            tables = torch.randn(
+                3, prefixes + 1, vocabulary, generator=generator, dtype=torch.float64
             )
-            rows = sum(letters**t for t in range(longest)) + 1
-
-            def table(scale: float, rows: int = rows, columns: int = vocabulary) -> Tensor:
-                drawn = torch.randn(rows, columns, generator=generator, dtype=torch.float64)
-                return (scale * drawn * 10).round() / 10
-
-            logits, ref, change = table(1.0), table(1.0), table(0.5)
+            logits, ref, change = (10 * tables).round() / 10
             reward = (20 * torch.rand(count, generator=generator, dtype=torch.float64)).round() / 10
-            model = SmallModel(vocabulary, longest, end, logits, ref, logits + change, reward)
+            old = logits + (5 * change).round() / 10
             if count <= largest:
-                found.append(model)
+                found.append(SmallModel(vocabulary, longest, end, logits, ref, old, reward))
     return tuple(sorted(found, key=lambda model: len(model.tokens)))

@@ -122,7 +122,8 @@ def _online_dpo(trainer: Any) -> Loss:
     """Online DPO: one step of training, whose loss is taken where it would be differentiated."""
 
     def loss(batch: Batch) -> Tensor:
-        other, found = _stand_in(trainer), []
+        other = _stand_in(trainer)
+        found: list[Tensor] = []
         prompt = torch.full((len(batch.tokens), 1), _PROMPT)
         model = SimpleNamespace(train=lambda: None)
         other.accelerator = _Backward(trainer.accelerator, found)
@@ -132,8 +133,7 @@ def _online_dpo(trainer: Any) -> Loss:
         other._forward = lambda m, *_: batch.ref_log_probs if m is _REFERENCE else batch.log_probs
         other._calculate_rewards_from_functions = lambda **_: batch.rewards.clone()
         other.training_step(model, {"prompt": ["a"] * (len(batch.tokens) // 2)})
-        (value,) = found
-        return value
+        return found[0]
 
     return loss
 

@@ -29,9 +29,11 @@ EXPECTED = {
     "k1 × ratio in the loss": {"token_kl_policy_ref": 1},
     # ∇(ratio·½k²) = ratio(½k² s + ∇½k²): the gradient of E_θ ½k², state by state.
     "k2 × ratio in the loss": {"token_log_ratio_squared": 1},
+    # E_old[ratio·k s | state] = E_θ[k s | state].
+    "k2 × ratio as a number, off-policy": {"token_kl_policy_ref": 1},
     # ∇(ratio·k3) = ratio(w − 1 + k + 1 − w)s = ratio·k s.
     "k3 × ratio in the loss": {"token_kl_policy_ref": 1},
-    # E_old[ratio·k s | state] = E_θ[k s | state]; the states are those that π_old meets.
+    # The same; the states are those that π_old meets.
     "k3 × ratio in the loss, off-policy": {"token_kl_policy_ref": 1},
     "k3's value, k2's gradient": {"token_kl_policy_ref": 1},
     # E[sign(k)s] = Σ_a sign(π − π_ref)∇π = ∇Σ_a |π − π_ref|, twice the total variation.
@@ -112,7 +114,8 @@ EXPECTED = {
     "SAIL's score term as published": NONE,
 }
 RIGHT = {
-    "k2 in the loss", "k1 × ratio in the loss", "k3 × ratio in the loss",
+    "k2 in the loss", "k2 × ratio as a number, off-policy",
+    "k1 × ratio in the loss", "k3 × ratio in the loss",
     "k3 × ratio in the loss, off-policy", "k3's value, k2's gradient",
     "k2 of whole responses in the loss", "KL of the whole vocabulary", "k1 in the reward",
     "k1 as reward of each token, with returns", "−log π_θ of draws from π_ref",

@@ -59,7 +59,7 @@ def test_what_fits_one_model_has_to_fit_all():
     assert found.finding.factors == pytest.approx((-1, -1 / 3))  # ÷ T, T from 1 to 3
     found = audit_loss(e.token_mean(e.leave_one_out))
     assert found.finding.kind is Kind.NONE and 0.01 < found.finding.residual < 1
-    assert "no combination of the library: residual 9.3 %" in found.text
+    assert "no combination of the library: residual " in found.text and found.text.endswith(" %")
 
 
 def test_large_terms_that_cancel_give_no_verdict():

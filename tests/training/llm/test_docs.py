@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("transformers", reason="the extra llm is not installed")
 pytest.importorskip("accelerate", reason="the extra llm is not installed")
 
-from docs.generate import trainer
+from docs.generate import blocks, trainer
 from sailtheory.training.llm import adapters
 from sailtheory.training.llm.config import Settings
 from sailtheory.training.llm.train import SHORT
@@ -24,7 +24,7 @@ FIELDS = {field.name for field in dataclasses.fields(Settings)}
 def test_the_tables_are_those_of_the_code():
     """If this fails: ``python -m docs.generate.trainer``."""
     assert trainer.renewed(PAGE) == PAGE
-    assert trainer.names(PAGE) == [*trainer.tables()]
+    assert blocks.names(PAGE) == [*trainer.tables()]
 
 
 def test_every_setting_that_is_refused_is_there_with_its_reason():
