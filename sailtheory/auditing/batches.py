@@ -17,7 +17,9 @@ from sailtheory.auditing.models import SmallModel
 from sailtheory.errors import InputError, require, whole_number
 from sailtheory.policies.protocol import finite
 
-__all__ = ["MOST_BATCHES", "Batch", "Gradients", "Loss", "Sampling", "batch_of", "gradients"]
+__all__ = [
+    "MOST_BATCHES", "Batch", "Gradients", "Loss", "Sampling", "Source", "batch_of", "gradients",
+]  # fmt: skip
 
 MOST_BATCHES = 2**14
 """Batches of one model over which a loss is evaluated."""

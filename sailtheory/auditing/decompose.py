@@ -18,7 +18,7 @@ from sailtheory.auditing.library import Objective
 from sailtheory.auditing.models import SmallModel
 from sailtheory.errors import InputError
 
-__all__ = ["Finding", "Kind", "combination", "decompose"]
+__all__ = ["EXACT", "Finding", "Kind", "combination", "decompose"]
 
 EXACT = 1e-9
 """A residual below it is rounding: sums of 10⁴ float64 terms, times a condition below 10⁴."""

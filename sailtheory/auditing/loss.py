@@ -15,7 +15,8 @@ from sailtheory.auditing.models import SmallModel, small_models
 from sailtheory.errors import InputError
 
 __all__ = [
-    "Comparison", "LossAudit", "LossWitness", "assert_gradient_of", "audit_loss", "loss_changes",
+    "Claim", "Comparison", "LossAudit", "LossWitness", "assert_gradient_of", "audit_loss",
+    "loss_changes",
 ]  # fmt: skip
 
 Claim = str | Mapping[str, float]

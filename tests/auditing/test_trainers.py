@@ -7,6 +7,7 @@ import copy
 import pytest
 import torch
 
+pytest.importorskip("transformers", reason="the extra llm is not installed")
 pytest.importorskip("trl", reason="the extra peers is not installed")
 
 from datasets import Dataset

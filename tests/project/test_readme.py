@@ -45,14 +45,25 @@ def test_worked_example(capsys, tmp_path, monkeypatch):
     assert ran == 2
 
 
-def test_python_example_runs():
+def python_example(word):
+    """The names that the example with this word defines, run."""
     blocks = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.S)
-    # weights are not at hand here, and two lines make no program
-    (code,) = [block for block in blocks if "SAILTrainer" not in block]
+    (code,) = [block for block in blocks if word in block]
     scope: dict = {}
     exec(compile(code, "README", "exec"), scope)
-    star = scope["gamma_star"](scope["p"]).value
-    assert 0 < star < 1
+    return code, scope
+
+
+def test_python_example_runs():
+    _, scope = python_example("gamma_star")
+    assert 0 < scope["gamma_star"](scope["p"]).value < 1
+
+
+def test_the_audited_loss_is_judged_as_shown(capsys):
+    pytest.importorskip("torch", reason="the extra torch is not installed")
+    code, _ = python_example("audit_loss")
+    shown = " ".join(re.findall(r"^# (.*)$", code, re.M))
+    assert capsys.readouterr().out == f"{shown}\n"
 
 
 def test_toml_example_loads():
