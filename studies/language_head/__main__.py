@@ -1,7 +1,7 @@
 """How fast ascent contracts on the head of a language model, against four predictions.
 
-``python -m studies.language_head [--out FILE]`` runs design.md, which was written down before. Needs
-``sailtheory fetch smollm2-135m``.
+``python -m studies.language_head [--out FILE]`` runs design.md, which was written down before.
+Needs ``sailtheory fetch smollm2-135m``.
 """
 
 from __future__ import annotations
@@ -25,14 +25,10 @@ from sailtheory.objectives.fields import OnlineDPO, OnlineDPORevKL
 from sailtheory.storage.files import write_text
 
 OUT = "studies/language_head/evidence.json"
-MODEL, PROMPTS, TOKENS, BETA, RADIUS, SEED = "smollm2-135m", 48, 6, 0.1, 4.0, 0
+PROMPTS, TOKENS, BETA, RADIUS, SEED = 48, 6, 0.1, 4.0, 0
 OF_K_B = (0.02, 0.05, 0.1, 0.2, 0.5, 1.05, 2.0)
 OF_2_BETA = (0.25, 0.5, 1.05, 2.0, 5.0)
 STEPS, RESOLVED = 1000, 1e-10
-TEMPLATE = (  # the model's own without its system message
-    "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\n' + m['content'] + '<|im_end|>\n' }}"
-    "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
-)
 
 Record = dict[str, Any]
 
@@ -40,21 +36,15 @@ Record = dict[str, Any]
 def head_problem() -> tuple[PreferenceProblem, Record]:
     """The problem of the head on the candidate tokens, in coordinates of its span."""
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    from sailtheory.training.llm.fetch import resolve
     from sailtheory.training.llm.prompts import prompts
+    from studies import smollm
 
     torch.set_num_threads(1)
-    folder = resolve(MODEL)
-    tokenizer: Any = AutoTokenizer.from_pretrained(folder)
-    tokenizer.chat_template = TEMPLATE
-    model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    tokenizer, model = smollm.tokenizer(), smollm.model().eval()
     states, tokens, log_base, rewards = [], [], [], []
     for text in prompts("train")[:PROMPTS]:
-        ids = tokenizer.apply_chat_template(
-            [{"role": "user", "content": text}], add_generation_prompt=True, return_dict=True
-        )["input_ids"]
+        ids = smollm.prompt_ids(tokenizer, [{"role": "user", "content": text}])
         with torch.no_grad():
             hidden = model.model(torch.tensor([ids])).last_hidden_state[0, -1]
             logits = model.lm_head(hidden).double()
@@ -150,7 +140,7 @@ def main() -> None:
     star = largest_relative_curvature_on(SAIL(problem), search)
     online = largest_relative_curvature_on(OnlineDPO(problem), search)
     data: Record = {
-        "version": sailtheory.__version__, "model": MODEL, "prompts": PROMPTS, "tokens": TOKENS,
+        "version": sailtheory.__version__, "prompts": PROMPTS, "tokens": TOKENS,
         "beta": BETA, "radius": RADIUS, "seed": SEED, "steps": STEPS,
         "dimension": problem.span.dimension, "diameter": problem.feature_diameter,
         "z_max": problem.z_max, **about,
