@@ -32,7 +32,8 @@ _MEASURED = {
     "Networks": "networks",
     "Control: the core": "studies/sac_equivalence",
     "Control: the arms": "studies/control_arms",
-    "Language models": "studies/llm_arms",
+    "Which objective learns": "studies/sequence_arms",
+    "Language models, a pilot": "studies/llm_arms",
     "Log-linear or not": "studies/log_linear",
 }
 

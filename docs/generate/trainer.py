@@ -11,16 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from sailtheory.storage.files import write_text
-from sailtheory.training.llm import adapters, formats
+from sailtheory.training.llm import adapters, formats, losses
 from sailtheory.training.llm.config import Settings
 from sailtheory.training.llm.transformers_settings import TRANSFORMERS_UNSUPPORTED
 from sailtheory.training.llm.trl_settings import TRL_UNSUPPORTED
 
 PAGE = Path(__file__).parents[1] / "llm-training.md"
 _SHOWN = (
-    "method", "beta", "kl_coef", "kl_estimator", "learning_rate", "num_train_epochs",
-    "per_device_train_batch_size", "gradient_accumulation_steps", "save_steps", "seed", "tune",
-    "temperature", "max_new_tokens", "router_aux_loss_coef", "disable_dropout",
+    "method", "beta", "score_weight", "kl_coef", "policy_kl_coef", "kl_estimator",
+    "learning_rate", "num_train_epochs", "per_device_train_batch_size",
+    "gradient_accumulation_steps", "save_steps", "seed", "tune", "temperature", "max_new_tokens",
+    "log_kl_steps", "log_completions_steps", "router_aux_loss_coef", "disable_dropout",
 )  # fmt: skip
 _BLOCK = re.compile(r"<!-- ([\w-]+) -->\n.*?<!-- end -->\n", re.S)
 
@@ -28,6 +29,7 @@ _BLOCK = re.compile(r"<!-- ([\w-]+) -->\n.*?<!-- end -->\n", re.S)
 def tables() -> dict[str, str]:
     """All of them by name, as Markdown."""
     return {
+        "methods": _methods(),
         "defaults": _defaults(),
         "formats": _formats(),
         "adapters": textwrap.fill(", ".join(adapters.KINDS), 96) + "\n",
@@ -51,6 +53,11 @@ def _defaults() -> str:
     given = Settings()
     rows = ((f"`{name}`", f"`{getattr(given, name)}`") for name in _SHOWN)
     return _table(("setting", "default"), rows)
+
+
+def _methods() -> str:
+    rows = ((f"`{name}`", losses.WHAT[name]) for name in losses.METHODS)
+    return _table(("method", "what it follows"), rows)
 
 
 def _formats() -> str:

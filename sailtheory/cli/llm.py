@@ -21,11 +21,14 @@ def llm(
     data: Annotated[str, typer.Option(help="FILE.jsonl, a data set of the hub, or prompts.")],
     out: Annotated[str, typer.Option(help="Folder of the run.")],
     method: Annotated[
-        Literal["sft", "dpo", "sail-ddp", "sail-dpp", "sail-dpr"] | None,
+        Literal["sft", "dpo", "online-dpo", "sail-ddp", "sail-dpp", "sail-dpr"] | None,
         typer.Option(help="The loss."),
     ] = None,
     kl_coef: Annotated[
         float | None, typer.Option(min=0, help="γ, the weight of KL(π_ref‖π_θ).")
+    ] = None,
+    policy_kl_coef: Annotated[
+        float | None, typer.Option(min=0, help="The weight of KL(π_θ‖π_ref).")
     ] = None,
     tune: Annotated[
         Literal["lora", "last-block", "full"] | None, typer.Option(help="What is trained.")
@@ -58,8 +61,9 @@ def llm(
     from sailtheory.storage.readers import read_toml
 
     named: dict[str, Any] = {
-        "model": model, "data": data, "method": method, "kl_coef": kl_coef, "tune": tune,
-        "reward": reward, "seed": seed, "split": split,
+        "model": model, "data": data, "method": method, "kl_coef": kl_coef,
+        "policy_kl_coef": policy_kl_coef, "tune": tune, "reward": reward, "seed": seed,
+        "split": split,
     }  # fmt: skip
     given = [read_toml(config)] if config is not None else []
     given.append(assignments(change or []))
@@ -72,7 +76,11 @@ def llm(
         _quietly()
         from sailtheory.training.llm.train import choices, train
 
-        print(f"done: {train(choices(*given, chosen), out, resume=resume)}")
+        print(f"done: {train(choices(*given, chosen), out, resume=resume, say=_note)}")
+
+
+def _note(line: str) -> None:
+    print(f"sailtheory: note: {line}", file=sys.stderr)
 
 
 def _quietly() -> None:

@@ -40,6 +40,28 @@ def export(runs: Runs) -> None:
         print(write_parquet(run))
 
 
+@train.command()
+def completions(
+    run: Annotated[str, typer.Argument(help="Folder of a run of a language model.")],
+    updates: Annotated[int, typer.Option(min=1, help="The last so many updates kept.")] = 3,
+    most: Annotated[int, typer.Option(min=1, help="Completions of an update.")] = 4,
+) -> None:
+    """What the policy said along training, and its rewards: the completions that a run kept."""
+    from rich.console import Console
+
+    from sailtheory.report.training import print_completions
+    from sailtheory.runs.completions import read_completions
+
+    kept = read_completions(run)
+    steps = list(dict.fromkeys(row.step for row in kept))[-updates:]
+    of_each = [[row for row in kept if row.step == step] for step in steps]
+    console = Console()
+    print_completions([row for rows in of_each for row in rows[:most]], console)
+    left = len(kept) - sum(len(rows[:most]) for rows in of_each)
+    if left:
+        console.print(f"{left} more of {len(kept)} are kept: --updates, --most, or the file itself")
+
+
 def compare(
     runs: Runs,
     metric: Annotated[str, typer.Option(help="A metric that is better when larger.")] = (

@@ -9,6 +9,7 @@ from sailtheory.policies.data import Batch, CandidateData, Judge
 from sailtheory.policies.gaussian import GaussianPolicy, TanhGaussianPolicy
 from sailtheory.policies.objectives import CandidateObjective, sampled_sail
 from sailtheory.policies.protocol import Policy, finite, kl, score
+from sailtheory.policies.sequences import LogLinearSequences, SequenceObjectives, Sequences
 from sailtheory.policies.softmax import CandidatePolicy, LastLayerPolicy, MLPPolicy
 
 __all__ = [
@@ -19,8 +20,11 @@ __all__ = [
     "GaussianPolicy",
     "Judge",
     "LastLayerPolicy",
+    "LogLinearSequences",
     "MLPPolicy",
     "Policy",
+    "SequenceObjectives",
+    "Sequences",
     "TanhGaussianPolicy",
     "TokenPolicy",
     "finite",

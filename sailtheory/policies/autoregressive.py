@@ -72,6 +72,10 @@ class TokenPolicy(torch.nn.Module):
         ended = (responses == self.end).cumsum(-1) - (responses == self.end).long()
         return torch.where(ended == 0, each, torch.zeros_like(each))
 
+    def next_token_log_probs(self, tokens: Tensor) -> Tensor:
+        """log π_θ of every next token of a response: (n, P + k) to (n, k + 1, v)."""
+        return torch.log_softmax(self._logits(tokens)[:, self.prompt_length - 1 :], -1)
+
     def log_prob(self, prompts: Tensor, responses: Tensor) -> Tensor:
         """log π_θ(y|x): (n, P), (n, T) to (n,)."""
         return finite("log_prob", self.token_log_probs(prompts, responses).sum(-1))

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from sailtheory.compare.arms import ArmDiff
+from collections.abc import Sequence
 
-__all__ = ["describe_diff"]
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from sailtheory.compare.arms import ArmDiff
+from sailtheory.report.words import number
+from sailtheory.runs.completions import Kept
+
+__all__ = ["describe_diff", "print_completions"]
 
 
 def describe_diff(found: ArmDiff) -> str:
@@ -24,3 +32,25 @@ def describe_diff(found: ArmDiff) -> str:
         lines += [title, *shown] if shown else []
     verdict = "cannot" if found.refused else "may"
     return "\n".join([*lines, f"These runs {verdict} be compared."])
+
+
+def print_completions(kept: Sequence[Kept], console: Console) -> None:
+    """A table of what a policy said, a column for each reward."""
+    names = list(dict.fromkeys(name for row in kept for name in row.rewards))
+    table = Table(title="Completions", title_justify="left", show_lines=True)
+    for column in ("update", "prompt", "completion"):
+        table.add_column(column, overflow="fold")
+    for name in names:
+        table.add_column(escape(name), justify="right", overflow="fold")
+    for row in kept:
+        texts = (_last_message(row.prompt), row.completion)
+        rewards = (number(row.rewards[name]) if name in row.rewards else "—" for name in names)
+        table.add_row(str(row.step), *map(escape, texts), *rewards)
+    console.print(table)
+
+
+def _last_message(prompt: object) -> str:
+    """A text as it is; of messages the last, which is what was answered."""
+    if isinstance(prompt, list) and prompt and isinstance(prompt[-1], dict):
+        return str(prompt[-1].get("content", ""))
+    return str(prompt)

@@ -6,6 +6,7 @@ A folder::
     metrics.csv            step,name,value; one row a value, in the order logged
     checkpoint-STEP.npz    the last two states (layout: sailtheory.runs.checkpoint)
     data.bin               what a state holds that only grows, such as transitions; optional
+    completions.jsonl      what a language model said along training; optional
     lock                   held by the process that trains the run
     finished.json          present when the run is done
     tensorboard/           the same numbers for TensorBoard, when asked for

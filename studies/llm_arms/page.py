@@ -10,8 +10,6 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from sailtheory.numeric.numbers import FLOAT64
-from sailtheory.theory import bounds
 from sailtheory.training.llm.winrate import WinRate, at_equal_length, by_reward, win_rate
 from studies.render import read, render
 
@@ -34,7 +32,6 @@ def page(data: dict[str, Any]) -> str:
         reference=_means(list(base.values())),
         columns=[name for name in BESIDE if name in arms],
         thresholds=_thresholds(read("llm_arms/thresholds.json")),
-        path=float(bounds.path_threshold(FLOAT64, data["beta"])),
         bias=read("llm_arms/bias.json"),
     )  # fmt: skip
 

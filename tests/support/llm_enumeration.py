@@ -81,13 +81,18 @@ class Exact:
         ratio = self.log - self.ref
         return beta * (ratio[:, None] - ratio[None, :])
 
-    def j(self, p=None, beta=BETA):
+    def j(self, p=None, beta=BETA, chance=None):
         """Σ π(y₁)π(y₂) g, p the preference matrix; the reward's where none is given."""
+        chance = self.prob() if chance is None else chance
         if p is None:
             p = torch.sigmoid(self.reward[:, None] - self.reward[None, :])
         z = self.z(beta)
         g = p * torch.nn.functional.logsigmoid(z) + (1 - p) * torch.nn.functional.logsigmoid(-z)
-        return (self.prob()[:, None] * self.prob()[None, :] * g).sum()
+        return (chance[:, None] * chance[None, :] * g).sum()
+
+    def j_of_drawn(self):
+        """J's value, with the gradient that online DPO follows: no part through the weights."""
+        return self.j(chance=self.prob().detach())
 
     def j_self(self, beta=BETA):
         return self.j(torch.sigmoid(self.z(beta)), beta)

@@ -78,7 +78,7 @@ def train(folder, method="sail-dpr", model=None, data=PAIRS, words=None, **optio
     """A trained trainer, and the names of the parameters that moved."""
     trainer = SAILTrainer(
         model=new_model() if model is None else model,
-        reward_funcs=few_letters if method == "sail-dpr" else None,
+        reward_funcs=few_letters if method in ("sail-dpr", "online-dpo") else None,
         args=config(folder, method, **options),
         train_dataset=data,
         processing_class=words or tokenizer(),

@@ -78,8 +78,11 @@ def exact_loss(exact, weights):
     s = torch.sigmoid(z)
     ddp = s * torch.log(s) + (1 - s) * torch.log(1 - s)
     total = weights.offline * torch.log(s) + weights.r * ddp
-    total = total + weights.p * exact.j_self() + weights.g * exact.j()
-    return -total + weights.kl_coef * exact.kl_ref_policy()
+    # Without a score term pairs are weighed as they are drawn: no objective's gradient (C29).
+    j = exact.j() if weights.score_weight == 1 else exact.j_of_drawn()
+    total = total + weights.p * exact.j_self() + weights.g * j
+    kls = weights.kl_coef * exact.kl_ref_policy() + weights.policy_kl_coef * exact.kl_policy_ref()
+    return -total + kls
 
 
 MIXTURES = {
@@ -90,7 +93,13 @@ MIXTURES = {
     "dpo": losses.Weights(beta=BETA),
     "dpo - 2 KL": losses.Weights(beta=BETA, kl_coef=2.0),
     "recipe, unit weights": losses.Weights(beta=BETA, g=0.3, kl_coef=1e-3),
-    "all": losses.Weights(beta=BETA, r=0.1, p=0.25, g=0.4, kl_coef=0.5),
+    "all": losses.Weights(beta=BETA, r=0.1, p=0.25, g=0.4, kl_coef=0.5, policy_kl_coef=0.2),
+    "online-dpo": losses.Weights(beta=BETA, g=1.0, score_weight=0.0),
+    "online-dpo - KLs": losses.Weights(
+        beta=BETA, g=1.0, score_weight=0.0, kl_coef=0.3, policy_kl_coef=0.4
+    ),
+    "J - 0.3 KL(policy)": losses.Weights(beta=BETA, g=1.0, policy_kl_coef=0.3),
+    "dpo - KL(policy)": losses.Weights(beta=BETA, policy_kl_coef=1.0),
 }
 
 BIASED = {

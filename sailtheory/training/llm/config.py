@@ -24,6 +24,8 @@ from sailtheory.training.llm.trl_settings import TRLSettings, require_supported
 __all__ = ["SAILConfig", "Settings"]
 
 _DEFAULT_SHARE = {"r": 0.4, "p": 0.3, "g": 1.0}
+_WEIGHTS = [each.name for each in dataclasses.fields(Weights)]
+_ONLINE_DPO = {"r": 0.0, "p": 0.0, "g": 1.0, "score_weight": 0.0}
 _CHOICES = {
     "method": METHODS,
     "preference": ("expectation", "sampled"),
@@ -54,12 +56,14 @@ class Settings(TRLSettings):
     p: float | None = None
     pi: float = 1.0
     g: float | None = None
-    score_weight: float = 1.0
+    score_weight: float | None = None
     kl_coef: float = 0.0
+    policy_kl_coef: float = 0.0
     kl_estimator: str = "ref-samples"
     ref_samples: int = 1
     ref_ahead: int = 8
     log_kl_steps: int = 10
+    log_completions_steps: int = 50
     preference: str = "expectation"
     reward_scale: float = 1.0
     reward_model_path: str | None = None
@@ -81,21 +85,26 @@ class SAILConfig(Settings):
 
     A method is a preset of the mixture (1−r−p−g)·DPO + r·DDP + p·DPP + g·DPR: ``sail-ddp``
     has r = .4, ``sail-dpp`` p = .3, ``sail-dpr`` g = 1, which is J and needs prompts only.
-    SAIL's published recipe for the last is g = .3, score_weight = .3.
+    SAIL's published recipe for the last is g = .3, score_weight = .3. ``online-dpo`` is g = 1
+    with score_weight = 0, and nothing else: DPO on the policy's own pairs.
 
     Attributes:
-        method: ``sft``, ``dpo``, ``sail-ddp``, ``sail-dpp`` or ``sail-dpr``.
+        method: ``sft``, ``dpo``, ``online-dpo``, ``sail-ddp``, ``sail-dpp`` or ``sail-dpr``.
         beta: β > 0.
         r: Share of the DDP part; ``p`` and ``g`` are those of DPP and DPR.
         rho: Weight of the gradient through the policy's own preference in DDP; ``pi`` the
             same in DPP. 1 is unbiased.
-        score_weight: Weight of the score terms; 1 is unbiased.
+        score_weight: Weight of the score terms. 1, the default, follows the gradient of J, which
+            is not the reward; 0 is the only one of ``online-dpo``.
         kl_coef: γ ≥ 0, the weight of KL(π_ref‖π_θ).
+        policy_kl_coef: The weight of KL(π_θ‖π_ref), from the policy's own pairs: unbiased.
         kl_estimator: ``ref-samples`` or ``importance``, unbiased; ``token-proxy``, as
             published, biased.
         ref_samples: Draws y ~ π_ref a prompt, new ones each pass through the data.
         ref_ahead: Batches for which π_ref draws at a time; changes nothing but rounding.
         log_kl_steps: Both KLs are estimated every so many updates; 0 is never.
+        log_completions_steps: Completions drawn in every so many updates are kept beside the run
+            record; nothing is drawn for it. 0 keeps none.
         preference: ``expectation``, Bradley-Terry chances; ``sampled``, labels drawn from them.
         reward_scale: Rewards are multiplied by it: r in p₁₂ = σ(r₁ − r₂).
         reward_model_path: A classifier to judge where the trainer is given no reward.
@@ -180,12 +189,19 @@ class SAILConfig(Settings):
                 setattr(self, share, _DEFAULT_SHARE[share] if share == own else 0.0)
             elif own is None and value != 0:
                 raise InputError(share, value, f"0 is expected with method {self.method}")
-        for name in ("beta", "r", "rho", "p", "pi", "g", "score_weight", "kl_coef"):
+        if self.score_weight is None:
+            self.score_weight = 0.0 if self.method == "online-dpo" else 1.0
+        for name in _WEIGHTS:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | float):
                 raise InputError(name, value, "a finite number is expected")
         if own is not None and getattr(self, own) == 0:
             raise InputError(own, 0, f"a share > 0 is expected with method {self.method}")
+        if self.method == "online-dpo":
+            for name, only in _ONLINE_DPO.items():
+                if getattr(self, name) != only:
+                    accepted = f"{only:g} with method online-dpo; sail-dpr takes others"
+                    raise InputError(name, getattr(self, name), accepted)
         weights = self.weights
         if weights.r > 0 and weights.rho == 0:
             raise InputError("rho", 0, "a weight > 0: without it the DDP term has no gradient")
@@ -193,8 +209,7 @@ class SAILConfig(Settings):
     @property
     def weights(self) -> Weights:
         """The mixture as the loss takes it."""
-        names = [field.name for field in dataclasses.fields(Weights)]
-        return Weights(**{name: float(getattr(self, name)) for name in names})
+        return Weights(**{name: float(getattr(self, name)) for name in _WEIGHTS})
 
     def _require_effect(self) -> None:
         """Refuse what the other settings leave without effect, or make no run of its own."""
@@ -212,7 +227,8 @@ class SAILConfig(Settings):
         """What decides a run's numbers, as plain JSON: for its run record."""
         unread = {f.name for f in dataclasses.fields(TRLSettings)}
         unread -= {f.name for f in dataclasses.fields(TrainingArguments)}
-        names = {f.name for f in dataclasses.fields(Settings)} - {"reward_model_path"}
+        names = {f.name for f in dataclasses.fields(Settings)}
+        names -= {"reward_model_path", "log_completions_steps"}
         names -= UNRECORDED | set(TRANSFORMERS_UNSUPPORTED) | unread
         found = {name: getattr(self, name) for name in sorted(names)}
         return {k: v if isinstance(v, int | float | str | list | None) else str(v)
@@ -220,7 +236,8 @@ class SAILConfig(Settings):
 
 
 _INTEGERS = {
-    "ref_samples": 1, "ref_ahead": 1, "log_kl_steps": 0, "max_new_tokens": 1, "max_length": 2,
+    "ref_samples": 1, "ref_ahead": 1, "log_kl_steps": 0, "log_completions_steps": 0,
+    "max_new_tokens": 1, "max_length": 2,
     "per_device_train_batch_size": 1, "per_device_eval_batch_size": 1,
     "gradient_accumulation_steps": 1, "seed": 0,
 }  # fmt: skip

@@ -9,7 +9,16 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-__all__ = ["ESTIMATORS", "kl_importance", "kl_policy_samples", "kl_ref_samples", "kl_token_proxy"]
+from sailtheory.training.pairs import Pairs
+
+__all__ = [
+    "ESTIMATORS",
+    "kl_importance",
+    "kl_policy_pairs",
+    "kl_policy_samples",
+    "kl_ref_samples",
+    "kl_token_proxy",
+]
 
 ESTIMATORS = ("ref-samples", "importance", "token-proxy")
 """Of KL(π_ref‖π_θ) in a loss. The first two are unbiased; ``token-proxy`` is not."""
@@ -39,6 +48,19 @@ def kl_importance(log_policy: Tensor, log_ref: Tensor) -> Tensor:
 def kl_policy_samples(log_policy: Tensor, log_ref: Tensor) -> Tensor:
     """KL(π_θ‖π_ref) from y ~ π_θ: log π_θ − log π_ref, for logging; no gradient."""
     return (log_policy - log_ref).detach()
+
+
+def kl_policy_pairs(pairs: Pairs) -> Tensor:
+    """KL(π_θ‖π_ref) from pairs y₁, y₂ ~ π_θ of one prompt, one value a pair: (n,).
+
+    With k = log π_θ/π_ref the value is (k₁ + k₂)/2 and the gradient ½(k₁ − k₂)(s₁ − s₂): the
+    score-function gradient E[k s] with the other draw's k as baseline, which is independent of
+    the draw and so leaves it unbiased. No variance is left at π_ref.
+    """
+    first = pairs.first.detach() - pairs.ref_first.detach()
+    difference = pairs.margin(1.0)
+    apart = difference.detach()
+    return pairs.weighted(first - apart / 2 + apart / 2 * (difference - apart))
 
 
 def kl_token_proxy(logits: Tensor, ref_logits: Tensor, tokens: Tensor, mask: Tensor) -> Tensor:

@@ -18,6 +18,7 @@ from transformers.trainer_callback import TrainerState
 from transformers.trainer_utils import TrainOutput, rotate_checkpoints
 
 from sailtheory.errors import InputError
+from sailtheory.runs.completions import CompletionTable
 from sailtheory.storage.files import require_folder, write_text
 from sailtheory.training.llm import checkpoints
 from sailtheory.training.llm.batch import Drawn, Item
@@ -53,6 +54,7 @@ class RecordedTrainer(Trainer):
         self.means: Means = defaultdict(list)
         self.tokens_drawn = 0
         self.reference_draws = ReferenceDraws(args.temperature)
+        self.completions = CompletionTable()
         self.held_out_draws = ReferenceDraws(args.temperature)  # never trained on
         super().__init__(args=args, **given)
         self.recorder = Recorder(self, given["optimizers"])

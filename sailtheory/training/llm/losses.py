@@ -17,21 +17,45 @@ import torch
 from torch import Tensor
 
 from sailtheory.errors import InputError, require
+from sailtheory.training.llm.divergence import kl_policy_pairs
 from sailtheory.training.pairs import Pairs, pair_loss, score_loss
 
-__all__ = ["METHODS", "OWN_SHARE", "Weights", "mixture", "policy_preference", "sft_loss", "total"]
+__all__ = [
+    "METHODS",
+    "OWN_SHARE",
+    "WHAT",
+    "Weights",
+    "divergences",
+    "implicit_rewards",
+    "mixture",
+    "policy_preference",
+    "sft_loss",
+    "total",
+]
 
 T = TypeVar("T")
 
-METHODS = ("sft", "dpo", "sail-ddp", "sail-dpp", "sail-dpr")
-"""SAIL's designs are named prompt|response|preference: d(ata), p(olicy), r(eward)."""
+METHODS = ("sft", "dpo", "online-dpo", "sail-ddp", "sail-dpp", "sail-dpr")
+"""SAIL's designs are named prompt|response|preference: d(ata), p(olicy), r(eward).
 
-OWN_SHARE = {"sail-ddp": "r", "sail-dpp": "p", "sail-dpr": "g"}
+``online-dpo`` is ``sail-dpr`` without its score term: DPO on the policy's own pairs."""
+
+WHAT = {
+    "sft": "log π_θ of the chosen response",
+    "dpo": "DPO on the data's pairs",
+    "online-dpo": "DPO on the policy's own pairs, the reward judging: no objective's gradient",
+    "sail-ddp": "DPO on the data's pairs, a share of them by the policy's own preference",
+    "sail-dpp": "DPO on the data's pairs, and a share of the policy's own by its own preference",
+    "sail-dpr": "J: online DPO, and a score term for pairs that the policy tells apart",
+}
+"""Each method in a few words."""
+
+OWN_SHARE = {"online-dpo": "g", "sail-ddp": "r", "sail-dpp": "p", "sail-dpr": "g"}
 
 
 @dataclass(frozen=True)
 class Weights:
-    """The mixture: (1−r−p−g)·DPO + r·DDP + p·DPP + g·DPR + kl_coef·KL(π_ref‖π_θ).
+    """The mixture (1−r−p−g)·DPO + r·DDP + p·DPP + g·DPR, and what the two KLs add to it.
 
     With rho = pi = score_weight = 1 its gradient is that of this sum of objectives;
     SAIL's published recipes have .2 and .3 there, and are biased by that choice.
@@ -45,7 +69,8 @@ class Weights:
         pi: As ``rho``, for these.
         g: Share of the policy's own pairs under the reward's preference; 1 is J.
         score_weight: Weight of the score terms of DPP and DPR.
-        kl_coef: γ ≥ 0.
+        kl_coef: γ ≥ 0, of KL(π_ref‖π_θ).
+        policy_kl_coef: ≥ 0, of KL(π_θ‖π_ref).
 
     Raises:
         InputError: A number outside its domain, or shares that sum to more than 1.
@@ -59,11 +84,12 @@ class Weights:
     g: float = 0.0
     score_weight: float = 1.0
     kl_coef: float = 0.0
+    policy_kl_coef: float = 0.0
 
     def __post_init__(self) -> None:
         """Check the domains."""
         require(">", beta=self.beta)
-        others = ("r", "rho", "p", "pi", "g", "score_weight", "kl_coef")
+        others = ("r", "rho", "p", "pi", "g", "score_weight", "kl_coef", "policy_kl_coef")
         require(">=", **{name: getattr(self, name) for name in others})
         if self.offline < -1e-12:
             raise InputError("r + p + g", self.r + self.p + self.g, "at most 1 is expected")
@@ -75,14 +101,35 @@ class Weights:
         return 0.0 if abs(rest) < 1e-12 else rest  # .4 + .3 + .3 is not 1 in floats
 
     @property
+    def score_notice(self) -> str | None:
+        """What the score term does, in one line; None where there is none (C28)."""
+        if self.score_weight == 0 or (self.p == 0 and self.g == 0):
+            return None
+        return (
+            f"score_weight = {self.score_weight:g}: the score term favours pairs that the policy "
+            "tells apart, so bad responses stay beside good ones: J is not the reward; "
+            "method=online-dpo leaves the term out"
+        )
+
+    @property
     def on_policy(self) -> bool:
         """Whether pairs of the policy's own are needed."""
-        return self.p > 0 or self.g > 0
+        return self.p > 0 or self.g > 0 or self.policy_kl_coef > 0
 
 
 def sft_loss(log_probs: Tensor) -> Tensor:
     """−log π_θ(y): (n,)."""
     return -log_probs
+
+
+@torch.no_grad()
+def implicit_rewards(pairs: Pairs, beta: float) -> dict[str, Tensor]:
+    """β log π_θ/π_ref of dataset pairs, by the names that TRL logs: each (n,)."""
+    chosen, margin = beta * (pairs.first - pairs.ref_first), pairs.margin(beta)
+    return {
+        "rewards/chosen": chosen, "rewards/rejected": chosen - margin,
+        "rewards/margins": margin, "rewards/accuracies": (margin > 0).to(margin),
+    }  # fmt: skip
 
 
 def policy_preference(pairs: Pairs, beta: float, flow: float) -> Tensor:
@@ -134,8 +181,23 @@ def mixture(
         found[name] = share * pair_loss(pairs, q, beta)
         if w.score_weight > 0:
             found[f"{name}_score"] = share * w.score_weight * score_loss(pairs, q.detach(), beta)
-    if w.kl_coef > 0:
-        found["kl"] = w.kl_coef * _given("a KL term", kl, "kl_coef")
+    return found | divergences(weights, on_policy=on_policy, kl=kl)
+
+
+def divergences(
+    weights: Weights, *, on_policy: Pairs | None = None, kl: Tensor | None = None
+) -> dict[str, Tensor]:
+    """The weighted terms of both KLs by name, as :func:`mixture` takes and gives them.
+
+    Raises:
+        InputError: Something that a positive weight needs is missing.
+    """
+    found: dict[str, Tensor] = {}
+    if weights.kl_coef > 0:
+        found["kl"] = weights.kl_coef * _given("a KL term", kl, "kl_coef")
+    if weights.policy_kl_coef > 0:
+        pairs = _given("on-policy pairs", on_policy, "policy_kl_coef")
+        found["policy_kl"] = weights.policy_kl_coef * kl_policy_pairs(pairs)
     return found
 
 

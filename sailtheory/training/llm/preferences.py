@@ -31,6 +31,7 @@ __all__ = [
     "length",
     "matches",
     "name_of",
+    "names_of",
     "rewards_of",
     "sampled",
     "text_of",
@@ -85,17 +86,16 @@ def sampled(preference: Tensor, uniforms: Tensor) -> Tensor:
 
 
 def rewards_of(
-    rewards: Sequence[Reward], weights: Sequence[float], /, prompts: list[Any],
-    completions: list[Any], **columns: Any,
-) -> Tensor:  # fmt: skip
-    """The weighted sum of all rewards: (n,) in float64. A column may have any other name.
+    rewards: Sequence[Reward], /, prompts: list[Any], completions: list[Any], **columns: Any
+) -> Tensor:
+    """What each of k functions gives: (k, n) in float64. A column may have any other name.
 
     Raises:
         InputError: A reward of another length, or one that is not a finite number; it is
             never made zero.
     """
-    total = torch.zeros(len(completions), dtype=torch.float64)
-    for reward, weight in zip(rewards, weights, strict=True):
+    found = torch.zeros(len(rewards), len(completions), dtype=torch.float64)
+    for row, reward in zip(found, rewards, strict=True):
         name = getattr(reward, "__name__", type(reward).__name__)
         values = list(reward(prompts=prompts, completions=completions, **columns))
         if len(values) != len(completions):
@@ -103,8 +103,15 @@ def rewards_of(
         for place, value in enumerate(values):
             if value is None or not math.isfinite(float(value)):
                 raise InputError(f"{name}[{place}]", value, "a finite reward is expected")
-        total += weight * torch.tensor([float(value) for value in values], dtype=torch.float64)
-    return total
+        row += torch.tensor([float(value) for value in values], dtype=torch.float64)
+    return found
+
+
+def names_of(rewards: Sequence[Reward]) -> list[str]:
+    """Their names, numbered where one stands twice."""
+    names = [name_of(reward) for reward in rewards]
+    count = [names[: k + 1].count(name) for k, name in enumerate(names)]
+    return [f"{n} ({k})" if names.count(n) > 1 else n for n, k in zip(names, count, strict=True)]
 
 
 def text_of(completion: Text) -> str:

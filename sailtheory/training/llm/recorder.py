@@ -12,6 +12,7 @@ import torch
 from transformers import TrainerCallback
 
 from sailtheory.errors import InputError
+from sailtheory.runs.completions import CompletionTable
 from sailtheory.runs.layout import RECORD
 from sailtheory.runs.write import Run
 from sailtheory.storage.config import flatten
@@ -21,8 +22,8 @@ from sailtheory.training.llm.reference_draws import ReferenceDraws
 __all__ = ["DECLARED", "Means", "Recorded", "Recorder"]
 
 DECLARED = (
-    "r", "rho", "p", "pi", "g", "score_weight", "kl_coef", "kl_estimator", "ref_samples",
-    "preference",
+    "r", "rho", "p", "pi", "g", "score_weight", "kl_coef", "policy_kl_coef", "kl_estimator",
+    "ref_samples", "preference", "score_term",
 )  # fmt: skip
 """Keys in which methods may differ; budgets, model, data and optimiser are not among them."""
 _WHERE_USED = ("rewards", "reward_weights", "data.chosen", "data.rejected")
@@ -48,6 +49,7 @@ class Recorded(Protocol):
     means: Means
     tokens_drawn: int
     reference_draws: ReferenceDraws
+    completions: CompletionTable
 
     @property
     def sharded(self) -> bool:
@@ -82,6 +84,7 @@ class Recorder(TrainerCallback):
         self._run = Run.create(folder, config, declared=declared, resume=resumed)
         state = self._load(self._run, state.global_step) if resumed else None
         self._trainer.tokens_drawn = state["tokens"] if state else 0
+        self._trainer.completions.begin(folder, state.get("completions") if state else None)
         self._trainer.reference_draws.restore(state["reference_draws"] if state else None)
 
     @staticmethod
@@ -120,8 +123,11 @@ class Recorder(TrainerCallback):
         if self._run is not None:
             step = self._trainer.state.global_step
             trainer = self._trainer
-            draws = trainer.reference_draws.state()
-            self._run.save(step, {"tokens": trainer.tokens_drawn, "reference_draws": draws})
+            self._run.save(step, {
+                "tokens": trainer.tokens_drawn,
+                "reference_draws": trainer.reference_draws.state(),
+                "completions": trainer.completions.state(),
+            })  # fmt: skip
 
     def means(self) -> dict[str, float]:
         """Means over the prompts noted since the last call, on all processes."""
@@ -157,6 +163,7 @@ class Recorder(TrainerCallback):
         return {
             **trainer.args.record(),
             **self._given,
+            "score_term": trainer.args.weights.score_notice,
             "model": name,
             "processes": trainer.accelerator.num_processes * max(trainer.args.n_gpu, 1),
             "trained": sum(p.numel() for p in model.parameters() if p.requires_grad),

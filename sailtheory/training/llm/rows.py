@@ -161,23 +161,33 @@ def _rows(
 ) -> Rows:
     """One row for each prompt and the numbers of its completions."""
     lengths = [len(p) + sum(len(completions[k]) for k in own) for p, own in groups]
-    shape = len(groups), max(lengths, default=0)
-    tokens = torch.full(shape, pad)
-    attention = torch.zeros(shape, dtype=torch.bool)
-    text, positions, previous = (torch.zeros(shape, dtype=torch.long) for _ in range(3))
+    width = max(lengths, default=0)
     place = torch.zeros(len(completions), 2, dtype=torch.long)
+    # Lists, and a tensor of each at the end: an assignment to a tensor costs more than a row.
+    table: dict[str, list[list[int]]] = {name: [] for name in _EMPTY}
     for row, ((prompt, own), length) in enumerate(zip(groups, lengths, strict=True)):
-        start = at = shape[1] - length if side == "left" else 0
-        attention[row, start : start + length] = True
+        start = at = width - length if side == "left" else 0
+        line: dict[str, list[int]] = {name: [] for name in _EMPTY}
         for number, ids in enumerate([prompt, *(completions[k] for k in own)]):
-            end = at + len(ids)
             first = 0 if number == 0 else len(prompt)
-            tokens[row, at:end] = torch.tensor(ids)
-            text[row, at:end] = number
-            positions[row, at:end] = torch.arange(first, first + len(ids))
-            previous[row, at:end] = torch.arange(at - 1, end - 1)
+            before = [*range(at - 1, at - 1 + len(ids))]
             if number > 0:
-                previous[row, at] = start + len(prompt) - 1
-            at = end
+                before[0] = start + len(prompt) - 1
+            line["tokens"] += ids
+            line["text"] += [number] * len(ids)
+            line["positions"] += range(first, first + len(ids))
+            line["previous"] += before
+            at += len(ids)
+        line["attention"] = [1] * length
+        for name, filled in (_EMPTY | {"tokens": pad}).items():
+            table[name].append([filled] * start + line[name] + [filled] * (width - start - length))
         place[own] = torch.tensor([[row, number] for number in range(1, len(own) + 1)])
-    return Rows(tokens, attention, text, positions, previous, place)
+    found = {
+        name: torch.tensor(lines, dtype=torch.long).reshape(len(groups), width)
+        for name, lines in table.items()
+    }
+    return Rows(**found | {"attention": found["attention"].bool()}, place=place)
+
+
+_EMPTY = {"tokens": 0, "attention": 0, "text": 0, "positions": 0, "previous": 0}
+"""What stands where a row has no token."""

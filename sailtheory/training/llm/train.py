@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
@@ -122,7 +122,10 @@ def arguments(given: Choices, out: str | Path) -> Any:
     return args
 
 
-def train(given: Choices, out: str | Path, *, resume: bool = False) -> Path:
+def train(
+    given: Choices, out: str | Path, *, resume: bool = False,
+    say: Callable[[str], None] | None = None,
+) -> Path:  # fmt: skip
     """Train one run in a folder: checkpoints, the record, and the model at the end.
 
     Args:
@@ -130,6 +133,7 @@ def train(given: Choices, out: str | Path, *, resume: bool = False) -> Path:
         out: Its folder.
         resume: Go on with what the folder holds; a run that is done, its model saved, stays
             as it is.
+        say: Told in one line, before the training, what the loss holds that is not the reward.
 
     Returns:
         The folder of the trained model, with its tokenizer.
@@ -155,6 +159,9 @@ def train(given: Choices, out: str | Path, *, resume: bool = False) -> Path:
     rewards = oracle(named) if named and args.weights.g > 0 else None
     rows = load_rows(sources.data, sources.split, sources.label)
     trainer = SAILTrainer(sources.model, reward_funcs=rewards, args=args, train_dataset=rows)
+    notice = args.weights.score_notice
+    if say is not None and notice is not None and args.should_save:
+        say(notice)
     trainer.train(resume_from_checkpoint=True)
     _save(trainer, out)
     trainer.accelerator.end_training()  # processes part before Python shuts down

@@ -180,11 +180,18 @@ class SAILTrainer(RecordedTrainer):
         logs_kl = args.log_kl_steps > 0 and due
         importance = args.kl_coef > 0 and args.kl_estimator == "importance"
         pairs = preference = ref = None
+        rewards: dict[str, Tensor] = {}
         if self.weights.on_policy or logs_kl or importance:
             keys = [("policy", step, item["index"], d) for d in (1, 2) for item in items]
             pairs = self._sample(self.accelerator.unwrap_model(model), items * 2, keys)
         if pairs is not None and self.weights.g > 0:
-            preference = self._judge(items, pairs, step)
+            rewards = self._rewards(items, pairs)
+            preference = self._judge(items, pairs, rewards, step)
+        every = args.log_completions_steps if model.training else 0
+        if pairs is not None and every > 0 and step % every == 0:
+            prompts = [item["text"] for item in items * 2]
+            each = {name: values.tolist() for name, values in rewards.items()}
+            self.completions.add(step, prompts, self._texts(items, pairs), each)
         if logs_kl or (args.kl_coef > 0 and args.kl_estimator == "ref-samples"):
             ref = self._reference_draws(model, items)
         for drawn in (pairs, ref):
@@ -228,18 +235,20 @@ class SAILTrainer(RecordedTrainer):
         importance = self._importance(drawn, log)
         self._note_kl(log, ref, importance)
         kl = self._kl(model, drawn, log, ref, importance) if args.kl_coef > 0 else None
+        paired = None if importance is None else importance[0] * importance[1]
+        own = _pairs(log.first, log.second, ref.first, ref.second, paired)
         if args.method == "sft":
             terms = {"sft": losses.sft_loss(_there(log.chosen))}
-            terms |= {} if kl is None else {"kl": args.kl_coef * kl}
+            terms |= losses.divergences(self.weights, on_policy=own, kl=kl)
         else:
             q = drawn.preference
-            paired = None if importance is None else importance[0] * importance[1]
+            offline = _pairs(log.chosen, log.rejected, ref.chosen, ref.rejected)
+            if offline is not None:
+                for name, values in losses.implicit_rewards(offline, self.weights.beta).items():
+                    self._note(name, values)
+            q = None if q is None else q.to(_there(log.first))
             terms = losses.mixture(
-                self.weights,
-                offline=_pairs(log.chosen, log.rejected, ref.chosen, ref.rejected),
-                on_policy=_pairs(log.first, log.second, ref.first, ref.second, paired),
-                preference=None if q is None else q.to(_there(log.first)),
-                kl=kl,
+                self.weights, offline=offline, on_policy=own, preference=q, kl=kl
             )
         if balance:
             terms["router"] = self.balance_coef * balance[0].expand(len(drawn.items))
@@ -273,23 +282,39 @@ class SAILTrainer(RecordedTrainer):
             everywhere=self.ended_everywhere if self.sharded else None,
         )  # fmt: skip
 
-    def _judge(self, items: list[Item], pairs: Completions, step: int) -> Tensor:
-        prompts = [item["text"] for item in items] * 2
-        chats = [isinstance(prompt, list) for prompt in prompts]
-        plain = [
+    def _texts(self, items: list[Item], pairs: Completions) -> list[str]:
+        """What the completions say."""
+        chats = [isinstance(item["text"], list) for item in items] * 2
+        return [
             chat.completion_text(*ids, self.processing_class, chats[k])
             for k, ids in enumerate(zip(pairs.prompts, pairs.tokens, strict=True))
         ]
+
+    def _rewards(self, items: list[Item], pairs: Completions) -> dict[str, Tensor]:
+        """What each reward function gives, by its name: (2n,)."""
+        prompts, plain = [item["text"] for item in items] * 2, self._texts(items, pairs)
         texts = [
-            [{"role": "assistant", "content": text}] if chats[k] else text
-            for k, text in enumerate(plain)
+            [{"role": "assistant", "content": text}] if isinstance(prompt, list) else text
+            for prompt, text in zip(prompts, plain, strict=True)
         ]
         names = dict.fromkeys(name for item in items for name in item["columns"])
         columns = {name: [item["columns"].get(name) for item in items] * 2 for name in names}
-        rewards = preferences.rewards_of(
-            self.rewards, self.reward_weights, prompts, texts,
+        self._note("completions/empty", torch.tensor([float(not text) for text in plain]))
+        each = preferences.rewards_of(
+            self.rewards, prompts, texts,
             completion_ids=[list(ids) for ids in pairs.tokens], **columns,
         )  # fmt: skip
+        found = dict(zip(preferences.names_of(self.rewards), each, strict=True))
+        for name, values in found.items():
+            self._note(f"rewards/{name}/mean", values)
+        return found
+
+    def _judge(
+        self, items: list[Item], pairs: Completions, each: dict[str, Tensor], step: int
+    ) -> Tensor:
+        """The preference q of the pairs, by the weighted sum of their rewards: (n,)."""
+        weights = torch.tensor(self.reward_weights, dtype=torch.float64)
+        rewards = weights @ torch.stack([*each.values()])
         cut = torch.tensor([ids[-1] not in self.end_ids for ids in pairs.tokens])
         if self.args.missing_eos_penalty is not None:
             rewards = rewards - self.args.missing_eos_penalty * cut
@@ -301,7 +326,6 @@ class SAILTrainer(RecordedTrainer):
         self._note("rewards/ties", tied)
         self._note("completions/length", torch.tensor([float(len(ids)) for ids in pairs.tokens]))
         self._note("completions/cut", cut.double())
-        self._note("completions/empty", torch.tensor([float(not text) for text in plain]))
         scale = self.args.reward_scale
         q = preferences.bradley_terry(scale * first, scale * second)
         if self.args.preference == "expectation":

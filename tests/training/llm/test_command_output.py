@@ -20,6 +20,7 @@ pytest.importorskip("peft", reason="the extra llm is not installed")
 pytest.importorskip("vaderSentiment", reason="the extra llm is not installed")
 
 from sailtheory.cli import main
+from sailtheory.runs.read import read_record
 from sailtheory.training.llm import models
 from tests.support.llm_folder import save_model
 
@@ -56,6 +57,15 @@ def test_what_a_run_tells_reads_well(model, tmp_path, capsys):
     assert code == 0
     told = [line for line in err.splitlines() if "tied" in line or "warn" in line]
     assert told == ["sailtheory: warning: all pairs of a batch are tied: p = 1/2 throughout"]
+    [note] = [line for line in err.splitlines() if "note:" in line]
+    assert note.startswith("sailtheory: note: score_weight = 1: the score term favours pairs")
+    assert read_record(tmp_path / "q").config["score_term"] in note
+    code, _, err = run(capsys, *typed, "--model", model, "--out", str(tmp_path / "online"),
+                       "--method", "online-dpo", "--policy-kl-coef", "0.1")  # fmt: skip
+    assert code == 0 and "note:" not in err
+    record = read_record(tmp_path / "online")
+    assert record.config["score_term"] is None and record.config["policy_kl_coef"] == 0.1
+    assert "loss/policy_kl" in record.names()
     from transformers import AutoModelForCausalLM
 
     broken = models.load(AutoModelForCausalLM, "model", model)

@@ -49,7 +49,7 @@ def test_expected_gradient_is_exact(case, name):
     assert relative_error(found, wanted) < EXACT
 
 
-@pytest.mark.parametrize("name", ["J - 0.3 KL", "all"])
+@pytest.mark.parametrize("name", ["J - 0.3 KL", "all", "online-dpo - KLs"])
 def test_value_of_the_loss_is_exact(case, name):
     exact, model, ref = case
     found = expected_loss(exact, model, ref, MIXTURES[name])
@@ -88,6 +88,24 @@ def test_kl_estimators(case, estimator):
     assert relative_error(gradient(found, model), gradient(direct, model)) < EXACT
 
 
+def test_kl_of_the_policy_by_its_own_pairs(case):
+    """Value and gradient are exact in the mean, and both vanish at π_ref pair by pair."""
+    exact, model, ref = case
+    pairs, _, chance = all_pairs(exact, model, ref)
+    found = (divergence.kl_policy_pairs(pairs) * chance).sum()
+    direct = again(case).kl_policy_ref()
+    assert float(found) == pytest.approx(float(direct), abs=1e-12)
+    wanted = gradient(direct, model)
+    assert relative_error(gradient(found, model), wanted) < EXACT
+    # Differentiated as it stands, without a score, the estimate has no gradient in the mean.
+    plain = ((pairs.first - pairs.ref_first) * chance).sum()
+    assert relative_error(gradient(plain, model), wanted) > 0.5
+    same = all_pairs(tiny.Exact(ref, ref, PROMPT, ref.config.vocab_size), ref, ref)[0]
+    each = divergence.kl_policy_pairs(same)
+    assert float(each.abs().max()) < 1e-13
+    assert float(gradient((each * torch.linspace(-1, 1, len(each))).sum(), ref).norm()) < 1e-12
+
+
 def test_logged_kl_policy_ref(case):
     exact, _, _ = case
     each = divergence.kl_policy_samples(exact.log, exact.ref)
@@ -110,10 +128,13 @@ def test_stale_samples_are_weighted(case):
         pairs.first, pairs.second, pairs.ref_first, pairs.ref_second, weight[i] * weight[j]
     )
     chance = (old.prob()[i] * old.prob()[j]).detach()
-    terms = losses.mixture(losses.Weights(beta=BETA, g=1.0), on_policy=pairs, preference=q)
+    with_kl = losses.Weights(beta=BETA, g=1.0, policy_kl_coef=0.6)
+    terms = losses.mixture(with_kl, on_policy=pairs, preference=q)
     found = sum((term * chance).sum() for term in terms.values())
-    wanted = gradient(-again(case).j(), model)
+    fresh = again(case)
+    wanted = gradient(-fresh.j() + 0.6 * fresh.kl_policy_ref(), model)
     assert relative_error(gradient(found, model), wanted) < EXACT
+    wanted = gradient(-again(case).j(), model)
     unweighted = Pairs(pairs.first, pairs.second, pairs.ref_first, pairs.ref_second)
     terms = losses.mixture(losses.Weights(beta=BETA, g=1.0), on_policy=unweighted, preference=q)
     found = sum((term * chance).sum() for term in terms.values())

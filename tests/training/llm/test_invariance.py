@@ -11,6 +11,7 @@ pytest.importorskip("accelerate", reason="the extra llm is not installed")
 import torch
 
 from sailtheory import InputError
+from sailtheory.policies import SequenceObjectives, Sequences, TokenPolicy
 from sailtheory.training.llm import SAILTrainer
 from sailtheory.training.llm.batch import Drawn
 from sailtheory.training.llm.generate import Completions
@@ -69,10 +70,16 @@ class Words:
         """Nothing to save."""
 
 
-@pytest.mark.parametrize("temperature", [1.0, 0.7])
-@pytest.mark.parametrize("options", [{}, {"kl_coef": 0.3}, {"method": "sail-dpp", "p": 1.0}])
+@pytest.mark.parametrize(("options", "temperature"), [
+    ({}, 1.0), ({"kl_coef": 0.3, "policy_kl_coef": 0.4}, 1.0), ({"method": "online-dpo"}, 1.0),
+    ({"method": "online-dpo", "kl_coef": 0.3, "policy_kl_coef": 0.4}, 0.7),
+    ({"method": "sail-dpp", "p": 1.0}, 0.7),
+])  # fmt: skip
 def test_expected_step_of_the_trainer_is_exact(tmp_path, options, temperature):
-    """SAILTrainer.loss_terms over every pair of completions, with its chance: −∇J_γ."""
+    """SAILTrainer.loss_terms over every pair of completions, with its chance: −∇J_γ.
+
+    Against the independent enumeration, and against the library's own over all sequences.
+    """
     model, ref = tiny.tiny(3, 0), tiny.tiny(3, 1)
     exact = tiny.Exact(model, ref, (1, 2, 1), 3, temperature)
     table = {"".join(map(str, c)): float(r) for c, r in zip(exact.all, exact.reward, strict=True)}
@@ -97,7 +104,9 @@ def test_expected_step_of_the_trainer_is_exact(tmp_path, options, temperature):
     for i in range(n):
         for j in range(n):
             pairs = completions(exact.all[i], exact.all[j])
-            q = trainer._judge([item], pairs, 0) if options["method"] == "sail-dpr" else None
+            q = None
+            if options["method"] != "sail-dpp":
+                q = trainer._judge([item], pairs, trainer._rewards([item], pairs), 0)
             # y_ref is independent of the pair: enumerate it along, weighted by its chance
             ref_draw = completions(exact.all[j])
             terms = trainer.loss_terms(model, Drawn([item], pairs, q, ref_draw))
@@ -106,9 +115,18 @@ def test_expected_step_of_the_trainer_is_exact(tmp_path, options, temperature):
                 w = exact.ref[j].exp() / n if name == "kl" else weight
                 found = found + tiny.gradient((w * term).mean(), model)
     fresh = tiny.Exact(model, ref, (1, 2, 1), 3, temperature)
-    value = fresh.j() if options["method"] == "sail-dpr" else fresh.j_self()
-    wanted = -value + options.get("kl_coef", 0.0) * fresh.kl_ref_policy()
+    values = {"sail-dpr": fresh.j, "sail-dpp": fresh.j_self, "online-dpo": fresh.j_of_drawn}
+    weights = options.get("kl_coef", 0.0), options.get("policy_kl_coef", 0.0)
+    wanted = -values[options["method"]]() + weights[0] * fresh.kl_ref_policy()
+    wanted = wanted + weights[1] * fresh.kl_policy_ref()
     assert tiny.relative_error(found, tiny.gradient(wanted, model)) < 1e-11
+    if temperature == 1 and options["method"] != "sail-dpp":
+        space, x = Sequences(3, 3, 0), torch.tensor([[1, 2, 1]])
+        log, log_ref = (space.log_probs(TokenPolicy(m, 3, 3, 0), x) for m in (model, ref))
+        listed = SequenceObjectives(exact.reward[None], log_ref, tiny.BETA)
+        own = -listed.sail(log, frozen=options["method"] == "online-dpo")
+        own = own + weights[0] * listed.kl_ref_policy(log) + weights[1] * listed.kl_policy_ref(log)
+        assert tiny.relative_error(found, tiny.gradient(own, model)) < 1e-11
 
 
 def test_samples_of_an_older_policy(tmp_path):

@@ -10,11 +10,12 @@ pytest.importorskip("transformers", reason="the extra llm is not installed")
 pytest.importorskip("accelerate", reason="the extra llm is not installed")
 import torch
 
+from sailtheory import InputError
 from sailtheory.runs.read import read_record
 from sailtheory.training.llm import SAILTrainer, losses
 from tests.support.llm_models import PAIRS, config, new_model, tokenizer, train
 
-METHODS = ("sft", "dpo", "sail-ddp", "sail-dpp", "sail-dpr")
+METHODS = ("sft", "dpo", "online-dpo", "sail-ddp", "sail-dpp", "sail-dpr")
 
 
 @pytest.mark.parametrize("tune", ["full", "last-block", "lora"])
@@ -22,7 +23,7 @@ METHODS = ("sft", "dpo", "sail-ddp", "sail-dpp", "sail-dpr")
 def test_methods(tmp_path, method, tune):
     if tune == "lora":
         pytest.importorskip("peft")
-    trainer, moved = train(tmp_path, method, tune=tune, kl_coef=0.1)
+    trainer, moved = train(tmp_path, method, tune=tune, kl_coef=0.1, policy_kl_coef=0.1)
     trained = {n for n, p in trainer.model.named_parameters() if p.requires_grad}
     if tune == "full":
         assert moved == trained
@@ -38,8 +39,10 @@ def test_methods(tmp_path, method, tune):
         "sft": {"loss/sft"}, "dpo": {"loss/dpo"}, "sail-ddp": {"loss/dpo", "loss/ddp"},
         "sail-dpp": {"loss/dpo", "loss/dpp", "loss/dpp_score"},
         "sail-dpr": {"loss/dpr", "loss/dpr_score", "rewards/mean", "rewards/ties"},
+        "online-dpo": {"loss/dpr", "rewards/mean", "rewards/ties"},
     }[method]  # fmt: skip
-    assert own | {"loss/kl"} == {n for n in names if n.startswith("loss/")} | own
+    own |= {"loss/kl", "loss/policy_kl"}
+    assert own == {n for n in names if n.startswith("loss/")} | own
     for _, name, value in record.rows:
         assert math.isfinite(float(value)), name
     # KL(π_ref‖π_θ) is exactly zero before the first update and is not afterwards.
@@ -48,6 +51,33 @@ def test_methods(tmp_path, method, tune):
     assert max(record.series("on_policy/gap")[1]) < 1e-3
     faults = trainer.audit().faults
     assert faults == ()
+
+
+def test_online_dpo_is_sail_without_its_score_term(tmp_path):
+    """To the bit; and the KL of the policy holds it back."""
+    plain, _ = train(tmp_path / "a", "online-dpo")
+    same, _ = train(tmp_path / "b", "sail-dpr", score_weight=0.0)
+    scored, _ = train(tmp_path / "c", "sail-dpr")
+    held, _ = train(tmp_path / "d", "online-dpo", policy_kl_coef=10.0)
+    a, b, c, d = (t.model.state_dict() for t in (plain, same, scored, held))
+    assert all(torch.equal(value, b[name]) for name, value in a.items())
+    assert not all(torch.equal(value, c[name]) for name, value in a.items())
+    assert not all(torch.equal(value, d[name]) for name, value in a.items())
+    assert "kl_policy_ref" in read_record(tmp_path / "d" / "record").names()
+
+
+def test_online_dpo_takes_no_other_shares(tmp_path):
+    assert config(tmp_path, "online-dpo").weights == losses.Weights(g=1.0, score_weight=0.0)
+    assert config(tmp_path, "sail-dpr").score_weight == 1
+    for name, value, only in (
+        ("score_weight", 0.3, 0), ("g", 0.3, 1), ("r", 0.1, 0), ("p", 0.1, 0)
+    ):  # fmt: skip
+        message = f"{name} = {value}: {only} with method online-dpo; sail-dpr takes others"
+        with pytest.raises(InputError, match=message):
+            config(tmp_path, "online-dpo", **{name: value})
+    for value in (-1.0, math.nan, "a"):
+        with pytest.raises(InputError, match="policy_kl_coef"):
+            config(tmp_path, "online-dpo", policy_kl_coef=value)
 
 
 def test_the_audit_sees_a_term_that_moves_nothing(tmp_path):
