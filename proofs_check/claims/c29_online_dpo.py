@@ -200,7 +200,7 @@ def check(context: Context) -> Generator[Evidence, None, None]:
         "projected": Tally("‖θ_k − θ*‖² ≤ (1 − μ/Λ_V)^k‖θ_0 − θ*‖²"),
         "mirror": Tally("D_A(θ*, θ⁺) ≤ D_A(θ*, θ)/(1 + m/(2κ)) for explicit steps, r ≤ ½"),
     }
-    for problem in battery(rng, SIZES[context.effort]):
+    for problem in battery(rng, SIZES[context.effort] // 2):
         if problem.span.dimension == 0:
             continue
         theta, beta, z = points(rng, problem), float(problem.beta), problem.z_max_above
@@ -209,7 +209,7 @@ def check(context: Context) -> Generator[Evidence, None, None]:
         low = float(field_bound.field_lower(FLOAT64, beta, z)) * ABOVE
         compare(lower, spectrum(-1.0 * OnlineDPO(problem), theta), low)
         _turns(turning, problem, theta[:8])
-    for problem in filter(resolved, battery(rng, SIZES[context.effort] // 6)):
+    for problem in filter(resolved, battery(rng, SIZES[context.effort] // 8)):
         _runs(rng, problem, runs)
     for tally in (whole, lower, turning, *runs.values()):
         yield tally.evidence()

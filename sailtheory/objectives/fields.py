@@ -12,7 +12,7 @@ import numpy as np
 
 from sailtheory.errors import InputError
 from sailtheory.numeric.exact import lift
-from sailtheory.numeric.numbers import Array
+from sailtheory.numeric.numbers import FLOAT64, Array
 from sailtheory.objectives.algebra import Objective
 from sailtheory.objectives.expectation import BlockObjective, Point
 from sailtheory.objectives.sail import KLRefPolicy, PairObjective
@@ -117,10 +117,17 @@ class ExpectedReward(_ScoreMean):
         if not has_rewards(problem):
             raise InputError("preferences", repr(problem), "Bradley–Terry rewards for every prompt")
         super().__init__(problem)
+        self._float64: dict[int, np.ndarray] = {}
 
     def _scores(self, at: Point) -> Array:
+        first = int(at.block.prompts[0])
+        if at.xp is FLOAT64 and first in self._float64:
+            return self._float64[first]
         models: list[Any] = [self.problem.preferences[x] for x in at.block.prompts]
-        return np.stack([lift(at.xp, model.rewards) for model in models])
+        scores = np.stack([lift(at.xp, model.rewards) for model in models])
+        if at.xp is FLOAT64:
+            self._float64[first] = scores
+        return scores
 
 
 def has_rewards(problem: PreferenceProblem) -> bool:
