@@ -124,10 +124,11 @@ class ExpectedReward(_ScoreMean):
         if at.xp is FLOAT64 and first in self._float64:
             return self._float64[first]
         models: list[Any] = [self.problem.preferences[x] for x in at.block.prompts]
-        scores = np.stack([lift(at.xp, model.rewards) for model in models])
+        system = FLOAT64 if at.xp.name == "torch" else at.xp
+        scores = np.stack([lift(system, model.rewards) for model in models])
         if at.xp is FLOAT64:
             self._float64[first] = scores
-        return scores
+        return scores if system is at.xp else at.xp.asarray(scores)
 
 
 def has_rewards(problem: PreferenceProblem) -> bool:

@@ -26,7 +26,7 @@ __all__ = [
     "payoff_field_bound",
 ]
 
-_OFFSETS = (0.25, 0.4, 0.55, 0.7, 0.8, 0.9, 1.0)  # of βU/2, U the largest |u|
+_OFFSETS = (0.03, 0.06, 0.12, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)  # of βU/2, U = max |u|
 _MARGIN = 2.0**-40
 
 

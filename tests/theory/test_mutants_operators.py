@@ -76,7 +76,8 @@ BY_TESTS = {"combine", "squared_gaps", "laplacian_product", "laplacian_form"}
 
 
 ORDER = (
-    "C03", "C07", "C01", "C08", "C02", "C06", "C21", "C04", "C28", "C29", "C12", "C09", "C13", "C11",
+    "C03", "C07", "C01", "C08", "C02", "C06", "C21", "C04", "C28", "C29", "C12", "C09", "C13",
+    "C11",
 )  # fmt: skip
 """Claims that rest on the formulas, cheap ones first; the count of mutants runs them."""
 
