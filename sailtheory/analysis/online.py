@@ -12,8 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from sailtheory.landscape.concavity import Curvature, concavity, largest_relative_curvature_on
-from sailtheory.landscape.domain import Domain
+from sailtheory.landscape.concavity import (
+    Curvature,
+    agreement,
+    concavity,
+    largest_relative_curvature_on,
+)
 from sailtheory.landscape.maximiser import Maximiser, gain, maximise
 from sailtheory.landscape.search import Search
 from sailtheory.landscape.solution import solve
@@ -30,7 +34,7 @@ from sailtheory.objectives.sail import KLRefPolicy
 from sailtheory.problem.problem import PreferenceProblem
 from sailtheory.problem.reduced import ProblemPrompts, ranges, reduced
 from sailtheory.theory import field_bound
-from sailtheory.verdict import Evidence, Outcome, Strength, Verdict
+from sailtheory.verdict import Evidence, Outcome, Strength, Verdict, conclude
 
 __all__ = [
     "FIELD_STRENGTHS",
@@ -49,7 +53,7 @@ FIELD_STRENGTHS = {
 }
 """What each threshold of the field rests on."""
 
-_LARGE = 1 << 13  # entries of the features above which a quick search of γ*_V is a light one
+_LARGE = 1 << 13  # entries of the features above which a quick search is a light one
 _ON_BOUNDARY = 1e-9
 _LEAST_GAIN = 1e-12
 
@@ -190,25 +194,19 @@ def online_report(
     Args:
         problem: The problem.
         gamma: The γ in use.
-        search: Its domain, effort and seed apply; that of γ*_V is a light one for a large
-            problem, unless the effort is full.
+        search: Its domain, effort and seed apply; for a large problem a quick one is made light.
         sail: Maximisers of J_γ and their γ, by the names of :class:`OnlineReport`.
         progress: Called with the name of each stage.
     """
     domain = search.domain
+    if search.effort == "quick" and not domain.small(_LARGE):
+        search = Search(domain, "light", search.seed)
     progress("γ* of online DPO")
-    light = search.effort == "quick" and not domain.small(_LARGE)
-    star = largest_relative_curvature_on(
-        OnlineDPO(problem), Search(domain, "light", search.seed) if light else search
-    )
+    star = largest_relative_curvature_on(OnlineDPO(problem), search)
     thresholds = field_thresholds(problem, star.value)
     progress("what each earns")
     best = maximise(Gain(problem), search)
-    known = has_rewards(problem)
-    top = float(ExpectedReward(problem).value(maximise(ExpectedReward(problem), search).theta)) if (
-        known and domain.dimension
-    ) else None  # fmt: skip
-    worth = _Worth(problem, domain, best.gain, top)
+    worth = _Worth(problem, search, best.gain)
     levels = {"zero": 0.0, "gamma": gamma, "certain": thresholds.data,
               "proved": thresholds.relative}  # fmt: skip
     online = {name: max(at, 0.0) for name, at in levels.items() if at is not None}
@@ -229,31 +227,36 @@ def _monotone(
     """Whether the field is monotone: from certain bounds, or from the search for γ*_V."""
     if star.value is None:
         return None, star
-    worst = replace(star, value=star.value - gamma)
-    verdict, _ = concavity(
-        OnlineDPORevKL(problem, gamma), worst, proofs=thresholds.proofs(gamma), relative=star
-    )
-    return verdict, worst
+    worst, proofs = replace(star, value=star.value - gamma), thresholds.proofs(gamma)
+    if star.value > gamma:  # a witness, once ball arithmetic confirms its sign
+        field = OnlineDPORevKL(problem, gamma)
+        return concavity(field, worst, proofs=proofs, relative=star)[0], worst
+    found = star.search
+    agreed = found is not None and found.trusted
+    detail = f"γ*_V = {star.value:.6g} found" + (f"; {agreement(found)}" if found else "")
+    outcome = Outcome.HOLDS if agreed else Outcome.UNDECIDED
+    return conclude([*proofs, Evidence("search", detail, outcome, Strength.SUPPORTED)]), worst
 
 
 class _Worth:
     """Makes :class:`Earned` of a policy."""
 
-    def __init__(
-        self, problem: PreferenceProblem, domain: Domain, best: float, top: float | None
-    ) -> None:
-        self._problem, self._domain, self._best = problem, domain, best
+    def __init__(self, problem: PreferenceProblem, search: Search, best: float) -> None:
+        self._problem, self._domain, self._best = problem, search.domain, best
         self._reward = ExpectedReward(problem) if has_rewards(problem) else None
-        self._top = top
+        self._start = self._room = 0.0
+        if self._reward is not None and search.domain.dimension:
+            self._start = float(self._reward.value(problem.ref_params))
+            top = maximise(self._reward, search).value
+            self._room = top - self._start
 
     def __call__(self, gamma: float | None, theta: np.ndarray, settled: bool) -> Earned:
         ahead, domain = float(gain(self._problem, theta)), self._domain
         reward = share = None
         if self._reward is not None:
             reward = float(self._reward.value(theta))
-            start = float(self._reward.value(self._problem.ref_params))
-            if self._top is not None and self._top - start > _LEAST_GAIN * (1 + abs(start)):
-                share = (reward - start) / (self._top - start)
+            if self._room > _LEAST_GAIN * (1 + abs(self._start)):
+                share = (reward - self._start) / self._room
         return Earned(
             gamma=gamma,
             theta=theta,

@@ -16,7 +16,7 @@ from sailtheory.objectives.algebra import Objective
 
 __all__ = ["Solution", "inequality_gap", "solve"]
 
-_ROUNDS, _STEPS = 40, 25  # extragradient steps between two attempts at Newton's
+_ROUNDS, _FEWEST, _MOST = 40, 6, 25  # extragradient steps between attempts at Newton's
 _NEWTON = 12
 _LIPSCHITZ, _SHRINK, _GROW = 0.9, 0.6, 1.3
 _SMALL = 1e-10  # of the gap at θ_ref
@@ -63,15 +63,14 @@ def solve(objective: Objective, domain: Domain, start: np.ndarray | None = None)
     enough = _SMALL * float(inequality_gap(objective, domain, domain.embed(domain.ref)))
     size = 1.0
     best, least = x, conditions.gap(x)
-    for _ in range(_ROUNDS):
+    for attempt in range(_ROUNDS):
         if least <= enough:
             break
-        x, size = conditions.extragradient(x, size)
+        x, size = conditions.extragradient(x, size, min(_FEWEST << attempt, _MOST))
         for trial in (x, conditions.newton(x)):
             gap = conditions.gap(trial)
             if gap < least:
                 best, least = trial, gap
-        x = best if least <= enough else x
     return Solution(domain.embed(best), max(least, 0.0), least <= enough)
 
 
@@ -92,10 +91,10 @@ class _Conditions:
     def residual(self, x: np.ndarray) -> float:
         return float(np.linalg.norm(self._domain.project(x + self.field(x)) - x))
 
-    def extragradient(self, x: np.ndarray, size: float) -> tuple[np.ndarray, float]:
-        """Some steps, whose size follows what the field's change allows."""
+    def extragradient(self, x: np.ndarray, size: float, steps: int) -> tuple[np.ndarray, float]:
+        """Steps whose size follows what the field's change allows."""
         project = self._domain.project
-        for _ in range(_STEPS):
+        for _ in range(steps):
             here = self.field(x)
             while True:
                 ahead = project(x + size * here)
@@ -133,4 +132,9 @@ class _Conditions:
 
 
 def _solved(system: np.ndarray, right: np.ndarray) -> np.ndarray:
-    return np.asarray(np.linalg.lstsq(system, right, rcond=None)[0])
+    """M⁻¹v, of least residual and length where M is singular."""
+    try:
+        found = np.linalg.solve(system, right)
+    except np.linalg.LinAlgError:
+        found = np.linalg.lstsq(system, right, rcond=None)[0]
+    return np.asarray(found)
