@@ -19,7 +19,7 @@ __all__ = ["Solution", "inequality_gap", "solve"]
 _ROUNDS, _FEWEST, _MOST = 40, 6, 25  # extragradient steps between attempts at Newton's
 _NEWTON = 12
 _LIPSCHITZ, _SHRINK, _GROW = 0.9, 0.6, 1.3
-_SMALL = 1e-10  # of the gap at θ_ref
+_SMALL = 1e-10  # of the gap at first
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Solution:
         gap: max over y ∈ C of ⟨V_γ(θ), y − θ⟩ ≥ 0, which is 0 at solutions only. Where V_γ is
             monotone with modulus m relative to F̄, the solution is one, and
             E_x[KL(π_θ‖π_*) + KL(π_*‖π_θ)] ≤ gap/m.
-        found: Whether the gap is 10⁻¹⁰ of that at θ_ref.
+        found: Whether the gap is at most 10⁻¹⁰ of that at θ_ref or at the start.
     """
 
     theta: np.ndarray
@@ -60,9 +60,8 @@ def solve(objective: Objective, domain: Domain, start: np.ndarray | None = None)
     if domain.dimension == 0 or domain.radius == 0:
         return Solution(domain.embed(domain.project(x)), 0.0, True)
     conditions = _Conditions(objective, domain)
-    enough = _SMALL * float(inequality_gap(objective, domain, domain.embed(domain.ref)))
-    size = 1.0
-    best, least = x, conditions.gap(x)
+    size, best, least = 1.0, x, conditions.gap(x)
+    enough = _SMALL * max(least, conditions.gap(domain.ref))
     for attempt in range(_ROUNDS):
         if least <= enough:
             break
