@@ -154,7 +154,7 @@ STEPS = (
     Step("symbolic", "|g̃| ≤ |z|, 0 ≤ h ≤ z²/8, g̃ = qz − h", _grows_at_most_linearly),
     Step("symbolic", "|J_x + log 2| ≤ E|z| ≤ 2βΣπ_k(1 − π_k)|log π_k/π_ref,k| → 0 at vertices",
          _apart),
-    Step("symbolic", "0 ≤ 2Cov_π(a_π, L) − (J_x + log 2)/β ≤ (β/4)Var_π L, L = log π/π_ref",
+    Step("symbolic", "0 ≤ 2 Cov_π(a_π, L) − (J_x + log 2)/β ≤ (β/4)Var_π L, L = log π/π_ref",
          _covariance),
     Step("symbolic", "m = 2, p₁₂ = 1, uniform π_ref: J + log 2 = 2σ'(t)g̃(βt), V > 0",
          _two_responses),
@@ -236,8 +236,8 @@ def fails(problem: PreferenceProblem, theta: np.ndarray, sides: Sides, says: str
 
 STATEMENTS: dict[str, Sides] = {
     "|J + log 2| ≤ 2βΣπ(1 − π)|log π/π_ref|": near_vertices,
-    "(J + log 2)/β ≤ 2Cov_π(a_π, log π/π_ref)": from_above,
-    "2Cov_π(a_π, log π/π_ref) − (J + log 2)/β ≤ (β/4)Var_π log π/π_ref": from_below,
+    "(J + log 2)/β ≤ 2 Cov_π(a_π, log π/π_ref)": from_above,
+    "2 Cov_π(a_π, log π/π_ref) − (J + log 2)/β ≤ (β/4)Var_π log π/π_ref": from_below,
 }
 
 
@@ -273,7 +273,7 @@ def check(context: Context) -> Generator[Evidence, None, None]:
     if not (yield from establish(IDENTITIES, context, "C28")):
         return
     yield from argue(
-        "J → −log 2 = J(θ_ref) at deterministic policies; (J + log 2)/β → 2Cov_π(a_π, log π/π_ref) "
+        "J → −log 2 = J(θ_ref) at deterministic policies; (J + log 2)/β → 2 Cov_π(a_π, log π/π_ref) "
         "as β → 0; for m = 2, p₁₂ = 1, uniform π_ref every maximiser of J has π₁ ≤ .8240, and the "
         "field without the score term ends where C does", STEPS,
         ("the identities above", "L = log π/π_ref", "g̃ is concave and vanishes at 0"),
@@ -358,7 +358,7 @@ PLANTED = (
         [float(np.log(0.83 / 0.17))], _rises),
     _at("one-covariance", "(J + log 2)/β ≤ Cov_π(a_π, log π/π_ref)", _EVEN, [1.0],
         _one_covariance),
-    _at("against-reference", "(J + log 2)/β ≤ 2Cov_π(p̄, log π/π_ref), p̄ against π_ref", _LEANING,
+    _at("against-reference", "(J + log 2)/β ≤ 2 Cov_π(p̄, log π/π_ref), p̄ against π_ref", _LEANING,
         [-1.0, -3.0], _against_reference),
     _at("half-error", "2Cov − (J + log 2)/β ≤ (β/8)Var_π log π/π_ref", _EVEN, [1.0],
         partial(from_below, share=0.125)),
@@ -370,7 +370,7 @@ CLAIMS: list[Claim] = [
         "C28",
         title="J is not reward: the best policy ties with π_ref, argmax J stops short of it",
         statement=r"J(\text{deterministic}) = -\log 2 = J(\theta_{ref});\;"
-        r"\lim_{\beta\to0}(J+\log2)/\beta = 2\,\mathrm{Cov}_\pi(a_\pi,\log\pi/\pi_{ref})",
+        r" (J+\log2)/\beta \to 2\,\mathrm{Cov}_\pi(a_\pi,\log\pi/\pi_{ref}),\;\beta\to0",
         source="new; proof in docs/theory.md",
         hypotheses=("a_π(y) = P(y beats π) − ½", "deterministic: the limit at a vertex"),
         check=check,

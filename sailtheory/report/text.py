@@ -204,8 +204,8 @@ def print_frontier(console: Console, curve: Frontier) -> None:
         return
     best = curve.affordable
     console.print(
-        f"Online DPO needs γ ≥ {number(curve.online.data)} for sure on this data, and "
-        f"γ ≥ {number(curve.online.relative)} for any of this β and Z_max."
+        f"For online DPO γ ≥ {number(curve.online.data)} is certified to suffice on this data, "
+        f"γ ≥ {number(curve.online.relative)} proved for any of this β and Z_max (C36)."
     )
     console.print(
         f"[bold]A loss of {curve.tolerance:g} in win rate affords γ ≤ {number(best.gamma, 4)} "

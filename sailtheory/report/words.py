@@ -74,7 +74,12 @@ def trust(report: Report) -> str:
     if found is None or report.gamma_star.value is None:
         return ""
     verdict = "" if found.trusted else ": γ* may be larger. Try --effort full"
-    return f"γ*: {agreement(found)}{verdict}."
+    said = f"γ*: {agreement(found)}{verdict}."
+    field = report.online.gamma_star.search
+    if field is None:
+        return said
+    doubt = "" if field.trusted else ": it may be larger"
+    return f"{said} Online DPO's: {field.agreeing} of {field.rounds}{doubt}."
 
 
 def worst_prompts(report: Report) -> str:
@@ -191,7 +196,7 @@ def learning(report: Report) -> str:
     if sail is None or field is None or sail.share is None or field.share is None:
         return ""
     return (
-        f"At the γ that is proved to suffice online DPO (γ = {number(field.gamma)}) keeps "
+        f"At the γ that is proved for each, online DPO (γ = {number(field.gamma)}) keeps "
         f"{percent(field.share)} of the best gain in win rate on C, SAIL with its score term "
         f"(γ = {number(sail.gamma)}) {percent(sail.share)}; without KL they reach "
         f"{percent(online.online['zero'].share)} and {percent(online.sail['zero'].share)}."
