@@ -159,7 +159,8 @@ CLAIMS: list[Claim] = [
         "C36",
         title="without the score term: sym DV ⪯ K_V F̄ for any payoff, sharp for log σ",
         statement=r"\mathrm{sym}\,DV \preceq K_V\bar F,\; K_V = \min_{b>0}2b + 2\beta^2"
-        r"\sup_{|z|\le Z}[(G')^2/(4b)+G''],\; G=\log\sigma:\; K_V=2\beta\sigma(Z)-2\beta^2\sigma'(Z)",
+        r"\sup_{|z|\le Z}[(G')^2/(4b)+G''],\; G=\log\sigma:\;"
+        r" K_V=2\beta\sigma(Z)-2\beta^2\sigma'(Z)",
         source="new; proof in docs/theory.md",
         hypotheses=("G in C^{1,1}", "Z at least the range of βδᵀφ on C", "one step, not sequences"),
         check=check,
