@@ -75,6 +75,16 @@ def _two_parts(at: Setting) -> tuple[Array, Array]:
     return left, np.stack([exact, exact + exact.T])
 
 
+def _one_pair(at: Setting) -> tuple[Array, Array]:
+    """With two responses DV = ηF, η = 2βu(π₂ − π₁) − 2β²σ'(z)."""
+
+    def stated(x: Prompt) -> Array:
+        lead = 2 * x.beta * x.u(0, 1) * (x.policy[1] - x.policy[0])
+        return x.fisher * (lead - 2 * x.beta * x.beta * x.slope(0, 1))
+
+    return at.objective(OnlineDPO).jacobian(at.theta), at.expect(stated)
+
+
 IDENTITIES = (
     Identity("V = βE[uΔ]", _stated),
     Identity("V = ∇J − E[g(s₁ + s₂)]", _less_the_score, full=((2, 3, 2), (1, 4, 1))),
@@ -83,6 +93,8 @@ IDENTITIES = (
              _two_parts, full=((2, 3, 2), (1, 4, 1))),
     Identity("∇(vᵀDVv) is the derivative of that part", curvature_slope(OnlineDPO),
              quick=((1, 3, 2), (2, 2, 2)), full=((2, 3, 2),)),
+    Identity("m = 2: DV = ηF, η = 2βu(π₂ − π₁) − 2β²σ'(z)", _one_pair, quick=((2, 2, 2),),
+             full=((2, 2, 3),), trial=2),
 )  # fmt: skip
 
 

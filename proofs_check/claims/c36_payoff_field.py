@@ -12,11 +12,11 @@ from proofs_check.evidence.argument import Tally, argue
 from proofs_check.evidence.battery import SIZES, battery, points, single, skewed
 from proofs_check.expected import claim
 from sailtheory import OnlineDPO, PreferenceProblem
+from sailtheory.analysis.online import field_thresholds
 from sailtheory.claims import Claim, Context, Falsehood
 from sailtheory.landscape import Domain, Search, largest_relative_curvature_on
 from sailtheory.numeric.numbers import FLOAT64
 from sailtheory.objectives.expectation import Point
-from sailtheory.problem.reduced import ProblemPrompts, ranges, reduced
 from sailtheory.theory import field_bound, formulas
 from sailtheory.theory.formulas import Payoff
 from sailtheory.verdict import Evidence
@@ -39,15 +39,10 @@ def k_v(problem: PreferenceProblem) -> float:
 
 
 def k_v_data(problem: PreferenceProblem) -> float:
-    """K_V with the preferences and intervals of each prompt, the largest of them."""
-    beta, found = float(problem.beta), []
-    for data in reduced(ProblemPrompts(problem)):
-        k, l = np.triu_indices(data.responses, 1)  # noqa: E741
-        low, high = ranges(data, beta)
-        if data.moves.any():
-            pairs = data.preference[:, k, l], low[:, k, l], high[:, k, l]
-            found.append(field_bound.field_data_bound(beta, *pairs)[data.moves].max())
-    return float(max(found))
+    """What `check` calls certified: the largest of the prompts' own bounds."""
+    found = field_thresholds(problem).data
+    assert found is not None
+    return found
 
 
 def ipo_bound(beta: float, z_range: float, offset: float) -> float:

@@ -32,7 +32,7 @@ from sailtheory.objectives.fields import (
 )
 from sailtheory.objectives.sail import KLRefPolicy
 from sailtheory.problem.problem import PreferenceProblem
-from sailtheory.problem.reduced import ProblemPrompts, ranges, reduced
+from sailtheory.problem.reduced import ProblemPrompts, Reduced, ranges, reduced
 from sailtheory.theory import field_bound
 from sailtheory.verdict import Evidence, Outcome, Strength, Verdict, conclude
 
@@ -64,7 +64,8 @@ class FieldThresholds:
 
     Attributes:
         instance: γ*_V, the best lower bound found by search on this problem.
-        data: K_V of the prompts' own preferences and ranges, the largest (C36).
+        data: K_V of the prompts' own preferences and ranges, the largest (C36); for a prompt of
+            two responses an upper bound of its γ*_V, which is tighter.
         relative: K_V = 2βσ(Z) − 2β²σ'(Z) at Z_max (C36).
         limit: 2β, whatever B, the preferences and π_ref are (C29).
     """
@@ -167,19 +168,34 @@ class OnlineReport:
 
 def field_thresholds(problem: PreferenceProblem, instance: float | None = None) -> FieldThresholds:
     """The thresholds of the field; ``instance`` is γ*_V where a search found one."""
-    beta, found = float(problem.beta), -np.inf
-    for data in reduced(ProblemPrompts(problem)):
-        k, l = np.triu_indices(data.responses, 1)  # noqa: E741
-        if data.moves.any():
-            low, high = (each[:, k, l] for each in ranges(data, beta))
-            each = field_bound.field_data_bound(beta, data.preference[:, k, l], low, high)
-            found = max(found, float(each[data.moves].max()))
-    if not np.isfinite(found):
+    beta = float(problem.beta)
+    found = [
+        _of_prompts(data.take(data.moves), beta).max()
+        for data in reduced(ProblemPrompts(problem))
+        if data.moves.any()
+    ]
+    if not found:
         return FieldThresholds(None, None, None, None)
     xp = arb_numbers()
     b, z = xp.asarray(np.array([beta, problem.z_max_above]))
     closed = float_above(field_bound.field_bound(xp, b, z))
-    return FieldThresholds(instance, min(found, closed), closed, field_bound.field_limit(beta))
+    data_bound = min(float(max(found)), closed)
+    return FieldThresholds(instance, data_bound, closed, field_bound.field_limit(beta))
+
+
+def _of_prompts(data: Reduced, beta: float) -> np.ndarray:
+    """A bound of each prompt's γ*_V, (k,)."""
+    k, l = np.triu_indices(data.responses, 1)  # noqa: E741
+    low, high = (each[:, k, l] for each in ranges(data, beta))
+    pairs = data.preference[:, k, l]
+    bound = field_bound.field_data_bound(beta, pairs, low, high)
+    if data.responses > 2:
+        return bound
+    odds = data.log_ref[:, 0] - data.log_ref[:, 1]
+    alone = field_bound.field_two_bound(
+        beta, pairs[:, 0], odds, low[:, 0], high[:, 0], 2 * data.error
+    )
+    return np.asarray(np.minimum(bound, alone))
 
 
 def online_report(

@@ -21,6 +21,7 @@ __all__ = [
     "field_limit",
     "field_lower",
     "field_turning",
+    "field_two_bound",
     "implicit_contraction",
     "monotone_smoothness",
     "payoff_field_bound",
@@ -28,6 +29,8 @@ __all__ = [
 
 _OFFSETS = (0.03, 0.06, 0.12, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)  # of βU/2, U = max |u|
 _MARGIN = 2.0**-40
+_PIECES = 64
+_ENDS = (slice(None, -1), slice(1, None))  # of each piece
 
 
 def field_limit(beta: Array) -> Array:
@@ -149,3 +152,40 @@ def field_data_bound(
     reach = np.maximum(abs(low), abs(high)).max(-1)
     closed = field_bound(FLOAT64, beta, reach)
     return np.asarray(np.minimum(np.min(bounds, axis=0), closed) + _MARGIN * (beta + beta * beta))
+
+
+def field_two_bound(
+    beta: float,
+    preference: np.ndarray,
+    odds: np.ndarray,
+    low: np.ndarray,
+    high: np.ndarray,
+    error: np.ndarray,
+) -> np.ndarray:
+    """γ*_V of prompts of two responses, from above: η = 2βu(π₂ − π₁) − 2β²σ' on pieces (C29).
+
+    DV = ηF there. On a piece of the interval u and π₂ − π₁ fall with z, and t² − ¼ = −σ' is
+    largest at an end.
+
+    Args:
+        beta: β > 0.
+        preference: q₁₂, (k,).
+        odds: log π_ref(y₁)/π_ref(y₂), (k,).
+        low: Lower ends of z₁₂ over C, (k,).
+        high: Upper ends, (k,).
+        error: By how much ``odds`` and the preferences may be off, (k,).
+
+    Returns:
+        (k,), rounded up: 2⁻⁴⁰ of β + β² and what the errors cost are added.
+    """
+    z = low[:, None] + (high - low)[:, None] * np.linspace(0, 1, _PIECES + 1)
+    turns = np.tanh(z / 2) / 2
+    slope = preference[:, None] - turns
+    lead = -np.tanh((odds[:, None] + z / beta) / 2)  # π₂ − π₁
+    ends = [slope[:, a] * lead[:, b] for a in _ENDS for b in _ENDS]
+    flat = turns * turns - 0.25
+    steep = 2 * beta * np.max(ends, axis=0)
+    level = steep + 2 * beta * beta * np.maximum(flat[:, :-1], flat[:, 1:])
+    reach = np.maximum(abs(low), abs(high)) / beta + abs(odds)
+    room = 8 * beta * (error + 2.0**-50 * reach) + _MARGIN * (beta + beta * beta)
+    return np.asarray(level.max(-1) + room)

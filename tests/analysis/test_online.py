@@ -57,6 +57,17 @@ def test_thresholds_fall_to_what_a_search_finds(report):
     assert v @ hessian @ v / (v @ fisher @ v) == pytest.approx(found.instance, rel=1e-9)
 
 
+def test_two_responses_have_thresholds_of_their_own():
+    rng = np.random.default_rng(2)
+    problem = PreferenceProblem(
+        features=rng.normal(size=(1, 2, 3)), preferences=[BradleyTerry([0.7, -0.4])],
+        beta=0.5, radius=2.0, base=[[0.1, 0.9]], ref_params=[0.3, 0, 0],
+    )  # fmt: skip
+    star = largest_relative_curvature_on(OnlineDPO(problem), Search(Domain(problem)))
+    found = field_thresholds(problem, star.value)
+    assert star.value <= found.data <= 1.05 * star.value < 0.9 * found.relative
+
+
 def test_monotone_is_refuted_below_and_proved_above():
     problem = examples.load("bradley-terry")
     levels = field_thresholds(problem)

@@ -68,6 +68,24 @@ def test_with_own_preferences_it_is_the_worst_of_the_pairs(beta):
         assert found <= min(best + 0.03 * beta, closed) + 1e-9 * (1 + beta**2)
 
 
+@pytest.mark.parametrize("beta", [0.02, 0.3, 5.0])
+def test_two_responses_are_bounded_on_their_own_interval(beta):
+    """Σ and products written out: η = 2βu(π₂ − π₁) − 2β²σ', z = βt, π₁ = σ(odds + t)."""
+    rng = np.random.default_rng(int(100 * beta))
+    q, odds = rng.uniform(-0.5, 0.5, 60), rng.normal(size=60) * 2
+    middle, width = rng.normal(size=60) * beta, beta * 10 ** rng.uniform(-2, 0.7, 60)
+    low, high = middle - width, middle + width
+    found = field_bound.field_two_bound(beta, q, odds, low, high, np.zeros(60))
+    z = low + (high - low) * np.linspace(0, 1, 4001)[:, None]
+    first = sigmoid(odds + z / beta)
+    u, slope = q + 0.5 - sigmoid(z), sigmoid(z) * sigmoid(-z)
+    exact = (2 * beta * u * (1 - 2 * first) - 2 * beta**2 * slope).max(0)
+    assert (exact <= found).all()
+    assert (found - exact <= 0.15 * beta * width / beta + 1e-9).all()
+    wide = field_bound.field_two_bound(beta, q, odds, low, high, np.full(60, 1e-3))
+    assert (wide >= found + 7e-3 * beta).all()
+
+
 def test_ties_in_a_small_range_need_almost_nothing():
     z = np.full((1, 1), 0.01)
     (found,) = field_bound.field_data_bound(0.1, np.zeros((1, 1)), -z, z)
