@@ -20,7 +20,7 @@ from sailtheory.landscape.concavity import (
 from sailtheory.landscape.domain import Domain
 from sailtheory.landscape.fisher import least_fisher
 from sailtheory.landscape.maximiser import Maximiser, maximise
-from sailtheory.landscape.pl import PLConstant, pl_constant
+from sailtheory.landscape.pl import PLConstant, Slopes, pl_constant
 from sailtheory.landscape.search import Search
 from sailtheory.numeric.numbers import FLOAT64
 from sailtheory.objectives.sail import SAIL, SAILRevKL
@@ -215,8 +215,9 @@ def check(
     progress("maximiser")
     best = maximise(revkl, search)
     progress("PL constants")
-    plain = pl_constant(revkl, search, best, "plain", smoothness, strict)
-    prox = pl_constant(revkl, search, best, "prox", smoothness, strict)
+    slopes = Slopes(revkl, domain)
+    plain = pl_constant(revkl, search, best, "plain", smoothness, strict, slopes)
+    prox = pl_constant(revkl, search, best, "prox", smoothness, strict, slopes)
     stops = [pl.convex for pl in (plain, prox) if pl.convex is not None]
     convex = [*([star] if _exceeds(star, used) else []), *stops]
     revkl_verdict = concavity(
