@@ -15,7 +15,7 @@ from sailtheory.numeric.exact import lift
 from sailtheory.numeric.numbers import FLOAT64, Array
 from sailtheory.objectives.algebra import Objective
 from sailtheory.objectives.expectation import BlockObjective, Point
-from sailtheory.objectives.sail import KLRefPolicy, PairObjective
+from sailtheory.objectives.sail import KLRefPolicy, PairObjective, log_likelihood_at
 from sailtheory.problem.preferences import BradleyTerry
 from sailtheory.problem.problem import PreferenceProblem
 from sailtheory.theory import fields, formulas
@@ -35,7 +35,7 @@ class OnlineDPO(PairObjective):
     has_value = False
 
     def _payoff(self, at: Point) -> Payoff:
-        return formulas.log_likelihood_payoff(at.xp, at.block.preference, at.z)
+        return log_likelihood_at(at)
 
     def _value(self, at: Point) -> NoReturn:
         raise InputError("objective", type(self).__name__, "an objective with a value is expected")
