@@ -1,4 +1,10 @@
-"""How sure counted comparisons make γ*: a parametric bootstrap."""
+"""How sure counted comparisons make γ*: a parametric bootstrap, percentile intervals.
+
+γ* is convex in the preferences, so noise in them raises it: of few labels both the estimate and
+the interval tend to lie high, and the interval may lie above the estimate. (On 24 data sets of 6
+pairs with 8 labels each, the 95 % percentile interval held the true γ* 22 times, the reflected
+"basic" one 16 times.)
+"""
 
 from __future__ import annotations
 

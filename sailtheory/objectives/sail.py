@@ -35,6 +35,7 @@ __all__ = [
     "SelfPreferenceSAIL",
     "StopGradientSelfPreference",
     "fisher",
+    "log_likelihood_at",
 ]
 
 
@@ -76,7 +77,7 @@ class OnPolicyObjective(PairObjective):
         return formulas.curvature_gradient(at.block.beta, at.policy, self._found(at), along)
 
 
-def _log_likelihood(at: Point) -> Payoff:
+def log_likelihood_at(at: Point) -> Payoff:
     """SAIL's and DPO's payoff; in float64 each pair is evaluated once."""
     upper = at.upper
     if upper is None:
@@ -89,7 +90,7 @@ class SAIL(OnPolicyObjective):
     """J(θ) = E_x E_{y₁,y₂~π_θ}[p₁₂ log σ(z) + p₂₁ log σ(−z)] (SAIL-DPR, section 1)."""
 
     def _payoff(self, at: Point) -> Payoff:
-        return _log_likelihood(at)
+        return log_likelihood_at(at)
 
     def hessian_terms(self, theta: Array) -> HessianTerms:
         """Score, cross and DPO term of ∇²J (C02), each (..., d, d)."""
@@ -143,7 +144,7 @@ class DPO(OffPolicyObjective):
     """E_x E_{y₁,y₂~π_ref}[p₁₂ log σ(z) + p₂₁ log σ(−z)]: the negative population DPO loss."""
 
     def _payoff(self, at: Point) -> Payoff:
-        return _log_likelihood(at)
+        return log_likelihood_at(at)
 
     def _offset(self, at: Point) -> Array:
         return at.xp.log_2()

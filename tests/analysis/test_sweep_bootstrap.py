@@ -49,10 +49,11 @@ def row_of(folder, **arguments):
     return sweep(of_folder(opened), comparisons=comparisons, draws=20, **arguments).rows
 
 
-def test_the_interval_holds_the_estimate_and_shrinks_with_the_comparisons(few, tmp_path):
+def test_the_interval_shrinks_towards_the_estimate_with_the_comparisons(few, tmp_path):
+    """With few labels it may lie above: γ* is convex in p, so noise raises it."""
     one = row_of(few)[0]
     many = row_of(imported(tmp_path, 400))[0]
-    assert one.low < one.instance < one.high
+    assert many.low < many.instance < many.high
     assert many.high - many.low < 0.2 * (one.high - one.low)
     assert row_of(few)[0] == one
 

@@ -89,7 +89,7 @@ def majorant(problem, x, half, gamma):
     point, at, _, reach, half = setting(problem, x, half, gamma)
     m, beta = at.policy.shape[-1], float(problem.beta)
     gap = (reach[0] * half).sum(-1)
-    rho = expansion.square(m, gap)
+    rho = layout.mirrored(gap, m)
     policy, (score, variance, skew) = central(problem, x, half)
     sigma = np.array(remainder._sigmoid_bounds(exactly, FLOAT64, beta, at.z, gap[None]))[:, 0]
     steep = abs(at.tilt[0]) + beta * gap * sigma[0]
