@@ -97,7 +97,7 @@ def _sequences(beta: float) -> list[Objective]:
 def _tokens() -> list[Objective]:
     def by_token(name: str, text: str, of: Callable[[Tensor, Tensor], Tensor]) -> None:
         def value(model: SmallModel, logits: Tensor, sampling: Sampling) -> Tensor:
-            visits = model.visits(sampling.logits(model), sampling.temperature).detach()
+            visits = model.visits(sampling.logits(model), sampling.temperature)
             log, ref = (torch.log_softmax(t, -1)[:-1] for t in (logits, model.ref_logits))
             return (visits * of(log, ref)).sum()
 

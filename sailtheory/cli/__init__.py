@@ -10,6 +10,7 @@ import typer
 from typer.exceptions import TyperException
 
 from sailtheory.cli import (
+    audit,
     certificates,
     curvature,
     models,
@@ -44,6 +45,7 @@ for command in (
     rates.rates,
     curvature.curvature,
     training.compare,
+    audit.audit,
     plot.plot,
     models.fetch,
     problem.example,

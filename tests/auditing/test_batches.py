@@ -16,12 +16,14 @@ MODEL = next(m for m in small_models() if len(m.tokens) == 4 and m.end is not No
 
 
 def loss(batch):
-    """Something that looks at everything, and is no mean over responses."""
+    """Something that looks at everything, past the end too, and is no mean over responses."""
     ratio = batch.log_probs - batch.ref_log_probs
     weight = (batch.log_probs - batch.old_log_probs).exp()
     each = (weight * ratio.square() * batch.mask).sum(-1) * (batch.rewards - batch.rewards.mean())
     entropy = torch.softmax(batch.logits, -1).square() * torch.softmax(batch.ref_logits, -1)
-    return each.sum() / batch.mask.sum() + (entropy.sum(-1) * batch.mask).mean()
+    each = each * torch.arange(1, len(each) + 1)  # the first response is told from the second
+    past = batch.log_probs.square().sum() / 10
+    return each.sum() / batch.mask.sum() + (entropy.sum(-1) * batch.mask).mean() + past
 
 
 def direct(loss, model, sampling):
