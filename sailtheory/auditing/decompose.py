@@ -52,7 +52,7 @@ class Finding:
         residual: Of the best combination of the whole library, relative to the gradient.
         condition: Of the library's gradients on these models, each of length one.
         cancellation: Σ|c_j|·‖g_j‖ ÷ ‖g‖ of the best combination, 1 where nothing cancels.
-        same: Objectives whose gradients are multiples of a named one's on all these models.
+        same: Objectives whose gradients are a named one's on all these models.
         texts: What each objective is called.
     """
 
@@ -196,7 +196,7 @@ class _Fit:
 def _columns(
     models: Sequence[SmallModel], sampling: Sampling, objectives: Sequence[Objective]
 ) -> tuple[dict[str, Tensor], dict[str, tuple[str, ...]]]:
-    """The objectives' gradients on all models; of those that are multiples, the first."""
+    """The objectives' gradients on all models; of those that are equal, the first."""
     columns: dict[str, Tensor] = {}
     same: dict[str, tuple[str, ...]] = {}
     for objective in objectives:

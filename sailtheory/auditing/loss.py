@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -125,6 +126,27 @@ class LossAudit:
             raise InputError("claim", str(claim), "an objective whose gradient is not 0")
         return Comparison((apart / length) ** 0.5, variance / length, witness)
 
+    def by_length(self, claim: Claim) -> dict[int, float]:
+        """What multiple of a claimed gradient the expected one is, by the longest response.
+
+        It is ⟨mean, claimed⟩ ÷ ‖claimed‖² over the models of that length: the same for all
+        where lengths do not matter.
+
+        Args:
+            claim: As for :meth:`against`.
+
+        Raises:
+            InputError: An objective that the library does not have.
+        """
+        against = _Claimed.of(claim, self.objectives)
+        along: dict[int, float] = defaultdict(float)
+        square: dict[int, float] = defaultdict(float)
+        for model, found in zip(self.models, self.gradients, strict=True):
+            claimed = against.gradient(model, self.sampling)
+            along[model.longest] += float((found.mean * claimed).sum())
+            square[model.longest] += float(claimed.square().sum())
+        return {length: along[length] / square[length] for length in sorted(along)}
+
 
 def audit_loss(
     loss: Loss,
@@ -195,9 +217,8 @@ def loss_changes(loss: Loss, sampling: Sampling | None = None) -> dict[str, floa
 
     ``off-policy``: responses of an older policy, which ``old_log_probs`` are then of;
     ``temperature .7``: of sampling; ``batch × 2``; ``accumulation × 2``: the same batch in two
-    micro-batches; ``padding + 2``: two more positions that hold no response. Of responses'
-    lengths, audit :func:`small_models` of one shape, or see the factor of
-    ``Finding.factors``.
+    micro-batches; ``padding + 2``: two more positions that hold no response. What lengths do
+    is told by :meth:`LossAudit.by_length`.
 
     Args:
         loss: As for :func:`audit_loss`.

@@ -139,6 +139,20 @@ def test_what_changes_with_the_batch():
     assert loss_changes(e.unmasked(lambda rewards: rewards))["padding + 2"] > 0.1
 
 
+def test_what_lengths_do():
+    """On responses of one length T a mean over tokens is 1/T of the sum."""
+    fixed = [m for m in small_models() if m.end is None]
+    few = [o for o in library() if o.name in ("reward", "kl_policy_ref", "entropy")]
+
+    def multiples(loss):
+        found = audit_loss(loss, models=fixed, objectives=few)
+        return found.by_length({"reward": -1})
+
+    assert multiples(e.policy_gradient(e.leave_one_out)) == pytest.approx({1: 1, 2: 1, 3: 1})
+    own = multiples(e.of_length(e.leave_one_out))
+    assert own == pytest.approx({1: 1, 2: 1 / 2, 3: 1 / 3})
+
+
 def test_gradients_after_the_end_count():
     """A missing mask moves the model where responses are over, and nowhere else."""
     found = audit_loss(e.unmasked(e.leave_one_out))
