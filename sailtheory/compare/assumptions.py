@@ -141,7 +141,9 @@ def _threshold(config: _Config) -> _Found:
     if config["g"] != 1 or config["score_weight"]:
         return _UNKNOWN, "K_B needs a B: log ‖θ − c‖, or bound the run's candidate problem"
     relation = ">" if gamma > 2 * beta else "≤"
-    why = f"kl_coef = {gamma:g} {relation} 2β = {2 * beta:g}, of one-step problems (C29)"
+    why = (
+        f"kl_coef = {gamma:g} {relation} 2β = {2 * beta:g}; of more than one step nothing is proved"
+    )
     return (_HOLDS if gamma > 2 * beta else _VIOLATED), why
 
 
