@@ -28,7 +28,7 @@ OUT = "studies/language_head/evidence.json"
 PROMPTS, TOKENS, BETA, RADIUS, SEED = 48, 6, 0.1, 4.0, 0
 OF_K_B = (0.02, 0.05, 0.1, 0.2, 0.5, 1.05, 2.0)
 OF_2_BETA = (0.25, 0.5, 1.05, 2.0, 5.0)
-STEPS, RESOLVED = 1000, 1e-10
+STEPS, RESOLVED = 150, 1e-10
 
 Record = dict[str, Any]
 
