@@ -87,6 +87,7 @@ class Frontier:
         online: The thresholds of online DPO's field that are certain.
         tolerance: The loss of win rate against γ = 0 that is tolerated.
         affordable: The largest γ up to which the loss stays within the tolerance.
+        online_affordable: The largest γ up to which online DPO's loss against its own γ = 0 does.
         seed: Seed of the search.
     """
 
@@ -96,6 +97,7 @@ class Frontier:
     online: FieldThresholds
     tolerance: float
     affordable: FrontierPoint
+    online_affordable: float
     seed: int
 
     def as_dict(self) -> dict[str, Any]:
@@ -111,6 +113,7 @@ class Frontier:
             "online_dpo": asdict(self.online),
             "tolerance": self.tolerance,
             "affordable": asdict(self.affordable),
+            "online_affordable": self.online_affordable,
             "points": [asdict(point) for point in self.points],
         }
 
@@ -149,20 +152,7 @@ def frontier(
     k_b = theorem_threshold(problem) if domain.dimension else None
     progress("thresholds by prompt")
     rungs = None if k_b is None else ladder(problem, k_b, effort)
-    field = field_thresholds(problem)
-
-    def without_score(gamma: float, start: np.ndarray | None) -> tuple[OnlinePoint, np.ndarray]:
-        found = solve(OnlineDPORevKL(problem, gamma), domain, start)
-        ahead = float(gain(problem, found.theta))
-        point = OnlinePoint(
-            win_rate=0.5 + ahead,
-            gain=ahead,
-            kl_ref_policy=float(KLRefPolicy(problem).value(found.theta)),
-            found=found.found,
-            guaranteed=field.relative is not None and gamma >= field.relative,
-            certified=field.data is not None and gamma >= field.data,
-        )
-        return point, found.theta
+    online = _Online(problem, domain, field_thresholds(problem))
 
     def at(gamma: float, start: np.ndarray | None) -> tuple[FrontierPoint, np.ndarray]:
         progress(f"γ = {gamma:.4g}")
@@ -179,14 +169,11 @@ def frontier(
         return point, best.theta
 
     points, theta = [], None
-    for gamma in _grid([star, k_b, field.relative], count):
+    levels = _grid([star, k_b, online.thresholds.relative], count)
+    without = online.along(levels)
+    for gamma, solved in zip(levels, without, strict=True):
         point, theta = at(gamma, theta)
-        points.append(point)
-    # From the largest γ downwards: there the solution is one, and the next is near it.
-    solution = None
-    for i in reversed(range(len(points))):
-        online, solution = without_score(points[i].gamma, solution)
-        points[i] = replace(points[i], online=online)
+        points.append(replace(point, online=solved))
     allowed = points[0].win_rate - tolerance
     inside = next((i for i, p in enumerate(points) if p.win_rate < allowed), len(points))
     affordable = points[inside - 1]
@@ -198,7 +185,69 @@ def frontier(
                 low, affordable = middle.gamma, middle
             else:
                 high = middle.gamma
-    return Frontier(tuple(points), star, k_b, field, tolerance, affordable, seed)
+    return Frontier(
+        points=tuple(points),
+        instance=star,
+        relative=k_b,
+        online=online.thresholds,
+        tolerance=tolerance,
+        affordable=affordable,
+        online_affordable=online.affordable(levels, without, tolerance),
+        seed=seed,
+    )
+
+
+@dataclass(frozen=True)
+class _Online:
+    """Solutions of V − γ∇KL on one problem.
+
+    Attributes:
+        problem: The problem.
+        domain: C.
+        thresholds: What is certain of the field.
+    """
+
+    problem: PreferenceProblem
+    domain: Domain
+    thresholds: FieldThresholds
+
+    def at(self, gamma: float, start: np.ndarray | None = None) -> tuple[OnlinePoint, np.ndarray]:
+        """The solution at one γ, and θ."""
+        found = solve(OnlineDPORevKL(self.problem, gamma), self.domain, start)
+        ahead, certain = float(gain(self.problem, found.theta)), self.thresholds
+        point = OnlinePoint(
+            win_rate=0.5 + ahead,
+            gain=ahead,
+            kl_ref_policy=float(KLRefPolicy(self.problem).value(found.theta)),
+            found=found.found,
+            guaranteed=certain.relative is not None and gamma >= certain.relative,
+            certified=certain.data is not None and gamma >= certain.data,
+        )
+        return point, found.theta
+
+    def along(self, levels: Sequence[float]) -> list[OnlinePoint]:
+        """From the largest γ down: there the solution is one, and each next one is near it."""
+        points, theta = [], None
+        for gamma in reversed(levels):
+            point, theta = self.at(gamma, theta)
+            points.append(point)
+        return points[::-1]
+
+    def affordable(
+        self, levels: Sequence[float], points: Sequence[OnlinePoint], tolerance: float
+    ) -> float:
+        """The largest γ up to which the loss against the first level is tolerated."""
+        allowed = points[0].win_rate - tolerance
+        beyond = next((i for i, p in enumerate(points) if p.win_rate < allowed), len(points))
+        low = levels[beyond - 1]
+        if beyond == len(points):
+            return low
+        high = levels[beyond]
+        for _ in range(_BISECTIONS):
+            middle = (low + high) / 2
+            enough = self.at(middle)[0].win_rate >= allowed
+            low, high = (middle, high) if enough else (low, middle)
+        return low
 
 
 def _grid(thresholds: Sequence[float | None], count: int) -> list[float]:
@@ -206,5 +255,5 @@ def _grid(thresholds: Sequence[float | None], count: int) -> list[float]:
     fixed = {0.0} | {g for g in thresholds if g is not None and g > 0}
     top = 2 * max(fixed) or 1.0
     low = min((g for g in fixed if g > 0), default=top) / 30
-    spaced = np.geomspace(low, top, count - len(fixed))
+    spaced = np.geomspace(top, low, count - len(fixed))  # one point is the largest
     return sorted(fixed | {float(g) for g in spaced})

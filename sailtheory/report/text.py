@@ -209,7 +209,8 @@ def print_frontier(console: Console, curve: Frontier) -> None:
     )
     console.print(
         f"[bold]A loss of {curve.tolerance:g} in win rate affords γ ≤ {number(best.gamma, 4)} "
-        f"(win rate {best.win_rate:.4f}); γ* = {number(curve.instance)}, "
+        f"(win rate {best.win_rate:.4f}), and of online DPO γ ≤ "
+        f"{number(curve.online_affordable, 4)}; γ* = {number(curve.instance)}, "
         f"K_B = {number(curve.relative)}.[/bold]"
     )
 

@@ -7,11 +7,19 @@ import json
 import numpy as np
 import pytest
 
-from sailtheory import BradleyTerry, KLRefPolicy, OnlineDPO, PreferenceProblem, examples
+from sailtheory import (
+    BradleyTerry,
+    KLRefPolicy,
+    OnlineDPO,
+    OnlineDPORevKL,
+    PreferenceProblem,
+    examples,
+)
 from sailtheory.analysis.check import check
 from sailtheory.analysis.frontier import frontier
 from sailtheory.analysis.online import FIELD_STRENGTHS, _monotone, field_thresholds
-from sailtheory.landscape import Domain, Search, largest_relative_curvature_on
+from sailtheory.landscape import Domain, Search, gain, largest_relative_curvature_on
+from sailtheory.landscape.solution import solve
 from sailtheory.report.words import earned, learning, percent
 
 EARNED = {
@@ -152,3 +160,16 @@ def test_frontier_has_both():
     ]
     assert all(p.online.win_rate > p.win_rate for p in curve.points if p.gamma < 0.2)
     json.dumps(curve.as_dict(), allow_nan=False)
+
+
+def test_the_gamma_that_online_dpo_affords_loses_the_tolerance():
+    problem = examples.load("bradley-terry")
+    curve = frontier(problem, tolerance=0.02, count=6, effort="light")
+    domain = Domain(problem)
+    free, paid = (
+        float(gain(problem, solve(OnlineDPORevKL(problem, gamma), domain).theta))
+        for gamma in (0.0, curve.online_affordable)
+    )
+    assert free - paid == pytest.approx(0.02, abs=1e-4)
+    all_of_it = frontier(problem, tolerance=1.0, count=5, effort="light")
+    assert all_of_it.online_affordable == all_of_it.points[-1].gamma == 2 * all_of_it.relative
