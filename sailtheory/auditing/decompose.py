@@ -136,32 +136,32 @@ def decompose(
     goal = torch.cat([g.mean.reshape(-1) for g in found])
     texts = {o.name: o.text for o in objectives}
     size = sum(g.size**2 for g in found) ** 0.5
-    if size == 0:
-        return Finding(Kind.STILL, {}, 0.0, 1.0, 1.0, texts=texts)
     if float(goal.norm()) <= 1e-12 * size:
-        return Finding(Kind.ZERO, {}, 0.0, 1.0, 1.0, texts=texts)
+        kind = Kind.ZERO if size else Kind.STILL
+        return Finding(kind, {}, 0.0, 1.0, 1.0, texts=texts)
     columns, same = _columns(models, sampling, objectives)
     equations = sum(m.prefixes * (m.vocabulary - 1) for m in models)
     if equations < 2 * len(columns):
         accepted = f"models with at least {2 * len(columns)} equations for {len(columns)} unknowns"
         raise InputError("models", f"{equations} equations", accepted)
     fit = _Fit.of(goal, columns)
-    kept = {k: c for k, c in fit.coefficients.items() if fit.share(k) > 1e2 * EXACT}
-    if fit.residual <= EXACT and len(kept) < len(columns):
-        again = _Fit.of(goal, {k: columns[k] for k in kept})
-        kept = again.coefficients if again.residual <= EXACT else fit.coefficients
-    condition = fit.condition
-    unclear = condition > MOST_CONDITION or fit.cancellation > MOST_CANCELLATION
-    factors = None
+    quality = (fit.residual, fit.condition, fit.cancellation)
     if fit.residual > NO_FIT:
-        kind = Kind.NONE
-        kept = {}
         scaled = _scaled(found, models, sampling, objectives)
-        if scaled is not None:
-            kind, factors, kept = Kind.SCALED, scaled[1], {scaled[0]: scaled[1][0]}
-    else:
-        kind = Kind.UNDECIDED if unclear or fit.residual > EXACT else Kind.COMBINATION
-    return Finding(kind, kept, fit.residual, condition, fit.cancellation, factors, same, texts)
+        if scaled is None:
+            return Finding(Kind.NONE, {}, *quality, texts=texts)
+        name, factors = scaled
+        return Finding(Kind.SCALED, {name: factors[0]}, *quality, factors, texts=texts)
+    clear = fit.condition <= MOST_CONDITION and fit.cancellation <= MOST_CANCELLATION
+    kind = Kind.COMBINATION if clear and fit.residual <= EXACT else Kind.UNDECIDED
+    return Finding(kind, _sparse(fit, goal, columns), *quality, same=same, texts=texts)
+
+
+def _sparse(fit: _Fit, goal: Tensor, columns: Mapping[str, Tensor]) -> dict[str, float]:
+    """The coefficients without those that are rounding, if the rest fits as well alone."""
+    kept = {name: columns[name] for name in columns if fit.share(name) > 1e2 * EXACT}
+    alone = _Fit.of(goal, kept)
+    return alone.coefficients if alone.residual <= EXACT else fit.coefficients
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from sailtheory.auditing.batches import MOST_BATCHES, Gradients, Loss, Sampling, gradients
@@ -240,7 +241,8 @@ def loss_changes(loss: Loss, sampling: Sampling | None = None) -> dict[str, floa
         other = change(base)
         # Two micro-batches of a batch twice as large are compared with that batch.
         one = replace(base, size=other.size) if name.startswith("accumulation") else base
-        models = [m for m in small_models(draws=1) if len(m.tokens) ** other.size <= 100]
+        every = small_models(draws=1)
+        models = [m for m in every if len(m.tokens) ** other.size <= 100] or every[:1]
         found[name] = max(
             _error(gradients(loss, m, other).mean, g.mean, g.size)
             for m in models
@@ -266,12 +268,9 @@ class _Claimed:
         return cls(coefficients, known)
 
     def gradient(self, model: SmallModel, sampling: Sampling) -> Tensor:
-        parts = [
-            c * self.objectives[k].gradient(model, sampling) for k, c in self.coefficients.items()
-        ]
-        total = model.logits * 0
-        for part in parts:
-            total = total + part
+        total = torch.zeros_like(model.logits)
+        for name, coefficient in self.coefficients.items():
+            total = total + coefficient * self.objectives[name].gradient(model, sampling)
         return total
 
 

@@ -136,6 +136,7 @@ def test_what_changes_with_the_batch():
     assert loss_changes(e.clipped(e.leave_one_out, "sequence", None))["off-policy"] < 1e-12
     shared = loss_changes(e.token_mean(e.leave_one_out))
     assert shared["accumulation × 2"] > 0.01 and shared["padding + 2"] == 0
+    assert loss_changes(e.in_loss(e.k3), Sampling(size=4))["batch × 2"] < 1e-12
     assert loss_changes(e.unmasked(lambda rewards: rewards))["padding + 2"] > 0.1
 
 
