@@ -4,7 +4,7 @@ from sailtheory.extras import require_extra
 
 require_extra("torch", "torch")
 
-from sailtheory.auditing.batches import Batch, Loss, Sampling
+from sailtheory.auditing.batches import Loss, LossBatch, Sampling
 from sailtheory.auditing.decompose import Finding, Kind
 from sailtheory.auditing.library import Objective, library
 from sailtheory.auditing.loss import (
@@ -19,13 +19,13 @@ from sailtheory.auditing.models import SmallModel, small_models
 from sailtheory.auditing.terms import Effect, Term, TermAudit, audit_terms
 
 __all__ = [
-    "Batch",
     "Comparison",
     "Effect",
     "Finding",
     "Kind",
     "Loss",
     "LossAudit",
+    "LossBatch",
     "LossWitness",
     "Objective",
     "Sampling",

@@ -1,6 +1,6 @@
 """Every batch that a small model can draw, with its probability and the loss's gradient on it.
 
-A loss is a function of a :class:`Batch` that returns one number to be minimised. Its mean
+A loss is a function of a ``LossBatch`` that returns one number to be minimised. Its mean
 gradient over all batches is exact: no batch is drawn, each is weighed.
 """
 
@@ -18,7 +18,14 @@ from sailtheory.errors import InputError, require, whole_number
 from sailtheory.policies.protocol import finite
 
 __all__ = [
-    "MOST_BATCHES", "Batch", "Gradients", "Loss", "Sampling", "Source", "batch_of", "gradients",
+    "MOST_BATCHES",
+    "Gradients",
+    "Loss",
+    "LossBatch",
+    "Sampling",
+    "Source",
+    "batch_of",
+    "gradients",
 ]  # fmt: skip
 
 MOST_BATCHES = 2**14
@@ -28,7 +35,7 @@ Source = Literal["policy", "old", "ref"]
 
 
 @dataclass(frozen=True)
-class Batch:
+class LossBatch:
     """What a loss is given: n responses to one prompt.
 
     Positions after the end of a response hold the end token and the log-probabilities that
@@ -56,7 +63,7 @@ class Batch:
     ref_logits: Tensor
     end: int | None = field(default=None, kw_only=True)
 
-    def rows(self, start: int, stop: int) -> Batch:
+    def rows(self, start: int, stop: int) -> LossBatch:
         """Some of the responses, as one of several micro-batches has them."""
         tensors: dict[str, Any] = {
             k: v[start:stop] for k, v in vars(self).items() if isinstance(v, Tensor)
@@ -64,7 +71,7 @@ class Batch:
         return replace(self, **tensors)
 
 
-Loss = Callable[[Batch], Tensor]
+Loss = Callable[[LossBatch], Tensor]
 
 
 @dataclass(frozen=True)
@@ -162,7 +169,7 @@ def gradients(loss: Loss, model: SmallModel, sampling: Sampling) -> Gradients:
     return Gradients(_chance(model, sampling, number), finite("gradient", each))
 
 
-def batch_of(model: SmallModel, rows: Sequence[int], sampling: Sampling | None = None) -> Batch:
+def batch_of(model: SmallModel, rows: Sequence[int], sampling: Sampling | None = None) -> LossBatch:
     """One batch; its ``logits`` are a leaf in which a loss can be differentiated.
 
     Args:
@@ -171,7 +178,7 @@ def batch_of(model: SmallModel, rows: Sequence[int], sampling: Sampling | None =
         sampling: Whose ``old_log_probs`` they have, and how they are padded.
     """
     _, parts, _ = _parts(model, torch.tensor(rows), sampling or Sampling(size=len(rows)))
-    return Batch(*parts, end=model.end)
+    return LossBatch(*parts, end=model.end)
 
 
 def _parts(
@@ -190,7 +197,7 @@ def _values(loss: Loss, sampling: Sampling, parts: tuple[Tensor, ...], end: int 
     """The loss on each batch, all at once where it allows that: (K,)."""
 
     def of(*each: Tensor) -> Tensor:
-        return _value(loss, Batch(*each, end=end), sampling.accumulation)
+        return _value(loss, LossBatch(*each, end=end), sampling.accumulation)
 
     first = [of(*(part[0] for part in parts)) for _ in range(2)]
     finite("loss", first[0])
@@ -206,7 +213,7 @@ def _values(loss: Loss, sampling: Sampling, parts: tuple[Tensor, ...], end: int 
     return finite("loss", torch.stack(each))
 
 
-def _value(loss: Loss, batch: Batch, parts: int) -> Tensor:
+def _value(loss: Loss, batch: LossBatch, parts: int) -> Tensor:
     step = len(batch.tokens) // parts
     values = [loss(batch.rows(k * step, (k + 1) * step)) for k in range(parts)]
     for value in values:

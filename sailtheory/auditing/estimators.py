@@ -1,6 +1,6 @@
 """Losses in use, each written from its published formula.
 
-Every function takes a :class:`Batch` and returns what is to be minimised. A term "in the loss"
+Every function takes a ``LossBatch`` and returns what is to be minimised. A term "in the loss"
 is differentiated; one "in the reward" is a number that multiplies log π_θ(y). Advantages are
 numbers. log ρ = log π_θ/π_ref, ratio = π_θ/π_old, S = ∇log π_θ(y), s = ∇log π_θ(y_t | y_<t).
 """
@@ -12,7 +12,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from sailtheory.auditing.batches import Batch, Loss
+from sailtheory.auditing.batches import Loss, LossBatch
 
 __all__ = [
     "BETA", "clipped", "entropy_of_chosen", "entropy_of_vocabulary", "group_mean", "group_std",
@@ -23,24 +23,24 @@ __all__ = [
 ]  # fmt: skip
 
 BETA = 0.5
-Tokens = Callable[[Batch], Tensor]
+Tokens = Callable[[LossBatch], Tensor]
 """A number for every token, (n, T), or for every response, (n, 1)."""
 
 
 # --- estimates of KL(π_θ‖π_ref) a token ------------------------------------------------
 
 
-def k1(batch: Batch) -> Tensor:
+def k1(batch: LossBatch) -> Tensor:
     """log ρ."""
     return batch.log_probs - batch.ref_log_probs
 
 
-def k2(batch: Batch) -> Tensor:
+def k2(batch: LossBatch) -> Tensor:
     """½ log² ρ."""
     return k1(batch).square() / 2
 
 
-def k3(batch: Batch) -> Tensor:
+def k3(batch: LossBatch) -> Tensor:
     """1/ρ − 1 + log ρ."""
     return torch.expm1(-k1(batch)) + k1(batch)
 
@@ -58,7 +58,7 @@ def weighted(estimate: Tokens) -> Tokens:
 # --- where they go -----------------------------------------------------------------------
 
 
-def _sum(batch: Batch, values: Tensor) -> Tensor:
+def _sum(batch: LossBatch, values: Tensor) -> Tensor:
     """The sum over the response: (n, T) to (n,)."""
     return (values * batch.mask).sum(-1)
 
@@ -91,7 +91,7 @@ def undetached(estimate: Tokens) -> Loss:
 def returns(estimate: Tokens) -> Loss:
     """Each token's log π_θ times the sum of the estimate from that token on (PPO, λ = γ = 1)."""
 
-    def loss(batch: Batch) -> Tensor:
+    def loss(batch: LossBatch) -> Tensor:
         each = (estimate(batch) * batch.mask).detach()
         to_go = each.sum(-1, keepdim=True) - each.cumsum(-1) + each
         return _sum(batch, to_go * batch.log_probs).mean()
@@ -107,19 +107,19 @@ def immediate(estimate: Tokens) -> Loss:
 # --- KL(π_ref‖π_θ), entropy ------------------------------------------------------------------
 
 
-def weighted_ref(batch: Batch) -> Tensor:
+def weighted_ref(batch: LossBatch) -> Tensor:
     """−(π_ref/π_θ)(y) log π_θ(y), y ~ π_θ, the weight a number."""
     weight = (-_sum(batch, k1(batch))).exp().detach()
     return -(weight * _sum(batch, batch.log_probs)).mean()
 
 
-def self_normalised(batch: Batch) -> Tensor:
+def self_normalised(batch: LossBatch) -> Tensor:
     """As :func:`weighted_ref`, weights divided by their mean over the batch."""
     weight = torch.softmax(-_sum(batch, k1(batch)), 0).detach()
     return -(weight * _sum(batch, batch.log_probs)).sum()
 
 
-def off_by_one(batch: Batch) -> Tensor:
+def off_by_one(batch: LossBatch) -> Tensor:
     """Token mean of log π_ref − log π_θ, each read one position late: the published SAIL-RevKL."""
     log, ref = (
         torch.log_softmax(t, -1)[:, 1:].gather(-1, batch.tokens[:, :-1, None])[..., 0]
@@ -129,19 +129,19 @@ def off_by_one(batch: Batch) -> Tensor:
     return ((ref - log) * mask).sum() / mask.sum().clamp(min=1)
 
 
-def kl_of_vocabulary(batch: Batch) -> Tensor:
+def kl_of_vocabulary(batch: LossBatch) -> Tensor:
     """Σ_t KL(π_θ(·|y_<t)‖π_ref(·|y_<t)), all tokens of the vocabulary summed over."""
     log, ref = torch.log_softmax(batch.logits, -1), torch.log_softmax(batch.ref_logits, -1)
     return _sum(batch, (log.exp() * (log - ref)).sum(-1)).mean()
 
 
-def entropy_of_vocabulary(batch: Batch) -> Tensor:
+def entropy_of_vocabulary(batch: LossBatch) -> Tensor:
     """Σ_t Σ_a π_θ(a) log π_θ(a), all tokens of the vocabulary summed over."""
     log = torch.log_softmax(batch.logits, -1)
     return _sum(batch, (log.exp() * log).sum(-1)).mean()
 
 
-def entropy_of_chosen(batch: Batch) -> Tensor:
+def entropy_of_chosen(batch: LossBatch) -> Tensor:
     """π_θ(y_t) log π_θ(y_t) of the token drawn alone."""
     return _sum(batch, batch.log_probs.exp() * batch.log_probs).mean()
 
@@ -204,7 +204,7 @@ def clipped(advantage: Advantage, level: str, width: float | None = 0.2) -> Loss
         width: None does not clip.
     """
 
-    def loss(batch: Batch) -> Tensor:
+    def loss(batch: LossBatch) -> Tensor:
         each = batch.log_probs - batch.old_log_probs
         total = _sum(batch, each)[:, None]
         levels = {"token": each, "sequence": total,
@@ -224,7 +224,7 @@ def clipped(advantage: Advantage, level: str, width: float | None = 0.2) -> Loss
 def pair(shape: Callable[[Tensor], Tensor], mean: bool = False) -> Loss:
     """A function of Δ = log ρ(chosen) − log ρ(rejected), or of the means over tokens."""
 
-    def loss(batch: Batch) -> Tensor:
+    def loss(batch: LossBatch) -> Tensor:
         ratio = _sum(batch, k1(batch))
         ratio = ratio / batch.mask.sum(-1) if mean else ratio
         return shape(ratio[::2] - ratio[1::2]).mean()
@@ -232,14 +232,14 @@ def pair(shape: Callable[[Tensor], Tensor], mean: bool = False) -> Loss:
     return loss
 
 
-def online_dpo(batch: Batch) -> Tensor:
+def online_dpo(batch: LossBatch) -> Tensor:
     """−log σ(βΔ), the response of the larger reward chosen."""
     ratio = _sum(batch, k1(batch))
     sign = torch.where(batch.rewards[::2] >= batch.rewards[1::2], 1.0, -1.0)
     return -torch.nn.functional.logsigmoid(sign * BETA * (ratio[::2] - ratio[1::2])).mean()
 
 
-def sail(batch: Batch, published: bool = False) -> Tensor:
+def sail(batch: LossBatch, published: bool = False) -> Tensor:
     """−log σ(βΔ) with the score term −log σ(βΔ)(S₁ + S₂).
 
     Args:

@@ -160,7 +160,7 @@ def audit_loss(
     """Find out which objectives' gradients a loss follows, by enumeration.
 
     Args:
-        loss: A function of a :class:`Batch`, to be minimised.
+        loss: A function of a ``LossBatch``, to be minimised.
         sampling: How batches are drawn; two responses of the policy by default.
         models: Default :func:`small_models`, those that are small enough.
         objectives: Default :func:`library`, with β = ½.

@@ -14,7 +14,7 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from sailtheory.auditing.batches import Batch, Sampling, Source, batch_of
+from sailtheory.auditing.batches import LossBatch, Sampling, Source, batch_of
 from sailtheory.auditing.models import SHAPES, SmallModel
 
 __all__ = ["batches", "models"]
@@ -59,7 +59,7 @@ def batches(
     smallest: int = 1,
     largest: int = 4,
     padding: int = 2,
-) -> Batch:
+) -> LossBatch:
     """Batches of a small model, each as likely as its Hypothesis draw: for properties of a loss.
 
     ``batch.logits`` is a leaf: differentiate a loss in it.

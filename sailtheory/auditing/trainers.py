@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sailtheory.auditing.batches import Batch, Loss
+from sailtheory.auditing.batches import Loss, LossBatch
 from sailtheory.errors import InputError
 
 __all__ = ["trainer_loss"]
@@ -61,7 +61,7 @@ def _stand_in(trainer: Any) -> Any:
 def _group(trainer: Any) -> Loss:
     """GRPO and RLOO: rewards become advantages, then the loss."""
 
-    def loss(batch: Batch) -> Tensor:
+    def loss(batch: LossBatch) -> Tensor:
         other = _stand_in(trainer)
         size = len(batch.tokens)
         other.num_generations = size
@@ -92,7 +92,7 @@ def _group(trainer: Any) -> Loss:
 def _dpo(trainer: Any) -> Loss:
     """DPO and its variants: chosen responses first, then rejected ones."""
 
-    def loss(batch: Batch) -> Tensor:
+    def loss(batch: LossBatch) -> Tensor:
         other = _stand_in(trainer)
         other.precompute_ref_logps = False
         places = torch.arange(len(batch.tokens))
@@ -121,7 +121,7 @@ def _dpo(trainer: Any) -> Loss:
 def _online_dpo(trainer: Any) -> Loss:
     """Online DPO: one step of training, whose loss is taken where it would be differentiated."""
 
-    def loss(batch: Batch) -> Tensor:
+    def loss(batch: LossBatch) -> Tensor:
         other = _stand_in(trainer)
         found: list[Tensor] = []
         prompt = torch.full((len(batch.tokens), 1), _PROMPT)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from sailtheory import InputError
-from sailtheory.auditing import Batch, Sampling, small_models
+from sailtheory.auditing import LossBatch, Sampling, small_models
 from sailtheory.auditing.batches import gradients
 
 MODEL = next(m for m in small_models() if len(m.tokens) == 4 and m.end is not None)
@@ -50,7 +50,7 @@ def direct(loss, model, sampling):
             torch.log_softmax(t, -1)[states].gather(-1, tokens[..., None])[..., 0]
             for t in (table, model.ref_logits, recorded)
         ]
-        batch = Batch(
+        batch = LossBatch(
             tokens, mask, *logs, model.reward[rows], table[states], model.ref_logits[states]
         )
         step = sampling.size // sampling.accumulation
