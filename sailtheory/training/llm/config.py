@@ -227,8 +227,7 @@ class SAILConfig(Settings):
         """What decides a run's numbers, as plain JSON: for its run record."""
         unread = {f.name for f in dataclasses.fields(TRLSettings)}
         unread -= {f.name for f in dataclasses.fields(TrainingArguments)}
-        names = {f.name for f in dataclasses.fields(Settings)}
-        names -= {"reward_model_path", "log_completions_steps"}
+        names = {f.name for f in dataclasses.fields(Settings)} - {"reward_model_path"}
         names -= UNRECORDED | set(TRANSFORMERS_UNSUPPORTED) | unread
         found = {name: getattr(self, name) for name in sorted(names)}
         return {k: v if isinstance(v, int | float | str | list | None) else str(v)
