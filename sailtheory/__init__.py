@@ -2,6 +2,7 @@
 
 from sailtheory.errors import InputError
 from sailtheory.objectives.algebra import Objective
+from sailtheory.objectives.fields import ExpectedReward, Gain, OnlineDPO, OnlineDPORevKL
 from sailtheory.objectives.sail import (
     DPO,
     IPO,
@@ -23,11 +24,15 @@ __all__ = [
     "IPO",
     "SAIL",
     "BradleyTerry",
+    "ExpectedReward",
+    "Gain",
     "HessianTerms",
     "InputError",
     "KLPolicyRef",
     "KLRefPolicy",
     "Objective",
+    "OnlineDPO",
+    "OnlineDPORevKL",
     "PreferenceMatrix",
     "PreferenceProblem",
     "SAILRevKL",

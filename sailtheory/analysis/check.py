@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from sailtheory.analysis.ladder import Ladder, ladder
+from sailtheory.analysis.online import OnlineReport, online_report
 from sailtheory.errors import InputError
 from sailtheory.landscape.concavity import (
     Curvature,
@@ -19,7 +20,7 @@ from sailtheory.landscape.concavity import (
 from sailtheory.landscape.domain import Domain
 from sailtheory.landscape.fisher import least_fisher
 from sailtheory.landscape.maximiser import Maximiser, maximise
-from sailtheory.landscape.pl import PLConstant, pl_constant
+from sailtheory.landscape.pl import PLConstant, Slopes, pl_constant
 from sailtheory.landscape.search import Search
 from sailtheory.numeric.numbers import FLOAT64
 from sailtheory.objectives.sail import SAIL, SAILRevKL
@@ -87,6 +88,7 @@ class Report:
         k_minus: K⁻ (C11).
         maximiser: Of J_γ on C.
         price: Maximisers of J_γ at γ = 0 and at each threshold, by name.
+        online: Online DPO, without the score term, beside SAIL.
     """
 
     problem: PreferenceProblem
@@ -106,6 +108,7 @@ class Report:
     k_minus: float | None
     maximiser: Maximiser
     price: dict[str, Maximiser]
+    online: OnlineReport
 
     def as_dict(self) -> dict[str, Any]:
         """JSON form; names are stable."""
@@ -151,6 +154,7 @@ class Report:
                 "win_rate": self.maximiser.win_rate,
                 "gain": self.maximiser.gain,
             },
+            "online_dpo": self.online.as_dict(),
         }
 
 
@@ -211,8 +215,9 @@ def check(
     progress("maximiser")
     best = maximise(revkl, search)
     progress("PL constants")
-    plain = pl_constant(revkl, search, best, "plain", smoothness, strict)
-    prox = pl_constant(revkl, search, best, "prox", smoothness, strict)
+    slopes = Slopes(revkl, domain)
+    plain = pl_constant(revkl, search, best, "plain", smoothness, strict, slopes)
+    prox = pl_constant(revkl, search, best, "prox", smoothness, strict, slopes)
     stops = [pl.convex for pl in (plain, prox) if pl.convex is not None]
     convex = [*([star] if _exceeds(star, used) else []), *stops]
     revkl_verdict = concavity(
@@ -232,6 +237,11 @@ def check(
                          ("relative", k_b), ("closed_form", closed))
         if at is not None
     }  # fmt: skip
+    sail_found = {"zero": (0.0, price["zero"]), "gamma": (used, best)}
+    if rungs is not None:
+        sail_found["certain"] = (max(rungs.per_prompt, 0.0), price["per_prompt"])
+        sail_found["proved"] = (max(k_b, 0.0), price["relative"])
+    online = online_report(problem, used, search, sail_found, progress)
     return Report(
         problem=problem,
         gamma=float(used),
@@ -257,6 +267,7 @@ def check(
         k_minus=None if null else k_minus,
         maximiser=best,
         price=price,
+        online=online,
     )
 
 

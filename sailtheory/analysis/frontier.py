@@ -1,24 +1,27 @@
-"""The trade-off that γ buys: win rate against concavity (C20)."""
+"""The trade-off that γ buys: win rate against concavity (C20), with the score term and without."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from sailtheory.analysis.check import theorem_threshold
 from sailtheory.analysis.ladder import ladder
+from sailtheory.analysis.online import FieldThresholds, field_thresholds
 from sailtheory.errors import InputError
 from sailtheory.landscape.concavity import largest_relative_curvature_on
 from sailtheory.landscape.domain import Domain
-from sailtheory.landscape.maximiser import maximise
+from sailtheory.landscape.maximiser import gain, maximise
 from sailtheory.landscape.search import Search
-from sailtheory.objectives.sail import SAIL, SAILRevKL
+from sailtheory.landscape.solution import solve
+from sailtheory.objectives.fields import OnlineDPORevKL
+from sailtheory.objectives.sail import SAIL, KLRefPolicy, SAILRevKL
 from sailtheory.problem.problem import PreferenceProblem
 
-__all__ = ["MOST_POINTS", "Frontier", "FrontierPoint", "frontier"]
+__all__ = ["MOST_POINTS", "Frontier", "FrontierPoint", "OnlinePoint", "frontier"]
 
 SCHEMA = "sailtheory.frontier/1"
 MOST_POINTS = 10_000
@@ -27,8 +30,29 @@ _BISECTIONS = 12
 
 
 @dataclass(frozen=True)
+class OnlinePoint:
+    """The solution of V − γ∇KL at one γ: online DPO's, without the score term.
+
+    Attributes:
+        win_rate: Of the solution against π_ref.
+        gain: win_rate − ½.
+        kl_ref_policy: E_x KL(π_ref‖π_θ).
+        found: Whether the variational inequality holds to 10⁻¹⁰.
+        guaranteed: Whether γ ≥ K_V, so that C36 proves the field monotone.
+        certified: Whether γ is above K_V of this data (C36).
+    """
+
+    win_rate: float
+    gain: float
+    kl_ref_policy: float
+    found: bool
+    guaranteed: bool
+    certified: bool
+
+
+@dataclass(frozen=True)
 class FrontierPoint:
-    """The maximiser of J_γ at one γ.
+    """The maximiser of J_γ at one γ, and online DPO's solution.
 
     Attributes:
         gamma: γ.
@@ -39,6 +63,7 @@ class FrontierPoint:
             known: no γ* was found, or γ lies above one on which the search does not agree.
         guaranteed: Whether γ ≥ K_B, so that C11 proves concavity.
         certified: Whether γ is above a certified bound of γ* (C23, C25).
+        online: The solution of V − γ∇KL; None between the points of the grid.
     """
 
     gamma: float
@@ -48,6 +73,7 @@ class FrontierPoint:
     concave: bool | None
     guaranteed: bool
     certified: bool
+    online: OnlinePoint | None = None
 
 
 @dataclass(frozen=True)
@@ -55,9 +81,10 @@ class Frontier:
     """The curve γ ↦ (win rate, KL, concave or not).
 
     Attributes:
-        points: By increasing γ; γ = 0, γ* and K_B are among them.
+        points: By increasing γ; γ = 0, γ*, K_B and K_V are among them.
         instance: γ* found by search; None if S = {0}.
         relative: K_B; None if S = {0}.
+        online: The thresholds of online DPO's field that are certain.
         tolerance: The loss of win rate against γ = 0 that is tolerated.
         affordable: The largest γ up to which the loss stays within the tolerance.
         seed: Seed of the search.
@@ -66,6 +93,7 @@ class Frontier:
     points: tuple[FrontierPoint, ...]
     instance: float | None
     relative: float | None
+    online: FieldThresholds
     tolerance: float
     affordable: FrontierPoint
     seed: int
@@ -80,6 +108,7 @@ class Frontier:
             "seed": self.seed,
             "instance": self.instance,
             "relative": self.relative,
+            "online_dpo": asdict(self.online),
             "tolerance": self.tolerance,
             "affordable": asdict(self.affordable),
             "points": [asdict(point) for point in self.points],
@@ -120,6 +149,20 @@ def frontier(
     k_b = theorem_threshold(problem) if domain.dimension else None
     progress("thresholds by prompt")
     rungs = None if k_b is None else ladder(problem, k_b, effort)
+    field = field_thresholds(problem)
+
+    def without_score(gamma: float, start: np.ndarray | None) -> tuple[OnlinePoint, np.ndarray]:
+        found = solve(OnlineDPORevKL(problem, gamma), domain, start)
+        ahead = float(gain(problem, found.theta))
+        point = OnlinePoint(
+            win_rate=0.5 + ahead,
+            gain=ahead,
+            kl_ref_policy=float(KLRefPolicy(problem).value(found.theta)),
+            found=found.found,
+            guaranteed=field.relative is not None and gamma >= field.relative,
+            certified=field.data is not None and gamma >= field.data,
+        )
+        return point, found.theta
 
     def at(gamma: float, start: np.ndarray | None) -> tuple[FrontierPoint, np.ndarray]:
         progress(f"γ = {gamma:.4g}")
@@ -136,9 +179,14 @@ def frontier(
         return point, best.theta
 
     points, theta = [], None
-    for gamma in _grid(star, k_b, count):
+    for gamma in _grid([star, k_b, field.relative], count):
         point, theta = at(gamma, theta)
         points.append(point)
+    # From the largest γ downwards: there the solution is one, and the next is near it.
+    solution = None
+    for i in reversed(range(len(points))):
+        online, solution = without_score(points[i].gamma, solution)
+        points[i] = replace(points[i], online=online)
     allowed = points[0].win_rate - tolerance
     inside = next((i for i, p in enumerate(points) if p.win_rate < allowed), len(points))
     affordable = points[inside - 1]
@@ -150,12 +198,12 @@ def frontier(
                 low, affordable = middle.gamma, middle
             else:
                 high = middle.gamma
-    return Frontier(tuple(points), star, k_b, tolerance, affordable, seed)
+    return Frontier(tuple(points), star, k_b, field, tolerance, affordable, seed)
 
 
-def _grid(star: float | None, k_b: float | None, count: int) -> list[float]:
-    """γ = 0, γ*, K_B, and values spaced evenly in log γ around them."""
-    fixed = {0.0} | {g for g in (star, k_b) if g is not None and g > 0}
+def _grid(thresholds: Sequence[float | None], count: int) -> list[float]:
+    """γ = 0, the thresholds, and values spaced evenly in log γ around them."""
+    fixed = {0.0} | {g for g in thresholds if g is not None and g > 0}
     top = 2 * max(fixed) or 1.0
     low = min((g for g in fixed if g > 0), default=top) / 30
     spaced = np.geomspace(low, top, count - len(fixed))

@@ -17,7 +17,6 @@ from sailtheory.verdict import Evidence, Outcome, Strength
 
 __all__ = ["Ladder", "ladder"]
 
-_ANY = 1e9  # a width that K_data meets: no box is opened
 _FEW, _MANY = (5, 2_000), (150, 100_000)  # boxes a prompt, and at least in all
 
 
@@ -79,12 +78,11 @@ def ladder(
         progress: Called with what is being done.
     """
     source = ProblemPrompts(problem)
-    wide = certify_prompts(source, Plan(_ANY, Budget(progress=progress)))
-    if wide.gamma is None:
-        return None
     boxes = _MANY if effort == "full" else _FEW
     tight = certify_prompts(source, Plan(None, Budget(progress=progress), boxes=boxes))
-    data = min(relative, wide.gamma)
+    if tight.first is None:
+        return None
+    data = min(relative, tight.first)
     return Ladder(
         relative=relative,
         data=data,

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from sailtheory.analysis.bootstrap import Comparisons, interval_of
 from sailtheory.analysis.check import theorem_threshold
 from sailtheory.analysis.ladder import ladder
 from sailtheory.errors import InputError, real_number, whole_number
-from sailtheory.landscape.concavity import gamma_star
+from sailtheory.landscape.concavity import Curvature, gamma_star
 from sailtheory.problem.preferences import BradleyTerry
 from sailtheory.problem.problem import PreferenceProblem
 from sailtheory.theory.bounds import closed_form_threshold
@@ -33,6 +34,8 @@ class Row:
         temperature: What the rewards were divided by; 1 is as given.
         instance: γ*, by search.
         trusted: Whether independent rounds of the search agree.
+        low: Lower end of γ*'s 95 % bootstrap interval; None unless asked for.
+        high: Its upper end.
         per_prompt_lower: A value of ḡ that is attained.
         per_prompt: A certified bound of ḡ (C23).
         most_prompts: One that holds for 99 % of the prompts.
@@ -47,6 +50,8 @@ class Row:
     temperature: float
     instance: float | None
     trusted: bool
+    low: float | None
+    high: float | None
     per_prompt_lower: float | None
     per_prompt: float | None
     most_prompts: float | None
@@ -62,12 +67,14 @@ class Sweep:
     Attributes:
         rows: One for each choice and each set of prompts.
         held_out: Share of the prompts held out, 0 for none.
-        seed: Seed of the split and the searches.
+        seed: Seed of the split, the resampling and the searches.
+        draws: Resampled problems behind each interval, 0 for none.
     """
 
     rows: tuple[Row, ...]
     held_out: float
     seed: int
+    draws: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """JSON form."""
@@ -79,6 +86,7 @@ class Sweep:
             "version": __version__,
             "seed": self.seed,
             "held_out": self.held_out,
+            "bootstrap_draws": self.draws,
             "rows": rows,
         }
 
@@ -92,6 +100,8 @@ def sweep(
     effort: str = "light",
     seed: int = 0,
     progress: Callable[[str], None] = lambda stage: None,
+    comparisons: Comparisons | None = None,
+    draws: int = 0,
 ) -> Sweep:
     """Thresholds for every combination of the values given.
 
@@ -105,56 +115,94 @@ def sweep(
         effort: Of the search for γ*: ``light``, ``quick`` or ``full``.
         seed: Seed of the split and the searches.
         progress: Called before each row.
+        comparisons: What the preferences were estimated from; needed for ``draws``.
+        draws: 0, or from how many resampled problems γ* gets an interval, at least 10.
 
     Raises:
         InputError: A value outside its domain; temperatures other than 1 where a prompt has no
             rewards; a part without prompts.
     """
     seed = whole_number("seed", seed)
+    if draws and comparisons is None:
+        raise InputError("bootstrap", draws, "0, as nothing says what p was estimated from")
+    if draws:
+        whole_number("bootstrap", draws, 10)
     if not 0 <= real_number("held_out", held_out) < 1:
         raise InputError("held_out", held_out, "a share in [0, 1) is expected")
-    choices = itertools.product(
-        betas or (float(problem.beta),), radii or (float(problem.radius),), temperatures
+    settings = itertools.product(
+        betas or (float(problem.beta),),
+        radii or (float(problem.radius),),
+        [real_number("temperature", t) for t in temperatures],
+        _parts(problem.prompts, held_out, seed),
     )
     rows = []
-    for beta, radius, temperature in choices:
-        preferences = _at(problem, real_number("temperature", temperature))
-        whole = problem.replace(beta=beta, radius=radius, preferences=preferences)
-        for name, part in _parts(whole, held_out, seed):
-            progress(f"β = {beta:g}, B = {radius:g}, temperature {temperature:g}: {name}")
-            rows.append(_row(name, part, temperature, effort, seed))
-    return Sweep(tuple(rows), held_out, seed)
+    for beta, radius, temperature, (name, which) in settings:
+        choice = _Choice(beta, radius, temperature, name, which)
+        progress(str(choice))
+        part = choice.of(problem, problem.preferences)
+        found = gamma_star(part, effort, seed)
+        row = _row(choice, part, found)
+        if comparisons is not None and draws and found.value is not None:
+            again = comparisons.resampled(problem, draws, seed)
+            interval = interval_of(
+                found.value, found.theta, (choice.of(problem, p) for p in again),
+                effort=effort, seed=seed,
+                progress=_counted(progress, choice, draws),
+            )  # fmt: skip
+            row = replace(row, low=interval.low, high=interval.high)
+        rows.append(row)
+    return Sweep(tuple(rows), held_out, seed, draws)
 
 
-def _at(problem: PreferenceProblem, temperature: float) -> list[Any]:
+@dataclass(frozen=True)
+class _Choice:
+    """One β, B and temperature, and some prompts: all of them where ``which`` is None."""
+
+    beta: float
+    radius: float
+    temperature: float
+    name: str
+    which: np.ndarray | None
+
+    def __str__(self) -> str:
+        numbers = f"β = {self.beta:g}, B = {self.radius:g}, temperature {self.temperature:g}"
+        return f"{numbers}: {self.name}"
+
+    def of(self, problem: PreferenceProblem, preferences: Sequence[Any]) -> PreferenceProblem:
+        """A problem with other preferences, for this choice."""
+        scaled = _at(preferences, self.temperature)
+        whole = problem.replace(beta=self.beta, radius=self.radius, preferences=scaled)
+        return whole if self.which is None else _only(whole, self.which)
+
+
+def _counted(progress: Callable[[str], None], choice: _Choice, draws: int) -> Callable[[int], None]:
+    return lambda draw: progress(f"{choice}, drawn again {draw + 1} of {draws}")
+
+
+def _at(preferences: Sequence[Any], temperature: float) -> list[Any]:
     """The preferences at a temperature."""
     if not temperature > 0:
         raise InputError("temperature", temperature, "a positive number is expected")
     if temperature == 1:
-        return list(problem.preferences)
-    for x, model in enumerate(problem.preferences):
+        return list(preferences)
+    for x, model in enumerate(preferences):
         if not isinstance(model, BradleyTerry):
             accepted = "only 1 fits preferences that are not made of rewards"
             raise InputError("temperature", temperature, f"{accepted} (prompts[{x}])")
-    return [
-        BradleyTerry(np.asarray(model.rewards, float) / temperature)
-        for model in problem.preferences
-        if isinstance(model, BradleyTerry)
-    ]
+    return [BradleyTerry(np.asarray(model.rewards, float) / temperature) for model in preferences]
 
 
-def _parts(
-    problem: PreferenceProblem, held_out: float, seed: int
-) -> Iterator[tuple[str, PreferenceProblem]]:
+def _parts(prompts: int, held_out: float, seed: int) -> list[tuple[str, np.ndarray | None]]:
     """All prompts, and where some are held out, both parts."""
-    yield "all", problem
-    if held_out:
-        order = np.random.default_rng(seed).permutation(problem.prompts)
-        count = round(held_out * problem.prompts)
-        for name, which in (("kept", order[count:]), ("held out", order[:count])):
-            if not len(which):
-                raise InputError("held_out", held_out, f"no prompt is {name} of {problem.prompts}")
-            yield name, _only(problem, np.sort(which))
+    if not held_out:
+        return [("all", None)]
+    order = np.random.default_rng(seed).permutation(prompts)
+    count = round(held_out * prompts)
+    parts = [("kept", np.sort(order[count:])), ("held out", np.sort(order[:count]))]
+    for name, which in parts:
+        if not len(which):
+            raise InputError("held_out", held_out, f"no prompt is {name} of {prompts}")
+    return [("all", None), *parts]
 
 
 def _only(problem: PreferenceProblem, which: np.ndarray) -> PreferenceProblem:
@@ -164,19 +212,20 @@ def _only(problem: PreferenceProblem, which: np.ndarray) -> PreferenceProblem:
     return problem.replace(**chosen, weights=[problem.raw_weights[x] for x in which])
 
 
-def _row(name: str, problem: PreferenceProblem, temperature: float, effort: str, seed: int) -> Row:
+def _row(choice: _Choice, problem: PreferenceProblem, found: Curvature) -> Row:
     relative = theorem_threshold(problem)
-    found = gamma_star(problem, effort, seed)
     rungs = ladder(problem, relative)
     beta, radius = float(problem.beta), float(problem.radius)
     offset = float(np.linalg.norm(problem.ref_params - problem.center.astype(float)))
     return Row(
-        prompts=name,
+        prompts=choice.name,
         beta=beta,
         radius=radius,
-        temperature=temperature,
+        temperature=choice.temperature,
         instance=found.value,
         trusted=found.search is not None and found.search.trusted,
+        low=None,
+        high=None,
         per_prompt_lower=None if rungs is None else rungs.per_prompt_lower,
         per_prompt=None if rungs is None else rungs.per_prompt,
         most_prompts=None if rungs is None else rungs.most_prompts,

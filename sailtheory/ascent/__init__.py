@@ -1,7 +1,13 @@
 """Algorithms on C: projected, mirror, natural gradient, stochastic and two-level ascent."""
 
 from sailtheory.ascent.bilevel import Nested, Penalty, TwoLevel, bilevel_ascent
-from sailtheory.ascent.constants import Constants, constants, regularisation
+from sailtheory.ascent.constants import (
+    Constants,
+    FieldConstants,
+    constants,
+    field_constants,
+    regularisation,
+)
 from sailtheory.ascent.estimators import Estimator, Moments, moments
 from sailtheory.ascent.gradient import projected_ascent
 from sailtheory.ascent.mirror import (
@@ -20,6 +26,7 @@ __all__ = [
     "Constants",
     "Decaying",
     "Estimator",
+    "FieldConstants",
     "FixedBatch",
     "MirrorMap",
     "Moments",
@@ -31,6 +38,7 @@ __all__ = [
     "bilevel_ascent",
     "bregman_divergence",
     "constants",
+    "field_constants",
     "mirror_ascent",
     "moments",
     "natural_gradient_ascent",

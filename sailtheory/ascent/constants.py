@@ -1,18 +1,31 @@
-"""The constants of the theorems for one objective: K_B, K⁻, μ, Λ, ℒ (C11, C12, C17)."""
+"""The constants of the theorems: K_B, K⁻, μ, Λ, ℒ (C11, C12, C17), and the field's own (C29)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+import numpy as np
 
 from sailtheory.errors import InputError
 from sailtheory.landscape.domain import Domain
 from sailtheory.landscape.fisher import least_fisher
 from sailtheory.numeric.numbers import FLOAT64
 from sailtheory.objectives.algebra import LinearCombination, Objective
+from sailtheory.objectives.fields import OnlineDPO
 from sailtheory.objectives.sail import SAIL, KLRefPolicy
-from sailtheory.theory import bounds
+from sailtheory.problem.problem import PreferenceProblem
+from sailtheory.theory import bounds, field_bound
 
-__all__ = ["Constants", "constants", "regularisation"]
+__all__ = [
+    "Constants",
+    "FieldConstants",
+    "constants",
+    "field_constants",
+    "regularisation",
+    "step_constants",
+]
+
+_ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
@@ -44,19 +57,53 @@ class Constants:
         return self.gamma + self.lower
 
 
-def regularisation(objective: Objective) -> float:
+@dataclass(frozen=True)
+class FieldConstants:
+    """What C29 and C36 say of V − γ∇KL on C.
+
+    Attributes:
+        gamma: γ.
+        relative: K_V, with sym DV ⪯ K_V F̄.
+        lower: K_V⁻, which bounds all of DV.
+        smooth: Λ_V, the inverse of the step of projected ascent; None unless γ > K_V.
+        modulus: μ of strong monotonicity; None unless γ > K_V and F̄(c) ≻ 0 on S.
+    """
+
+    gamma: float
+    relative: float
+    lower: float
+    smooth: float | None
+    modulus: float | None
+
+    @property
+    def relative_modulus(self) -> float:
+        """m = γ − K_V: the field is that strongly monotone relative to A where it is positive."""
+        return self.gamma - self.relative
+
+    @property
+    def relative_smooth(self) -> float:
+        """ℒ = γ + K_V⁻."""
+        return self.gamma + self.lower
+
+
+def regularisation(objective: Objective, kind: type[Objective] = SAIL) -> float:
     """γ of an objective ``SAIL(p) - gamma * KLRefPolicy(p)``, γ ≥ 0; 0 for ``SAIL(p)``.
+
+    Args:
+        objective: The objective.
+        kind: What may stand in SAIL's place.
 
     Raises:
         InputError: Any other objective.
     """
     terms = objective.terms if isinstance(objective, LinearCombination) else [(1.0, objective)]
-    sail = sum(c for c, term in terms if type(term) is SAIL)
+    sail = sum(c for c, term in terms if type(term) is kind)
     gamma = -sum(c for c, term in terms if type(term) is KLRefPolicy)
-    known = all(type(term) in (SAIL, KLRefPolicy) for _, term in terms)
+    known = all(type(term) in (kind, KLRefPolicy) for _, term in terms)
     if not (known and sail == 1 and gamma >= 0):
         found = " + ".join(f"{c:g} * {type(term).__name__}" for c, term in terms)
-        raise InputError("objective", found, "SAIL(p) or SAILRevKL(p, gamma) is expected")
+        accepted = "SAIL(p), SAILRevKL(p, gamma) or the same of OnlineDPO is expected"
+        raise InputError("objective", found, accepted)
     return abs(float(gamma))
 
 
@@ -68,15 +115,53 @@ def constants(objective: Objective) -> Constants:
     """
     gamma, problem = regularisation(objective), objective.problem
     beta, z = float(problem.beta), problem.z_max_above
-    diameter, radius = problem.feature_diameter, float(problem.radius)
+    diameter = problem.feature_diameter
     relative = bounds.relative_bound(beta, z)
     lower = float(bounds.lower_curvature(FLOAT64, beta, z))
-    modulus = None
-    if gamma > relative:
-        least = least_fisher(Domain(problem))
-        if least > 0:
-            modulus = float(
-                bounds.strong_concavity(FLOAT64, gamma, relative, diameter, radius, least)
-            )
+    modulus = _modulus(problem, gamma, relative)
     smooth = float(bounds.smoothness(gamma, lower, diameter))
     return Constants(gamma, relative, lower, smooth, modulus)
+
+
+def field_constants(problem: PreferenceProblem, gamma: float) -> FieldConstants:
+    """The constants of V − γ∇KL(π_ref‖π_θ).
+
+    Args:
+        problem: The problem.
+        gamma: γ ≥ 0.
+    """
+    beta, z = float(problem.beta), problem.z_max_above
+    relative = float(field_bound.field_bound(FLOAT64, beta, z)) * (1 + _ROUNDING)
+    lower = float(field_bound.field_lower(FLOAT64, beta, z))
+    smooth = None
+    if gamma > relative:
+        turning = float(field_bound.field_turning(FLOAT64, beta, z, np.pi))
+        smooth = float(
+            field_bound.monotone_smoothness(
+                FLOAT64, gamma - relative, gamma + lower,
+                turning if max(problem.responses) > 2 else 0.0, problem.feature_diameter,
+            )
+        )  # fmt: skip
+    return FieldConstants(gamma, relative, lower, smooth, _modulus(problem, gamma, relative))
+
+
+def _modulus(problem: PreferenceProblem, gamma: float, relative: float) -> float | None:
+    """(γ − K)e^{−DB}λ⁺_min(F̄(c)), None where it is not positive."""
+    if not gamma > relative:
+        return None
+    least = least_fisher(Domain(problem))
+    if not least > 0:
+        return None
+    diameter, radius = problem.feature_diameter, float(problem.radius)
+    return float(bounds.strong_concavity(FLOAT64, gamma, relative, diameter, radius, least))
+
+
+def step_constants(objective: Objective) -> Constants | FieldConstants:
+    """The constants of SAIL, SAIL-RevKL, or of online DPO's field with or without KL.
+
+    Raises:
+        InputError: Another objective.
+    """
+    if objective.has_value:
+        return constants(objective)
+    return field_constants(objective.problem, regularisation(objective, OnlineDPO))

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 
-from sailtheory.ascent.constants import constants
+from sailtheory.ascent.constants import step_constants
 from sailtheory.ascent.trajectory import (
     Callback,
     Recorder,
@@ -112,6 +112,8 @@ def follow(
     """
     steps, record = read_count("steps", steps, 0), read_count("record", record)
     tolerance = read_real("tolerance", tolerance, positive=False)
+    if best is not None and not objective.has_value:
+        raise InputError("best", best, "None for a field, which has no value")
     domain, recorder = Domain(objective.problem), Recorder(objective, best)
     x, active = domain.coordinates(theta), np.ones(len(theta), dtype=bool)
     for t in range(steps + 1):
@@ -145,12 +147,13 @@ def projected_ascent(
     record: int = 1,
     callback: Callback | None = None,
 ) -> Trajectory:
-    """Projected gradient ascent θ⁺ = Proj_C(θ + η∇) (C15).
+    """Projected gradient ascent θ⁺ = Proj_C(θ + η∇) (C15), along a field likewise (C29).
 
     Args:
-        objective: Any objective.
+        objective: Any objective, or a field such as ``OnlineDPORevKL(p, gamma)``.
         start: (d,) or (runs, d); points outside C are moved to the nearest of C.
-        step: ``"smoothness"`` for η = 1/Λ (SAIL and SAIL-RevKL), ``"line-search"``, or η > 0.
+        step: ``"smoothness"`` for η = 1/Λ (SAIL and SAIL-RevKL) or 1/Λ_V (online DPO with
+            γ > K_V), ``"line-search"`` where there is a value, or η > 0.
         steps: Number of steps ≥ 0.
         best: J_γ*, for gaps.
         tolerance: A run stops once its gap (``best`` given) or the norm of its gradient
@@ -163,10 +166,14 @@ def projected_ascent(
     """
     theta, domain = read_starts(objective, start), Domain(objective.problem)
     rule: Rule
+    if step == "line-search" and not objective.has_value:
+        raise InputError("step", step, "an objective with a value, or another step")
     if step == "line-search":
         rule = LineSearch(objective, domain, len(theta))
     elif step == "smoothness":
-        smooth = constants(objective).smooth
+        smooth = step_constants(objective).smooth
+        if smooth is None:
+            raise InputError("step", step, "γ > K_V (C36), or a number > 0")
         rule = Projected(domain, 1 / smooth if smooth > 0 else 1.0, len(theta))
     elif isinstance(step, str):
         raise InputError("step", step, "'smoothness', 'line-search' or a number > 0")

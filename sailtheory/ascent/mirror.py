@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from sailtheory.ascent.constants import constants
+from sailtheory.ascent.constants import step_constants
 from sailtheory.ascent.gradient import Rule, follow
 from sailtheory.ascent.trajectory import Callback, Trajectory, read_real, read_starts
 from sailtheory.errors import InputError
@@ -188,7 +188,7 @@ def _step_size(objective: Objective, step: str | float) -> float:
     if isinstance(step, str):
         if step != "relative-smoothness":
             raise InputError("step", step, "'relative-smoothness' or a number > 0")
-        return 1 / constants(objective).relative_smooth
+        return 1 / step_constants(objective).relative_smooth
     return read_real("step", step)
 
 
@@ -210,9 +210,10 @@ def mirror_ascent(
     ∇A(θ⁺) = ∇A(θ) + ∇J/ℒ on c + S, which may leave C.
 
     Args:
-        objective: Any objective.
+        objective: Any objective, or a field.
         start: (d,) or (runs, d).
-        step: ``"relative-smoothness"`` for 1/ℒ = 1/(γ + K⁻) (SAIL and SAIL-RevKL), or > 0.
+        step: ``"relative-smoothness"`` for 1/ℒ = 1/(γ + K⁻) (SAIL and SAIL-RevKL) or
+            1/(γ + K_V⁻) (online DPO: C29 proves its rate for m ≤ 2 only), or > 0.
         constrained: Whether steps stay in C.
         steps: See :func:`sailtheory.ascent.projected_ascent`, as for the rest.
         best: J_γ*.

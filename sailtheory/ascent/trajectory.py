@@ -45,7 +45,7 @@ class Trajectory:
         steps: The recorded steps, (k,).
         samples: Response pairs drawn so far, (k, runs); 0 for exact algorithms.
         step_size: Of the step that follows the record, (k, runs).
-        value: The objective, (k, runs).
+        value: The objective, (k, runs); NaN for a field, which has none.
         gap: ``best`` less value, (k, runs); NaN where no best value was given.
         gradient_norm: ‖∇‖ of the exact gradient, (k, runs).
         mapping_norm: ‖Proj_C(θ + η∇) − θ‖/η at that step size, exact gradient, (k, runs).
@@ -121,7 +121,8 @@ class Recorder:
         runs = (len(theta),)
         domain, objective = self._domain, self._objective
         center = objective.problem.center.astype(float)
-        value, gradient = objective.value(theta), objective.gradient(theta)
+        value = objective.value(theta) if objective.has_value else np.full(runs, np.nan)
+        gradient = objective.gradient(theta)
         each = np.array(np.broadcast_to(np.asarray(size, dtype=float), runs))
         distance = np.linalg.norm(theta - center, axis=-1)
         self._steps.append(step)

@@ -29,7 +29,6 @@ __all__ = [
     "expand",
     "outer",
     "pairs",
-    "square",
     "with_zeros",
 ]
 
@@ -78,25 +77,10 @@ def pairs(m: int) -> tuple[np.ndarray, np.ndarray]:
     return np.triu_indices(m, 1)
 
 
-@cache
-def _places(m: int) -> np.ndarray:
-    """Where entry (k, l) of a square is among p pairs, their mirror images, and 0: (m, m)."""
-    k, l = pairs(m)  # noqa: E741
-    out = np.full((m, m), 2 * len(k))
-    out[k, l], out[l, k] = np.arange(len(k)), np.arange(len(k), 2 * len(k))
-    return out
-
-
 def with_zeros(values: Array, count: int) -> Array:
     """Zeros of the same kind after the entries of the last axis."""
     zero = values[..., :1] * 0
     return np.concatenate([values, np.repeat(zero, count, -1)], -1)
-
-
-def square(m: int, values: Array, sign: int = 1) -> Array:
-    """(..., p) to (..., m, m), symmetric or (sign −1) antisymmetric, 0 on the diagonal."""
-    mirrored = values if sign > 0 else -values
-    return with_zeros(np.concatenate([values, mirrored], -1), 1)[..., _places(m)]
 
 
 def outer(a: Array, b: Array) -> Array:
@@ -128,7 +112,7 @@ def expand(at: Point, features: Array) -> Expansion:
     z, preference = at.z[..., k, l], at.block.preference[..., k, l]
     upper = formulas.log_likelihood_payoff(at.xp, preference, z)
     fourth = formulas.log_likelihood_fourth(preference, upper)
-    payoff = _mirrored(m, upper)
+    payoff = upper.mirrored(m, at_zero=-0.25)
 
     scores = features - pair_form.combine(policy, features)[..., None, :]
     squares = outer(scores, scores)
@@ -183,16 +167,6 @@ def coefficients(at: Expansion, gamma: Array, weights: Array) -> Coefficients:
     hessian = excess[..., None, None] * spread - both(push, at.eta_gradient) - at.eta_hessian
     return Coefficients(
         chance * excess, chance[..., None] * gradient, chance[..., None, None] * hessian
-    )
-
-
-def _mirrored(m: int, upper: Payoff) -> Payoff:
-    """The payoff of all pairs from that of the pairs k < l; z = q = 0 on the diagonal."""
-    return Payoff(
-        square(m, upper.value),
-        square(m, upper.first, -1),
-        square(m, upper.second) - np.diag([0.25] * m),
-        square(m, upper.third, -1),
     )
 
 

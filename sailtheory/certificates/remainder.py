@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sailtheory.certificates.expansion import Coefficients, Expansion, pairs, square, with_zeros
+from sailtheory.certificates.expansion import Coefficients, Expansion, pairs, with_zeros
+from sailtheory.numeric import layout
 from sailtheory.numeric.numbers import Array, NumberSystem
 from sailtheory.objectives.expectation import Point
 
@@ -79,7 +80,7 @@ def third_derivative(
     k, l = pairs(m)  # noqa: E741
     p = len(k)
     gap = up((reach * half[..., None, None, :]).sum(-1))  # ≥ |δᵀD_kl|
-    rho = square(m, gap)
+    rho = layout.mirrored(gap, m)
     policy = up(_policy_bound(point, rho))
     score, variance, skew = _central(up, at, policy, rho, half)
     sigma = _sigmoid_bounds(up, point.xp, beta, at.z, gap)
@@ -87,7 +88,7 @@ def third_derivative(
 
     gaps = (gap, gap**2, gap**3)
     moved = [x * g for x, g in zip(_own(beta, steep, sigma), gaps, strict=True)]
-    everywhere = [square(m, x) for x in moved]
+    everywhere = [layout.mirrored(x, m) for x in moved]
     single = _moments(up, score[..., None, :], variance[..., None, None], skew[..., None, None])
     far = up(abs(at.own - at.effect[..., :, None])) + everywhere[0]
     effect = [(policy[..., None, :] * term).sum(-1) for term in _leibniz(far, everywhere, single)]

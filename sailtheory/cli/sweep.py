@@ -22,6 +22,9 @@ def sweep(
     held_out: Annotated[
         float, typer.Option(min=0, max=1, help="Share of the prompts to split off.")
     ] = 0.0,
+    bootstrap: Annotated[
+        int, typer.Option(min=0, help="Problems drawn again, for γ*'s interval; at least 10.")
+    ] = 0,
     effort: Annotated[
         Literal["light", "quick", "full"], typer.Option(help="How hard to search for γ*.")
     ] = "light",
@@ -31,7 +34,9 @@ def sweep(
     seed: Seed = 0,
 ) -> None:
     """How large γ must be for other β, B and temperatures, and on prompts held out."""
+    from sailtheory.analysis.bootstrap import comparisons_of
     from sailtheory.analysis.sweep import sweep as run_sweep
+    from sailtheory.problem.folder import ProblemFolder, is_folder
     from sailtheory.problem.problem_file import load as load_problem
     from sailtheory.report.json_file import write
     from sailtheory.report.sweep import csv_text, latex_text, print_sweep
@@ -43,8 +48,16 @@ def sweep(
         for name, given in (("beta", beta), ("radius", radius), ("temperature", temperature))
     )
     loaded = load_problem(problem)
+    comparisons = None
+    if bootstrap:
+        if not is_folder(problem):
+            raise InputError("bootstrap", problem, "a folder with counts.npy is expected")
+        comparisons = comparisons_of(ProblemFolder.open(problem))
     with Progress() as progress:
-        found = run_sweep(loaded, betas, radii, temperatures, held_out, effort, seed, progress)
+        found = run_sweep(
+            loaded, betas, radii, temperatures, held_out, effort, seed, progress,
+            comparisons, bootstrap,
+        )  # fmt: skip
     print_sweep(console_for(json), found)
     if csv is not None:
         write_text(csv_text(found), csv, "csv")

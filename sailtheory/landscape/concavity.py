@@ -15,6 +15,7 @@ from sailtheory.objectives.algebra import Objective
 from sailtheory.objectives.curvature_sign import curvature_sign
 from sailtheory.objectives.sail import SAIL, KLRefPolicy
 from sailtheory.problem.problem import PreferenceProblem
+from sailtheory.theory import fields, formulas
 from sailtheory.verdict import (
     Evidence,
     Outcome,
@@ -95,7 +96,8 @@ def _supremum(
     if domain.dimension == 0:
         return Curvature(None, domain.embed(np.zeros(0)), np.zeros(domain.problem.dimension), None)
     remembered = Remembered(lambda theta: measure(objective, domain, theta))
-    alone = SinglePrompts(domain, search.seed)
+    form = formulas.relative_pair_curvature if objective.has_value else fields.field_curvature
+    alone = SinglePrompts(domain, search.seed, form)
     starts = alone.worst(_WORST) if extra_starts is None else np.atleast_2d(extra_starts)
     found = search.maximise(
         lambda theta: remembered(theta)[0],
@@ -123,7 +125,7 @@ def largest_curvature_on(
 def largest_relative_curvature_on(
     objective: Objective, search: Search, extra_starts: np.ndarray | None = None
 ) -> Curvature:
-    """Sup over C of the generalised λ_max(∇², F̄) on S: γ* for SAIL, by search."""
+    """Sup over C of the generalised λ_max(∇², F̄) on S: γ* for SAIL or OnlineDPO, by search."""
     fisher = KLRefPolicy(search.domain.problem)
 
     def slope(theta: np.ndarray, value: np.ndarray, v: np.ndarray) -> np.ndarray:

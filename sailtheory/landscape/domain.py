@@ -11,6 +11,7 @@ from scipy.linalg import cho_factor, cho_solve
 from scipy.stats import qmc
 
 from sailtheory.numeric.exact import exact_array, to_fraction
+from sailtheory.numeric.layout import responses_outside
 from sailtheory.objectives.sail import KLRefPolicy
 from sailtheory.problem.problem import PreferenceProblem
 from sailtheory.storage.memory import expect_memory
@@ -43,7 +44,8 @@ class Domain:
     @cached_property
     def features(self) -> list[np.ndarray]:
         """Features of each block in coordinates of S, (n, m, r)."""
-        return [self.reduce(block.features) for block in self.problem.blocks()]
+        blocks = self.problem.blocks()
+        return [responses_outside(self.reduce(block.features)) for block in blocks]
 
     def expect_memory(self) -> None:
         """Refuse a problem on which a search would not fit.

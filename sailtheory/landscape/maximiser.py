@@ -11,9 +11,9 @@ from sailtheory.landscape.domain import DENSE, Domain
 from sailtheory.landscape.pencil import hessian_on_span, hessian_operator
 from sailtheory.landscape.search import Search
 from sailtheory.objectives.algebra import Objective
+from sailtheory.objectives.fields import Gain
 from sailtheory.objectives.sail import KLRefPolicy
 from sailtheory.problem.problem import PreferenceProblem
-from sailtheory.theory import formulas
 
 __all__ = ["Maximiser", "gain", "maximise", "newton_distance", "stationary_point"]
 
@@ -59,11 +59,7 @@ def gain(problem: PreferenceProblem, theta: np.ndarray) -> np.ndarray:
     Returns:
         (...), in [−½, ½].
     """
-    total = np.zeros(np.shape(theta)[:-1])
-    for at in KLRefPolicy(problem).points(np.asarray(theta, dtype=float)):
-        beaten = formulas.expectation(at.ref[:, None, :], at.block.preference)
-        total = total + formulas.expectation(at.policy, beaten) @ at.block.weights
-    return np.asarray(total)
+    return np.asarray(Gain(problem).value(np.asarray(theta, dtype=float)))
 
 
 def maximise(

@@ -28,6 +28,7 @@ _PointMeasure = Callable[[np.ndarray], tuple[float, np.ndarray]]
 
 _ROOT = 1 << 13  # entries of a root of F̄ that is factored instead of F̄
 _CONDITION = 1e10  # of F̄; beyond it, its root is factored
+_FLAT = 16  # dimensions up to which many points are solved at once
 _VECTORS, _ITERATIONS, _RESIDUAL = 4, 60, 1e-7
 
 
@@ -46,7 +47,7 @@ def largest_curvature(
     """
     if domain.dimension > DENSE:
         return _each(partial(_largest_by_products, objective, domain, False), theta)
-    if domain.small(_ROOT):
+    if domain.small(_ROOT) or domain.dimension <= _FLAT:
         values, vectors = np.linalg.eigh(domain.reduce_matrix(objective.hessian(theta)))
         return values[..., -1], domain.lift(vectors[..., -1])
 
@@ -80,6 +81,8 @@ def largest_relative_curvature(
         return _each(partial(_largest_by_products, objective, domain, True), theta)
     if domain.small(_ROOT):
         return _by_root(objective, domain, theta)
+    if domain.dimension <= _FLAT and theta.ndim > 1:
+        return _by_cholesky_at_once(objective, domain, theta)
     return _each(partial(_by_cholesky, objective, domain), theta)
 
 
@@ -164,6 +167,27 @@ def _by_cholesky(
     values, vectors = _top(solve_triangular(factor, half.T, lower=True))
     direction = solve_triangular(factor.T, vectors[:, -1], lower=False) / scale
     return float(values[-1]), domain.lift(direction)
+
+
+def _by_cholesky_at_once(
+    objective: Objective, domain: Domain, theta: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """:func:`_by_cholesky` at many points θ (..., d) of few dimensions."""
+    fisher = domain.reduce_matrix(KLRefPolicy(domain.problem).hessian(theta))
+    scale = np.sqrt(np.maximum(np.diagonal(fisher, axis1=-2, axis2=-1), np.finfo(float).tiny))
+    both = scale[..., None] * scale[..., None, :]
+    try:
+        factor = np.linalg.cholesky(fisher / both)
+    except np.linalg.LinAlgError:
+        return _each(partial(_by_cholesky, objective, domain), theta)
+    diagonal = np.diagonal(factor, axis1=-2, axis2=-1)
+    if not (diagonal.min(-1) ** 2 * _CONDITION > diagonal.max(-1) ** 2).all():
+        return _each(partial(_by_cholesky, objective, domain), theta)
+    hessian = domain.reduce_matrix(objective.hessian(theta)) / both
+    half = np.linalg.solve(factor, hessian)
+    values, vectors = np.linalg.eigh(np.linalg.solve(factor, half.mT))
+    direction = np.linalg.solve(factor.mT, vectors[..., -1:])[..., 0] / scale
+    return values[..., -1], domain.lift(direction)
 
 
 def _laplacian(domain: Domain, weights: list[np.ndarray]) -> np.ndarray:

@@ -28,7 +28,7 @@ from sailtheory.verdict import (
     conclude,
 )
 
-__all__ = ["PLConstant", "pl_constant", "pl_ratio"]
+__all__ = ["PLConstant", "Slopes", "pl_constant", "pl_ratio"]
 
 Kind = Literal["plain", "prox"]
 
@@ -37,6 +37,7 @@ _STATIONARY = 1e-10
 _SETTLED = 1e-6  # of B: a Newton step this short is none
 _LINES, _FAR = 8, (-3.0, np.log10(2))
 _SEGMENT = 65
+_REMEMBERED = 1 << 22  # numbers
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,32 @@ class PLConstant:
     theta: np.ndarray
     verdict: Verdict | None
     convex: Curvature | None = None
+
+
+class Slopes:
+    """The objective at points of C, and its gradient on S; small arrays of points are remembered.
+
+    Args:
+        objective: Any objective.
+        domain: C.
+    """
+
+    def __init__(self, objective: Objective, domain: Domain) -> None:
+        self._objective, self._domain = objective, domain
+        self._known: dict[tuple[tuple[int, ...], bytes], tuple[np.ndarray, np.ndarray]] = {}
+        self._left = _REMEMBERED
+
+    def __call__(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """At θ (..., d): values (...) and gradients (..., r)."""
+        key = theta.shape, theta.tobytes()
+        found = self._known.get(key)
+        if found is None:
+            value = np.asarray(self._objective.value(theta))
+            found = value, self._domain.reduce(self._objective.gradient(theta))
+            self._left -= 2 * theta.size
+            if self._left > 0:
+                self._known[key] = found
+        return found
 
 
 def pl_ratio(
@@ -78,9 +105,20 @@ def pl_ratio(
     Returns:
         (...); nan where the gap is too small for float64 to tell.
     """
-    g = domain.reduce(objective.gradient(theta))
+    return _ratio(domain, theta, Slopes(objective, domain)(theta), best, kind, smoothness)
+
+
+def _ratio(
+    domain: Domain,
+    theta: np.ndarray,
+    found: tuple[np.ndarray, np.ndarray],
+    best: float,
+    kind: Kind,
+    smoothness: float,
+) -> np.ndarray:
+    value, g = found
     progress, _ = _progress(domain, theta, g, kind, smoothness)
-    gap = best - objective.value(theta)
+    gap = best - value
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray(
             np.where(gap > _GAP_FLOOR * (1 + abs(best)), progress / (2 * gap), np.nan)
@@ -103,19 +141,20 @@ def _log_ratio_gradient(
     objective: Objective,
     domain: Domain,
     theta: np.ndarray,
+    found: tuple[np.ndarray, np.ndarray],
     best: float,
     kind: Kind,
     smoothness: float,
 ) -> np.ndarray:
     """∇ log(ratio) by the envelope theorem, (..., d)."""
-    g = domain.reduce(objective.gradient(theta))
+    value, g = found
     progress, move = _progress(domain, theta, g, kind, smoothness)
     turned = domain.reduce(objective.hessian_product(theta, domain.lift(move)))
     if kind == "plain":
         rise = 2 * turned
     else:
         rise = 2 * smoothness * (turned - g + smoothness * move)
-    gap = best - objective.value(theta)
+    gap = best - value
     return domain.lift(rise / progress[..., None] + g / gap[..., None])
 
 
@@ -126,6 +165,7 @@ def pl_constant(
     kind: Kind,
     smoothness: float,
     proofs: Sequence[Evidence] = (),
+    slopes: Slopes | None = None,
 ) -> PLConstant:
     """The worst PL ratio on C.
 
@@ -136,18 +176,21 @@ def pl_constant(
         kind: ``plain`` or ``prox``.
         smoothness: Λ > 0.
         proofs: What proves or certifies PL here, such as γ > K_B (C13).
+        slopes: What is known of the objective at points: the searches for both kinds of PL
+            evaluate it at the same draws.
     """
     domain = search.domain
     nothing = PLConstant(None, maximiser.theta, None)
     if domain.dimension == 0 or domain.radius == 0.0:
         return nothing
+    known = Slopes(objective, domain) if slopes is None else slopes
 
     def badness(theta: np.ndarray) -> np.ndarray:
-        ratio = pl_ratio(objective, domain, theta, maximiser.value, kind, smoothness)
+        ratio = _ratio(domain, theta, known(theta), maximiser.value, kind, smoothness)
         return np.asarray(-np.log(np.maximum(ratio, 1e-300)))
 
     def slope(theta: np.ndarray) -> np.ndarray:
-        arguments = (maximiser.value, kind, smoothness)
+        arguments = (known(theta), maximiser.value, kind, smoothness)
         return -_log_ratio_gradient(objective, domain, theta, *arguments)
 
     lines = _along_the_curvature(objective, domain, maximiser)

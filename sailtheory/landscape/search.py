@@ -18,6 +18,7 @@ import numpy as np
 from sailtheory.errors import InputError
 from sailtheory.landscape.bfgs import ascend
 from sailtheory.landscape.domain import Domain
+from sailtheory.objectives.expectation import points_at_once
 
 __all__ = ["Function", "Proposal", "Search", "SearchResult"]
 
@@ -265,8 +266,13 @@ class _Run:
 
     def evaluate(self, x: np.ndarray) -> np.ndarray:
         """The function at points of the ball, (k, r) to (k,); undefined is -inf."""
+        step = points_at_once(self.domain.problem)
         with np.errstate(all="ignore"):
-            values = np.asarray(self._function(self.domain.embed(x)), dtype=float)
+            parts = [
+                np.asarray(self._function(self.domain.embed(x[i : i + step])), dtype=float)
+                for i in range(0, len(x), step)
+            ]
+        values = np.concatenate(parts) if parts else np.empty(0)
         values = np.where(np.isnan(values), -np.inf, values)
         self.evaluations += len(x)
         top = int(values.argmax())

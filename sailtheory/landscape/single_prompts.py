@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from sailtheory.landscape.domain import Domain
-from sailtheory.numeric.numbers import FLOAT64
+from sailtheory.numeric.numbers import FLOAT64, Array
 from sailtheory.problem.blocks import Block
 from sailtheory.theory import formulas, pair_form
 
-__all__ = ["SinglePrompts"]
+__all__ = ["Form", "SinglePrompts"]
+
+Form = Callable[[Array, Array, formulas.Payoff], Array]
+"""β, π (..., m) and a payoff (..., m, m) to η (..., m, m)."""
 
 _DRAWN = 16  # points of the ball of S_x at which each prompt is ranked
 _ENTRIES = 1 << 21  # of an array of pairs
 
 
 class SinglePrompts:
-    """The worst points of single prompts, for SAIL.
+    """The worst points of single prompts, for SAIL or another on-policy payoff.
 
     Prompt x sees θ only through its projection onto S_x, the span of its feature differences,
     and that through its Gram matrix alone (C23). Every prompt is ranked by its own relative
@@ -27,13 +32,16 @@ class SinglePrompts:
     Args:
         domain: C.
         seed: Of the points drawn.
+        form: The pair form of the curvature, SAIL's by default.
     """
 
-    def __init__(self, domain: Domain, seed: int = 0) -> None:
+    def __init__(
+        self, domain: Domain, seed: int = 0, form: Form = formulas.relative_pair_curvature
+    ) -> None:
         self._domain = domain
         rng = np.random.default_rng([seed, 1])
         blocks = domain.problem.blocks()
-        ranked = [_ranked(domain, block, rng) for block in blocks]
+        ranked = [_ranked(domain, block, rng, form) for block in blocks]
         self._where = [(b, i) for b, block in enumerate(blocks) for i in range(len(block.prompts))]
         self._value = np.concatenate([values for values, _ in ranked])
         self._along = [along for _, points in ranked for along in points]
@@ -73,17 +81,17 @@ class SinglePrompts:
 
 
 def _ranked(
-    domain: Domain, block: Block, rng: np.random.Generator
+    domain: Domain, block: Block, rng: np.random.Generator, form: Form
 ) -> tuple[np.ndarray, np.ndarray]:
     """The largest relative curvature met of each prompt alone, (n,), and the logits, (n, m)."""
     n, m = block.log_base.shape
     size = max(1, _ENTRIES // (_DRAWN * m * m))
-    parts = [_ranked_part(domain, block, slice(i, i + size), rng) for i in range(0, n, size)]
+    parts = [_ranked_part(domain, block, slice(i, i + size), rng, form) for i in range(0, n, size)]
     return np.concatenate([v for v, _ in parts]), np.concatenate([a for _, a in parts])
 
 
 def _ranked_part(
-    domain: Domain, block: Block, part: slice, rng: np.random.Generator
+    domain: Domain, block: Block, part: slice, rng: np.random.Generator, form: Form
 ) -> tuple[np.ndarray, np.ndarray]:
     features = block.features[part]
     center = domain.embed(np.zeros(domain.dimension))
@@ -92,7 +100,8 @@ def _ranked_part(
     length = np.linalg.norm(draws, axis=-1, keepdims=True)
     draws *= domain.radius * rng.random((_DRAWN, 1, 1)) / np.maximum(length, 1e-300)
     along = np.einsum("nmr,knr->knm", spread, draws)
-    values = _own_curvature(block, part, features @ center, features @ block.ref_params, along)
+    shifts = features @ center, features @ block.ref_params
+    values = _own_curvature(block, part, *shifts, along, form)
     best = values.argmax(0)
     each = np.arange(len(best))
     return values[best, each], along[best, each]
@@ -106,7 +115,12 @@ def _gram_root(features: np.ndarray) -> np.ndarray:
 
 
 def _own_curvature(
-    block: Block, part: slice, center: np.ndarray, reference: np.ndarray, along: np.ndarray
+    block: Block,
+    part: slice,
+    center: np.ndarray,
+    reference: np.ndarray,
+    along: np.ndarray,
+    form: Form,
 ) -> np.ndarray:
     """Largest relative curvature of each prompt alone, free in m − 1 directions.
 
@@ -116,6 +130,7 @@ def _own_curvature(
         center: cᵀφ, (n, m).
         reference: θ_refᵀφ, (n, m).
         along: (θ − c)ᵀφ, (k, n, m).
+        form: The pair form of the curvature.
 
     Returns:
         (k, n).
@@ -124,7 +139,7 @@ def _own_curvature(
     policy = np.exp(FLOAT64.log_softmax(logits + block.log_base[part]))
     z = pair_form.pairwise((logits - reference) * block.beta)
     payoff = formulas.log_likelihood_payoff(FLOAT64, block.preference[part], z)
-    eta = formulas.relative_pair_curvature(block.beta, policy, payoff)
+    eta = form(block.beta, policy, payoff)
     root = np.sqrt(policy)
     pairs = root[..., :, None] * root[..., None, :]
     lifted = np.abs(eta).max((-2, -1), keepdims=True) * 2 * policy.shape[-1]

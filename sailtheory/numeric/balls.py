@@ -83,6 +83,11 @@ class Balls:
         """Two axes exchanged."""
         return Balls(self.mid.swapaxes(a, b), self.rad.swapaxes(a, b))
 
+    @property
+    def number_system(self) -> NumberSystem:
+        """:data:`BALLS`."""
+        return BALLS
+
     def sum(self, axis: Any = None) -> Balls:
         """Sum along an axis, in any order."""
         mid = self.mid.sum(axis)

@@ -135,7 +135,10 @@ def exact_array(array: np.ndarray) -> np.ndarray:
 
 
 def lift(xp: NumberSystem, array: np.ndarray) -> Array:
-    """Data in a number system: nearest float64, or the exact value for Arb and SymPy."""
+    """Data in a number system: nearest float64, a ball around it, or the exact value."""
+    if xp.name == "balls":
+        nearest = xp.asarray(array.astype(np.float64))
+        return nearest + xp.asarray(0.0) * nearest  # the radius of one rounding
     return xp.asarray(array if xp.name in ("float64", "torch") else exact_array(array))
 
 

@@ -22,7 +22,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -318,7 +318,8 @@ def numbers_of(values: Array) -> NumberSystem:
     """The number system that an array's entries belong to.
 
     Args:
-        values: NumPy array (float or object) or torch tensor.
+        values: NumPy array (float or object), torch tensor, or an array of another kind that
+            names its ``number_system``.
 
     Returns:
         The matching number system; anything that is neither a torch tensor nor
@@ -327,6 +328,9 @@ def numbers_of(values: Array) -> NumberSystem:
     Raises:
         TypeError: An object array whose entries are of no known system.
     """
+    named = getattr(values, "number_system", None)
+    if named is not None:
+        return cast(NumberSystem, named)
     if type(values).__module__.partition(".")[0] == "torch":
         return torch_numbers(str(values.device), str(values.dtype).removeprefix("torch."))
     if not (isinstance(values, np.ndarray) and values.dtype == object):

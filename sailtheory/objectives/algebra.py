@@ -13,9 +13,18 @@ __all__ = ["LinearCombination", "Objective"]
 
 
 class Objective(ABC):
-    """A function of θ built from a preference problem, with exact derivatives."""
+    """A function of θ built from a preference problem, with exact derivatives.
+
+    A vector field that is no gradient answers the same questions, but for the value: the field
+    itself for the gradient, and the symmetric part of its Jacobian for the Hessian.
+
+    Attributes:
+        problem: The problem.
+        has_value: False for such a field; asked for its value it raises ``InputError``.
+    """
 
     problem: PreferenceProblem
+    has_value: bool = True
 
     @abstractmethod
     def on(self, problem: PreferenceProblem) -> Objective:
@@ -44,6 +53,10 @@ class Objective(ABC):
     @abstractmethod
     def curvature_gradient(self, theta: Array, direction: Array) -> Array:
         """∇_θ (vᵀ ∇² v) for fixed v (..., d): (..., d)."""
+
+    def jacobian(self, theta: Array) -> Array:
+        """∂ gradient_i / ∂θ_j, symmetric but for fields that are no gradients: (..., d, d)."""
+        return self.hessian(theta)
 
     @abstractmethod
     def relative_pair_curvature(self, theta: Array) -> list[Array]:
@@ -104,6 +117,7 @@ class LinearCombination(Objective):
             else:
                 self.terms.append((factor, objective))
         self.problem = self.terms[0][1].problem
+        self.has_value = all(term.has_value for _, term in self.terms)
         if any(term.problem is not self.problem for _, term in self.terms):
             raise InputError("objective", "terms on different problems", "one problem is expected")
 
@@ -128,6 +142,10 @@ class LinearCombination(Objective):
     def hessian(self, theta: Array) -> Array:
         """Σ c_i hessian_i: (..., d, d)."""
         return self._sum(lambda term: term.hessian(theta))
+
+    def jacobian(self, theta: Array) -> Array:
+        """Σ c_i jacobian_i: (..., d, d)."""
+        return self._sum(lambda term: term.jacobian(theta))
 
     def hessian_product(self, theta: Array, direction: Array) -> Array:
         """Σ c_i ∇²_i v: (..., d)."""

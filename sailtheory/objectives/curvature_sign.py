@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any, cast
 
 import numpy as np
 
+from sailtheory.numeric.balls import BALLS, Balls
+from sailtheory.numeric.exact import lift
 from sailtheory.numeric.numbers import Array, NumberSystem, arb_numbers
 from sailtheory.objectives.algebra import Objective
 from sailtheory.problem.blocks import Block, members, stacked
+from sailtheory.problem.preferences import centred_all
 from sailtheory.problem.problem import PreferenceProblem
+from sailtheory.theory import formulas
 
 __all__ = ["curvature_sign"]
 
-_FEW = 50_000  # entries of features that are worth lifting one by one
+_FEW = 2_000  # entries of features that are lifted one by one without trying balls of float64
+_AFFORDABLE = 50_000  # entries that are lifted where those are too coarse
 
 
 def curvature_sign(
@@ -22,7 +28,8 @@ def curvature_sign(
     """The certified sign of vᵀ∇²v at a point, in ball arithmetic.
 
     Large problems are enclosed first through the scalars θᵀφ, θ_refᵀφ and vᵀφ alone, whose
-    rounding is bounded; the features are lifted one by one only where these are too coarse.
+    rounding is bounded, in balls of float64; where these are too coarse, the scalars or, if they
+    are not too many, the features are lifted to Arb one by one.
 
     Args:
         objective: Any objective.
@@ -36,25 +43,40 @@ def curvature_sign(
     from flint import ctx
 
     problem = objective.problem
-    few = sum(phi.size for phi in problem.features) <= _FEW
+    entries = sum(phi.size for phi in problem.features)
+    if entries > _FEW:
+        found = _by_scalars(objective, theta, direction, BALLS)
+        if found:
+            return found
+    if entries > _AFFORDABLE:
+        with ctx.workprec(bits):
+            return _by_scalars(objective, theta, direction, arb_numbers())
     limit = 16 * bits
-    while few and bits <= limit:
+    while bits <= limit:
         with ctx.workprec(bits):
             xp = arb_numbers()
             found = _sign(objective.curvature(xp.asarray(theta), xp.asarray(direction)))
         if found:
             return found
         bits *= 2
-    if few:
-        return 0
-    with ctx.workprec(bits):
-        scalars = _Scalars(problem, theta, direction)
-        e = np.array([*np.eye(3)], dtype=object)
-        at, along = (scalars.xp.asarray(e[i]) for i in (0, 2))
-        return _sign(objective.on(cast(PreferenceProblem, scalars)).curvature(at, along))
+    return 0
+
+
+def _by_scalars(
+    objective: Objective, theta: np.ndarray, direction: np.ndarray, xp: NumberSystem
+) -> int:
+    scalars = _Scalars(objective.problem, theta, direction, xp)
+    at, along = (_unit(xp, i) for i in (0, 2))
+    return _sign(objective.on(cast(PreferenceProblem, scalars)).curvature(at, along))
+
+
+def _unit(xp: NumberSystem, i: int) -> Array:
+    return xp.asarray(np.eye(3, dtype=float if xp is BALLS else object)[i])
 
 
 def _sign(curvature: Any) -> int:
+    if isinstance(curvature, Balls):
+        return 1 if curvature.lower > 0 else -1 if curvature.upper < 0 else 0
     return 1 if curvature > 0 else -1 if curvature < 0 else 0
 
 
@@ -70,9 +92,13 @@ class _Scalars:
     dimension = 3
 
     def __init__(
-        self, problem: PreferenceProblem, theta: np.ndarray, direction: np.ndarray
+        self,
+        problem: PreferenceProblem,
+        theta: np.ndarray,
+        direction: np.ndarray,
+        xp: NumberSystem,
     ) -> None:
-        self.xp: NumberSystem = arb_numbers()
+        self.xp = xp
         self.responses = problem.responses
         self._problem = problem
         reference = problem.given_ref_params.astype(np.float64)
@@ -80,20 +106,41 @@ class _Scalars:
 
     def blocks(self, xp: NumberSystem) -> list[Block]:
         """The blocks in ball arithmetic."""
-        reference = xp.asarray(np.array([0, 1, 0], dtype=object))
-        return [
-            stacked(self._problem, xp, prompts, self._enclosed(prompts), reference)
-            for prompts in members(self._problem)
-        ]
+        return self._blocks
 
-    def _enclosed(self, prompts: np.ndarray) -> Array:
-        """Balls around the scalars of some prompts, (n, m, 3)."""
-        from flint import arb
+    @cached_property
+    def _blocks(self) -> list[Block]:
+        make = self._in_float64 if self.xp is BALLS else self._lifted
+        return [make(prompts, *self._enclosed(prompts)) for prompts in members(self._problem)]
 
+    def _enclosed(self, prompts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Middles and radii of the scalars of some prompts, (n, m, 3) each."""
         features = np.stack([self._problem.features[x] for x in prompts]).astype(np.float64)
         middle = (features - features[:, :1]) @ self._vectors
         size = np.abs(features) @ np.abs(self._vectors)
         unit = (self._problem.dimension + 8) * np.finfo(float).eps
-        radius = unit * (size + size[:, :1]) + np.finfo(float).tiny
+        return middle, unit * (size + size[:, :1]) + np.finfo(float).tiny
+
+    def _lifted(self, prompts: np.ndarray, middle: np.ndarray, radius: np.ndarray) -> Block:
+        from flint import arb
+
         balls = [arb(x, r) for x, r in zip(middle.flat, radius.flat, strict=True)]
-        return np.array(balls, dtype=object).reshape(middle.shape)
+        features = np.array(balls, dtype=object).reshape(middle.shape)
+        return stacked(self._problem, self.xp, prompts, features, _unit(self.xp, 1))
+
+    def _in_float64(self, prompts: np.ndarray, middle: np.ndarray, radius: np.ndarray) -> Block:
+        problem, reference = self._problem, _unit(BALLS, 1)
+        weights = problem.weights[prompts]
+        unit = (problem.prompts + 8) * np.finfo(float).eps  # of n terms, added up, and a quotient
+        base = [problem.base[x] for x in prompts]
+        if any(b is not None for b in base):
+            measures = [np.ones(middle.shape[1]) if b is None else b for b in base]
+            log_base = BALLS.log(lift(BALLS, np.stack(measures)))
+        else:
+            log_base = Balls(np.zeros(middle.shape[:2]))
+        preference = centred_all([problem.preferences[x] for x in prompts], BALLS)
+        features = Balls(middle, radius)
+        log_ref = formulas.log_policy(BALLS, reference, features, log_base)
+        beta = lift(BALLS, np.array(float(problem.beta)))
+        return Block(prompts, features, log_base, preference, Balls(weights, unit * weights),
+                     reference, beta, log_ref)  # fmt: skip

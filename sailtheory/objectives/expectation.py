@@ -12,16 +12,17 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from sailtheory.errors import InputError
+from sailtheory.numeric import layout
 from sailtheory.numeric.numbers import FLOAT64, Array, NumberSystem, numbers_of
 from sailtheory.objectives.algebra import Objective
 from sailtheory.problem.blocks import Block
 from sailtheory.problem.problem import PreferenceProblem
 from sailtheory.theory import formulas, pair_form
 
-__all__ = ["BlockObjective", "Point"]
+__all__ = ["BlockObjective", "Point", "points_at_once"]
 
-_CHUNK = 1 << 22  # entries of an array evaluated at a time
-_REMEMBERED, _PLACES = 1 << 18, 2  # entries of pairs up to which the latest points are kept
+_CHUNK = 1 << 18  # entries of an array evaluated at a time: what a cache holds
+_PLACES = 2  # as many of the latest such arrays of points are remembered
 _recent: WeakKeyDictionary[Any, dict[tuple[tuple[int, ...], bytes], list[Point]]]
 _recent = WeakKeyDictionary()
 
@@ -47,6 +48,14 @@ class Point:
         return {}
 
     @property
+    def upper(self) -> tuple[Array, Array] | None:
+        """q and z of the pairs k < l, each (..., n, m(m−1)/2), in float64; None where not."""
+        if self.xp is not FLOAT64 or self.block.preference.shape[-1] < 2:
+            return None
+        gaps = layout.upper_gaps(pair_form.logits(self.delta, self.block.features))
+        return layout.upper(self.block.preference), self.block.beta * gaps
+
+    @property
     def log_ratio(self) -> Array:
         """log π_θ/π_ref, (..., n, m)."""
         return self.log_policy - self.block.log_ref
@@ -60,6 +69,17 @@ class Point:
     def advance(self) -> Array:
         """δᵀs, the centred log-ratio without the partition function, (..., n, m)."""
         return formulas.centred(self.policy, pair_form.logits(self.delta, self.block.features))
+
+
+def points_at_once(problem: PreferenceProblem, width: int = 1) -> int:
+    """How many points θ to evaluate at a time: what is found at the latest is remembered.
+
+    Args:
+        problem: The problem.
+        width: With arrays (n, m, max(m, width)) for each point.
+    """
+    entries = sum(n * m * max(m, width) for n, m in (b.log_base.shape for b in problem.blocks()))
+    return max(1, int(_CHUNK // entries))
 
 
 class BlockObjective(Objective):
@@ -157,7 +177,7 @@ class BlockObjective(Objective):
         xp = numbers_of(theta)
         if xp is not FLOAT64:
             return self._points(xp, theta)
-        if theta.size // theta.shape[-1] * self._entries() > _REMEMBERED:
+        if theta.size // theta.shape[-1] > points_at_once(self.problem):
             return self._points(xp, theta)
         key = (theta.shape, theta.tobytes())
         recent = _recent.setdefault(self.problem, {})
@@ -174,11 +194,6 @@ class BlockObjective(Objective):
             delta = theta - block.ref_params
             points.append(Point(xp, block, delta, log_policy, xp.exp(log_policy)))
         return points
-
-    def _entries(self, width: int = 1) -> int:
-        """Entries of an array (n, m, max(m, width)), all blocks together."""
-        sizes = [block.log_base.shape for block in self.problem.blocks()]
-        return sum(n * m * max(m, width) for n, m in sizes)
 
     def _expect(self, function: Callable[..., Array], theta: Array, *extra: Array) -> Array:
         """E_x of a formula with a value a prompt, (..., n, *) to (..., *)."""
@@ -218,7 +233,7 @@ class BlockObjective(Objective):
             return self._sum(of_block, theta, *extra)
         rows = theta.reshape(-1, theta.shape[-1])
         others = [np.broadcast_to(e, theta.shape).reshape(rows.shape) for e in extra]
-        step = max(1, _CHUNK // self._entries(width))
+        step = points_at_once(self.problem, width)
         parts = [
             self._sum(of_block, rows[i : i + step], *(e[i : i + step] for e in others))
             for i in range(0, max(len(rows), 1), step)

@@ -35,6 +35,7 @@ __all__ = [
     "SelfPreferenceSAIL",
     "StopGradientSelfPreference",
     "fisher",
+    "log_likelihood_at",
 ]
 
 
@@ -76,11 +77,20 @@ class OnPolicyObjective(PairObjective):
         return formulas.curvature_gradient(at.block.beta, at.policy, self._found(at), along)
 
 
+def log_likelihood_at(at: Point) -> Payoff:
+    """SAIL's and DPO's payoff; in float64 each pair is evaluated once."""
+    upper = at.upper
+    if upper is None:
+        return formulas.log_likelihood_payoff(at.xp, at.block.preference, at.z)
+    half = formulas.log_likelihood_payoff(at.xp, *upper)
+    return half.mirrored(at.policy.shape[-1], at_zero=-0.25)
+
+
 class SAIL(OnPolicyObjective):
     """J(θ) = E_x E_{y₁,y₂~π_θ}[p₁₂ log σ(z) + p₂₁ log σ(−z)] (SAIL-DPR, section 1)."""
 
     def _payoff(self, at: Point) -> Payoff:
-        return formulas.log_likelihood_payoff(at.xp, at.block.preference, at.z)
+        return log_likelihood_at(at)
 
     def hessian_terms(self, theta: Array) -> HessianTerms:
         """Score, cross and DPO term of ∇²J (C02), each (..., d, d)."""
@@ -134,7 +144,7 @@ class DPO(OffPolicyObjective):
     """E_x E_{y₁,y₂~π_ref}[p₁₂ log σ(z) + p₂₁ log σ(−z)]: the negative population DPO loss."""
 
     def _payoff(self, at: Point) -> Payoff:
-        return formulas.log_likelihood_payoff(at.xp, at.block.preference, at.z)
+        return log_likelihood_at(at)
 
     def _offset(self, at: Point) -> Array:
         return at.xp.log_2()
@@ -231,8 +241,8 @@ class _StopGradient(OnPolicyObjective):
     """Carrier of the formulas of the stop-gradient field."""
 
     def _payoff(self, at: Point) -> Payoff:
-        payoff = formulas.self_preference_payoff(at.xp, at.z)
-        return payoff._replace(first=payoff.first * 0)
+        value, first, second, third = formulas.self_preference_payoff(at.xp, at.z)
+        return Payoff(value, first * 0, second, third)
 
     def hessian(self, theta: Array) -> Array:
         """∂ gradient_i / ∂θ_j, not symmetric: (..., d, d)."""

@@ -16,7 +16,10 @@ from sailtheory.theory import bounds
 __all__ = ["draw", "series"]
 
 _POINTS = 33
-_NAMES = {"instance": r"$\gamma^*$", "relative": "$K_B$", "closed_form": "closed form"}
+_NAMES = {
+    "instance": r"$\gamma^*$", "online": "$K_V$", "relative": "$K_B$", "closed_form": "closed form",
+}  # fmt: skip
+_LABELS = "SAIL", "online DPO"
 
 
 def series(problem: PreferenceProblem, gamma: float | None, seed: int) -> dict[str, Any]:
@@ -29,25 +32,38 @@ def series(problem: PreferenceProblem, gamma: float | None, seed: int) -> dict[s
     )
     levels = np.array([point.gamma for point in curve.points])
     first, rest = curve.points[0], curve.points[1:]
-    marks = {"instance": curve.instance, "relative": curve.relative, "closed_form": float(closed)}
+    marks = {
+        "instance": curve.instance,
+        "online": curve.online.relative,
+        "relative": curve.relative,
+        "closed_form": float(closed),
+    }
+    online = [point.online for point in curve.points if point.online is not None]
     found = {
         "gamma": levels[1:],
         "gain": [point.gain for point in rest],
         "kl": [point.kl_ref_policy for point in rest],
+        "online_gain": [point.gain for point in online[1:]],
+        "online_kl": [point.kl_ref_policy for point in online[1:]],
         "kl_ceiling": bounds.kl_ceiling(FLOAT64, levels[1:]),
         "gain_at_zero": first.gain,
         "kl_at_zero": first.kl_ref_policy,
+        "online_gain_at_zero": online[0].gain,
         "marks": {name: mark for name, mark in marks.items() if mark is not None and mark > 0},
     }
-    at = {point.gamma: point.gain for point in curve.points}
+    at = {point.gamma: point for point in curve.points}
+    proved = at[curve.online.relative].online if curve.online.relative in at else None
+    asked = "" if proved is None else f", where online DPO's is {proved.gain:.2g}"
     return {
         "settings": {"points": _POINTS, "effort": "light"},
         "caption": (
-            "What γ costs: the maximiser of J_γ on C, found by search, on {problem}. (a) Its gain "
-            "in win rate over π_ref and (b) its KL(π_ref‖π_θ), with the ceiling log 2/γ of C20; "
-            f"dashed: at γ = 0, where the gain is {first.gain:.3g}. Verticals: γ* (what this "
-            "problem needs), K_B (the theorem, C11), where the gain is "
-            f"{at[curve.relative]:.2g}, and its closed form."
+            "What γ costs: the maximiser of J_γ on C, found by search, and the solution of "
+            "V − γ∇KL, online DPO without the score term (C29), on {problem}. (a) The gain "
+            "in win rate over π_ref and (b) KL(π_ref‖π_θ), with J_γ's ceiling log 2/γ of C20; "
+            f"dashed: J at γ = 0, where the gain is {first.gain:.3g}, online DPO's "
+            f"{online[0].gain:.3g}. Verticals: γ* (what J needs on this problem), K_V (what the "
+            f"theorem asks of online DPO, C36{asked}), K_B (the theorem for J, C11), where J's "
+            f"gain is {at[curve.relative].gain:.2g}, and its closed form."
         ),
         "series": found,
     }
@@ -59,21 +75,24 @@ def draw(data: dict[str, Any]) -> Any:
     levels = array(found["gamma"])
     figure, axes = style.panels(style.DOUBLE, 68, 1, 2, sharex=True)
     left, right = axes[0]
-    left.plot(levels, array(found["gain"]), marker="o", markersize=2.5, **style.LINES[0])
+    for name, line, whose in zip(("gain", "online_gain"), style.LINES, _LABELS, strict=False):
+        left.plot(levels, array(found[name]), marker="o", markersize=2.5, label=whose, **line)
     left.axhline(found["gain_at_zero"], **style.BOUND)
     left.axhline(0, **style.ZERO)
-    left.set_ylabel("win rate of the maximiser − ½")
-    right.plot(levels, positive(found["kl"]), marker="o", markersize=2.5, **style.LINES[0])
+    left.set_ylabel("win rate − ½")
+    for name, line in zip(("kl", "online_kl"), style.LINES, strict=False):
+        right.plot(levels, positive(found[name]), marker="o", markersize=2.5, **line)
     right.plot(levels, positive(found["kl_ceiling"]), label=r"ceiling $\log 2\,/\,\gamma$ (C20)",
                **style.LINES[5])  # fmt: skip
-    kl = [array(found["kl"]), array(found["kl_ceiling"])]
+    kl = [array(found[name]) for name in ("kl", "online_kl", "kl_ceiling")]
     if found["kl_at_zero"] > 0:
         right.axhline(found["kl_at_zero"], **style.BOUND)
     style.log_axis(right.yaxis, np.stack(kl))
     right.set_ylabel(r"$\mathrm{KL}(\pi_{\mathrm{ref}}\,\|\,\pi_\theta)$")
     right.legend(loc="lower left")
-    styles = ((0, (5, 1.5)), (0, (1, 1)), (0, (5, 1.2, 1, 1.2)))
-    colors = {"instance": style.VERMILLION, "relative": style.GREEN, "closed_form": style.PURPLE}
+    styles = ((0, (5, 1.5)), (0, (3, 1, 1, 1, 1, 1)), (0, (1, 1)), (0, (5, 1.2, 1, 1.2)))
+    colors = {"instance": style.BLACK, "online": style.SKY, "relative": style.GREEN,
+              "closed_form": style.PURPLE}  # fmt: skip
     for i, ax in enumerate((left, right)):
         for dash, (name, mark) in zip(styles, found["marks"].items(), strict=False):
             label = f"{_NAMES[name]} = {mark:.3g}" if i == 0 else None

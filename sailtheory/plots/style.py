@@ -31,6 +31,7 @@ __all__ = [
     "PURPLE",
     "SEQUENTIAL",
     "SINGLE",
+    "SKY",
     "VERMILLION",
     "ZERO",
     "check_target",

@@ -126,10 +126,18 @@ def _report(
             for note, count in sorted((data.merged + preferences.notes).items())
         ],
         "preferences": preferences.rule,
+        "estimate": _estimate(preferences),
         "temperature": preferences.temperature,
         "features": features,
         "data": measured,
     }
+
+
+def _estimate(preferences: Preferred) -> dict[str, str] | None:
+    """The number that says how p follows from counts; as text, since ∞ is no JSON number."""
+    if preferences.estimate is None:
+        return None
+    return {k: repr(v) for k, v in vars(preferences.estimate).items() if v is not None}
 
 
 def _column(request: Request) -> Any:

@@ -21,7 +21,7 @@ from sailtheory.preference_data.fits import (
 from sailtheory.preference_data.item import Turns
 from sailtheory.problem.counts import posterior_mean
 
-__all__ = ["Preferred", "Rule", "preferred"]
+__all__ = ["Preferred", "Rule", "estimated", "preferred"]
 
 Fit = Literal["fit"]
 
@@ -75,6 +75,8 @@ class Preferred:
         counts: Of each prompt the wins, (m, m), where it was compared; else None.
         temperature: What scores were divided by, and where it comes from.
         rule: In words.
+        estimate: How p follows from the counts: the one number of :class:`Rule` that says it,
+            fitted where it was to be; None without counts.
         notes: What else there is to say, with counts.
     """
 
@@ -83,6 +85,7 @@ class Preferred:
     counts: list[np.ndarray] | None = None
     temperature: dict[str, Any] | None = None
     rule: str = ""
+    estimate: Rule | None = None
     notes: Counter[str] = field(default_factory=Counter)
 
 
@@ -184,17 +187,21 @@ def _of_comparisons(data: Collected, rule: Rule) -> Preferred:
     never = sum(int((t == 0).sum()) for t in off)
     notes: Counter[str] = Counter()
     if rule.bradley_terry is not None:
-        rewards = _bradley_terry(counts, rule.bradley_terry)
         prior = rule.bradley_terry
         prior_words = "no prior" if math.isinf(prior) else f"a normal prior, s = {prior:g}"
         words = f"Bradley-Terry rewards fitted to each prompt's comparisons, with {prior_words}"
-        return Preferred(rewards, counts=counts, rule=words, notes=notes)
-    if rule.smoothing is not None:
+    elif rule.smoothing is not None:
         if never:
             notes["pairs were never compared: p = ½"] = never
         words = f"p = (w + a)/(w + w' + 2a) with a = {rule.smoothing:g}"
-        matrices = [posterior_mean(w, rule.smoothing) for w in counts]
-        return Preferred(matrices=matrices, counts=counts, rule=words, notes=notes)
+    else:
+        rule, words = _of_shares(counts, rule, never, single)
+    rewards, matrices = estimated(counts, rule)
+    return Preferred(rewards, matrices, counts, rule=words, estimate=rule, notes=notes)
+
+
+def _of_shares(counts: list[np.ndarray], rule: Rule, never: int, single: int) -> tuple[Rule, str]:
+    """The confidence of labels, and how p follows from the shares of comparisons won."""
     if never:
         accepted = (
             "pairs that were never compared have no share: --bradley-terry S or --smoothing A"
@@ -203,17 +210,37 @@ def _of_comparisons(data: Collected, rule: Rule) -> Preferred:
     if rule.confidence is None and single:
         accepted = f"{single} pairs have one label, which alone gives p = 1: {_ASKED}"
         raise InputError("confidence", "not given", accepted)
-    confidence, words = 1.0, "p is the share of comparisons won"
+    if rule.confidence is None:
+        return Rule(confidence=1.0), "p is the share of comparisons won"
     if rule.confidence == "fit":
         fit = fit_confidence(*_labels(counts))
         confidence = fit.value
         where = f"fitted on {fit.comparisons:g} repeated labels, standard error {fit.error:.2g}"
-    elif rule.confidence is not None:
+    else:
         confidence, where = float(rule.confidence), "given"
-    if rule.confidence is not None:
-        words = f"p = c·share + (1 − c)·(1 − share) with c = {confidence:g}, {where}"
-    matrices = [_shares(w, confidence) for w in counts]
-    return Preferred(matrices=matrices, counts=counts, rule=words, notes=notes)
+    words = f"p = c·share + (1 − c)·(1 − share) with c = {confidence:g}, {where}"
+    return Rule(confidence=confidence), words
+
+
+def estimated(
+    counts: list[np.ndarray], rule: Rule
+) -> tuple[list[np.ndarray] | None, list[np.ndarray] | None]:
+    """Rewards (m,) or else p (m, m) of each prompt, from its wins (m, m).
+
+    Args:
+        counts: Of each prompt.
+        rule: With ``bradley_terry``, ``smoothing`` or a number as ``confidence``.
+
+    Raises:
+        InputError: Bradley-Terry without a prior has no finite fit.
+    """
+    if rule.bradley_terry is not None:
+        return _bradley_terry(counts, rule.bradley_terry), None
+    if rule.smoothing is not None:
+        return None, [posterior_mean(w, rule.smoothing) for w in counts]
+    if not isinstance(rule.confidence, (int, float)):
+        raise InputError("confidence", rule.confidence, "a number is expected")
+    return None, [_shares(w, rule.confidence) for w in counts]
 
 
 def _matrix(prompt: Prompt) -> np.ndarray:

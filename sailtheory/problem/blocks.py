@@ -7,9 +7,10 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from sailtheory.numeric import layout
 from sailtheory.numeric.exact import lift
 from sailtheory.numeric.numbers import FLOAT64, Array, NumberSystem
-from sailtheory.problem.preferences import Preferences
+from sailtheory.problem.preferences import Preferences, centred_all
 from sailtheory.theory import formulas
 
 
@@ -116,9 +117,14 @@ def stacked(
         total = sum(exact)
         weights = xp.asarray([exact[x] / total for x in prompts])
         beta = lift(xp, np.array([problem.beta], dtype=object))[0]
+    if xp is FLOAT64:
+        features = layout.responses_outside(features)
     base = [problem.base[x] for x in prompts]
     measures = [np.ones(features.shape[1]) if b is None else b for b in base]
     log_base = xp.log(lift(xp, np.stack(measures)))
-    preference = np.stack([problem.preferences[x].centred(xp) for x in prompts])
+    preference = centred_all([problem.preferences[x] for x in prompts], xp)
+    if xp is FLOAT64:
+        log_base = layout.prompts_adjacent(log_base)
+        preference = layout.prompts_adjacent(preference)
     log_ref = formulas.log_policy(xp, ref_params, features, log_base)
     return Block(prompts, features, log_base, preference, weights, ref_params, beta, log_ref)

@@ -5,8 +5,9 @@ Formulas use the centred preference q = p₁₂ − ½, antisymmetric by constru
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from sailtheory.numeric.exact import lift, read_array
 from sailtheory.numeric.numbers import FLOAT64, Array, NumberSystem
 from sailtheory.theory.pair_form import pairwise
 
-__all__ = ["BradleyTerry", "PreferenceMatrix", "Preferences", "probabilities"]
+__all__ = ["BradleyTerry", "PreferenceMatrix", "Preferences", "centred_all", "probabilities"]
 
 _TOLERANCE = 1e-9
 
@@ -57,7 +58,7 @@ class BradleyTerry:
 
     def centred(self, xp: NumberSystem) -> Array:
         """½ tanh((r_k − r_l)/2): (m, m)."""
-        return xp.tanh(pairwise(lift(xp, self.rewards)) / 2) / 2
+        return _of_rewards(xp, self.rewards)
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,8 +105,28 @@ class PreferenceMatrix:
 
     def centred(self, xp: NumberSystem) -> Array:
         """(p − pᵀ)/2: (m, m), which is p − ½ and exactly antisymmetric."""
-        p = lift(xp, self.matrix)
-        return (p - p.T) / 2
+        return _of_matrix(xp, self.matrix)
+
+
+def centred_all(models: Sequence[Preferences], xp: NumberSystem) -> Array:
+    """q of n prompts of m responses each: (n, m, m); one evaluation where all are of one kind."""
+    kinds = {type(model) for model in models}
+    if kinds == {BradleyTerry}:
+        return _of_rewards(xp, np.stack([cast(BradleyTerry, m).rewards for m in models]))
+    if kinds == {PreferenceMatrix}:
+        return _of_matrix(xp, np.stack([cast(PreferenceMatrix, m).matrix for m in models]))
+    if xp.name == "balls":
+        return np.concatenate([model.centred(xp)[None] for model in models])
+    return np.stack([model.centred(xp) for model in models])
+
+
+def _of_rewards(xp: NumberSystem, rewards: np.ndarray) -> Array:
+    return xp.tanh(pairwise(lift(xp, rewards)) / 2) / 2
+
+
+def _of_matrix(xp: NumberSystem, matrix: np.ndarray) -> Array:
+    p = lift(xp, matrix)
+    return (p - p.mT) / 2
 
 
 def probabilities(preferences: Preferences) -> np.ndarray:

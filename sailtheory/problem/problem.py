@@ -5,7 +5,7 @@ See :mod:`sailtheory.problem.problem_file` for TOML and NPZ.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -36,7 +36,7 @@ from sailtheory.problem.fields import (
     read_weights,
 )
 from sailtheory.problem.preferences import Preferences
-from sailtheory.theory import formulas, pair_form
+from sailtheory.theory import formulas
 
 __all__ = ["PreferenceProblem", "Span"]
 
@@ -223,7 +223,7 @@ class PreferenceProblem:
     @cached_property
     def feature_diameter(self) -> float:
         """D = max_x max_ij ‖φ_i − φ_j‖."""
-        return max(float(_distances(phi.astype(float)).max()) for phi in self.features)
+        return float(self._largest_gaps(lambda gap: np.linalg.norm(gap, axis=-1)).max())
 
     @cached_property
     def z_max(self) -> float:
@@ -245,13 +245,20 @@ class PreferenceProblem:
     @cached_property
     def margin_ranges(self) -> np.ndarray:
         """max_{θ∈C} range(δᵀφ) for each prompt: (n,)."""
-        offset = self.center.astype(float) - self.ref_params
-        reach = []
-        for x in range(self.prompts):
-            phi = self.centred_features(x)
-            distance = _distances(phi)
-            reach.append((pair_form.pairwise(phi @ offset) + float(self.radius) * distance).max())
-        return np.array(reach)
+        offset, radius = self.center.astype(float) - self.ref_params, float(self.radius)
+        return self._largest_gaps(
+            lambda gap: abs(gap @ offset) + radius * np.linalg.norm(gap, axis=-1)
+        )
+
+    def _largest_gaps(self, size: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        """The largest size of a difference φ_k − φ_l of each prompt, (k, d) to (k,): (n,)."""
+        found = np.zeros(self.prompts)
+        for block in self.blocks():
+            phi = block.features
+            for k, j in zip(*np.triu_indices(phi.shape[1], 1), strict=True):
+                sizes = size(phi[:, k] - phi[:, j])
+                found[block.prompts] = np.maximum(found[block.prompts], sizes)
+        return found
 
     def blocks(self, xp: NumberSystem = FLOAT64) -> list[Block]:
         """The data in a number system, prompts of equal m stacked."""
@@ -387,10 +394,3 @@ def _precision() -> int:
     from flint import ctx
 
     return int(ctx.prec)
-
-
-def _distances(points: np.ndarray) -> np.ndarray:
-    """Euclidean distances between rows, (m, m), without an (m, m, d) array."""
-    from scipy.spatial.distance import pdist, squareform  # slow to import
-
-    return np.asarray(squareform(pdist(points)))

@@ -25,6 +25,7 @@ import numpy as np
 from sailtheory.numeric.enclose import float_above
 from sailtheory.numeric.exact import to_fraction
 from sailtheory.numeric.numbers import FLOAT64, arb_numbers
+from sailtheory.problem.preferences import centred_all
 from sailtheory.problem.problem import PreferenceProblem
 from sailtheory.theory import pair_form
 
@@ -146,7 +147,7 @@ class ProblemPrompts:
         return Chunk(
             members,
             np.stack([(each - each[:1]).astype(np.float64) for each in phi]),
-            np.stack([problem.preferences[x].centred(FLOAT64) for x in members]),
+            centred_all([problem.preferences[x] for x in members], FLOAT64),
             np.log(np.stack(measures)),
             problem.weights[members],
         )

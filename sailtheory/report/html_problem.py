@@ -12,9 +12,12 @@ from sailtheory.report.html import page
 from sailtheory.report.html_claims import findings
 from sailtheory.report.html_figures import price_figure, thresholds_figure
 from sailtheory.report.words import (
+    SIDE_BY_SIDE,
     THRESHOLD_USES,
+    earned,
     modulus,
     number,
+    percent,
     priced,
     summary,
     trust,
@@ -73,8 +76,32 @@ def problem_page(
             for of, best in prices
         ],
         price_figure=price_figure([(of, best.kl_ref_policy, best.gain) for of, best in prices]),
+        objectives=[
+            (
+                says,
+                number(getattr(report.thresholds, of_sail)),
+                number(getattr(report.online.thresholds, of_field)),
+            )
+            for says, of_sail, of_field in SIDE_BY_SIDE
+        ],
+        earned=_earned(report),
         figures=figures or {},
     )
+
+
+def _earned(report: Report) -> list[tuple[str, ...]]:
+    return [
+        (
+            name,
+            f"{each.win_rate:.4f}",
+            percent(each.share),
+            number(each.reward),
+            percent(each.reward_share),
+            number(each.kl_ref_policy),
+            "" if each.settled else "the search does not agree on it",
+        )
+        for name, each in earned(report)
+    ]
 
 
 def _file(problem: PreferenceProblem) -> str:
@@ -106,10 +133,12 @@ def _facts(report: Report) -> dict[str, str]:
 def _landscape(report: Report, name: str) -> list[dict[str, Any]]:
     """Each statement on C: its verdict (None where S = {0}), evidence, worst value and place."""
     (sail, sail_at), (revkl, revkl_at) = report.sail, report.sail_revkl
+    monotone, turn = report.online.monotone
     plain, prox = report.plain, report.prox
     rows = [
         ("J is concave", sail, "λ_max = ", sail_at.value, sail_at.theta),
         ("J_γ is concave", revkl, "λ_max = ", revkl_at.value, revkl_at.theta),
+        ("V − γ∇KL is monotone", monotone, "γ*_V − γ = ", turn.value, turn.theta),
         ("J_γ is plain PL", plain.verdict, "μ ≤ ", plain.constant, plain.theta),
         ("J_γ is prox-PL", prox.verdict, "μ ≤ ", prox.constant, prox.theta),
     ]

@@ -19,6 +19,8 @@ _COLUMNS = {
     "radius": ("B", "$B$"),
     "temperature": ("T", "$T$"),
     "instance": ("γ*", r"$\gamma^*$"),
+    "low": ("95 %, from", r"95\,\%, from"),
+    "high": ("to", "to"),
     "per_prompt_lower": ("ḡ ≥", r"$\bar g \ge$"),
     "per_prompt": ("ḡ ≤", r"$\bar g \le$"),
     "most_prompts": ("99 % ≤", r"$99\,\% \le$"),
@@ -31,17 +33,18 @@ _COLUMNS = {
 def print_sweep(console: Console, found: Sweep) -> None:
     """A table of the thresholds; γ* with ≥ where rounds of its search disagree."""
     table = Table(title="Thresholds for γ", title_justify="left")
-    for name, _ in _COLUMNS.values():
+    columns = _columns(found)
+    for name, _ in columns.values():
         table.add_column(name, justify="left" if name == "prompts" else "right", no_wrap=True)
     for row in found.rows:
-        table.add_row(*(_cell(row, key) for key in _COLUMNS))
+        table.add_row(*(_cell(row, key) for key in columns))
     console.print(table)
 
 
 def csv_text(found: Sweep) -> str:
     """One line a row, all digits; an empty cell where there is no value."""
     out = io.StringIO()
-    names = [*_COLUMNS, "trusted"]
+    names = [*_columns(found), "trusted"]
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(names)
     for row in found.rows:
@@ -52,12 +55,19 @@ def csv_text(found: Sweep) -> str:
 
 def latex_text(found: Sweep) -> str:
     """A ``tabular`` for the package booktabs."""
-    head = " & ".join(name for _, name in _COLUMNS.values())
-    body = [" & ".join(_latex(_cell(row, key)) for key in _COLUMNS) for row in found.rows]
-    columns = "l" + "r" * (len(_COLUMNS) - 1)
+    shown = _columns(found)
+    head = " & ".join(name for _, name in shown.values())
+    body = [" & ".join(_latex(_cell(row, key)) for key in shown) for row in found.rows]
+    columns = "l" + "r" * (len(shown) - 1)
     lines = [rf"\begin{{tabular}}{{{columns}}}", r"\toprule", rf"{head} \\", r"\midrule"]
     lines += [rf"{line} \\" for line in body]
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
+
+
+def _columns(found: Sweep) -> dict[str, tuple[str, str]]:
+    """The columns that have values: intervals only where they were asked for."""
+    hidden = () if found.draws else ("low", "high")
+    return {key: names for key, names in _COLUMNS.items() if key not in hidden}
 
 
 def _cell(row: Row, key: str) -> str:

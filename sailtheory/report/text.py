@@ -7,14 +7,17 @@ from rich.markup import escape
 from rich.table import Table
 
 from sailtheory.analysis.check import STRENGTHS, Report
-from sailtheory.analysis.frontier import Frontier
+from sailtheory.analysis.frontier import Frontier, OnlinePoint
 from sailtheory.claims import Result
 from sailtheory.landscape.concavity import Curvature
 from sailtheory.report.words import (
     ONE_POLICY,
+    SIDE_BY_SIDE,
     THRESHOLD_USES,
+    earned,
     modulus,
     number,
+    percent,
     priced,
     summary,
     trust,
@@ -107,6 +110,8 @@ def print_report(console: Console, report: Report) -> None:
         if line:
             console.print(line)
     console.print(_price(report))
+    console.print(_side_by_side(report))
+    console.print(_earned(report))
     console.print(_constants(report))
     console.print(f"\n[bold]{escape(summary(report))}[/bold]")
 
@@ -118,6 +123,9 @@ def _landscape(report: Report) -> Table:
                                    ("J_γ is concave", report.sail_revkl)):  # fmt: skip
         largest = f"λ_max = {number(point.value)}"
         table.add_row(name, verdict_text(verdict), largest, _point(point))
+    verdict, point = report.online.monotone
+    table.add_row("V − γ∇KL is monotone", verdict_text(verdict),
+                  f"γ*_V − γ = {number(point.value)}", _point(point))  # fmt: skip
     for name, pl in (("J_γ is plain PL", report.plain), ("J_γ is prox-PL", report.prox)):
         at = "—" if pl.constant is None else vector(pl.theta)
         table.add_row(name, verdict_text(pl.verdict), f"μ ≤ {number(pl.constant)}", at)
@@ -129,6 +137,30 @@ def _thresholds(report: Report) -> Table:
                   title_justify="left")  # fmt: skip
     for key, (name, use) in THRESHOLD_USES.items():
         table.add_row(name, number(getattr(report.thresholds, key)), STRENGTHS[key], use)
+    return table
+
+
+def _side_by_side(report: Report) -> Table:
+    table = Table("γ that suffices", "SAIL, with its score term", "online DPO, without it",
+                  title="Which objective?", title_justify="left")  # fmt: skip
+    for says, of_sail, of_field in SIDE_BY_SIDE:
+        table.add_row(
+            says, number(getattr(report.thresholds, of_sail)),
+            number(getattr(report.online.thresholds, of_field)),
+        )  # fmt: skip
+    return table
+
+
+def _earned(report: Report) -> Table:
+    columns = ["policy", "win rate", "share of best gain", "KL(π_ref‖π)"]
+    known = report.online.best.reward is not None
+    columns += ["reward", "share of best"] if known else []
+    table = Table(*columns, title="What each earns", title_justify="left")
+    for name, each in earned(report):
+        row = [name, f"{each.win_rate:.4f}", percent(each.share), number(each.kl_ref_policy)]
+        row += [number(each.reward), percent(each.reward_share)] if known else []
+        table.add_row(*(f"{cell}{'' if each.settled or i else ' (unsettled)'}"
+                        for i, cell in enumerate(row)))  # fmt: skip
     return table
 
 
@@ -157,22 +189,35 @@ def _point(point: Curvature) -> str:
 
 def print_frontier(console: Console, curve: Frontier) -> None:
     """The result of ``frontier``."""
-    table = Table("γ", "win rate", "gain", "KL(π_ref‖π)", "J_γ concave", title="Frontier",
-                  title_justify="left")  # fmt: skip
+    table = Table("γ", "win rate", "KL(π_ref‖π)", "J_γ concave", "online DPO: win rate",
+                  "KL(π_ref‖π)", "monotone", title="Frontier", title_justify="left")  # fmt: skip
     for p in curve.points:
         unknown = "undecided" if curve.relative is not None else "—"
         mark = {None: unknown, False: "no", True: "found no counterexample"}[p.concave]
         mark = "certified (C23)" if p.certified else mark
         mark = "proved (C11)" if p.guaranteed else mark
-        table.add_row(number(p.gamma, 4), f"{p.win_rate:.4f}", f"{p.gain:.4f}",
-                      number(p.kl_ref_policy), mark)  # fmt: skip
+        table.add_row(number(p.gamma, 4), f"{p.win_rate:.4f}", number(p.kl_ref_policy), mark,
+                      *_without_score(p.online))  # fmt: skip
     console.print(table)
     if curve.relative is None:
         console.print(ONE_POLICY)
         return
     best = curve.affordable
     console.print(
+        f"For online DPO γ ≥ {number(curve.online.data)} is certified to suffice on this data, "
+        f"γ ≥ {number(curve.online.relative)} proved for any of this β and Z_max (C36)."
+    )
+    console.print(
         f"[bold]A loss of {curve.tolerance:g} in win rate affords γ ≤ {number(best.gamma, 4)} "
         f"(win rate {best.win_rate:.4f}); γ* = {number(curve.instance)}, "
         f"K_B = {number(curve.relative)}.[/bold]"
     )
+
+
+def _without_score(point: OnlinePoint | None) -> tuple[str, str, str]:
+    """Win rate, KL and what is known of online DPO's field at one γ."""
+    if point is None:
+        return "—", "—", "—"
+    known = "proved (C36)" if point.guaranteed else "certified (C36)" if point.certified else "—"
+    rate = f"{point.win_rate:.4f}{'' if point.found else ' (unsettled)'}"
+    return rate, number(point.kl_ref_policy), known

@@ -5,14 +5,19 @@ from __future__ import annotations
 import numpy as np
 
 from sailtheory.analysis.check import Report
+from sailtheory.analysis.online import Earned
 from sailtheory.landscape.concavity import agreement
 from sailtheory.landscape.maximiser import Maximiser
 
 __all__ = [
     "ONE_POLICY",
+    "SIDE_BY_SIDE",
     "THRESHOLD_USES",
+    "earned",
+    "learning",
     "modulus",
     "number",
+    "percent",
     "priced",
     "summary",
     "times",
@@ -31,6 +36,15 @@ THRESHOLD_USES = {
     "closed_form": ("closed form", "the same from β, D, B alone: to set γ before seeing data"),
     "absolute": ("absolute (C10)", "exponential in B, for comparison with the literature only"),
 }
+
+
+SIDE_BY_SIDE = (
+    ("found by search: less will not do", "instance", "instance"),
+    ("certified for this data", "per_prompt", "data"),
+    ("proved for this β and Z_max", "relative", "relative"),
+    ("proved before seeing data", "closed_form", "limit"),
+)
+"""What a threshold is good for, and its names for SAIL and for online DPO."""
 
 
 def number(value: float | None, digits: int = 3) -> str:
@@ -60,7 +74,12 @@ def trust(report: Report) -> str:
     if found is None or report.gamma_star.value is None:
         return ""
     verdict = "" if found.trusted else ": γ* may be larger. Try --effort full"
-    return f"γ*: {agreement(found)}{verdict}."
+    said = f"γ*: {agreement(found)}{verdict}."
+    field = report.online.gamma_star.search
+    if field is None:
+        return said
+    doubt = "" if field.trusted else ": it may be larger"
+    return f"{said} Online DPO's: {field.agreeing} of {field.rounds}{doubt}."
 
 
 def worst_prompts(report: Report) -> str:
@@ -108,6 +127,8 @@ def summary(report: Report) -> str:
     sentences.append(
         f"At the theorem's γ the gain in win rate {verb} from {free:.3f} (γ = 0) to {bound:.3f}."
     )
+    if learning(report):
+        sentences.append(learning(report))
     return " ".join(sentences)
 
 
@@ -147,6 +168,39 @@ def priced(report: Report) -> list[tuple[str, Maximiser]]:
         ),
     }
     return [(name, best) for name, best in rows.values() if best is not None]
+
+
+_EARNED = {"zero": "γ", "gamma": "γ in use", "certain": "least certain γ", "proved": "proved γ"}
+
+
+def earned(report: Report) -> list[tuple[str, Earned]]:
+    """What each objective's policies earn, and the best policy in C, with words for each."""
+    online = report.online
+    rows = [
+        (f"{of}, {_EARNED[name]} = {number(each.gamma)}", each)
+        for of, found in (("SAIL", online.sail), ("online DPO", online.online))
+        for name, each in found.items()
+    ]
+    return [*rows, ("the best policy in C", online.best)]
+
+
+def percent(share: float | None) -> str:
+    """A share as people write it; an em dash for None."""
+    return "—" if share is None else f"{100 * share:.0f} %"
+
+
+def learning(report: Report) -> str:
+    """One sentence: how much of the gain each keeps at the γ that is proved for it."""
+    online = report.online
+    sail, field = (found.get("proved") for found in (online.sail, online.online))
+    if sail is None or field is None or sail.share is None or field.share is None:
+        return ""
+    return (
+        f"At the γ that is proved for each, online DPO (γ = {number(field.gamma)}) keeps "
+        f"{percent(field.share)} of the best gain in win rate on C, SAIL with its score term "
+        f"(γ = {number(sail.gamma)}) {percent(sail.share)}; without KL they reach "
+        f"{percent(online.online['zero'].share)} and {percent(online.sail['zero'].share)}."
+    )
 
 
 def vector(theta: np.ndarray) -> str:

@@ -8,6 +8,9 @@ matrix product.
 
 from __future__ import annotations
 
+import numpy as np
+
+from sailtheory.numeric import layout
 from sailtheory.numeric.numbers import Array, total, without_diagonal
 
 __all__ = [
@@ -36,8 +39,7 @@ def squared_gaps(a: Array) -> Array:
 
 def logits(theta: Array, features: Array) -> Array:
     """θᵀφ(x, y): θ (..., d), features (n, m, d) to (..., n, m)."""
-    n, m, d = features.shape
-    return (theta @ features.reshape(n * m, d).T).reshape(*theta.shape[:-1], n, m)
+    return layout.from_rows(theta @ layout.rows(features).mT, features)
 
 
 def combine(coefficients: Array, features: Array) -> Array:
@@ -47,9 +49,7 @@ def combine(coefficients: Array, features: Array) -> Array:
 
 def combine_all(coefficients: Array, features: Array) -> Array:
     """Σ_x Σ_k coefficients_xk φ_xk in one product: (..., n, m), (n, m, d) to (..., d)."""
-    rows = coefficients.shape[-2] * coefficients.shape[-1]
-    flat = coefficients.reshape(*coefficients.shape[:-2], rows)
-    return flat @ features.reshape(rows, features.shape[-1])
+    return layout.in_rows(coefficients, features) @ layout.rows(features)
 
 
 def laplacian(weights: Array, features: Array) -> Array:
@@ -62,9 +62,23 @@ def laplacian(weights: Array, features: Array) -> Array:
 
 def laplacian_all(weights: Array, features: Array) -> Array:
     """Σ_x of :func:`laplacian` in one product: (..., n, m, m), (n, m, d) to (..., d, d)."""
-    n, m, d = features.shape
+    if layout.thin(features):
+        return _by_squares(weights, features)
     spread = _spread(weights, features)
-    return features.reshape(n * m, d).T @ spread.reshape(*spread.shape[:-3], n * m, d)
+    return layout.rows(features).mT @ layout.vectors_in_rows(spread, features)
+
+
+def _by_squares(weights: np.ndarray, features: np.ndarray) -> np.ndarray:
+    """:func:`laplacian_all` of few dimensions: the entries of Δ_klΔ_klᵀ are the columns."""
+    d = features.shape[-1]
+    i, j = np.triu_indices(d)
+    total = np.zeros((*weights.shape[:-3], len(i)))
+    for k, l in layout.pairs(features.shape[1]):  # noqa: E741
+        gap = features[:, k] - features[:, l]
+        total += weights[..., k, l] @ (gap[:, i] * gap[:, j])
+    matrix = np.empty((*total.shape[:-1], d, d))
+    matrix[..., i, j] = matrix[..., j, i] = total
+    return matrix
 
 
 def laplacian_product(weights: Array, along: Array) -> Array:
@@ -78,5 +92,6 @@ def laplacian_form(weights: Array, along: Array) -> Array:
 
 
 def _spread(weights: Array, features: Array) -> Array:
-    between = without_diagonal(weights)
+    """(diag(w 1) − w) Φ: (..., n, m, m), (n, m, d) to (..., n, m, d)."""
+    between = layout.by_prompt(without_diagonal(weights))
     return total(between)[..., None] * features - between @ features

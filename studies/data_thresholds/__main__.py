@@ -15,6 +15,7 @@ from typing import Any
 
 import sailtheory
 from sailtheory.storage.files import write_text
+from studies import smollm
 from studies.data_thresholds import choices, synthetic, variation
 from studies.data_thresholds.commands import SEED, cell
 
@@ -85,7 +86,7 @@ def of_samples(folder: Path) -> dict[str, Any]:
     lines = samples.read_text(encoding="utf-8").splitlines()
     rows = [json.loads(line) for line in lines]
     return {
-        "model": synthetic.MODEL, "temperature": synthetic.TEMPERATURE,
+        "model": smollm.NAME, "temperature": synthetic.TEMPERATURE,
         "tokens": synthetic.TOKENS, "seed": synthetic.SEED, "responses": synthetic.RESPONSES,
         "prompts": len(rows), "import": cells[0]["import"], "cells": [_short(c) for c in cells],
         "time_limit": SECONDS,

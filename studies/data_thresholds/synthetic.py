@@ -4,13 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
-MODEL = "smollm2-135m"
-TEMPLATE = (  # the model's own without its system message, which would be half of all tokens
-    "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\n' + m['content'] + '<|im_end|>\n' }}"
-    "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
-)
 SEED, RESPONSES, TOKENS, TEMPERATURE = 0, 4, 24, 0.7
 BATCH = 32  # prompts, so 128 responses
 FORMS = (
@@ -43,28 +37,19 @@ def sample(out: Path) -> None:
     A response is a function of seed, prompt and number, so it does not matter where a run stops.
     """
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
 
     from sailtheory.training.llm import generate, models
-    from sailtheory.training.llm.fetch import resolve
     from sailtheory.training.llm.oracles import kind_and_brief
+    from studies import smollm
 
     torch.set_num_threads(1)
-    folder, oracle = resolve(MODEL), kind_and_brief()
-    tokenizer: Any = AutoTokenizer.from_pretrained(folder)
-    tokenizer.chat_template = TEMPLATE
-    model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
-    model = model.requires_grad_(False).eval()
+    oracle, tokenizer = kind_and_brief(), smollm.tokenizer()
+    model = smollm.model().requires_grad_(False).eval()
     end = models.end_ids(model, tokenizer)
     asked = prompts()
     for first in range(count(out), len(asked), BATCH):
         batch = asked[first : first + BATCH]
-        ids = [
-            tokenizer.apply_chat_template(
-                [{"role": "user", "content": text}], add_generation_prompt=True, return_dict=True
-            )["input_ids"]
-            for text in batch
-        ]
+        ids = [smollm.prompt_ids(tokenizer, [{"role": "user", "content": text}]) for text in batch]
         keys: list[generate.Key] = [
             (SEED, "responses", text, k) for text in batch for k in range(RESPONSES)
         ]

@@ -12,6 +12,8 @@ what it contains is not run again.
 * ``spurious``: C14's instance: which share of uniform starts ends away from the maximiser,
   against γ; γ* is certified.
 * ``price``: what the maximiser of J_γ gains at γ = 0, γ*, K_B and the closed form (C20).
+* ``online``: on the same problems, the best gain on C, and what the solution of V − γ∇KL, without
+  the score term, gains at γ = 0, γ*_V, K_V and 2β (C28, C29).
 """
 
 from __future__ import annotations
@@ -28,8 +30,18 @@ import numpy as np
 
 import sailtheory
 from benchmarks.problems import arguments
-from sailtheory import SAIL, BradleyTerry, PreferenceProblem, SAILRevKL
+from sailtheory import (
+    SAIL,
+    BradleyTerry,
+    Gain,
+    KLRefPolicy,
+    OnlineDPO,
+    OnlineDPORevKL,
+    PreferenceProblem,
+    SAILRevKL,
+)
 from sailtheory.analysis.check import theorem_threshold
+from sailtheory.analysis.online import field_thresholds
 from sailtheory.ascent import (
     Estimator,
     FixedBatch,
@@ -43,7 +55,8 @@ from sailtheory.ascent import (
 )
 from sailtheory.certificates import certify_gamma
 from sailtheory.examples import load
-from sailtheory.landscape import Domain, Search, largest_relative_curvature_on, maximise
+from sailtheory.landscape import Domain, Search, gain, largest_relative_curvature_on, maximise
+from sailtheory.landscape.solution import solve
 from sailtheory.numeric.numbers import FLOAT64
 from sailtheory.objectives.sail import fisher
 from sailtheory.storage.files import write_text
@@ -51,7 +64,7 @@ from sailtheory.theory import bounds
 
 SEED = 20263
 OUT = "studies/dynamics/evidence.json"
-COUNTS = {"rates": 80, "mirror": 30, "spurious": 12, "price": 120}
+COUNTS = {"rates": 80, "mirror": 30, "spurious": 12, "price": 120, "online": 120}
 STARTS, RUNS, ACCURACY = 6, 256, 1e-6
 _FLOOR = 1e-11  # gaps below this times 1 + |J| are not resolved in float64
 _DRAWS = 400
@@ -230,8 +243,8 @@ def spurious(index: int) -> Record:
 CELLS = ((0.1, 1.0), (0.1, 4.0), (1.0, 1.0), (1.0, 4.0))
 
 
-def price(index: int) -> Record:
-    """Gain and KL of the maximiser at the thresholds; L = 1, Bradley–Terry, θ_ref = c = 0."""
+def price_problem(index: int) -> PreferenceProblem:
+    """L = 1, Bradley–Terry, θ_ref = c = 0."""
     rng = generator("price", index)
     beta, radius = CELLS[index % len(CELLS)]
     n, d = int(rng.integers(1, 4)), int(rng.integers(1, 4))
@@ -241,7 +254,14 @@ def price(index: int) -> Record:
         phi = rng.normal(size=(m, d))
         features.append(phi / np.maximum(np.linalg.norm(phi, axis=1, keepdims=True), 1.0))
         preferences.append(BradleyTerry(rng.normal(size=m)))
-    given = PreferenceProblem(features=features, preferences=preferences, beta=beta, radius=radius)
+    return PreferenceProblem(features=features, preferences=preferences, beta=beta, radius=radius)
+
+
+def price(index: int) -> Record:
+    """Gain and KL of the maximiser at the thresholds."""
+    given = price_problem(index)
+    beta, radius = CELLS[index % len(CELLS)]
+    n, d = given.prompts, given.dimension
     if not given.span.dimension:  # d = 1 and every feature cut to 1
         return {"beta": beta, "radius": radius, "skipped": "S = {0}"}
     search = Search(Domain(given), "quick", index)
@@ -260,10 +280,34 @@ def price(index: int) -> Record:
     return out
 
 
+def online(index: int) -> Record:
+    """The best gain on C, and gain and KL of the field's solution at its thresholds."""
+    given = price_problem(index)
+    beta, radius = CELLS[index % len(CELLS)]
+    out: Record = {"beta": beta, "radius": radius}
+    if not given.span.dimension:
+        return out | {"skipped": "S = {0}"}
+    domain = Domain(given)
+    search = Search(domain, "quick", index)
+    star = largest_relative_curvature_on(OnlineDPO(given), search).value
+    certain = field_thresholds(given, star)
+    assert star is not None and certain.relative is not None and certain.limit is not None
+    levels = {"none": 0.0, "gamma_star": star, "relative": certain.relative, "limit": certain.limit}
+    best = maximise(Gain(given), search)
+    out |= {"best": best.gain, "trusted": best.trusted}
+    for name, gamma in levels.items():
+        found = solve(OnlineDPORevKL(given, max(gamma, 0.0)), domain)
+        out[name] = {
+            "gamma": float(gamma), "gain": float(gain(given, found.theta)), "found": found.found,
+            "kl": float(KLRefPolicy(given).value(found.theta)),
+        }  # fmt: skip
+    return out
+
+
 # --- running ----------------------------------------------------------------------------
 
 TASKS: dict[str, Callable[[int], Record]] = {
-    "rates": rates, "mirror": mirror, "spurious": spurious, "price": price,
+    "rates": rates, "mirror": mirror, "spurious": spurious, "price": price, "online": online,
 }  # fmt: skip
 
 

@@ -19,8 +19,9 @@ def page(data: dict[str, Any]) -> str:
     records = data["records"]
     return render(
         "dynamics", **data, rates=_rates(records["rates"]),
+        gone=next(r for r in records["spurious"] if not r["away"]),
         spurious=[r | {"share": _share(r)} for r in records["spurious"]],
-        mirror=records["mirror"], price=_price(records["price"]),
+        mirror=records["mirror"], price=_price(records["price"], records["online"]),
     )  # fmt: skip
 
 
@@ -62,11 +63,13 @@ def _share(row: Record) -> tuple[float, float, float]:
 
 
 LEVELS = ("none", "gamma_star", "relative", "closed_form")
+FIELD_LEVELS = ("none", "gamma_star", "relative", "limit")
 
 
-def _price(rows: list[Record]) -> Record:
-    """Mean gains in each cell and in all, and what the median problem keeps of them."""
+def _price(rows: list[Record], online: list[Record]) -> Record:
+    """Mean gains in each cell and in all, and shares of the best gain on C."""
     rows = [r for r in rows if "skipped" not in r]
+    field = {r["index"]: r for r in online}
     cells: dict[tuple[float, float] | None, list[Record]] = {
         cell: [r for r in rows if (r["beta"], r["radius"]) == cell]
         for cell in sorted({(r["beta"], r["radius"]) for r in rows})
@@ -75,14 +78,26 @@ def _price(rows: list[Record]) -> Record:
     return {
         "cells": [
             {"cell": cell, "problems": len(own),
-             "gains": [_mean([r[k]["gain"] for r in own]) for k in LEVELS]}
+             "best": _mean([field[r["index"]]["best"] for r in own]),
+             "gains": [_mean([r[k]["gain"] for r in own]) for k in LEVELS],
+             "online": [_mean([field[r["index"]][k]["gain"] for r in own]) for k in FIELD_LEVELS]}
             for cell, own in cells.items()
         ],
-        "kept": [
-            median(r[k]["gain"] / r["none"]["gain"] for r in rows if r["none"]["gain"] > 1e-6)
-            for k in LEVELS[1:]
+        "kept": [median(_shares([(r[k]["gain"], field[r["index"]]["best"]) for r in rows]))
+                 for k in LEVELS],
+        "online_kept": [
+            median(_shares([(field[r["index"]][k]["gain"], field[r["index"]]["best"])
+                            for r in rows])) for k in FIELD_LEVELS
         ],
+        "ahead": sum(field[r["index"]]["none"]["gain"] > r["none"]["gain"] + 1e-9 for r in rows),
+        "behind": sum(field[r["index"]]["none"]["gain"] < r["none"]["gain"] - 1e-9 for r in rows),
+        "unsettled": sum(not field[r["index"]][k]["found"] for r in rows for k in FIELD_LEVELS),
+        "problems": len(rows),
     }  # fmt: skip
+
+
+def _shares(pairs: list[tuple[float, float]]) -> list[float]:
+    return [gain / best for gain, best in pairs if best > 1e-6]
 
 
 def _mean(values: list[float]) -> tuple[float, float, float]:

@@ -15,25 +15,19 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import sailtheory
 from sailtheory.runs.read import read_record
 from sailtheory.storage.files import write_text
 from sailtheory.training.llm import SAILConfig, SAILTrainer, models
-from sailtheory.training.llm.fetch import resolve
 from sailtheory.training.llm.generate import Completions, sample, uniform
 from sailtheory.training.llm.logprobs import sequence_log_probs
 from sailtheory.training.llm.oracles import kind_and_brief
 from sailtheory.training.llm.preferences import bradley_terry, sampled
 from sailtheory.training.llm.prompts import conversations
 from sailtheory.training.llm.rows import join
+from studies import smollm
 
-MODEL = "smollm2-135m"
-TEMPLATE = (  # the model's own without its system message, which would be half of all tokens
-    "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\n' + m['content'] + '<|im_end|>\n' }}"
-    "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
-)
 OUT = "studies/llm_arms/evidence.json"
 TEMPERATURE, TOKENS, SCALE, BETA = 0.7, 16, 4.0, 0.1
 UPDATES, BATCH, RATE = 16, 6, 5e-4
@@ -68,26 +62,16 @@ class Bench:
     """The model, its tokenizer, and what is drawn from it once for each seed."""
 
     def __init__(self) -> None:
-        self.folder = resolve(MODEL)
-        self.tokenizer = AutoTokenizer.from_pretrained(self.folder)
-        self.tokenizer.chat_template = TEMPLATE
-        self.reference = self.model().requires_grad_(False).eval()
+        self.tokenizer = smollm.tokenizer()
+        self.reference = smollm.model().requires_grad_(False).eval()
         self.end = models.end_ids(self.reference, self.tokenizer)
         self.oracle = kind_and_brief()
         train = [row for i, row in enumerate(conversations("train")) if i % 3 < 2]
         self.rows = {"train": train, "held-out": conversations("held-out")}
         self.ids = {
-            part: [
-                list(self.tokenizer.apply_chat_template(
-                    row["prompt"], add_generation_prompt=True, return_dict=True
-                )["input_ids"])
-                for row in rows
-            ]
+            part: [smollm.prompt_ids(self.tokenizer, row["prompt"]) for row in rows]
             for part, rows in self.rows.items()
-        }  # fmt: skip
-
-    def model(self) -> Any:
-        return AutoModelForCausalLM.from_pretrained(self.folder, dtype=torch.float32)
+        }
 
     def draw(self, model: Any, part: str, draws: int, *key: Any) -> Completions:
         """``draws`` completions a prompt, all of the first draw and then all of the next."""
@@ -147,7 +131,7 @@ def run(bench: Bench, arm: str, tuning: str, seed: int, folder: Path, once: Any)
     )  # fmt: skip
     reference = None if tuning == "lora" else bench.reference
     trainer = CachedReference(
-        bench.model(), ref_model=reference, reward_funcs=bench.oracle, args=args,
+        smollm.model(), ref_model=reference, reward_funcs=bench.oracle, args=args,
         train_dataset=once["rows"], processing_class=bench.tokenizer,
     )  # fmt: skip
     kl = once["kl"]
@@ -218,7 +202,7 @@ def plan(seeds: int) -> list[tuple[str, str, int]]:
 def settings() -> Record:
     """What the page tells of the design."""
     return {
-        "version": sailtheory.__version__, "model": MODEL, "temperature": TEMPERATURE,
+        "version": sailtheory.__version__, "model": smollm.NAME, "temperature": TEMPERATURE,
         "tokens": TOKENS, "beta": BETA, "scale": SCALE, "updates": UPDATES, "batch": BATCH,
         "rate": RATE, "kl_coefs": KL_COEFS, "draws": DRAWS,
     }  # fmt: skip

@@ -33,6 +33,7 @@ KEYS = {
     "pl": {"plain", "prox"},
     "constants": {"mu", "smoothness", "k_minus"},
     "maximiser": {"theta", "value", "on_boundary", "kl_ref_policy", "win_rate", "gain"},
+    "online_dpo": {"thresholds", "strengths", "monotone", "earned"},
 }  # fmt: skip
 
 

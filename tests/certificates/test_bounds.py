@@ -13,6 +13,7 @@ from sailtheory.certificates.cover import Box, Checker, root
 from sailtheory.certificates.pencil import Pencil, ball_pencil
 from sailtheory.certificates.positive import positive_definite
 from sailtheory.certificates.region import Region, region, valid
+from sailtheory.numeric import layout
 from sailtheory.numeric.enclose import supremum
 from sailtheory.numeric.numbers import FLOAT64, arb_numbers
 from sailtheory.objectives.sail import fisher
@@ -296,9 +297,9 @@ def test_sums_over_pairs_are_sums_over_all():
     m = 4
     away, moved, weight = rng.random((m, m)), rng.random(6), rng.random(m)
     k, j = expansion.pairs(m)
-    full = expansion.square(m, moved)
+    full = layout.mirrored(moved, m)
     assert (full == full.T).all() and (full[k, j] == moved).all() and not np.diag(full).any()
-    turned = expansion.square(m, moved, -1)
+    turned = layout.mirrored(moved, m, -1)
     assert (turned == -turned.T).all() and (turned[k, j] == moved).all()
     total = sum(
         weight[a] * weight[b] * (away[a, b] + full[a, b]) for a in range(m) for b in range(m)

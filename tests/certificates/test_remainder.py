@@ -20,6 +20,7 @@ from sailtheory import PreferenceProblem
 from sailtheory.certificates import expansion, remainder
 from sailtheory.certificates.pencil import Pencil, ball_pencil
 from sailtheory.certificates.region import region
+from sailtheory.numeric import layout
 from sailtheory.numeric.numbers import FLOAT64, arb_numbers
 from tests.certificates.test_bounds import random_problem
 
@@ -56,7 +57,7 @@ def two_responses(share=0.5, gap=1.0, **changes):
 def central(problem, x, half):
     """|δᵀs_k|, the variance and |third moment|: the bounds on a box."""
     point, at, _, reach, half = setting(problem, x, half)
-    rho = expansion.square(at.policy.shape[-1], (reach * half).sum(-1))
+    rho = layout.mirrored((reach * half).sum(-1), at.policy.shape[-1])
     policy = remainder._policy_bound(point, rho)
     return policy[0], [part[0] for part in remainder._central(exactly, at, policy, rho, half)]
 
@@ -88,7 +89,7 @@ def majorant(problem, x, half, gamma):
     point, at, _, reach, half = setting(problem, x, half, gamma)
     m, beta = at.policy.shape[-1], float(problem.beta)
     gap = (reach[0] * half).sum(-1)
-    rho = expansion.square(m, gap)
+    rho = layout.mirrored(gap, m)
     policy, (score, variance, skew) = central(problem, x, half)
     sigma = np.array(remainder._sigmoid_bounds(exactly, FLOAT64, beta, at.z, gap[None]))[:, 0]
     steep = abs(at.tilt[0]) + beta * gap * sigma[0]

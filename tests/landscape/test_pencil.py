@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from flint import arb
 from scipy.linalg import eigh
 
 from sailtheory import BradleyTerry, KLRefPolicy, PreferenceProblem, SAILRevKL
 from sailtheory.landscape import Domain, Search, maximise, pencil
 from sailtheory.landscape.bfgs import ascend
 from sailtheory.landscape.maximiser import newton_distance
+from sailtheory.numeric.balls import BALLS
+from sailtheory.numeric.numbers import arb_numbers
 from sailtheory.objectives import curvature_sign as sign_module
 from sailtheory.objectives.curvature_sign import curvature_sign
 from sailtheory.problem import blocks as blocks_module
@@ -122,11 +125,35 @@ def test_the_sign_from_scalars_is_that_of_the_whole(dtype, monkeypatch):
     theta = points(problem, 1)[0]
     balance, v = pencil.largest_relative_curvature(SAILRevKL(problem, 0), Domain(problem), theta)
     assert balance > 0
-    for few in (1 << 30, 0):
+    for few, affordable in ((1 << 30, 1 << 30), (0, 1 << 30), (0, 0)):
         monkeypatch.setattr(sign_module, "_FEW", few)
+        monkeypatch.setattr(sign_module, "_AFFORDABLE", affordable)
         for factor, sign in ((0.9, 1), (1.1, -1), (1 - 1e-9, 1), (1 + 1e-9, -1)):
             assert curvature_sign(SAILRevKL(problem, float(balance) * factor), theta, v) == sign
     assert curvature_sign(SAILRevKL(problem, float(balance)), theta, v) == 0
+
+
+def test_balls_of_float64_enclose_what_arb_finds():
+    """Rewards and matrices, base measures and weights that float64 does not store exactly."""
+    rng = np.random.default_rng(1)
+    phi = rng.normal(size=(4, 3, 2)).round(1)
+    matrix = [[0.5, 0.7, 0.1], [0.3, 0.5, 0.9], [0.9, 0.1, 0.5]]
+    for preferences in ([BradleyTerry([0.1, 0.7, -0.3])] * 4, [matrix] * 4,
+                        [BradleyTerry([0.1, 0.7, -0.3]), *[matrix] * 3]):  # fmt: skip
+        problem = PreferenceProblem(
+            features=phi, preferences=preferences, beta=0.3, radius=2, base=[[0.1, 0.7, 0.2]] * 4,
+            weights=[0.1, 0.3, 0.7, 1], ref_params=[0.1, -0.3],
+        )  # fmt: skip
+        theta, v = rng.normal(size=(2, 2))
+        objective = SAILRevKL(problem, 0.4)
+        found = []
+        for xp in (BALLS, arb_numbers()):
+            scalars = sign_module._Scalars(problem, theta, v, xp)
+            at, along = (sign_module._unit(xp, i) for i in (0, 2))
+            found.append(objective.on(scalars).curvature(at, along))
+        balls, exact = found
+        assert arb(float(balls.lower)) <= exact <= arb(float(balls.upper))
+        assert balls.rad < 1e-13
 
 
 def test_scalars_enclose_features_far_from_zero():
@@ -135,7 +162,7 @@ def test_scalars_enclose_features_far_from_zero():
     far = [phi + 1e6 for phi in problem.features]
     moved = problem.replace(features=far)
     theta, v = points(problem, 2)
-    scalars = sign_module._Scalars(moved, theta, v)
+    scalars = sign_module._Scalars(moved, theta, v, arb_numbers())
     (block,) = scalars.blocks(scalars.xp)
     exact = [
         [sum(scalars.xp.asarray(phi[k] - phi[0]) * scalars.xp.asarray(v)) for k in range(3)]

@@ -54,6 +54,10 @@ TESTS = {
     "theory/formulas.py": [
         "theory/test_mutants_operators::test_verdicts_are_as_expected_without_a_slip"
     ],
+    "theory/fields.py": [
+        "theory/test_mutants_operators::test_verdicts_are_as_expected_without_a_slip"
+    ],
+    "theory/field_bound.py": ["theory/test_field_bound"],
     "theory/pair_form.py": [
         "theory/test_mutants_operators::test_verdicts_are_as_expected_without_a_slip",
         "landscape/test_pencil",

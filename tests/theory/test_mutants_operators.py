@@ -18,11 +18,11 @@ import pytest
 
 from proofs_check.claims import all_claims
 from sailtheory.claims import Claim, Context, attempt
-from sailtheory.theory import formulas, pair_form
+from sailtheory.theory import fields, formulas, pair_form
 from sailtheory.verdict import Evidence, Outcome
 from tests.support.mutants import Mutant, mutants
 
-MODULES = (formulas, pair_form)
+MODULES = (formulas, pair_form, fields)
 KINDS = {"sign", "sum", "coefficient", "dropped"}
 
 COVERED_BY = {
@@ -62,6 +62,12 @@ COVERED_BY = {
     "off_policy_curvature_gradient": "C02",
     "kl_policy_ref_curvature_gradient": "C08",
     "stop_gradient_jacobian": "C06",
+    "field_curvature": "C29",
+    "field_turning": "C29",
+    "field_curvature_gradient": "C29",
+    "score_mean_gradient": "C28",
+    "score_mean_curvature": "C28",
+    "score_mean_curvature_gradient": "C28",
 }
 """The claims that notice a slip in a formula; a new formula must be entered here."""
 
@@ -69,7 +75,10 @@ BY_TESTS = {"combine", "squared_gaps", "laplacian_product", "laplacian_form"}
 """Those that no claim needs; tests/landscape/test_pencil.py and tests/certificates notice."""
 
 
-ORDER = ("C03", "C07", "C01", "C08", "C02", "C06", "C21", "C04", "C12", "C09", "C13", "C11")
+ORDER = (
+    "C03", "C07", "C01", "C08", "C02", "C06", "C21", "C04", "C28", "C29", "C12", "C09", "C13",
+    "C11",
+)  # fmt: skip
 """Claims that rest on the formulas, cheap ones first; the count of mutants runs them."""
 
 

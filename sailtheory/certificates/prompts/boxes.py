@@ -30,9 +30,10 @@ from typing import Any, NamedTuple, cast
 
 import numpy as np
 
-from sailtheory.certificates.expansion import coefficients, expand, pairs, square
+from sailtheory.certificates.expansion import coefficients, expand, pairs
 from sailtheory.certificates.prompts.points import scaled
 from sailtheory.certificates.remainder import slack
+from sailtheory.numeric import layout
 from sailtheory.numeric.numbers import FLOAT64
 from sailtheory.objectives.expectation import Point
 from sailtheory.problem.reduced import Reduced, ranges
@@ -235,7 +236,7 @@ def _definite(policy: np.ndarray, values: np.ndarray) -> np.ndarray:
 def _pivots_positive(policy: np.ndarray, values: np.ndarray) -> np.ndarray:
     """The same for (n, m), (n, p), by LDLᵀ without the row of the likeliest response."""
     n, m = policy.shape
-    matrix = scaled(policy, square(m, values))
+    matrix = scaled(policy, layout.mirrored(values, m))
     others = np.array([[j for j in range(m) if j != i] for i in range(m)])[policy.argmax(-1)]
     matrix = matrix[np.arange(n)[:, None, None], others[:, :, None], others[:, None, :]]
     positive = np.ones(n, dtype=bool)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +53,7 @@ class PromptCertificate:
         problem: Path of the problem; empty where it was none.
         note: What a reader should know, one line.
         seconds: Time that it took.
+        first: The bound of ḡ before any box was opened (K_data, C25); not saved.
     """
 
     verdict: str
@@ -66,6 +67,7 @@ class PromptCertificate:
     problem: str = ""
     note: str = ""
     seconds: float = 0.0
+    first: float | None = field(default=None, compare=False)
 
     @property
     def gamma(self) -> float | None:

@@ -91,6 +91,7 @@ def certify_prompts(source: PromptSource, plan: Plan | None = None) -> PromptCer
     if not np.isfinite(made.column("upper")).all():
         note = "time ran out before every prompt had a bound"
         return PromptCertificate("undecided", made.prompts, made.moving, made.digest, note=note)
+    first = everyone.highest(made, "upper")
     _tighten(made, everyone, plan)
     rest = _without_worst(made, "searched", plan.dropped)
     _tighten(made, rest, plan)
@@ -111,6 +112,7 @@ def certify_prompts(source: PromptSource, plan: Plan | None = None) -> PromptCer
         worst=_worst(made),
         note=note,
         seconds=time.monotonic() - began,
+        first=first,
     )
 
 

@@ -15,8 +15,9 @@ from typing import Any, cast
 import numpy as np
 from flint import arb, ctx
 
-from sailtheory.certificates.expansion import coefficients, expand, pairs, square
+from sailtheory.certificates.expansion import coefficients, expand, pairs
 from sailtheory.certificates.remainder import slack
+from sailtheory.numeric import layout
 from sailtheory.numeric.balls import BALLS, Balls, upper_end
 from sailtheory.numeric.numbers import without_diagonal
 from sailtheory.objectives.expectation import Point
@@ -212,7 +213,7 @@ def _settled(
     # The logits at the centre within ε, as ε is defined: also as computed in float64.
     logits = Balls(data.offset + (data.reach @ x[..., None])[..., 0], data.error[:, None])
     width = (Balls(gaps) * half[:, None, :]).sum(-1).upper * (1 + 2.0**-40)
-    spread = square(m, width)
+    spread = layout.mirrored(width, m)
     middle = pair_form.pairwise(logits)
     ends = (middle - spread).lower, (middle + spread).upper
     low, high = ranges(data, beta[0])
@@ -260,7 +261,7 @@ def _by_expansion(
 def _definite(chance: np.ndarray, values: Balls) -> np.ndarray:
     """Whether Σ c_kl (h_k − h_l)² is certainly positive off constants: (n, v, p) to (n, v)."""
     n, m = chance.shape
-    matrix = square(m, values) * -1.0
+    matrix = layout.mirrored(values, m) * -1.0
     scale = 1 / np.sqrt(chance)
     sums = matrix.sum(-1) * -1.0
     matrix = without_diagonal(matrix) + sums[..., None] * np.eye(m)
