@@ -65,8 +65,8 @@ def summarise(data: dict[str, Any]) -> dict[str, Any]:
         "caption": (
             "Sequences that can be listed (studies/sequence_arms): exact gain, 0 for π_ref and 1 "
             "for the best responses. Above: along training at each arm's tuned rate, a thin line "
-            "a new world, the mean a thick one; a run that stopped keeps its gain. Below: mean gain "
-            "at the end by rate over the tuning worlds, the tuned rate marked. "
+            "a new world, the mean a thick one; a run that stopped keeps its gain. Below: mean "
+            "gain at the end by rate over the tuning worlds, the tuned rate marked. "
             f"Last: {PLAIN} without and with .001 KL(π_ref‖π_θ) at ten times its tuned rate, "
             "a line a world."
         ),
