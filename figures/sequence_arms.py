@@ -33,7 +33,7 @@ GROUPS = {
     },
 }  # fmt: skip
 """Arms of a panel, and what its legend calls them."""
-LIMITS = (-0.15, 1.25)  # the legend stands above the curves
+LIMITS = (-0.15, 1.5)  # the legend stands above the curves
 
 
 def summarise(data: dict[str, Any]) -> dict[str, Any]:
@@ -47,13 +47,13 @@ def summarise(data: dict[str, Any]) -> dict[str, Any]:
                 found.setdefault(run["arm"], []).append(run)
         return found
 
+    fresh = of("fresh")
+    steps = sorted({step for own in fresh.values() for run in own for step, _ in run["curve"]})
     learning = {
         arm: [
-            {"world": run["seed"], "updates": [step for step, _ in run["curve"]],
-             "gain": [found["gain"] for _, found in run["curve"]]}
-            for run in own if not run["stopped"]
+            {"world": run["seed"], "updates": steps, "gain": along(run, steps)} for run in own
         ]
-        for arm, own in of("fresh").items()
+        for arm, own in fresh.items()
     }  # fmt: skip
     by_rate = {
         arm: {"rates": list(rates), "gains": list(rates.values()), "tuned": data["tuned"][arm]}
@@ -65,13 +65,19 @@ def summarise(data: dict[str, Any]) -> dict[str, Any]:
         "caption": (
             "Sequences that can be listed (studies/sequence_arms): exact gain, 0 for π_ref and 1 "
             "for the best responses. Above: along training at each arm's tuned rate, a thin line "
-            "a new world, the mean a thick one; runs that stopped are left out. Below: mean gain "
-            "at the end by rate over the tuning worlds, the tuned rate marked. "
+            "a new world, the mean a thick one; a run that stopped keeps its gain. Below: mean "
+            "gain at the end by rate over the tuning worlds, the tuned rate marked. "
             f"Last: {PLAIN} without and with .001 KL(π_ref‖π_θ) at ten times its tuned rate, "
             "a line a world."
         ),
         "series": {"learning": learning, "by_rate": by_rate, "tenfold": tenfold},
     })  # fmt: skip
+
+
+def along(run: dict[str, Any], steps: list[int]) -> list[float]:
+    """The gain at each of these updates; a run that stopped keeps the one it had then."""
+    known = {step: found["gain"] for step, found in run["curve"]}
+    return [known.get(step, gain(run)) for step in steps]
 
 
 def draw(data: dict[str, Any]) -> Any:

@@ -28,6 +28,8 @@ PRIMARIES = (("fresh", SAIL, PLAIN), ("tenfold", KL, PLAIN))
 ALPHA = 0.025
 EXPECTED = (5.2, 1.6)
 """Cohen's d of the trial, by which the power was stated."""
+TRIAL = (-0.483, 0.264)
+"""Its differences."""
 COLUMNS = ("gain", "win_rate", "sail", "kl_ref_policy", "kl_policy_ref", "entropy")
 
 
@@ -146,8 +148,9 @@ def sentences(runs: list[Record], primaries: list[Any]) -> list[str]:
         f"With the score term (`{SAIL}`) the trainer ends {_moved(first)} without it "
         f"(`{PLAIN}`), each at its tuned rate: {_told(first)} over {first['n']} new worlds.",
         f"At ten times the rate tuned for `{PLAIN}`, .001 KL(π_ref‖π_θ) ends {_moved(second)} "
-        f"without it: {_told(second)}; with each at its own tuned rate the difference is "
-        f"{_told(kl)} (exploratory).",
+        f"without it: {_told(second)}; the trial's {TRIAL[1]:+.3f} lies "
+        f"{_within(second, TRIAL[1])} that interval, and with each at its own tuned rate the "
+        f"difference is {_told(kl)} (exploratory).",
         f"`{SAIL}` ends with a J that is {_moved(j, 'higher than', 'lower than')} that of "
         f"`{PLAIN}`: {_told(j, '+.4f')} (exploratory)" + (
             "; so its optimiser does what J asks, and J is not the reward (C28)."
@@ -166,6 +169,11 @@ def _moved(found: Any, more: str = "with more gain than", less: str = "with less
         "with no shown difference from" if more.startswith("with") else "not shown to differ from"
     )
     return {"more": more, "less": less, "none": none}[found["verdict"]]
+
+
+def _within(found: Any, value: float) -> str:
+    _, low, high = found["interval"]
+    return "inside" if low <= value <= high else "outside"
 
 
 def _told(found: Any, spec: str = "+.3f") -> str:

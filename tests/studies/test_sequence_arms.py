@@ -99,6 +99,8 @@ def test_nothing_is_concluded_before_all_worlds_are_done(complete):
         text = page.page(data | {"runs": tuning + runs, "fresh_seeds": list(range(10))})
         assert ("Nothing yet" in text) != done
         assert ("1. With the score term" in text) == done
+        if done:
+            assert re.search(r"\| 10 \| -0\.\d{3} \(97\.5 %: ", text)
 
 
 # --- what was committed ----------------------------------------------------------------

@@ -49,7 +49,7 @@ class Settings(TRLSettings):
     learning_rate: float = 1e-6
     logging_steps: float = 10
     remove_unused_columns: bool = False
-    method: str = "sail-dpr"
+    method: str = "online-dpo"
     beta: list[float] = field(default_factory=lambda: [0.1])  # one number; a list as TRL's is
     r: float | None = None
     rho: float = 1.0
@@ -85,8 +85,8 @@ class SAILConfig(Settings):
 
     A method is a preset of the mixture (1−r−p−g)·DPO + r·DDP + p·DPP + g·DPR: ``sail-ddp``
     has r = .4, ``sail-dpp`` p = .3, ``sail-dpr`` g = 1, which is J and needs prompts only.
-    SAIL's published recipe for the last is g = .3, score_weight = .3. ``online-dpo`` is g = 1
-    with score_weight = 0, and nothing else: DPO on the policy's own pairs.
+    SAIL's published recipe for the last is g = .3, score_weight = .3. ``online-dpo``, the
+    default, is g = 1 with score_weight = 0 and nothing else: DPO on the policy's own pairs.
 
     Attributes:
         method: ``sft``, ``dpo``, ``online-dpo``, ``sail-ddp``, ``sail-dpp`` or ``sail-dpr``.
@@ -227,8 +227,7 @@ class SAILConfig(Settings):
         """What decides a run's numbers, as plain JSON: for its run record."""
         unread = {f.name for f in dataclasses.fields(TRLSettings)}
         unread -= {f.name for f in dataclasses.fields(TrainingArguments)}
-        names = {f.name for f in dataclasses.fields(Settings)}
-        names -= {"reward_model_path", "log_completions_steps"}
+        names = {f.name for f in dataclasses.fields(Settings)} - {"reward_model_path"}
         names -= UNRECORDED | set(TRANSFORMERS_UNSUPPORTED) | unread
         found = {name: getattr(self, name) for name in sorted(names)}
         return {k: v if isinstance(v, int | float | str | list | None) else str(v)

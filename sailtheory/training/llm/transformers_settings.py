@@ -60,7 +60,8 @@ UNRECORDED = frozenset(
     ddp_broadcast_buffers ddp_bucket_cap_mb ddp_find_unused_parameters ddp_static_graph ddp_timeout
     debug deepspeed disable_tqdm do_eval do_predict do_train eval_accumulation_steps eval_delay
     eval_on_start eval_steps eval_strategy fsdp fsdp_config hub_always_push hub_model_id
-    hub_private_repo hub_revision hub_strategy hub_token local_rank log_level log_level_replica
+    hub_private_repo hub_revision hub_strategy hub_token local_rank log_completions_steps
+    log_level log_level_replica
     log_on_each_node logging_first_step logging_nan_inf_filter logging_steps logging_strategy
     output_dir per_device_eval_batch_size prediction_loss_only project push_to_hub report_to
     restore_callback_states_from_checkpoint resume_from_checkpoint run_name save_on_each_node

@@ -52,7 +52,8 @@ def test_what_a_run_tells_reads_well(model, tmp_path, capsys):
     with warnings.catch_warnings():
         warnings.simplefilter("default")  # once for each place, as outside of tests
         shown = warnings.showwarning
-        code, _, err = run(capsys, *typed, "--model", model, "--out", str(tmp_path / "q"))
+        code, _, err = run(capsys, *typed, "--model", model, "--out", str(tmp_path / "q"),
+                           "--method", "sail-dpr")  # fmt: skip
         assert warnings.showwarning is shown
     assert code == 0
     told = [line for line in err.splitlines() if "tied" in line or "warn" in line]
@@ -61,7 +62,7 @@ def test_what_a_run_tells_reads_well(model, tmp_path, capsys):
     assert note.startswith("sailtheory: note: score_weight = 1: the score term favours pairs")
     assert read_record(tmp_path / "q").config["score_term"] in note
     code, _, err = run(capsys, *typed, "--model", model, "--out", str(tmp_path / "online"),
-                       "--method", "online-dpo", "--policy-kl-coef", "0.1")  # fmt: skip
+                       "--policy-kl-coef", "0.1")  # fmt: skip
     assert code == 0 and "note:" not in err
     record = read_record(tmp_path / "online")
     assert record.config["score_term"] is None and record.config["policy_kl_coef"] == 0.1

@@ -53,7 +53,7 @@ def test_two_lines(tmp_path, monkeypatch):
     assert trainer.state.global_step == 2 and moved > 0
     assert any("loss/dpr" in row for row in trainer.state.log_history)
     record = read_record(tmp_path / "out" / "record")
-    assert record.finished and record.method == "sail-dpr"
+    assert record.finished and record.method == "online-dpo"
 
 
 NEUTRAL = """    top_p=1.0, top_k=0, min_p=None, repetition_penalty=1.0, use_vllm=False,
