@@ -82,7 +82,9 @@ def sail(folder: str | None, output: str, chat: bool = True, **options: Any) -> 
     model, words = start(folder)
     return SAILTrainer(
         model, reward_funcs=reward, processing_class=words,
-        args=SAILConfig(output, **SHARED, log_kl_steps=0, kl_coef=0.01, **options),
+        args=SAILConfig(
+            output, **SHARED, method="sail-dpr", log_kl_steps=0, kl_coef=0.01, **options
+        ),
         train_dataset=[{"prompt": prompt} for prompt in given(chat)],
     )  # fmt: skip
 
