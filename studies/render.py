@@ -38,8 +38,9 @@ def fill(text: str, indent: int = 0) -> str:
 
 
 def fmt(value: Any, spec: str) -> str:
-    """A number by a format of Python."""
-    return format(value, spec)
+    """A number by a format of Python, and no sign of what rounds to zero."""
+    text = format(value, spec)
+    return format(0.0, spec) if text.startswith("-") and not text.strip("-0.") else text
 
 
 def short(value: float | None) -> str:
