@@ -13,7 +13,8 @@ import numpy as np
 import sympy as sp
 
 from sailtheory.numeric.numbers import Array
-from sailtheory.theory.formulas import Payoff, fisher
+from sailtheory.theory.formulas import fisher
+from sailtheory.theory.payoff import Payoff
 
 SIZES = (2, 3)
 """Numbers of responses for which a step is shown symbolically."""

@@ -19,6 +19,7 @@ from sailtheory.problem.problem import PreferenceProblem
 from sailtheory.problem.reduced import ProblemPrompts
 from sailtheory.theory import formulas, pair_form
 from sailtheory.theory.averaged_bound import path_factor, two_responses
+from sailtheory.theory.payoff import Payoff
 
 # --- C24 -----------------------------------------------------------------------------------
 
@@ -27,7 +28,7 @@ def _unseen() -> bool:
     """Where vᵀφ is the same for all responses, vᵀH_yv = vᵀF_yv = 0."""
     for m in SIZES:
         at = one_prompt(m)
-        batched = formulas.Payoff(*(part[None] for part in at.payoff))
+        batched = Payoff(*(part[None] for part in at.payoff))
         eta = formulas.relative_pair_curvature(at.beta, at.policy[None], batched)
         along = np.array([sp.Symbol("a")] * m, dtype=object)
         forms = [pair_form.laplacian(w * at.pairs, along[None, :, None])[0, 0, 0]
@@ -100,7 +101,7 @@ def _along_t() -> bool:
     sides = np.array([[0, 1], [1, 0]], dtype=object)
     first = signs * (q - (y - 1) / (2 * (y + 1)))
     parts = sides * g, first, -sides * (y / (1 + y) ** 2), sides * 0
-    payoff = formulas.Payoff(*(part[None] for part in parts))
+    payoff = Payoff(*(part[None] for part in parts))
     policy = np.array([[x / (1 + x), 1 / (1 + x)]], dtype=object)
     eta = formulas.relative_pair_curvature(beta, policy, payoff)[0, 0, 1]
     return vanishes(*(t - m for t, m in zip(told, meant, strict=True)), v * eta - told[3])

@@ -13,14 +13,15 @@ from proofs_check.arguments.relative_steps import STEPS as RELATIVE
 from proofs_check.arguments.relative_steps import payoff
 from proofs_check.evidence.argument import Step
 from sailtheory.numeric.numbers import Array, sympy_numbers
-from sailtheory.theory import field_bound, fields, formulas, pair_form
+from sailtheory.theory import field_bound, fields, pair_form
+from sailtheory.theory.payoff import Payoff
 
 _XP = sympy_numbers()
 _MOMENTS, _AVERAGE = RELATIVE[1], RELATIVE[5]
 
 
-def _batched(at: OnePrompt) -> formulas.Payoff:
-    return formulas.Payoff(*(part[None] for part in at.payoff))
+def _batched(at: OnePrompt) -> Payoff:
+    return Payoff(*(part[None] for part in at.payoff))
 
 
 def _two_terms() -> bool:
@@ -91,7 +92,7 @@ def _attained() -> bool:
     u, w = own.copy(), own.copy()
     u[:] = [[zero, found.first], [-found.first, zero]]
     w[:] = [[-sp.Rational(1, 4), found.second], [found.second, -sp.Rational(1, 4)]]
-    made = formulas.Payoff(u * 0, u, w, u * 0)
+    made = Payoff(u * 0, u, w, u * 0)
     eta = fields.field_curvature(beta, policy, made)[0, 1]
     sharp = field_bound.field_bound(_XP, beta, sp.log(e))
     return vanishes(eta - sharp + 4 * beta * e / (1 + e) * first)

@@ -23,6 +23,7 @@ from sailtheory.numeric.enclose import on_balls, supremum
 from sailtheory.numeric.numbers import sympy_numbers
 from sailtheory.theory import bounds, formulas, pair_form
 from sailtheory.theory.inner_supremum import c_zero
+from sailtheory.theory.payoff import Payoff
 
 _XP = sympy_numbers()
 
@@ -33,7 +34,7 @@ def _three_terms() -> bool:
     for m in SIZES:
         at = one_prompt(m)
         g, u, slope = at.payoff.value, at.payoff.first, at.payoff.second
-        batched = formulas.Payoff(*(part[None] for part in at.payoff))
+        batched = Payoff(*(part[None] for part in at.payoff))
         eta = formulas.relative_pair_curvature(at.beta, at.policy[None], batched)
         form = pair_form.laplacian(eta * at.pairs, at.along[None, :, None])[0, 0, 0]
         p, q = at.total, at.spread
@@ -58,7 +59,7 @@ def _square() -> bool:
     return vanishes(slack - (b - g) * (p - beta * u * q / (b - g)) ** 2)
 
 
-def payoff(preference: Any, growth: Any) -> formulas.Payoff:
+def payoff(preference: Any, growth: Any) -> Payoff:
     """The production payoff at q = p₁₂ − ½ and e^z = ``growth``."""
     return formulas.log_likelihood_payoff(_XP, preference, sp.log(growth))
 

@@ -21,6 +21,7 @@ from sailtheory.claims import Claim, Context, Falsehood
 from sailtheory.landscape import gamma_star
 from sailtheory.numeric.numbers import FLOAT64, NumberSystem, arb_numbers, sympy_numbers
 from sailtheory.theory import bounds, formulas
+from sailtheory.theory.payoff import Payoff
 from sailtheory.verdict import Evidence, Outcome, Strength
 
 _XP = sympy_numbers()
@@ -41,7 +42,7 @@ def _first_order() -> bool:
     for m in RESPONSES:
         at = one_prompt(m)
         q = at.payoff.first  # antisymmetric and free: u = p − ½ at z = 0
-        payoff = formulas.Payoff(0 * q, q, 0 * q, 0 * q)
+        payoff = Payoff(0 * q, q, 0 * q, 0 * q)
         by_logits = formulas.on_policy_gradient(at.beta, at.policy, payoff)
         gradient = (by_logits * at.along).sum()
         rate = (q * at.policy).sum(1)  # p̄ − ½

@@ -18,7 +18,7 @@ from sailtheory.landscape import Domain, Search, largest_relative_curvature_on
 from sailtheory.numeric.numbers import FLOAT64
 from sailtheory.objectives.expectation import Point
 from sailtheory.theory import field_bound, formulas
-from sailtheory.theory.formulas import Payoff
+from sailtheory.theory.payoff import Payoff
 from sailtheory.verdict import Evidence
 
 ABOVE = 1 + 1e-12  # closed forms in float64 carry a few units of rounding

@@ -17,7 +17,7 @@ from sailtheory.errors import InputError
 from sailtheory.numeric.numbers import FLOAT64
 from sailtheory.problem.problem import PreferenceProblem
 from sailtheory.theory import formulas
-from sailtheory.theory.formulas import Payoff
+from sailtheory.theory.payoff import Payoff
 
 __all__ = ["BASELINES", "Estimator", "Moments", "moments", "on_scores", "pair_payoff"]
 

@@ -19,7 +19,7 @@ import numpy as np
 from sailtheory.numeric.numbers import Array
 from sailtheory.objectives.expectation import Point
 from sailtheory.theory import formulas, pair_form
-from sailtheory.theory.formulas import Payoff
+from sailtheory.theory.payoff import Payoff
 
 __all__ = [
     "Coefficients",

@@ -19,6 +19,7 @@ from sailtheory.numeric.exact import exact_array, to_fraction
 from sailtheory.numeric.numbers import FLOAT64, Array
 from sailtheory.problem.problem import PreferenceProblem
 from sailtheory.theory import formulas
+from sailtheory.theory.payoff import Payoff
 
 __all__ = ["PromptBound", "largest", "prompt_bounds", "prompts_file"]
 
@@ -120,7 +121,7 @@ def _root_above(square: Fraction) -> Fraction:
     return Fraction(root + (root * root < scaled), 10**12)
 
 
-def _inner(b: float, payoff: formulas.Payoff) -> Array:
+def _inner(b: float, payoff: Payoff) -> Array:
     """u²/(b − g̃) − σ' (C25)."""
     return payoff.first**2 / (b - payoff.value) + payoff.second
 
@@ -156,7 +157,7 @@ def _largest(f: Callable[[Array], Array], low: Array, high: Array) -> float:
 def _best_offset(beta: float, q: Array, low: Array, high: Array) -> tuple[Fraction, Fraction]:
     """b and h that nearly minimise 2b + 2β²h, by golden section in log(b − sup g̃)."""
 
-    def payoff(z: Array) -> formulas.Payoff:
+    def payoff(z: Array) -> Payoff:
         return formulas.log_likelihood_payoff(FLOAT64, q, z)
 
     least = max(0.0, _largest(lambda z: payoff(z).value, low, high))

@@ -10,10 +10,11 @@ from sailtheory.landscape.domain import Domain
 from sailtheory.numeric.numbers import FLOAT64, Array
 from sailtheory.problem.blocks import Block
 from sailtheory.theory import formulas, pair_form
+from sailtheory.theory.payoff import Payoff
 
 __all__ = ["Form", "SinglePrompts"]
 
-Form = Callable[[Array, Array, formulas.Payoff], Array]
+Form = Callable[[Array, Array, Payoff], Array]
 """β, π (..., m) and a payoff (..., m, m) to η (..., m, m)."""
 
 _DRAWN = 16  # points of the ball of S_x at which each prompt is ranked

@@ -18,6 +18,7 @@ from sailtheory.objectives.algebra import Objective
 from sailtheory.problem.blocks import Block
 from sailtheory.problem.problem import PreferenceProblem
 from sailtheory.theory import formulas, pair_form
+from sailtheory.theory.payoff import Payoff
 
 __all__ = ["BlockObjective", "Point", "points_at_once"]
 
@@ -43,7 +44,7 @@ class Point:
         return formulas.margins(self.block.beta, self.delta, self.block.features)
 
     @cached_property
-    def payoffs(self) -> dict[type, formulas.Payoff]:
+    def payoffs(self) -> dict[type, Payoff]:
         """What objectives found here, by their class."""
         return {}
 

@@ -19,7 +19,7 @@ from sailtheory.objectives.sail import KLRefPolicy, PairObjective, log_likelihoo
 from sailtheory.problem.preferences import BradleyTerry
 from sailtheory.problem.problem import PreferenceProblem
 from sailtheory.theory import fields, formulas
-from sailtheory.theory.formulas import Payoff
+from sailtheory.theory.payoff import Payoff
 
 __all__ = ["ExpectedReward", "Gain", "OnlineDPO", "OnlineDPORevKL", "has_rewards"]
 

@@ -19,7 +19,7 @@ from sailtheory.objectives.algebra import Objective
 from sailtheory.objectives.expectation import BlockObjective, Point
 from sailtheory.problem.problem import PreferenceProblem
 from sailtheory.theory import formulas, pair_form
-from sailtheory.theory.formulas import Payoff
+from sailtheory.theory.payoff import Payoff
 
 __all__ = [
     "DPO",

@@ -15,7 +15,6 @@ from __future__ import annotations
 from sailtheory.numeric.numbers import Array, total
 from sailtheory.theory import pair_form
 from sailtheory.theory.formulas import (
-    Payoff,
     centred,
     cross_curvature,
     dpo_curvature,
@@ -24,6 +23,7 @@ from sailtheory.theory.formulas import (
     pair_sum,
 )
 from sailtheory.theory.pair_form import squared_gaps
+from sailtheory.theory.payoff import Payoff
 
 __all__ = [
     "field_curvature",

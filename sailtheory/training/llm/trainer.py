@@ -382,9 +382,8 @@ class SAILTrainer(RecordedTrainer):
 
 def _offline(method: str, weights: losses.Weights) -> list[str]:
     """Dataset completions that the loss needs."""
-    if method == "sft":
-        return ["chosen"]
-    return ["chosen", "rejected"] if weights.offline > 0 or weights.r > 0 else []
+    both = ["chosen", "rejected"] if weights.offline > 0 or weights.r > 0 else []
+    return ["chosen"] if method == "sft" else both
 
 
 def _pairs(
