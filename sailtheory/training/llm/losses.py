@@ -28,6 +28,7 @@ __all__ = [
     "divergences",
     "implicit_rewards",
     "mixture",
+    "needed_completions",
     "policy_preference",
     "sft_loss",
     "total",
@@ -115,6 +116,13 @@ class Weights:
     def on_policy(self) -> bool:
         """Whether pairs of the policy's own are needed."""
         return self.p > 0 or self.g > 0 or self.policy_kl_coef > 0
+
+
+def needed_completions(method: str, weights: Weights) -> list[str]:
+    """Completions of the data that the loss of a method needs: ``chosen``, both or none."""
+    if method == "sft":
+        return ["chosen"]
+    return ["chosen", "rejected"] if weights.offline > 0 or weights.r > 0 else []
 
 
 def sft_loss(log_probs: Tensor) -> Tensor:

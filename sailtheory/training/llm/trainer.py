@@ -107,7 +107,7 @@ class SAILTrainer(RecordedTrainer):
         self.reward_weights = args.reward_weights or [1.0] * len(self.rewards)
         if len(self.reward_weights) != len(self.rewards):
             raise InputError("reward_weights", len(self.reward_weights), f"{len(self.rewards)}")
-        self.offline = _offline(args.method, self.weights)
+        self.offline = losses.needed_completions(args.method, self.weights)
         limits = Limits(context(model, args), args.max_new_tokens, args.long_prompts)
         needs = Needs(args.method, self.offline)
 
@@ -378,12 +378,6 @@ class SAILTrainer(RecordedTrainer):
         for mine, theirs in ((log.first, ref.first), (log.second, ref.second)):
             if mine is not None and theirs is not None and importance is None:
                 self._note("kl_policy_ref", divergence.kl_policy_samples(mine, theirs))
-
-
-def _offline(method: str, weights: losses.Weights) -> list[str]:
-    """Dataset completions that the loss needs."""
-    both = ["chosen", "rejected"] if weights.offline > 0 or weights.r > 0 else []
-    return ["chosen"] if method == "sft" else both
 
 
 def _pairs(
