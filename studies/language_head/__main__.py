@@ -153,13 +153,13 @@ def main() -> None:
         },
         "sail": [], "online": [],
     }  # fmt: skip
-    for share in OF_K_B:
-        data["sail"].append(of_objective(problem, share, k_b, rungs.per_prompt))
-        print(data["sail"][-1], flush=True)
-        write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n", out)
-    for share in OF_2_BETA:
-        data["online"].append(of_field(problem, share))
-        print(data["online"][-1], flush=True)
+    jobs = [(share, "sail") for share in OF_K_B] + [(share, "online") for share in OF_2_BETA]
+    for share, name in sorted(jobs, reverse=True):  # steps inside the ball are the cheap ones
+        if name == "sail":
+            data[name].insert(0, of_objective(problem, share, k_b, rungs.per_prompt))
+        else:
+            data[name].insert(0, of_field(problem, share))
+        print(data[name][0], flush=True)
         write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n", out)
 
 
