@@ -48,7 +48,6 @@ def series(problem: PreferenceProblem, gamma: float | None, seed: int) -> dict[s
         "kl_ceiling": bounds.kl_ceiling(FLOAT64, levels[1:]),
         "gain_at_zero": first.gain,
         "kl_at_zero": first.kl_ref_policy,
-        "online_gain_at_zero": online[0].gain,
         "marks": {name: mark for name, mark in marks.items() if mark is not None and mark > 0},
     }
     at = {point.gamma: point for point in curve.points}
