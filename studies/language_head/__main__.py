@@ -23,11 +23,10 @@ from sailtheory.landscape.pencil import largest_relative_curvature
 from sailtheory.landscape.solution import solve
 from sailtheory.objectives.fields import OnlineDPO, OnlineDPORevKL
 from sailtheory.storage.files import write_text
+from studies.language_head.plan import OF_2_BETA, OF_K_B
 
 OUT = "studies/language_head/evidence.json"
 PROMPTS, TOKENS, BETA, RADIUS, SEED = 48, 6, 0.1, 4.0, 0
-OF_K_B = (0.02, 0.05, 0.1, 0.2, 0.5, 1.05, 2.0)
-OF_2_BETA = (0.25, 0.5, 1.05, 2.0, 5.0)
 STEPS, RESOLVED = 150, 1e-10
 
 Record = dict[str, Any]
