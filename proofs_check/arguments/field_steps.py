@@ -220,7 +220,7 @@ def _polar() -> bool:
     )
     beta, up, v, w = sp.symbols("beta U v w", positive=True)
     e = sp.Symbol("E", positive=True)
-    known = field_bound.field_turning(_XP, beta, sp.log(e), sp.pi).subs(e, up / (1 - up))
+    known = field_bound.field_turning_bound(_XP, beta, sp.log(e), sp.pi).subs(e, up / (1 - up))
     one_sided = 2 * beta * up * (2 / sp.pi) * (v**2 + w**2)  # of vᵀ(DV − DVᵀ)w, twice the part
     at_best: Any = one_sided.subs(w, v) / 2 - known * v * v
     return planar and vanishes(variance - spread, at_best)

@@ -133,7 +133,7 @@ def worst_turn(problem: PreferenceProblem, theta: np.ndarray) -> tuple[float, Ar
 
 def _turns(tally: Tally, problem: PreferenceProblem, theta: np.ndarray) -> None:
     beta, z = float(problem.beta), problem.z_max_above
-    bound = float(field_bound.field_turning(FLOAT64, beta, z, np.pi)) * ABOVE
+    bound = float(field_bound.field_turning_bound(FLOAT64, beta, z, np.pi)) * ABOVE
     for point in theta:
         size, v, w = worst_turn(problem, point)
         confirm = partial(turning_above, problem, point, v, w, bound, "(4/π)βσ(Z)")
@@ -266,7 +266,7 @@ def _small_turn(_: Context) -> Iterator[Evidence]:
     problem, theta = _cycle(), np.zeros(2)
     v, w = worst_turn(problem, theta)[1:]
     small = problem.replace(radius="1e-6")
-    bound = float(field_bound.field_turning(FLOAT64, 0.5, small.z_max_above, np.pi)) * 0.9
+    bound = float(field_bound.field_turning_bound(FLOAT64, 0.5, small.z_max_above, np.pi)) * 0.9
     yield turning_above(small, theta, v, w, bound, "(3.6/π)βσ(Z)")
 
 

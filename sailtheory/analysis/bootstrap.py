@@ -27,6 +27,7 @@ from sailtheory.problem.preferences import BradleyTerry, PreferenceMatrix
 from sailtheory.problem.problem import PreferenceProblem
 
 __all__ = [
+    "FEWEST_DRAWS",
     "BootstrapInterval",
     "Comparisons",
     "bootstrap_gamma_star",
@@ -34,7 +35,8 @@ __all__ = [
     "interval_of",
 ]
 
-_FEWEST = 10
+FEWEST_DRAWS = 10
+"""Resampled problems below which an interval is refused."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,7 @@ def bootstrap_gamma_star(
     if problem.span.dimension == 0:
         raise InputError("problem", repr(problem), "S = {0}: there is no γ*")
     comparisons = Comparisons(read_counts(wins), Rule(smoothing=prior))
-    whole_number("draws", draws, _FEWEST)
+    whole_number("draws", draws, FEWEST_DRAWS)
     resampled = (
         problem.replace(preferences=p) for p in comparisons.resampled(problem, draws, seed)
     )

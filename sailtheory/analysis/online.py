@@ -54,7 +54,6 @@ FIELD_STRENGTHS = {
 """What each threshold of the field rests on."""
 
 _LARGE = 1 << 13  # entries of the features above which a quick search is a light one
-_ON_BOUNDARY = 1e-9
 _LEAST_GAIN = 1e-12
 
 
@@ -282,8 +281,6 @@ class _Worth:
             reward=reward,
             reward_share=share,
             kl_ref_policy=float(KLRefPolicy(self._problem).value(theta)),
-            on_boundary=bool(
-                np.linalg.norm(domain.coordinates(theta)) >= domain.radius * (1 - _ON_BOUNDARY)
-            ),
+            on_boundary=bool(domain.on_boundary(domain.coordinates(theta))),
             settled=settled,
         )

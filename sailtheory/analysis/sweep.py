@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from sailtheory.analysis.bootstrap import Comparisons, interval_of
+from sailtheory.analysis.bootstrap import FEWEST_DRAWS, Comparisons, interval_of
 from sailtheory.analysis.check import theorem_threshold
 from sailtheory.analysis.ladder import ladder
 from sailtheory.errors import InputError, real_number, whole_number
@@ -126,7 +126,7 @@ def sweep(
     if draws and comparisons is None:
         raise InputError("bootstrap", draws, "0, as nothing says what p was estimated from")
     if draws:
-        whole_number("bootstrap", draws, 10)
+        whole_number("bootstrap", draws, FEWEST_DRAWS)
     if not 0 <= real_number("held_out", held_out) < 1:
         raise InputError("held_out", held_out, "a share in [0, 1) is expected")
     settings = itertools.product(

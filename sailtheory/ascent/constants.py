@@ -19,6 +19,7 @@ from sailtheory.theory import bounds, field_bound
 __all__ = [
     "Constants",
     "FieldConstants",
+    "RelativeConstants",
     "constants",
     "field_constants",
     "regularisation",
@@ -29,7 +30,32 @@ _ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
-class Constants:
+class RelativeConstants:
+    """Bounds relative to F̄ of an objective's Hessian or a field's Jacobian, and γ.
+
+    Attributes:
+        gamma: γ.
+        relative: K, above.
+        lower: K⁻, below.
+    """
+
+    gamma: float
+    relative: float
+    lower: float
+
+    @property
+    def relative_modulus(self) -> float:
+        """γ − K: strong convexity of −J_γ (C12), strong monotonicity of a field (C29), by A."""
+        return self.gamma - self.relative
+
+    @property
+    def relative_smooth(self) -> float:
+        """ℒ = γ + K⁻: smoothness relative to A (C12, C17)."""
+        return self.gamma + self.lower
+
+
+@dataclass(frozen=True)
+class Constants(RelativeConstants):
     """What the theorems say of J_γ on C.
 
     Attributes:
@@ -40,25 +66,12 @@ class Constants:
         modulus: μ (C12); None unless γ > K_B and F̄(c) ≻ 0 on S.
     """
 
-    gamma: float
-    relative: float
-    lower: float
     smooth: float
     modulus: float | None
 
-    @property
-    def relative_modulus(self) -> float:
-        """γ − K_B: −J_γ is that strongly convex relative to A where it is positive (C12)."""
-        return self.gamma - self.relative
-
-    @property
-    def relative_smooth(self) -> float:
-        """ℒ = γ + K⁻: −J_γ is that smooth relative to A (C12, C17)."""
-        return self.gamma + self.lower
-
 
 @dataclass(frozen=True)
-class FieldConstants:
+class FieldConstants(RelativeConstants):
     """What C29 and C36 say of V − γ∇KL on C.
 
     Attributes:
@@ -69,21 +82,8 @@ class FieldConstants:
         modulus: μ of strong monotonicity; None unless γ > K_V and F̄(c) ≻ 0 on S.
     """
 
-    gamma: float
-    relative: float
-    lower: float
     smooth: float | None
     modulus: float | None
-
-    @property
-    def relative_modulus(self) -> float:
-        """m = γ − K_V: the field is that strongly monotone relative to A where it is positive."""
-        return self.gamma - self.relative
-
-    @property
-    def relative_smooth(self) -> float:
-        """ℒ = γ + K_V⁻."""
-        return self.gamma + self.lower
 
 
 def regularisation(objective: Objective, kind: type[Objective] = SAIL) -> float:
@@ -135,7 +135,7 @@ def field_constants(problem: PreferenceProblem, gamma: float) -> FieldConstants:
     lower = float(field_bound.field_lower(FLOAT64, beta, z))
     smooth = None
     if gamma > relative:
-        turning = float(field_bound.field_turning(FLOAT64, beta, z, np.pi))
+        turning = float(field_bound.field_turning_bound(FLOAT64, beta, z, np.pi))
         smooth = float(
             field_bound.monotone_smoothness(
                 FLOAT64, gamma - relative, gamma + lower,

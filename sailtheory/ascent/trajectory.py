@@ -29,7 +29,6 @@ __all__ = [
 Callback = Callable[[int, int, np.ndarray], bool | None]
 """Called at each record with step, steps and θ (runs, d); returning True ends all runs."""
 
-_ON_BOUNDARY = 1e-9
 _COLUMNS = (
     "samples", "step_size", "value", "gap", "gradient_norm", "mapping_norm", "distance",
     "on_boundary",
@@ -134,7 +133,7 @@ class Recorder:
             np.linalg.norm(gradient, axis=-1),
             mapping_norm(domain, domain.reduce(theta - center), domain.reduce(gradient), each),
             distance,
-            distance >= domain.radius * (1 - _ON_BOUNDARY),
+            domain.on_boundary(theta - center),
             theta.copy(),
         ))  # fmt: skip
 

@@ -11,11 +11,11 @@ pairs k < l, r coordinates of S.
 
 from __future__ import annotations
 
-from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 
+from sailtheory.numeric.layout import pairs
 from sailtheory.numeric.numbers import Array
 from sailtheory.objectives.expectation import Point
 from sailtheory.theory import formulas, pair_form
@@ -28,7 +28,6 @@ __all__ = [
     "coefficients",
     "expand",
     "outer",
-    "pairs",
     "with_zeros",
 ]
 
@@ -69,12 +68,6 @@ class Coefficients(NamedTuple):
     value: Array
     gradient: Array
     hessian: Array
-
-
-@cache
-def pairs(m: int) -> tuple[np.ndarray, np.ndarray]:
-    """The p = m(m − 1)/2 pairs k < l."""
-    return np.triu_indices(m, 1)
 
 
 def with_zeros(values: Array, count: int) -> Array:

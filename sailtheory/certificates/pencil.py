@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 from flint import arb, arb_mat
 
-from sailtheory.certificates.expansion import coefficients, expand, outer, pairs
+from sailtheory.certificates.expansion import coefficients, expand, outer
 from sailtheory.certificates.region import Region
 from sailtheory.certificates.remainder import slack
 from sailtheory.numeric.exact import lift
+from sailtheory.numeric.layout import pairs
 from sailtheory.numeric.numbers import FLOAT64, Array, NumberSystem, arb_numbers
 from sailtheory.objectives.expectation import Point
 from sailtheory.problem.blocks import Block

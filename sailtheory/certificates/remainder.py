@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sailtheory.certificates.expansion import Coefficients, Expansion, pairs, with_zeros
+from sailtheory.certificates.expansion import Coefficients, Expansion, with_zeros
 from sailtheory.numeric import layout
+from sailtheory.numeric.layout import pairs
 from sailtheory.numeric.numbers import Array, NumberSystem
 from sailtheory.objectives.expectation import Point
 

@@ -22,6 +22,8 @@ __all__ = ["DENSE", "Domain", "pairwise_rows"]
 DENSE = 512
 """Dimensions of S up to which a Hessian is formed, in one product."""
 
+_ROUNDING = 1e-9  # of B
+
 
 class Domain:
     """C of a problem, as a ball of radius B in R^r, r = dim S.
@@ -100,6 +102,10 @@ class Domain:
         """Nearest point of the ball: (..., r)."""
         norm = np.linalg.norm(x, axis=-1, keepdims=True)
         return np.asarray(x * (self.radius / np.maximum(norm, max(self.radius, 1e-300))))
+
+    def on_boundary(self, x: np.ndarray) -> np.ndarray:
+        """Whether ‖x‖ = B up to rounding: (..., r) to (...) bool."""
+        return np.asarray(np.linalg.norm(x, axis=-1) >= self.radius * (1 - _ROUNDING))
 
     def inside(self, theta: np.ndarray) -> np.ndarray | None:
         """A point next to θ (d,) whose distance to c is at most B exactly, or None.

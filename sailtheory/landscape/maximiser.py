@@ -18,7 +18,6 @@ from sailtheory.problem.problem import PreferenceProblem
 __all__ = ["Maximiser", "gain", "maximise", "newton_distance", "stationary_point"]
 
 _NEWTON_STEPS = 12
-_ON_BOUNDARY = 1e-9
 
 
 @dataclass(frozen=True)
@@ -81,7 +80,7 @@ def maximise(
     return Maximiser(
         theta=theta,
         value=float(objective.value(theta)),
-        on_boundary=bool(np.linalg.norm(x) >= domain.radius * (1 - _ON_BOUNDARY)),
+        on_boundary=bool(domain.on_boundary(x)),
         stationarity=_stationarity(objective, domain, x),
         kl_ref_policy=float(KLRefPolicy(problem).value(theta)),
         win_rate=0.5 + ahead,

@@ -55,7 +55,7 @@ def _outside(features: Array) -> bool:
 
 
 def thin(features: Array) -> bool:
-    """Whether products of two coordinates may be formed: few of them, for differences at all."""
+    """Whether features (n, m, d) have few enough coordinates to form products of two of them."""
     return _outside(features) and features.shape[2] <= _THIN and features.shape[1] > 1
 
 
@@ -86,19 +86,19 @@ def from_rows(a: Array, features: Array) -> Array:
 
 
 @cache
-def pairs(m: int) -> list[tuple[int, int]]:
-    """The pairs k < l, row by row."""
-    return [(k, j) for k in range(m) for j in range(k + 1, m)]
+def pairs(m: int) -> tuple[np.ndarray, np.ndarray]:
+    """The p = m(m − 1)/2 pairs k < l, row by row: k (p,) and l (p,)."""
+    return np.triu_indices(m, 1)
 
 
 def upper(a: np.ndarray) -> np.ndarray:
     """a_kl of the pairs k < l, row by row: (..., m, m) to (..., m(m−1)/2)."""
-    return np.stack([a[..., k, j] for k, j in pairs(a.shape[-1])], -1)
+    return np.stack([a[..., k, j] for k, j in zip(*pairs(a.shape[-1]), strict=True)], -1)
 
 
 def upper_gaps(a: np.ndarray) -> np.ndarray:
     """a_k − a_l of the pairs k < l: (..., m) to (..., m(m−1)/2)."""
-    return np.stack([a[..., k] - a[..., j] for k, j in pairs(a.shape[-1])], -1)
+    return np.stack([a[..., k] - a[..., j] for k, j in zip(*pairs(a.shape[-1]), strict=True)], -1)
 
 
 def mirrored(values: Array, m: int, sign: int = 1, diagonal: float = 0.0) -> Array:
@@ -117,7 +117,7 @@ def mirrored(values: Array, m: int, sign: int = 1, diagonal: float = 0.0) -> Arr
     square = np.moveaxis(np.empty((m, m, *values.shape[:-1])), (0, 1), (-2, -1))
     for k in range(m):
         square[..., k, k] = diagonal
-    for place, (k, j) in enumerate(pairs(m)):
+    for place, (k, j) in enumerate(zip(*pairs(m), strict=True)):
         square[..., k, j] = values[..., place]
         square[..., j, k] = values[..., place] if sign > 0 else -values[..., place]
     return square
@@ -128,6 +128,6 @@ def _places(m: int) -> np.ndarray:
     """Where entry kl of a matrix is among p pairs, their mirror images and the diagonal: (m, m)."""
     p = m * (m - 1) // 2
     places = np.full((m, m), 2 * p)
-    for place, (k, j) in enumerate(pairs(m)):
+    for place, (k, j) in enumerate(zip(*pairs(m), strict=True)):
         places[k, j], places[j, k] = place, p + place
     return places

@@ -8,13 +8,10 @@ from typing import Any, cast
 import numpy as np
 
 from sailtheory.numeric.balls import BALLS, Balls
-from sailtheory.numeric.exact import lift
 from sailtheory.numeric.numbers import Array, NumberSystem, arb_numbers
 from sailtheory.objectives.algebra import Objective
 from sailtheory.problem.blocks import Block, members, stacked
-from sailtheory.problem.preferences import centred_all
 from sailtheory.problem.problem import PreferenceProblem
-from sailtheory.theory import formulas
 
 __all__ = ["curvature_sign"]
 
@@ -110,37 +107,22 @@ class _Scalars:
 
     @cached_property
     def _blocks(self) -> list[Block]:
-        make = self._in_float64 if self.xp is BALLS else self._lifted
-        return [make(prompts, *self._enclosed(prompts)) for prompts in members(self._problem)]
+        reference = _unit(self.xp, 1)
+        return [
+            stacked(self._problem, self.xp, prompts, self._enclosed(prompts), reference)
+            for prompts in members(self._problem)
+        ]
 
-    def _enclosed(self, prompts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Middles and radii of the scalars of some prompts, (n, m, 3) each."""
+    def _enclosed(self, prompts: np.ndarray) -> Array:
+        """Balls around the scalars of some prompts, (n, m, 3)."""
         features = np.stack([self._problem.features[x] for x in prompts]).astype(np.float64)
         middle = (features - features[:, :1]) @ self._vectors
         size = np.abs(features) @ np.abs(self._vectors)
         unit = (self._problem.dimension + 8) * np.finfo(float).eps
-        return middle, unit * (size + size[:, :1]) + np.finfo(float).tiny
-
-    def _lifted(self, prompts: np.ndarray, middle: np.ndarray, radius: np.ndarray) -> Block:
+        radius = unit * (size + size[:, :1]) + np.finfo(float).tiny
+        if self.xp is BALLS:
+            return Balls(middle, radius)
         from flint import arb
 
         balls = [arb(x, r) for x, r in zip(middle.flat, radius.flat, strict=True)]
-        features = np.array(balls, dtype=object).reshape(middle.shape)
-        return stacked(self._problem, self.xp, prompts, features, _unit(self.xp, 1))
-
-    def _in_float64(self, prompts: np.ndarray, middle: np.ndarray, radius: np.ndarray) -> Block:
-        problem, reference = self._problem, _unit(BALLS, 1)
-        weights = problem.weights[prompts]
-        unit = (problem.prompts + 8) * np.finfo(float).eps  # of n terms, added up, and a quotient
-        base = [problem.base[x] for x in prompts]
-        if any(b is not None for b in base):
-            measures = [np.ones(middle.shape[1]) if b is None else b for b in base]
-            log_base = BALLS.log(lift(BALLS, np.stack(measures)))
-        else:
-            log_base = Balls(np.zeros(middle.shape[:2]))
-        preference = centred_all([problem.preferences[x] for x in prompts], BALLS)
-        features = Balls(middle, radius)
-        log_ref = formulas.log_policy(BALLS, reference, features, log_base)
-        beta = lift(BALLS, np.array(float(problem.beta)))
-        return Block(prompts, features, log_base, preference, Balls(weights, unit * weights),
-                     reference, beta, log_ref)  # fmt: skip
+        return np.array(balls, dtype=object).reshape(middle.shape)

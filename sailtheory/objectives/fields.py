@@ -15,7 +15,7 @@ from sailtheory.numeric.exact import lift
 from sailtheory.numeric.numbers import FLOAT64, Array
 from sailtheory.objectives.algebra import Objective
 from sailtheory.objectives.expectation import BlockObjective, Point
-from sailtheory.objectives.sail import KLRefPolicy, PairObjective, log_likelihood_at
+from sailtheory.objectives.sail import PairObjective, log_likelihood_at, regularised
 from sailtheory.problem.preferences import BradleyTerry
 from sailtheory.problem.problem import PreferenceProblem
 from sailtheory.theory import fields, formulas
@@ -74,9 +74,7 @@ def OnlineDPORevKL(problem: PreferenceProblem, gamma: float) -> Objective:
     Raises:
         InputError: γ is negative or not finite.
     """
-    if not (np.isfinite(gamma) and gamma >= 0):
-        raise InputError("gamma", gamma, "a finite γ ≥ 0 is required")
-    return OnlineDPO(problem) - gamma * KLRefPolicy(problem)
+    return regularised(OnlineDPO(problem), gamma)
 
 
 class _ScoreMean(BlockObjective):

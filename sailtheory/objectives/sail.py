@@ -36,6 +36,7 @@ __all__ = [
     "StopGradientSelfPreference",
     "fisher",
     "log_likelihood_at",
+    "regularised",
 ]
 
 
@@ -214,9 +215,22 @@ def SAILRevKL(problem: PreferenceProblem, gamma: float) -> Objective:
     Raises:
         InputError: γ is negative or not finite.
     """
+    return regularised(SAIL(problem), gamma)
+
+
+def regularised(objective: Objective, gamma: float) -> Objective:
+    """An objective less γ KL(π_ref‖π_θ), or a field less γ times its gradient.
+
+    Args:
+        objective: Of any problem.
+        gamma: γ ≥ 0.
+
+    Raises:
+        InputError: γ is negative or not finite.
+    """
     if not (np.isfinite(gamma) and gamma >= 0):
         raise InputError("gamma", gamma, "a finite γ ≥ 0 is required")
-    return SAIL(problem) - gamma * KLRefPolicy(problem)
+    return objective - gamma * KLRefPolicy(objective.problem)
 
 
 class StopGradientSelfPreference:

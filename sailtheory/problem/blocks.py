@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from sailtheory.numeric import layout
+from sailtheory.numeric.balls import BALLS, Balls
 from sailtheory.numeric.exact import lift
 from sailtheory.numeric.numbers import FLOAT64, Array, NumberSystem
 from sailtheory.problem.preferences import Preferences, centred_all
@@ -112,6 +113,10 @@ def stacked(
     if xp is FLOAT64:
         weights = xp.asarray(problem.weights[prompts])
         beta: Any = float(problem.beta)
+    elif xp is BALLS:  # a weight is a quotient by a sum of all
+        given = problem.weights[prompts]
+        weights = Balls(given, (len(problem.responses) + 8) * np.finfo(float).eps * given)
+        beta = lift(xp, np.array(float(problem.beta)))
     else:
         exact = problem.weights_exact
         total = sum(exact)

@@ -20,7 +20,7 @@ __all__ = [
     "field_data_bound",
     "field_limit",
     "field_lower",
-    "field_turning",
+    "field_turning_bound",
     "field_two_bound",
     "implicit_contraction",
     "monotone_smoothness",
@@ -66,7 +66,7 @@ def field_lower(xp: NumberSystem, beta: Array, z_range: Array) -> Array:
     return 2 * beta * xp.sigmoid(z_range) + beta * beta / 2
 
 
-def field_turning(xp: NumberSystem, beta: Array, z_range: Array, pi: Array) -> Array:
+def field_turning_bound(xp: NumberSystem, beta: Array, z_range: Array, pi: Array) -> Array:
     """a = (4/π)βσ(Z), for the antisymmetric part of DV (C29); 0 will do if m ≤ 2.
 
     ``pi`` is the number π.

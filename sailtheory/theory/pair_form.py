@@ -73,7 +73,7 @@ def _by_squares(weights: np.ndarray, features: np.ndarray) -> np.ndarray:
     d = features.shape[-1]
     i, j = np.triu_indices(d)
     total = np.zeros((*weights.shape[:-3], len(i)))
-    for k, l in layout.pairs(features.shape[1]):  # noqa: E741
+    for k, l in zip(*layout.pairs(features.shape[1]), strict=True):  # noqa: E741
         gap = features[:, k] - features[:, l]
         total += weights[..., k, l] @ (gap[:, i] * gap[:, j])
     matrix = np.empty((*total.shape[:-1], d, d))

@@ -296,7 +296,7 @@ def test_sums_over_pairs_are_sums_over_all():
     rng = np.random.default_rng(4)
     m = 4
     away, moved, weight = rng.random((m, m)), rng.random(6), rng.random(m)
-    k, j = expansion.pairs(m)
+    k, j = layout.pairs(m)
     full = layout.mirrored(moved, m)
     assert (full == full.T).all() and (full[k, j] == moved).all() and not np.diag(full).any()
     turned = layout.mirrored(moved, m, -1)

@@ -93,7 +93,7 @@ def majorant(problem, x, half, gamma):
     policy, (score, variance, skew) = central(problem, x, half)
     sigma = np.array(remainder._sigmoid_bounds(exactly, FLOAT64, beta, at.z, gap[None]))[:, 0]
     steep = abs(at.tilt[0]) + beta * gap * sigma[0]
-    place = {pair: i for i, pair in enumerate(zip(*expansion.pairs(m), strict=True))}
+    place = {pair: i for i, pair in enumerate(zip(*layout.pairs(m), strict=True))}
 
     def moments(s, v, k):
         return series([1, *remainder._moments(exactly, *map(np.array, (s, v, k)))])

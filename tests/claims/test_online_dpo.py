@@ -41,7 +41,7 @@ MUTATIONS = [
     ("C36", fields, "field_curvature", scaled(2)),
     ("C36", fields, "dpo_curvature", scaled(-1)),
     ("C29 bounds", field_bound, "field_lower", scaled(sympy.Rational(1, 2))),
-    ("C29 bounds", field_bound, "field_turning", scaled(sympy.Rational(1, 2))),
+    ("C29 bounds", field_bound, "field_turning_bound", scaled(sympy.Rational(1, 2))),
     ("C29 bounds", fields, "field_turning", scaled(-1)),
     ("C29 bounds", pair_form, "laplacian", scaled(2)),
     ("C29 projected", field_bound, "monotone_smoothness", scaled(sympy.Rational(1, 2))),

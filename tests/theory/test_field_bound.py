@@ -107,7 +107,7 @@ def test_the_turning_is_bounded_for_any_antisymmetric_payoff():
         reached.append(2 * norm)
         if m == 2:
             assert norm < 1e-12
-    bound = float(field_bound.field_turning(FLOAT64, 1.0, 0.0, np.pi))
+    bound = float(field_bound.field_turning_bound(FLOAT64, 1.0, 0.0, np.pi))
     assert bound == pytest.approx(2 / np.pi)
     assert 0.8 * bound < max(reached) <= bound
 
@@ -151,7 +151,7 @@ def test_mirror_constants():
         lambda: field_bound.field_limit(0.0),
         lambda: field_bound.field_bound(FLOAT64, 1.0, -1.0),
         lambda: field_bound.field_lower(FLOAT64, -1.0, 1.0),
-        lambda: field_bound.field_turning(FLOAT64, 1.0, np.inf, np.pi),
+        lambda: field_bound.field_turning_bound(FLOAT64, 1.0, np.inf, np.pi),
         lambda: field_bound.payoff_field_bound(1.0, 0.0, 1.0),
         lambda: field_bound.monotone_smoothness(FLOAT64, 0.0, 1.0, 0.0, 1.0),
         lambda: field_bound.implicit_contraction(0.0, 1.0),

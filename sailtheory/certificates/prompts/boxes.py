@@ -30,10 +30,11 @@ from typing import Any, NamedTuple, cast
 
 import numpy as np
 
-from sailtheory.certificates.expansion import coefficients, expand, pairs
+from sailtheory.certificates.expansion import coefficients, expand
 from sailtheory.certificates.prompts.points import scaled
 from sailtheory.certificates.remainder import slack
 from sailtheory.numeric import layout
+from sailtheory.numeric.layout import pairs
 from sailtheory.numeric.numbers import FLOAT64
 from sailtheory.objectives.expectation import Point
 from sailtheory.problem.reduced import Reduced, ranges

@@ -15,10 +15,11 @@ from typing import Any, cast
 import numpy as np
 from flint import arb, ctx
 
-from sailtheory.certificates.expansion import coefficients, expand, pairs
+from sailtheory.certificates.expansion import coefficients, expand
 from sailtheory.certificates.remainder import slack
 from sailtheory.numeric import layout
 from sailtheory.numeric.balls import BALLS, Balls, upper_end
+from sailtheory.numeric.layout import pairs
 from sailtheory.numeric.numbers import without_diagonal
 from sailtheory.objectives.expectation import Point
 from sailtheory.problem.reduced import Reduced, ranges
