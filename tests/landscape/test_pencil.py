@@ -48,10 +48,10 @@ def engine(request, monkeypatch):
     monkeypatch.setattr(pencil, "_ROOT", root)
 
 
-@pytest.mark.parametrize("shape", [(40, 3, 30), (12, 3, 40)])
+@pytest.mark.parametrize("shape", [(40, 3, 30), (12, 3, 40), (40, 3, 8)])
 @pytest.mark.usefixtures("engine")
 def test_engines_find_the_eigenvalue_of_the_pencil(shape):
-    """With 12 prompts of 3 responses, S has dimension 24 of 40."""
+    """With 12 prompts of 3 responses, S has dimension 24 of 40; of 8, points are solved at once."""
     problem = data_set(*shape)
     domain, objective = Domain(problem), SAILRevKL(problem, 0.1)
     theta = points(problem)

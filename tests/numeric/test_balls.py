@@ -10,6 +10,7 @@ from mpmath import mp, mpf
 
 from sailtheory.numeric import balls
 from sailtheory.numeric.balls import BALLS, Balls, upper_end
+from sailtheory.numeric.exact import lift
 from sailtheory.theory import formulas
 from tests.support.reference import mpf_of
 
@@ -125,3 +126,14 @@ def test_a_divisor_that_may_be_zero_gives_everything():
     with np.errstate(invalid="ignore"):
         found = 1 / Balls(np.array([1.0, 1.0]), np.array([0.5, 1.5]))
     assert np.isfinite(found.rad[0]) and not found.rad[1] < np.inf
+
+
+def test_data_that_float64_does_not_store_lie_in_their_balls():
+    """A decimal, a third, and a number beside them that is stored exactly."""
+    exact = [Fraction(1, 10), Fraction(1, 3), Fraction(-7, 11), Fraction(1, 4)]
+    for given in (np.array(exact, dtype=object), np.array([float(x) for x in exact])):
+        ball = lift(BALLS, given)
+        for value, low, high in zip(exact, ball.lower, ball.upper, strict=True):
+            assert Fraction(float(low)) <= value <= Fraction(float(high))
+            assert high - low < 1e-15
+        assert (ball.rad > 0).all()
