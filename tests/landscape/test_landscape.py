@@ -193,3 +193,12 @@ def test_equal_seeds_give_equal_results_and_effort_is_reported():
 def test_search_refuses_bad_arguments(arguments, message):
     with pytest.raises(InputError, match=message):
         Search(Domain(examples.load("tabular")), **arguments)
+
+
+def test_points_of_the_sphere_are_on_the_boundary_and_no_others():
+    domain = Domain(examples.load("bradley-terry"))
+    rng = np.random.default_rng(0)
+    ways = rng.normal(size=(50, domain.dimension))
+    assert domain.on_boundary(domain.project(1e3 * ways)).all()
+    assert not domain.on_boundary((1 - 1e-8) * domain.project(1e3 * ways)).any()
+    assert not domain.on_boundary(np.zeros(domain.dimension))
