@@ -44,7 +44,7 @@ class Entry:
     binary: bool = False
 
     def audit(self) -> LossAudit:
-        """Its exact expected gradient, held against the library."""
+        """Its exact expected gradient, as a combination of the library's."""
         models = None
         if self.binary:
             drawn = small_models(2, draws=6, largest=4)

@@ -14,7 +14,7 @@ def audit(
     run: Annotated[str, typer.Argument(help="Folder of a run of a language model.")],
     json: Json = None,
 ) -> None:
-    """Hold a run's record against the theory's assumptions. Exit 1 if one is violated, else 0."""
+    """Which assumptions of the theory a run satisfies. Exit 1 if one is violated, else 0."""
     from sailtheory.compare.assumptions import Standing, assumptions
     from sailtheory.report.assumptions import assumption_table
     from sailtheory.report.json_file import write

@@ -1,4 +1,4 @@
-"""What the theory assumes, held against the record of a run of ``SAILTrainer``.
+"""Which assumptions of the theory a run of ``SAILTrainer`` satisfies, by its record.
 
 One line an assumption. What the record does not show is not measurable, with what to log; it
 is never taken for granted.
