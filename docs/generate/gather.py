@@ -34,6 +34,7 @@ _MEASURED = {
     "Control: the core": "studies/sac_equivalence",
     "Control: the arms": "studies/control_arms",
     "Which objective learns": "studies/sequence_arms",
+    "The prefix ratio along a run": "studies/prefix_ratio",
     "The head of a language model": "studies/language_head",
     "Language models, a pilot": "studies/llm_arms",
     "Log-linear or not": "studies/log_linear",
