@@ -11,7 +11,12 @@ from docs.generate import claims, reference
 
 ROOT = Path(__file__).parents[2]
 _GUIDE = {
+    "Check a problem": "check",
     "Preference data": "preference-data",
+    "Certificates": "certificates",
+    "Rates": "rates",
+    "Figures": "figures",
+    "Python": "python",
     "Check your own theorem": "your-own-theorem",
     "What you have to trust": "trust",
     "Machine-checked theorems": "formal",
@@ -20,14 +25,15 @@ _GUIDE = {
     "Which objective a loss follows": "loss-audit",
     "Training language models": "llm-training",
     "Language models on several processes": "llm-scale",
+    "MuJoCo runs": "control",
 }
 _MEASURED = {
     "Tightness": "studies/tightness",
-    "Certificates": "studies/certificates",
+    "How far certificates reach": "studies/certificates",
     "Thresholds on preference data": "studies/data_thresholds",
     "Planted falsehoods": "falsehoods",
     "Trust in the search": "studies/search_trust",
-    "Rates": "studies/dynamics",
+    "Rates, predicted and measured": "studies/dynamics",
     "Sample complexity": "studies/sample_complexity",
     "Fits of rates": "studies/rates_validation",
     "Networks": "networks",

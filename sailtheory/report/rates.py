@@ -10,7 +10,8 @@ from sailtheory.convergence.fit import RateFit
 from sailtheory.convergence.prediction import Prediction
 
 __all__ = [
-    "complexity_table", "describe", "fitted", "prediction_table", "print_prediction", "where_fits_end",
+    "complexity_table", "describe", "fitted", "prediction_table", "print_prediction",
+    "where_fits_end",
 ]  # fmt: skip
 
 
