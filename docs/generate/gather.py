@@ -21,6 +21,7 @@ _GUIDE = {
     "What you have to trust": "trust",
     "Machine-checked theorems": "formal",
     "Verdicts": "verdicts",
+    "The paper's assumptions and theorems": "assumptions",
     "Theory": "theory",
     "Which objective a loss follows": "loss-audit",
     "Training language models": "llm-training",
