@@ -57,11 +57,12 @@ def raised(human: dict[str, Any]) -> list[Cell]:
 
 
 def ratios(cells: Sequence[Cell]) -> dict[str, tuple[float, float]]:
-    """Least and largest ratio of each threshold to the one below it, and of ḡ without the worst."""
+    """Least and largest ratio of each threshold to the one below it, and of ḡ without the worst and by the theorem."""
     found = {upper: span(c[upper] / c[lower] for c in cells) for lower, upper in pairwise(LADDER)}
     return found | {
         "most": span(c["g_high"] / c["g_most"] for c in cells),
         "all": span(c["k_b"] / c["gamma_star"] for c in cells),
+        "saved": span(c["k_b"] / c["g_high"] for c in cells),
     }
 
 
