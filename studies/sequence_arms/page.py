@@ -153,7 +153,7 @@ def sentences(runs: list[Record], primaries: list[Any]) -> list[str]:
         f"difference is {_told(kl)} (exploratory).",
         f"`{SAIL}` ends with a J that is {_moved(j, 'higher than', 'lower than')} that of "
         f"`{PLAIN}`: {_told(j, '+.4f')} (exploratory)" + (
-            "; so its optimiser does what J asks, and J is not the reward (C28)."
+            "; so its optimiser does what J asks, and J is not the reward (claim C28)."
             if j["verdict"] == "more" and first["verdict"] == "less"
             else "; so J alone does not explain the difference in gain."
         ),
