@@ -1,0 +1,135 @@
+"""Looking at a policy in training without changing anything in it, to the last bit."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+
+from sailtheory.extras import require_extra
+
+require_extra("torch", "torch")
+
+import torch  # noqa: E402
+from torch import Tensor  # noqa: E402
+
+__all__ = ["Coordinates", "LogProbs", "Weights", "coordinates", "untouched"]
+
+LogProbs = Callable[[], Tensor]
+"""log π_θ of the candidates, (n, m), differentiable."""
+
+
+class Weights:
+    """What is trained, and where it began.
+
+    Args:
+        parameters: Of the policy; those that require a gradient count.
+    """
+
+    def __init__(self, parameters: Iterable[Tensor]) -> None:
+        self.live = [p for p in parameters if p.requires_grad]
+        self.start = [p.detach().clone() for p in self.live]
+        self.count = sum(p.numel() for p in self.live)
+
+    def moved(self, since: Sequence[Tensor] | None = None) -> Tensor:
+        """θ less where it began, or less another point, (P,), in float32 at least."""
+        pairs = zip(self.live, self.start if since is None else since, strict=True)
+        return _flat(_wide(p.detach()) - _wide(q) for p, q in pairs)
+
+    def gradient(self) -> Tensor | None:
+        """The loss's, as the optimiser will see it, (P,); None where there is none."""
+        if all(p.grad is None for p in self.live):
+            return None
+        return _flat(
+            torch.zeros_like(_wide(p)) if p.grad is None else _wide(p.grad) for p in self.live
+        )
+
+    def copy(self) -> list[Tensor]:
+        """θ as it is."""
+        return [p.detach().clone() for p in self.live]
+
+    @contextmanager
+    def at(self, share: float) -> Iterator[None]:
+        """The policy at θ_start + share·(θ − θ_start); θ's own memory is never written to."""
+        own = [p.data for p in self.live]
+        try:
+            for p, start in zip(self.live, self.start, strict=True):
+                p.data = start if share == 0 else torch.lerp(start, p.data, share)
+            yield
+        finally:
+            for p, data in zip(self.live, own, strict=True):
+                p.data = data
+
+
+def _flat(parts: Iterable[Tensor]) -> Tensor:
+    return torch.cat([part.reshape(-1) for part in parts])
+
+
+def _wide(values: Tensor) -> Tensor:
+    return values if values.dtype == torch.float64 else values.float()
+
+
+class Coordinates:
+    """Coordinates of θ on the span S of the candidates' differences.
+
+    Attributes:
+        features: φ of the candidates, less their prompt's first, (n, m, r).
+        basis: Orthonormal rows, (r, P).
+    """
+
+    def __init__(self, features: np.ndarray, basis: Tensor) -> None:
+        self.features = features
+        self.basis = basis
+
+    def of(self, vector: Tensor) -> np.ndarray:
+        """Of a vector of all weights, (P,) to (r,)."""
+        return np.asarray((self.basis @ vector.to(self.basis)).double().cpu().numpy())
+
+
+def coordinates(gradients: Iterable[Tensor], n: int, m: int) -> Coordinates | None:
+    """From ∇_θ log π of each candidate at θ_start; None where no difference is left.
+
+    Args:
+        gradients: n·m rows (P,), prompt by prompt.
+        n: Prompts.
+        m: Candidates of each.
+    """
+    rows = torch.stack(list(gradients)).view(n, m, -1)
+    apart = rows - rows[:, :1]
+    eps = torch.finfo(apart.dtype).eps
+    _, sizes, basis = torch.linalg.svd(apart.reshape(n * m, -1).double(), full_matrices=False)
+    kept = basis[sizes > n * m * eps * rows.abs().max() * rows.shape[-1] ** 0.5]
+    if not len(kept):
+        return None
+    features = (apart.double() @ kept.T).cpu().numpy()
+    return Coordinates(features, kept.to(apart.dtype))
+
+
+@contextmanager
+def untouched(modules: Sequence[torch.nn.Module], seed: int | None = None) -> Iterator[None]:
+    """A block after which every generator of random numbers and every mode is as before.
+
+    Args:
+        modules: Put into evaluation mode within.
+        seed: Of torch within; by default its generators go on.
+    """
+    modes = {part: part.training for module in modules for part in module.modules()}
+    python, numpy = random.getstate(), np.random.get_state()
+    try:
+        with torch.random.fork_rng(_devices()):
+            if seed is not None:
+                torch.manual_seed(seed)
+            for module in modules:
+                module.eval()
+            yield
+    finally:
+        for part, training in modes.items():
+            part.training = training
+        random.setstate(python)
+        np.random.set_state(numpy)
+
+
+def _devices() -> list[int]:
+    return list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
