@@ -85,6 +85,7 @@ class AuditCallback(TrainerCallback):
         self._log = AuditLog.later(
             folder if self._folder is None else self._folder, trainer.model, facts,
             steps=state.max_steps if state.max_steps > 0 else None, share=self._share,
+            name="AuditCallback",
         )  # fmt: skip
         self._weights = Weights(trainer.model.parameters())
 
@@ -102,7 +103,7 @@ class AuditCallback(TrainerCallback):
             note = self._error or _SHORT.format(share=self._share)
             warnings.warn(f"AuditCallback: {note}", stacklevel=2)
             log.give_up(self._told.stated, note)
-        log.finish()
+        log.finish(updates=state.global_step)
 
     def _step(self, log: AuditLog, args: Any, state: Any) -> None:
         batch = args.per_device_train_batch_size * args.gradient_accumulation_steps

@@ -21,6 +21,7 @@ from sailtheory.run_audit.trace import Point
 __all__ = ["Followed", "Guarantee", "Progress", "followed", "gradients_logged", "guarantee"]
 
 _NEGLIGIBLE = 1e-10
+_SIGMAS = 4.0
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,8 @@ def followed(
     scale = 1 / sizes[present]
     covariance[np.ix_(present, present)] = scores.T @ scores * np.outer(scale, scale)
     noise = float(np.square(np.diff(residual, axis=0)).sum(-1).mean()) / 2
-    bias = max(float(np.square(residual).sum(-1).mean()) - noise, 0.0)
+    chance = 1 + _SIGMAS / np.sqrt(residual.size)  # of von Neumann's ratio, where all is noise
+    bias = max(float(np.square(residual).sum(-1).mean()) - chance * noise, 0.0)
     size = float(np.square(target).sum(-1).mean())
     blur = max(bias, bend**2 * size)
     covariance[np.diag_indices(4)] += _spread(weights, present, scale) ** 2 * blur * len(used)

@@ -50,7 +50,7 @@ def of_folder(folder: str | Path) -> Trace:
     state = state_of(folder)
     if state is None:
         raise InputError("run", folder, f"a folder with {STATE} or checkpoints is expected")
-    content = read_json(state, "run")
+    content = read_json(state, "run", finite=False)  # a loss that is NaN is a finding
     history = content.get("log_history") if isinstance(content, dict) else None
     if not isinstance(history, list) or not all(isinstance(row, dict) for row in history):
         raise InputError("run", state, "a log_history of rows is expected")
@@ -96,7 +96,7 @@ def _distances(
     if len(read) < len(checkpoints):
         notes.append("checkpoints without safetensors are left out: others would be unpickled")
     if len(read) < 2:
-        return (), [], (*notes, "‖θ − θ_start‖ needs two checkpoints: set save_steps")
+        return (), [], tuple(notes)
     first, points, changed = _named(read[0][1]), [], set()
     for step, weights in read[1:]:
         square = 0.0
@@ -125,6 +125,7 @@ def _linear(changed: list[str]) -> Found:
 
 def _measurable() -> dict[str, Found]:
     lines = ("reference", "preferences", "divergence", "score", "threshold", "step", "noise", "pl")
-    return {key: unknown(_ADD) for key in lines}
+    weights = unknown(f"two checkpoints with safetensors are needed: set save_steps; or {_ADD}")
+    return {"ball": weights} | {key: unknown(_ADD) for key in lines}
 
 

@@ -51,13 +51,14 @@ class LogWriter:
 
     def begin(
         self, facts: Facts, *, stated: Mapping[str, Found], preferences: np.ndarray | None,
-        problem: PreferenceProblem | None, notes: tuple[str, ...] = (),
+        problem: PreferenceProblem | None, writer: str = "AuditLog", notes: tuple[str, ...] = (),
     ) -> None:  # fmt: skip
         """The first line, and the candidate problem."""
         if problem is not None:
             save(problem, self.folder / PROBLEM)
         self._add({
             "schema": SCHEMA,
+            "writer": writer,
             "facts": {field.name: getattr(facts, field.name) for field in fields(Facts)},
             "stated": {key: [found.standing.value, found.why] for key, found in stated.items()},
             "preferences": None if preferences is None else preferences.tolist(),
@@ -111,7 +112,7 @@ def read_log(folder: str | Path) -> Trace:
     problem = load(folder / PROBLEM) if (folder / PROBLEM).exists() else None
     series, faults = _numbers(rest)
     return Trace(
-        "a log of AuditLog", facts, points, problem, preferences, stated, series, faults, spent,
+        f"a log of {head.get('writer')}", facts, points, problem, preferences, stated, series, faults, spent,
         tuple(notes),
     )  # fmt: skip
 

@@ -9,6 +9,7 @@ from sailtheory.errors import InputError
 from sailtheory.run_audit.checkpoints import of_folder, state_of
 from sailtheory.run_audit.log_file import LOG, read_log
 from sailtheory.run_audit.records import of_record
+from sailtheory.run_audit.standing import Standing
 from sailtheory.run_audit.trace import Trace
 from sailtheory.runs.layout import RECORD, RUN
 from sailtheory.runs.read import read_record
@@ -56,9 +57,13 @@ def _joined(log: Trace, told: Trace) -> Trace:
         gamma=told.facts.gamma if log.facts.gamma is None else log.facts.gamma,
         score=told.facts.score if log.facts.score is None else log.facts.score,
     )  # fmt: skip
+    decided = {
+        key: found for key, found in told.stated.items() if found.standing is not Standing.UNKNOWN
+    }
     return replace(
         log, kind=f"{log.kind}, with {told.kind}", facts=facts,
-        stated=told.stated | log.stated, series=told.series | log.series,
-        faults=told.faults + log.faults, spent=told.spent | log.spent,
+        stated=decided | dict(log.stated),
+        series=dict(told.series) | dict(log.series),
+        faults=told.faults + log.faults, spent=dict(told.spent) | dict(log.spent),
         notes=told.notes + log.notes,
     )  # fmt: skip

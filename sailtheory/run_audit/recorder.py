@@ -109,20 +109,21 @@ class AuditLog:
     @classmethod
     def later(
         cls, folder: str | Path, policy: torch.nn.Module, facts: Facts,
-        *, steps: int | None, share: float,
+        *, steps: int | None, share: float, name: str,
     ) -> AuditLog:  # fmt: skip
         """A log whose candidates are given by :meth:`look_at`, when time allows it."""
         self = cls.__new__(cls)
-        self._prepare(folder, policy, facts, steps, share)
+        self._prepare(folder, policy, facts, steps, share, name)
         return self
 
     def _prepare(
-        self, folder: str | Path, policy: Any, facts: Facts, steps: int | None, share: float
-    ) -> None:
+        self, folder: str | Path, policy: Any, facts: Facts, steps: int | None, share: float,
+        name: str = "AuditLog",
+    ) -> None:  # fmt: skip
         _expect(facts, share)
         if steps is not None:
             whole_number("steps", steps, 1)
-        self.budget = Budget(share, steps)
+        self.budget, self._name = Budget(share, steps), name
         self.modules = [policy] if isinstance(policy, torch.nn.Module) else []
         self._parameters = list(policy.parameters() if self.modules else policy)
         if not any(p.requires_grad for p in self._parameters):
@@ -163,7 +164,7 @@ class AuditLog:
         self._candidates, self._weights = candidates, weights
         self._writer.begin(
             self._facts, stated=stated or {}, preferences=p, problem=self._problem,
-            notes=(*notes, *more),
+            writer=self._name, notes=(*notes, *more),
         )  # fmt: skip
 
     def _build(
@@ -197,7 +198,7 @@ class AuditLog:
         )  # fmt: skip
         return notes
 
-    def __call__(self, step: int, batch: int | None = None, **numbers: float) -> bool:
+    def __call__(self, step: int, batch: int | None = None, **numbers: Any) -> bool:
         """Measure, if the share of time allows; whether it was.
 
         Args:
@@ -214,13 +215,14 @@ class AuditLog:
         if not self.ready or not self.budget.affords():
             return False
         with self.budget.paying():
-            self._measure(int(step), batch, {k: float(v) for k, v in numbers.items()})
+            self._measure(int(step), batch, {k: _number(v) for k, v in numbers.items()})
         return True
 
     def give_up(self, stated: Mapping[str, Found], why: str) -> None:
         """A first line without candidates, where none could be looked at."""
         self._writer.begin(
-            self._facts, stated=stated, preferences=None, problem=None, notes=(why,)
+            self._facts, stated=stated, preferences=None, problem=None, writer=self._name,
+            notes=(why,),
         )
 
     def finish(self, **spent: float) -> None:
@@ -247,10 +249,11 @@ class AuditLog:
             judge = given.preferences or given.rewards
             p = _judged(given) if judge is not None and given.all_responses else None
         moved, gradient = weights.moved(), weights.gradient()
-        self._furthest = max(self._furthest, float(moved.double().norm()))
-        space = self._space
+        distance, space = float(moved.double().norm()), self._space
+        if np.isfinite(distance):
+            self._furthest = max(self._furthest, distance)
         point = Point(
-            step, float(moved.double().norm()), now, middle, drift, p,
+            step, distance, now, middle, drift, p,
             None if space is None else space.of(moved),
             None if space is None or gradient is None else space.of(gradient), batch,
         )  # fmt: skip
@@ -281,6 +284,10 @@ def _expect(facts: Facts, share: float) -> None:
     if facts.radius is not None:
         require(">", radius=float(facts.radius))
     require(">", share=float(share))
+
+
+def _number(value: Any) -> float:
+    return float(value.detach() if isinstance(value, Tensor) else value)
 
 
 def _reading(value: Any) -> Callable[[], Any] | None:

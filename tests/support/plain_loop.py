@@ -33,7 +33,7 @@ def rewards():
     return torch.randn(PROMPTS, RESPONSES, generator=generator, dtype=torch.float64)
 
 
-def loss_of(log_policy, log_ref, p, beta, gamma, score=0.0, other=0.0, sign=1.0):
+def loss_of(log_policy, log_ref, p, beta, gamma, score=0.0, other=0.0):
     """−(J without, or with so many times, its score term) + γKL(π_ref‖π_θ) + otherKL(π_θ‖π_ref)."""
     policy, ratio = log_policy.exp(), log_policy - log_ref
     z = beta * (ratio[:, :, None] - ratio[:, None, :])
@@ -43,13 +43,14 @@ def loss_of(log_policy, log_ref, p, beta, gamma, score=0.0, other=0.0, sign=1.0)
     drawn = (pairs * g.detach()).sum((1, 2)).mean()
     kl = (log_ref.exp() * -ratio).sum(1).mean()
     back = (policy * ratio).sum(1).mean()
-    return sign * -(dpo + score * drawn) + gamma * kl + other * back
+    return -(dpo + score * drawn) + gamma * kl + other * back
 
 
 def run(
     folder, *, gamma=0.25, score=0.0, other=0.0, rate=0.5, steps=60, hidden=0, radius=None,
     stated=None, optimizer=None, reference=None, preferences=None, noise=0.0, batch=None,
-    mask=None, audit=True, before=lambda step, policy: None, **options,
+    mask=None, audit=True, before=lambda step, policy: None, noise_seed=2, sized=1.0,
+    rewards_given=True, **options,
 ):  # fmt: skip
     """Train, and return the policy."""
     policy = Head(hidden)
@@ -59,9 +60,10 @@ def run(
     r = rewards()
     p = torch.sigmoid(r[:, :, None] - r[:, None, :])
     judged = {"rewards": r} if preferences is None else {"preferences": preferences}
+    judged = judged if rewards_given else {}
     steer = optimizer or (lambda parameters: torch.optim.SGD(parameters, lr=rate))
     made = steer(policy.parameters())
-    generator = torch.Generator().manual_seed(2)
+    generator = torch.Generator().manual_seed(noise_seed)
     start = [w.detach().clone() for w in policy.parameters()]
     log = None
     if audit:
@@ -72,12 +74,13 @@ def run(
     for step in range(steps):
         before(step, policy)
         made.zero_grad()
-        loss_of(policy(), reference(), p, BETA, gamma, score, other).backward()
+        loss = loss_of(policy(), reference(), p, BETA, gamma, score, other)
+        (sized * loss).backward()
         for w in policy.parameters():
             w.grad += noise * torch.randn(w.shape, generator=generator, dtype=w.dtype)
             w.grad *= 1.0 if mask is None else mask
         if log is not None:
-            log(step, batch=batch)
+            log(step, batch=batch, loss=loss)
         made.step()
         if radius is not None:
             project(policy, start, radius)
