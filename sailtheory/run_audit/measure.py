@@ -17,6 +17,8 @@ from torch import Tensor  # noqa: E402
 
 __all__ = ["Coordinates", "LogProbs", "Weights", "coordinates", "untouched"]
 
+_SMALL = 1 << 18
+
 LogProbs = Callable[[], Tensor]
 """log π_θ of the candidates, (n, m), differentiable."""
 
@@ -99,12 +101,27 @@ def coordinates(gradients: Iterable[Tensor], n: int, m: int) -> Coordinates | No
     rows = torch.stack(list(gradients)).view(n, m, -1)
     apart = rows - rows[:, :1]
     eps = torch.finfo(apart.dtype).eps
-    _, sizes, basis = torch.linalg.svd(apart.reshape(n * m, -1).double(), full_matrices=False)
+    sizes, basis = _right_singular(apart.reshape(n * m, -1).double())
     kept = basis[sizes > n * m * eps * rows.abs().max() * rows.shape[-1] ** 0.5]
     if not len(kept):
         return None
     features = (apart.double() @ kept.T).cpu().numpy()
     return Coordinates(features, kept.to(apart.dtype))
+
+
+def _right_singular(wide: Tensor) -> tuple[Tensor, Tensor]:
+    """Singular values and right singular vectors, as rows, of a matrix (k, P).
+
+    Of a wide one by its Gram matrix, in a tenth of the time: values below 1e-7 of the largest
+    are lost and set to 0, which in float32 are rounding.
+    """
+    if wide.numel() <= _SMALL:
+        _, sizes, basis = torch.linalg.svd(wide, full_matrices=False)
+        return sizes, basis
+    squares, left = torch.linalg.eigh(wide @ wide.T)
+    sizes = squares.clamp_min(0).sqrt()
+    sizes = torch.where(sizes > 1e-7 * sizes.max(), sizes, 0.0)
+    return sizes, left.T @ wide / torch.where(sizes > 0, sizes, 1.0)[:, None]
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from trl.experimental.online_dpo import OnlineDPOConfig, OnlineDPOTrainer
 
 from sailtheory import InputError
 from sailtheory.cli import main
+from sailtheory.problem.problem_file import load
 from sailtheory.run_audit import AuditCallback
 from sailtheory.run_audit.audit import audit
 from sailtheory.run_audit.read import read_run
@@ -126,9 +127,10 @@ def test_the_command_and_its_page(runs, tmp_path, capsys):
     assert main(["audit", str(folder / "watched"), *arm, "--html", str(page)]) == 1
     shown = " ".join(capsys.readouterr().out.split())
     assert "Violated: linear, preferences, divergence, threshold, step." in shown
-    assert "are the same in 2 runs" in shown
+    assert "Of 12 assumptions 5 hold" in shown  # budgets too
     assert "gap of log-linearity" in page.read_text("utf-8")
-    assert main(["check", str(folder / "watched" / "audit" / "problem.npz"), "--gamma", "1"]) == 0
+    problem = load(folder / "watched" / "audit" / "problem.npz")  # every command takes it
+    assert problem.prompts == 4 and problem.responses == (4, 4, 4, 4)
 
 
 def test_a_reference_that_follows_is_found(tmp_path):
