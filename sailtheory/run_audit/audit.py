@@ -76,9 +76,7 @@ class Audit:
         return next(line for line in self.lines if line.key == key)
 
 
-def audit(
-    trace: Trace, arms: Sequence[tuple[str, Trace]] = (), *, accuracy: float = 0.1
-) -> Audit:
+def audit(trace: Trace, arms: Sequence[tuple[str, Trace]] = (), *, accuracy: float = 0.1) -> Audit:
     """Which assumptions hold along a run.
 
     What was measured counts before what settings say; what neither shows is not measurable,

@@ -15,14 +15,14 @@ from sailtheory.extras import require_extra
 
 require_extra("llm", "torch", "transformers")
 
-from transformers import TrainerCallback  # noqa: E402
+from transformers import TrainerCallback
 
-from sailtheory.run_audit.drawn import draw  # noqa: E402
-from sailtheory.run_audit.measure import Weights, untouched  # noqa: E402
-from sailtheory.run_audit.read import AUDIT  # noqa: E402
-from sailtheory.run_audit.recorder import AuditLog, Candidates  # noqa: E402
-from sailtheory.run_audit.standing import Found  # noqa: E402
-from sailtheory.run_audit.trainer_facts import Told, told_by  # noqa: E402
+from sailtheory.run_audit.drawn import draw
+from sailtheory.run_audit.measure import Weights, untouched
+from sailtheory.run_audit.read import AUDIT
+from sailtheory.run_audit.recorder import AuditLog, Candidates
+from sailtheory.run_audit.standing import Found
+from sailtheory.run_audit.trainer_facts import Told, told_by
 
 __all__ = ["AuditCallback"]
 
@@ -110,7 +110,7 @@ class AuditCallback(TrainerCallback):
         batch *= max(args.world_size, 1)
         if not log.ready and self._error is None:
             cost = _PASSES * self._prompts * self._candidates / (2 * batch)
-            if state.global_step > 0 and log.budget.affords(cost) or self._share >= 1:
+            if (state.global_step > 0 and log.budget.affords(cost)) or self._share >= 1:
                 self._look(log)
         log(state.global_step, batch=batch)
 
@@ -118,9 +118,7 @@ class AuditCallback(TrainerCallback):
         """Draw the candidates and judge them."""
         assert self._weights is not None
         with log.budget.paying(once=True):
-            drawn = draw(
-                self._trainer, self._weights, self._prompts, self._candidates, self._seed
-            )
+            drawn = draw(self._trainer, self._weights, self._prompts, self._candidates, self._seed)
             notes = []
             rewards, judge = None, self._told.judge
             if judge is not None:

@@ -52,9 +52,7 @@ def gradients_logged(points: tuple[Point, ...]) -> list[Point]:
     return [p for p in points if p.theta is not None and p.gradient is not None]
 
 
-def followed(
-    problem: PreferenceProblem, points: tuple[Point, ...], bend: float
-) -> Followed | None:
+def followed(problem: PreferenceProblem, points: tuple[Point, ...], bend: float) -> Followed | None:
     """What the logged gradients are made of, by least squares; None where there are too few.
 
     Errors are clustered by step, and have what a model that is not quite log-linear can do. The
@@ -102,7 +100,8 @@ def followed(
     ratio = [_ratio(coefficients, covariance, k) for k in (1, 2, 3)]
     scaled, error = float(coefficients[0]), float(np.sqrt(covariance[0, 0]))
     return Followed(
-        1.0 if abs(scaled - 1) <= 2 * error else scaled, *ratio, misfit=float(np.sqrt(bias / max(size, 1e-300))),
+        1.0 if abs(scaled - 1) <= 2 * error else scaled, *ratio,
+        misfit=float(np.sqrt(bias / max(size, 1e-300))),
         variance=noise, steps=(used[0].step, used[-1].step),
     )  # fmt: skip
 

@@ -127,5 +127,3 @@ def _measurable() -> dict[str, Found]:
     lines = ("reference", "preferences", "divergence", "score", "threshold", "step", "noise", "pl")
     weights = unknown(f"two checkpoints with safetensors are needed: set save_steps; or {_ADD}")
     return {"ball": weights} | {key: unknown(_ADD) for key in lines}
-
-

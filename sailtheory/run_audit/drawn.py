@@ -15,10 +15,10 @@ from sailtheory.extras import require_extra
 
 require_extra("torch", "torch")
 
-import torch  # noqa: E402
-from torch import Tensor  # noqa: E402
+import torch
+from torch import Tensor
 
-from sailtheory.run_audit.measure import Weights, untouched  # noqa: E402
+from sailtheory.run_audit.measure import Weights, untouched
 
 __all__ = ["Drawn", "draw"]
 
@@ -125,9 +125,7 @@ def _taken(function: Any, given: dict[str, Any]) -> dict[str, Any]:
     return {p.name: given[p.name] for p in parameters if p.name in given}
 
 
-def draw(
-    trainer: Any, weights: Weights, prompts: int, candidates: int, seed: int
-) -> Drawn:
+def draw(trainer: Any, weights: Weights, prompts: int, candidates: int, seed: int) -> Drawn:
     """Completions of the first prompts of the training data, by the policy at θ_start.
 
     Raises:

@@ -112,8 +112,8 @@ def read_log(folder: str | Path) -> Trace:
     problem = load(folder / PROBLEM) if (folder / PROBLEM).exists() else None
     series, faults = _numbers(rest)
     return Trace(
-        f"a log of {head.get('writer')}", facts, points, problem, preferences, stated, series, faults, spent,
-        tuple(notes),
+        f"a log of {head.get('writer')}", facts, points, problem, preferences, stated, series,
+        faults, spent, tuple(notes),
     )  # fmt: skip
 
 

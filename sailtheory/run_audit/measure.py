@@ -12,8 +12,8 @@ from sailtheory.extras import require_extra
 
 require_extra("torch", "torch")
 
-import torch  # noqa: E402
-from torch import Tensor  # noqa: E402
+import torch
+from torch import Tensor
 
 __all__ = ["Coordinates", "LogProbs", "Weights", "coordinates", "untouched"]
 

@@ -125,7 +125,7 @@ def _of_sail(at: Guarantee) -> Found:
 def _between(gamma: float, least: float | None, certain: float, levels: str) -> Found:
     if least is not None and gamma <= least:
         return violated(
-            f"γ = {gamma:g} is below γ*, which is at least {least:.4g} on these candidates; {levels}"
+            f"γ = {gamma:g} is below γ*, at least {least:.4g} on these candidates; {levels}"
         )
     shown = "none found" if least is None else f"{least:.4g}"
     return unknown(

@@ -14,23 +14,23 @@ from sailtheory.extras import require_extra
 
 require_extra("torch", "torch")
 
-import torch  # noqa: E402
-from torch import Tensor  # noqa: E402
+import torch
+from torch import Tensor
 
-from sailtheory.problem.preferences import BradleyTerry, probabilities  # noqa: E402
-from sailtheory.problem.problem import PreferenceProblem  # noqa: E402
-from sailtheory.problem.problem_file import save  # noqa: E402
-from sailtheory.run_audit.budget import Budget  # noqa: E402
-from sailtheory.run_audit.log_file import PROBLEM, LogWriter  # noqa: E402
-from sailtheory.run_audit.measure import (  # noqa: E402
+from sailtheory.problem.preferences import BradleyTerry, probabilities
+from sailtheory.problem.problem import PreferenceProblem
+from sailtheory.problem.problem_file import save
+from sailtheory.run_audit.budget import Budget
+from sailtheory.run_audit.log_file import PROBLEM, LogWriter
+from sailtheory.run_audit.measure import (
     Coordinates,
     LogProbs,
     Weights,
     coordinates,
     untouched,
 )
-from sailtheory.run_audit.standing import Found  # noqa: E402
-from sailtheory.run_audit.trace import Facts, Point  # noqa: E402
+from sailtheory.run_audit.standing import Found
+from sailtheory.run_audit.trace import Facts, Point
 
 __all__ = ["AuditLog", "Candidates"]
 
@@ -99,9 +99,7 @@ class AuditLog:
         preferences: Any = None, score: float | None = None, radius: float | None = None,
         steps: int | None = None, share: float = 0.05,
     ) -> None:  # fmt: skip
-        given = Candidates(
-            log_probs, _reading(reference), _reading(rewards), _reading(preferences)
-        )
+        given = Candidates(log_probs, _reading(reference), _reading(rewards), _reading(preferences))
         facts = Facts(beta, gamma, radius, score, all_responses=True)
         self._prepare(folder, policy, facts, steps, share)
         self.look_at(given, Weights(self._parameters))
@@ -221,7 +219,11 @@ class AuditLog:
     def give_up(self, stated: Mapping[str, Found], why: str) -> None:
         """A first line without candidates, where none could be looked at."""
         self._writer.begin(
-            self._facts, stated=stated, preferences=None, problem=None, writer=self._name,
+            self._facts,
+            stated=stated,
+            preferences=None,
+            problem=None,
+            writer=self._name,
             notes=(why,),
         )
 

@@ -27,7 +27,7 @@ class Told:
         judge: How its rewards become preferences; None where they do not.
     """
 
-    facts: Facts = Facts()
+    facts: Facts = field(default_factory=Facts)
     stated: dict[str, Found] = field(default_factory=dict)
     judge: Judge | None = None
 
@@ -62,7 +62,9 @@ def _sail(trainer: Any) -> Told:
     args, weights = trainer.args, trainer.weights
     beta = args.beta[0] if isinstance(args.beta, list) else args.beta
     only = weights.g == 1
-    facts = Facts(float(beta), float(args.kl_coef), score=float(args.score_weight) if only else None)
+    facts = Facts(
+        float(beta), float(args.kl_coef), score=float(args.score_weight) if only else None
+    )
     scale = float(args.reward_scale)
 
     def judge(rewards: np.ndarray) -> np.ndarray:

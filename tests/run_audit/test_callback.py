@@ -9,12 +9,14 @@ import warnings
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch", reason="the extra torch is not installed")
 pytest.importorskip("transformers", reason="the extra llm is not installed")
 pytest.importorskip("trl", reason="the extra peers is not installed")
-datasets = pytest.importorskip("datasets", reason="the extra llm is not installed")
-peft = pytest.importorskip("peft", reason="the extra llm is not installed")
+pytest.importorskip("datasets", reason="the extra llm is not installed")
+pytest.importorskip("peft", reason="the extra llm is not installed")
 
+import datasets
+import peft
+import torch
 from trl.experimental.online_dpo import OnlineDPOConfig, OnlineDPOTrainer
 
 from sailtheory import InputError
@@ -29,7 +31,6 @@ from tests.support.llm_models import config, few_letters, new_model, tokenizer
 
 HOLDS, VIOLATED, UNKNOWN = Standing
 PROMPTS = [{"prompt": f"Say something about the {thing}."} for thing in ("river", "sea") * 20]
-LINE = "trainer.add_callback(AuditCallback(trainer"
 
 
 def reward(completions, **_):
@@ -98,9 +99,7 @@ def test_what_is_found_on_a_run_of_trl(runs):
     }  # fmt: skip
     assert "γ = 0" in found["divergence"].why and "2β = 0.2" in found["threshold"].why
     assert "cosine" in found["step"].why  # AdamW
-    assert found.view.trace.kind == (
-        "a log of AuditCallback, with a folder of TRL or transformers"
-    )
+    assert found.view.trace.kind == ("a log of AuditCallback, with a folder of TRL or transformers")
     assert found.view.trace.spent["updates"] == 4.0
     assert "loss" in found.view.trace.series
 

@@ -107,7 +107,8 @@ PLANTED = {
         "noise": 0.03, "batch": 2, "steps": 100, "stated": {"score": 0.0}}),
     "half of the weights stand still": ("pl", "of the first, at most", {
         "mask": torch.tensor([[1.0, 0.0]]), "stated": {"score": 0.0}}),
-    "a number that is none": ("finite", "step_size = not finite at step 6", {"before": infinite, "steps": 9}),
+    "a number that is none": ("finite", "step_size = not finite at step 6", {
+        "before": infinite, "steps": 9}),
 }  # fmt: skip
 
 

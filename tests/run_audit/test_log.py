@@ -8,7 +8,9 @@ import random
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch", reason="the extra torch is not installed")
+pytest.importorskip("torch", reason="the extra torch is not installed")
+
+import torch
 
 from sailtheory import InputError
 from sailtheory.cli import main

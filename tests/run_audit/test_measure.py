@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch", reason="the extra torch is not installed")
+pytest.importorskip("torch", reason="the extra torch is not installed")
+
+import torch
 
 from sailtheory.run_audit import measure
 

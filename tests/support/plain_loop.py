@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 
 from sailtheory.run_audit import AuditLog
@@ -19,7 +21,7 @@ class Head(torch.nn.Module):
         sizes = [WIDTH, hidden, 1] if hidden else [WIDTH, 1]
         layers = [
             torch.nn.Linear(a, b, bias=False, dtype=torch.float64)
-            for a, b in zip(sizes, sizes[1:], strict=False)
+            for a, b in itertools.pairwise(sizes)
         ]
         parts = [layers[0], *(part for each in layers[1:] for part in (torch.nn.Tanh(), each))]
         self.network = torch.nn.Sequential(*parts)

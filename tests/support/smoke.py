@@ -126,7 +126,7 @@ def runs() -> None:
     folders = [f"{method}/{seed}" for method in ("a", "b") for seed in (0, 1)]
     run("train", "diff", *folders)
     run("compare", *folders, "--json", "compare.json", "--html", "compare.html")
-    run("audit", folders[0], code=2)  # no run of a language model
+    run("audit", folders[0], code=2)  # no run that is known
 
 
 def extras() -> list[str]:
