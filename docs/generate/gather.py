@@ -18,6 +18,7 @@ _GUIDE = {
     "Verdicts": "verdicts",
     "Theory": "theory",
     "Which objective a loss follows": "loss-audit",
+    "Does my run satisfy the theorem?": "audit-a-run",
     "Training language models": "llm-training",
     "Language models on several processes": "llm-scale",
 }

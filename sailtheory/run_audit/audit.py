@@ -14,7 +14,7 @@ from sailtheory.run_audit.view import View
 __all__ = ["Audit", "audit"]
 
 _LOG = "log with AuditLog or AuditCallback (docs/audit-a-run.md)"
-_OWN = "log a loop on all its candidates with AuditLog: what gradients hold is measured there"
+_OWN = "log a loop on all its responses with AuditLog: gradients are measured there"
 
 
 @dataclass(frozen=True)

@@ -40,8 +40,8 @@ def state_of(folder: Path) -> Path | None:
     return next((path for path in places if path.exists()), None)
 
 
-def of_folder(folder: str | Path) -> Trace:
-    """What the folder shows.
+def of_folder(folder: str | Path, weights: bool = True) -> Trace:
+    """What the folder shows; ``weights`` of checkpoints too.
 
     Raises:
         InputError: No state of a trainer, or files that are damaged.
@@ -55,7 +55,7 @@ def of_folder(folder: str | Path) -> Trace:
     if not isinstance(history, list) or not all(isinstance(row, dict) for row in history):
         raise InputError("run", state, "a log_history of rows is expected")
     series, faults = _series(history)
-    points, changed, notes = _distances(_checkpoints(folder))
+    points, changed, notes = _distances(_checkpoints(folder) if weights else [])
     beta = series.get("beta")
     spent = {"updates": float(content.get("global_step", 0))}
     batch = content.get("train_batch_size")

@@ -149,4 +149,5 @@ def untouched(modules: Sequence[torch.nn.Module], seed: int | None = None) -> It
 
 
 def _devices() -> list[int]:
-    return list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
+    begun: bool = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    return list(range(torch.cuda.device_count())) if begun else []

@@ -80,7 +80,7 @@ def threshold(view: View) -> Found | None:
     if gamma is None or beta is None or kind is None:
         return None if view.trace.problem is None else unknown(view.lacking)
     if view.guarantee is None:
-        return _limit(gamma, beta, kind, view.lacking)
+        return _limit(gamma, beta, kind, _needed(view.linearised) or view.lacking)
     return _of_sail(view.guarantee) if kind else _of_field(view.guarantee, beta)
 
 
@@ -93,6 +93,24 @@ def _limit(gamma: float, beta: float, kind: bool, why: str) -> Found | None:
     relation, found = (">", holds) if gamma > limit else ("≤", violated)
     rest = "proved for one-step, log-linear policies alone"
     return found(f"γ = {gamma:g} {relation} 2β = {limit:g}, {rest}; {why}")
+
+
+def _needed(at: Guarantee | None) -> str:
+    """What the candidates of a network need, linearised at π_ref."""
+    if at is None:
+        return ""
+    if at.score:
+        found = ladder(at.problem, at.constants.relative)
+        certain = None if found is None else found.least
+    else:
+        certain = field_thresholds(at.problem).data
+    if certain is None:
+        return ""
+    radius = float(at.problem.radius)
+    return (
+        f"the run is not log-linear; its candidates, linearised at π_ref, need at most "
+        f"{certain:.4g} at B = {radius:.3g}"
+    )
 
 
 def _of_field(at: Guarantee, beta: float) -> Found:

@@ -31,8 +31,8 @@ def read_run(folder: str | Path) -> Trace:
         InputError: Nothing that can be read as a run, or files that are damaged.
     """
     folder = Path(folder)
-    told = _told(folder)
     place = next((p for p in (folder, folder / AUDIT) if (p / LOG).exists()), None)
+    told = _told(folder, weights=place is None)
     if place is None:
         if told is None:
             raise InputError("run", folder, _ACCEPTED)
@@ -44,10 +44,10 @@ def read_run(folder: str | Path) -> Trace:
     return log if told is None else _joined(log, told)
 
 
-def _told(folder: Path) -> Trace | None:
+def _told(folder: Path, weights: bool) -> Trace | None:
     if any((place / RUN).exists() for place in (folder, folder / RECORD)):
         return of_record(read_record(folder))
-    return None if state_of(folder) is None else of_folder(folder)
+    return None if state_of(folder) is None else of_folder(folder, weights)
 
 
 def _joined(log: Trace, told: Trace) -> Trace:

@@ -205,7 +205,7 @@ class AuditLog:
             numbers: Further ones to be kept, such as the loss.
         """
         with self.budget.paying():
-            self._complete()
+            self._complete(again=True)
         self.budget.step()
         self._spent["updates"] += 1
         if batch is not None:
@@ -262,8 +262,8 @@ class AuditLog:
         self._pending = point, numbers, weights.copy(), gradient
 
     @torch.no_grad()
-    def _complete(self) -> None:
-        """Write the last measurement, with the update that followed it."""
+    def _complete(self, again: bool = False) -> None:
+        """Write the last measurement with the update that followed it, and what comes ``again``."""
         if self._pending is None:
             return
         point, numbers, before, gradient = self._pending
@@ -274,6 +274,10 @@ class AuditLog:
             if length > 0 and size > 0:
                 along = -float(made @ steep) / (length * size)
                 point = replace(point, step_size=length / size, along=along)
+            following = self._weights.gradient() if again else None
+            if following is not None:
+                apart = float((following.double() - steep).square().sum())
+                point = replace(point, variance=apart / 2)
             numbers = numbers | {"gradient norm": size}
         self._writer.add(point, numbers)
 

@@ -116,8 +116,7 @@ def _control(record: Record) -> Trace:
             "the actor is a network of Gaussian actions: not linear; ActorProbe measures its "
             "candidates (studies/control_arms)"
         ),
-        "preferences": holds("σ of learned rewards' differences; the rewards are fitted anew "
-                             "while queries last") if pairs
+        "preferences": _learned(record) if pairs
                        else unknown("no preferences enter the actor's loss"),
         "divergence": holds(f"kl_coef = {gamma:g}, in closed form") if gamma
                       else violated(f"{method} has no penalty"),
@@ -131,17 +130,26 @@ def _control(record: Record) -> Trace:
 
 
 def _moves(record: Record) -> Found:
-    """When π_ref was first taken anew."""
-    config = record.config
-    since, every = config["reference.since"], config["reference.every"]
-    last = max((step for step, _, _ in record.rows), default=0)
-    if not record.method.startswith("sail") and not record.method.endswith("revkl"):
-        return unknown(f"{record.method} has no π_ref")
-    if every is not None and last >= since + every:
-        return violated(f"reference.every = {every}: π_ref was taken anew at step {since + every}")
-    if last < since:
-        return unknown(f"a run of more than reference.since = {since} steps: there is none before")
-    return holds(f"taken at step {since}, and not again up to step {last}")
+    """When π_ref was taken, and taken anew, by the log."""
+    taken = sorted({float(v) for _, name, v in record.rows if name == "reference/step"} - {0.0})
+    if not taken:
+        return unknown(f"no π_ref was taken: {record.method}, reference.since = "
+                       f"{record.config['reference.since']}")  # fmt: skip
+    if len(taken) > 1:
+        return violated(f"π_ref was taken at step {taken[0]:g} and anew at step {taken[1]:g}")
+    return holds(f"taken at step {taken[0]:g}, and not again")
+
+
+def _learned(record: Record) -> Found:
+    """Whether the learned rewards moved once there was a π_ref."""
+    fits = [step for step, name, _ in record.rows if name == "reward/fit"]
+    late = [step for step in fits if step > int(record.config["reference.since"])]
+    if late:
+        return violated(
+            f"p = σ of learned rewards' differences, and they were fitted anew at step {late[0]}: "
+            "the theory's p is fixed"
+        )
+    return holds("σ of learned rewards' differences, not fitted anew once there is a π_ref")
 
 
 def _trace(

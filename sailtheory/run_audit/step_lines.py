@@ -38,7 +38,7 @@ def step_size(view: View) -> Found | None:
                 f"{point.along:.3g}), as with Adam or momentum: C15 is of gradient steps"
             )
     if view.guarantee is None:
-        return unknown(f"Λ is known of log-linear candidates: {view.lacking}")
+        return unknown(f"no Λ to compare with: {view.lacking}")
     scale = 1.0 if view.explained is None else view.explained.scale
     smooth = view.guarantee.smooth
     for point in made:
@@ -58,7 +58,7 @@ def noise(view: View) -> Found | None:
     """The floor that noise leaves (C16) against the first gap."""
     found = view.explained
     if found is None or view.guarantee is None:
-        return unknown(view.lacking) if view.path else None
+        return _unjudged(view)
     modulus = view.guarantee.constants.modulus
     if modulus is None:
         return unknown("no μ is known, as γ is not above the threshold: raise γ, or log more")
@@ -76,6 +76,18 @@ def noise(view: View) -> Found | None:
     return violated(f"{said}, over steps {found.steps[0]} to {found.steps[1]}{more}")
 
 
+def _unjudged(view: View) -> Found | None:
+    """σ² where there is no μ to judge it by."""
+    seen = [(float(p.variance), p.batch or 1) for p in view.trace.points if p.variance is not None]
+    if not seen:
+        return unknown(view.lacking) if view.path else None
+    variance = float(np.mean([value * batch for value, batch in seen]))
+    return unknown(
+        f"σ² = {variance:.3g} by the gradients of successive updates (after clipping), "
+        f"N = {seen[0][1]}; what it leaves of the gap needs a μ: {view.lacking}"
+    )
+
+
 def _floor(view: View, modulus: float) -> float:
     """V/μ of J_γ's gap (C16b); ηV/μ of a field's squared distance, for its own steps."""
     found, at = view.explained, view.guarantee
@@ -89,7 +101,7 @@ def contraction(view: View) -> Found | None:
     """The PL ratio against μ, and the measured contraction against 1 − μη."""
     at, path = view.guarantee, view.path
     if at is None or len(path) < 2:
-        return unknown(view.lacking) if path else None
+        return unknown(view.lacking) if view.trace.points else None
     seen = at.progress(path)
     good = np.isfinite(seen.ratio)
     if not good.any():

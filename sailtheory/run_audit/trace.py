@@ -54,6 +54,8 @@ class Point:
         batch: Prompts in the update.
         step_size: ‖Δθ‖/‖gradient‖ of the update.
         along: Cosine between Δθ and −gradient.
+        variance: ½‖gradient − that of the next update‖²: of the noise in one, as far as the
+            mean is the same in both.
     """
 
     step: int
@@ -67,6 +69,7 @@ class Point:
     batch: int | None = None
     step_size: float | None = None
     along: float | None = None
+    variance: float | None = None
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from sailtheory.run_audit.candidate import Followed, Guarantee, followed, guarantee
-from sailtheory.run_audit.policy_lines import gap_series, nearly_linear, radius_used
+from sailtheory.run_audit.policy_lines import gap_series, linear, nearly_linear, radius_used
+from sailtheory.run_audit.standing import Standing
 from sailtheory.run_audit.trace import Point, Trace
 
 __all__ = ["View"]
@@ -67,21 +68,25 @@ class View:
     @property
     def lacking(self) -> str:
         """Why there is no guarantee to compare with, and what to log."""
+        gap = linear(self.trace)
+        if gap is not None and gap.standing is Standing.VIOLATED:
+            return "Λ, μ and thresholds are those of log-linear policies, and this run's is none"
         if self.trace.problem is None:
             return "log the candidates with β and their rewards or preferences: AuditLog does"
-        if not self.linear:
-            return "the candidate problem is log-linear, the run is not"
         if self.gamma is None or self.score is None:
             return "state gamma= and score= to AuditLog: the gradients alone do not show them"
-        return "log a loop on all its candidates with AuditLog: gradients are measured there"
+        return "log a loop on all its responses with AuditLog: gradients are measured there"
 
     @cached_property
     def guarantee(self) -> Guarantee | None:
         """What the theorems say on the candidate problem, with the run's γ and B."""
+        return self.linearised if self.linear else None
+
+    @cached_property
+    def linearised(self) -> Guarantee | None:
+        """The same of a run that is not log-linear, on its candidates linearised at π_ref."""
         problem, radius = self.trace.problem, radius_used(self.trace)
         if problem is None or radius is None or self.gamma is None or self.score is None:
-            return None
-        if not self.linear:
             return None
         return guarantee(problem, radius, self.gamma, self.score)
 

@@ -31,7 +31,11 @@ CONTROL = {
     "reference.since": 100, "reference.every": None, "reference.radius": 2.0, "steps": 1000,
 }  # fmt: skip
 ROWS = [(1, "loss/total", "0.7"), (2, "loss/total", "0.6")]
-FAR = [(500, "reference/distance", "1.5"), (900, "reference/distance", "2.5")]
+FAR = [
+    (500, "reference/distance", "1.5"), (900, "reference/distance", "2.5"),
+    (500, "reference/step", "100.0"), (900, "reference/step", "100.0"), (90, "reward/fit", "1"),
+]  # fmt: skip
+ANEW = [*FAR, (950, "reference/step", "300.0")]
 
 
 def lines(config, rows=ROWS, **changes):
@@ -73,22 +77,24 @@ def test_each_line_of_a_language_run(key, standing, why, changes):
 
 
 @pytest.mark.parametrize(
-    ("key", "standing", "why", "changes"),
+    ("key", "standing", "why", "rows", "changes"),
     [
-        ("reference", HOLDS, "taken at step 100", {}),
-        ("reference", VIOLATED, "anew at step 300", {"reference.every": 200}),
-        ("reference", UNKNOWN, "pebble has no π_ref", {"method": "pebble"}),
-        ("ball", VIOLATED, "2.5 > B = 2 at step 900", {}),
-        ("ball", HOLDS, "B = 3", {"reference.radius": 3.0}),
-        ("ball", HOLDS, "the run used B = 2.5", {"reference.radius": None}),
-        ("divergence", HOLDS, "in closed form", {}),
-        ("divergence", VIOLATED, "sail has no penalty", {"method": "sail"}),
-        ("score", HOLDS, "weight 1", {}),
-        ("linear", UNKNOWN, "ActorProbe", {}),
+        ("reference", HOLDS, "taken at step 100", FAR, {}),
+        ("reference", VIOLATED, "at step 100 and anew at step 300", ANEW, {}),
+        ("reference", UNKNOWN, "no π_ref was taken: pebble", ROWS, {"method": "pebble"}),
+        ("preferences", HOLDS, "not fitted anew", FAR, {}),
+        ("preferences", VIOLATED, "anew at step 700", [*FAR, (700, "reward/fit", "2")], {}),
+        ("ball", VIOLATED, "2.5 > B = 2 at step 900", FAR, {}),
+        ("ball", HOLDS, "B = 3", FAR, {"reference.radius": 3.0}),
+        ("ball", HOLDS, "the run used B = 2.5", FAR, {"reference.radius": None}),
+        ("divergence", HOLDS, "in closed form", FAR, {}),
+        ("divergence", VIOLATED, "sail has no penalty", FAR, {"method": "sail"}),
+        ("score", HOLDS, "weight 1", FAR, {}),
+        ("linear", UNKNOWN, "ActorProbe", FAR, {}),
     ],
 )
-def test_each_line_of_a_control_run(key, standing, why, changes):
-    line = lines(CONTROL, FAR, **changes)[key]
+def test_each_line_of_a_control_run(key, standing, why, rows, changes):
+    line = lines(CONTROL, rows, **changes)[key]
     assert line.standing is standing and why in line.why
 
 
