@@ -51,8 +51,8 @@ def run(folder: str, updates: int, audited: bool) -> tuple[float, str]:
     trainer = OnlineDPOTrainer(
         model=model, ref_model=copy.deepcopy(model), reward_funcs=reward,
         args=OnlineDPOConfig(
-            folder, per_device_train_batch_size=4, max_new_tokens=16, max_length=64, beta=0.1,
-            learning_rate=1e-4, max_steps=updates, logging_steps=10, report_to="none",
+            folder, per_device_train_batch_size=4, max_new_tokens=8, max_length=64, beta=0.1,
+            learning_rate=1e-4, max_steps=updates, logging_steps=100, report_to="none",
             activation_checkpointing=False, use_cpu=True, save_strategy="no", disable_tqdm=True,
         ),
         train_dataset=Dataset.from_list(rows), processing_class=tokenizer(),
@@ -95,8 +95,8 @@ def cost(updates: int, rounds: int) -> dict[str, Any]:
 def main() -> None:
     """Run it and print, optionally save, the result."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--updates", type=int, default=200)
-    parser.add_argument("--rounds", type=int, default=3, help="pairs of turns")
+    parser.add_argument("--updates", type=int, default=300)
+    parser.add_argument("--rounds", type=int, default=2, help="pairs of turns")
     parser.add_argument("--out", help="JSON file to write")
     arguments = parser.parse_args()
     torch.set_num_threads(1)

@@ -1,7 +1,7 @@
 """``python -m docs.generate.audit_page``: renew the screenshot of docs/audit-a-run.md.
 
-It trains a Llama of half a million parameters by TRL's online DPO, as the page says, audits the run, and
-takes pictures of the HTML page in a headless Chromium.
+It trains a Llama of half a million parameters by TRL's online DPO, audits the run, and takes
+pictures of the HTML page in a headless Chromium.
 """
 
 from __future__ import annotations

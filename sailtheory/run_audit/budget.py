@@ -8,6 +8,8 @@ from contextlib import contextmanager
 
 __all__ = ["Budget"]
 
+_PLANNED = 0.6  # of the share: training may turn out faster, a measurement slower, than so far
+
 
 class Budget:
     """The clock of one run.
@@ -43,11 +45,12 @@ class Budget:
         if self.share >= 1:
             return True
         cost = updates * self.trained / max(self._made, 1) if updates else self._last
+        share = _PLANNED * self.share
         if self._steps is None:
-            return self.spent + cost <= self.share * self.trained
+            return self.spent + cost <= share * self.trained
         length = self.trained * max(self._steps / max(self._made, 1), 1.0)
         due = 1.0 if updates else min((self._made + 1) / self._steps, 1.0)
-        return self.spent - self._once + cost <= (self.share * length - self._once) * due
+        return self.spent - self._once + cost <= (share * length - self._once) * due
 
     @contextmanager
     def paying(self, *, once: bool = False) -> Iterator[None]:

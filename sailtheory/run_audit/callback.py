@@ -26,7 +26,7 @@ from sailtheory.run_audit.trainer_facts import Told, told_by
 
 __all__ = ["AuditCallback"]
 
-_PASSES = 3.0  # drawing a candidate and its gradient, in sequences of an update
+_PASSES = 2.0  # drawing a candidate and its gradient, in sequences of an update
 _SHORT = "nothing was measured: it would have taken more than share = {share:g} of the time"
 
 

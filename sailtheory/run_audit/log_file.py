@@ -24,7 +24,7 @@ from sailtheory.run_audit.trace import Facts, Point, Series, Trace
 from sailtheory.storage.files import require_folder
 from sailtheory.storage.readers import parse_json, read_bytes
 
-__all__ = ["LOG", "LogWriter", "read_log"]
+__all__ = ["LOG", "PROBLEM", "LogWriter", "read_log"]
 
 LOG, PROBLEM, SCHEMA = "log.jsonl", "problem.npz", "sailtheory.audit-log/1"
 _ARRAYS = ("log_ratios", "middle", "preferences", "theta", "gradient")
@@ -95,26 +95,56 @@ def read_log(folder: str | Path) -> Trace:
         raise InputError("log", folder / LOG, f"a first line of schema {SCHEMA} is expected")
     head, rest = rows[0], rows[1:]
     spent: dict[str, float] = {}
-    if rest and "spent" in rest[-1]:
-        last = rest.pop()
-        spent = {str(key): float(value) for key, value in last["spent"].items()}
-        notes.append(f"measuring took {last['share']:.2%} of the training time")
-    else:
-        notes.append("the log has no end: the run was killed, or finish() was not called")
     try:
-        facts = Facts(**head["facts"])
+        if rest and "spent" in rest[-1]:
+            last = rest.pop()
+            spent = {str(key): float(value) for key, value in last["spent"].items()}
+            notes.append(f"measuring took {last['share']:.2%} of the training time")
+        else:
+            notes.append("the log has no end: the run was killed, or finish() was not called")
+        facts = _facts(head["facts"])
         points = tuple(_point(row) for row in rest)
         stated = {key: Found(Standing(how), why) for key, (how, why) in head["stated"].items()}
         preferences = None if head["preferences"] is None else np.array(head["preferences"])
-        notes += list(head["notes"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError("log", folder / LOG, f"damaged: {error}") from None
+        notes += map(str, head["notes"])
+        series, faults = _numbers(rest)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError("log", folder / LOG, f"damaged: {error!r}") from None
     problem = load(folder / PROBLEM) if (folder / PROBLEM).exists() else None
-    series, faults = _numbers(rest)
+    _expect_alike(points, preferences, problem, folder / LOG)
     return Trace(
         f"a log of {head.get('writer')}", facts, points, problem, preferences, stated, series,
         faults, spent, tuple(notes),
     )  # fmt: skip
+
+
+def _facts(given: Mapping[str, Any]) -> Facts:
+    """Numbers, or nothing."""
+    for name, value in given.items():
+        if not (value is None or isinstance(value, bool | int | float)):
+            raise ValueError(f"{name} is no number")
+    return Facts(**given)
+
+
+def _expect_alike(
+    points: tuple[Point, ...], preferences: np.ndarray | None, problem: PreferenceProblem | None,
+    path: Path,
+) -> None:  # fmt: skip
+    """Arrays of one log are of one number of prompts, responses and coordinates."""
+    shapes: dict[str, set[tuple[int, ...]]] = {}
+    for point in points:
+        for names, kind in ((("log_ratios", "middle"), "candidates"),
+                            (("theta", "gradient"), "coordinates")):  # fmt: skip
+            found = [getattr(point, name) for name in names]
+            shapes.setdefault(kind, set()).update(a.shape for a in found if a is not None)
+    known = [p for p in (preferences, *(point.preferences for point in points)) if p is not None]
+    shapes["preferences"] = {p.shape for p in known}
+    if problem is not None:
+        shapes.setdefault("coordinates", set()).add((problem.dimension,))
+    for kind, size in (("candidates", 2), ("coordinates", 1), ("preferences", 3)):
+        of_kind = shapes.get(kind, set())
+        if len(of_kind) > 1 or any(len(shape) != size for shape in of_kind):
+            raise InputError("log", path, f"{kind} of one shape, not {sorted(of_kind)}")
 
 
 def _row(line: bytes, number: int, folder: Path) -> dict[str, Any]:

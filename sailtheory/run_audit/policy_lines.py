@@ -10,6 +10,7 @@ from sailtheory.run_audit.standing import Found, holds, unknown, violated
 from sailtheory.run_audit.trace import Series, Trace
 
 __all__ = [
+    "TOLERANCE",
     "ball", "finite", "gap_series", "linear", "nearly_linear", "preferences", "radius_used",
     "reference",
 ]  # fmt: skip

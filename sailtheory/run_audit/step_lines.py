@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from sailtheory.run_audit.candidate import Guarantee
-from sailtheory.run_audit.standing import Found, holds, unknown, violated
+from sailtheory.run_audit.standing import Found, Standing, holds, unknown, violated
 from sailtheory.run_audit.trace import Point, Trace
 from sailtheory.run_audit.view import View
 
@@ -114,6 +114,9 @@ def contraction(view: View) -> Found | None:
         return unknown(f"nothing is predicted, as γ is not above the threshold; {said}")
     if seen.ratio[least] < modulus * (1 - _ROUNDING):
         return violated(f"{said} < μ = {modulus:.3g}")
+    made = step_size(view)
+    if made is not None and made.standing is Standing.VIOLATED:
+        return holds(f"{said} ≥ μ = {modulus:.3g}; of such updates no contraction is predicted")
     return _measured(view, at, seen.steps, seen.gap, modulus, f"{said} ≥ μ = {modulus:.3g}")
 
 

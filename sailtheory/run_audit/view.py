@@ -10,7 +10,7 @@ from sailtheory.run_audit.policy_lines import gap_series, linear, nearly_linear,
 from sailtheory.run_audit.standing import Standing
 from sailtheory.run_audit.trace import Point, Trace
 
-__all__ = ["View"]
+__all__ = ["CLEAR", "MISFIT", "View"]
 
 MISFIT = 0.05
 """Share of the gradients that no combination of the theory's terms may leave unexplained."""
@@ -61,7 +61,8 @@ class View:
     def score(self) -> bool | None:
         """Whether the score term is there: as measured, or as stated."""
         if self.explained is not None and self.explained.score[1] < CLEAR:
-            return abs(self.explained.score[0]) > 0.5
+            weight = round(self.explained.score[0], 1)
+            return {0.0: False, 1.0: True}.get(weight)
         stated = self.trace.facts.score
         return None if stated is None else stated != 0
 
@@ -73,6 +74,8 @@ class View:
             return "Λ, μ and thresholds are those of log-linear policies, and this run's is none"
         if self.trace.problem is None:
             return "log the candidates with β and their rewards or preferences: AuditLog does"
+        if self.score is None and self.explained is not None:
+            return "the score term's weight is neither 0 nor 1, and the theory has no other"
         if self.gamma is None or self.score is None:
             return "state gamma= and score= to AuditLog: the gradients alone do not show them"
         return "log a loop on all its responses with AuditLog: gradients are measured there"

@@ -23,8 +23,8 @@ SMALL = (
 
 def test_a_control_run(tmp_path, capsys):
     given = [word for pair in SMALL for word in ("--set", pair)]
-    start = ["train", "control", "--task", "Pendulum-v1", "--method", "sail-revkl", "--seeds", "0:1"]
-    assert main([*start, "--out", str(tmp_path), *given]) == 0
+    start = ["train", "control", "--task", "Pendulum-v1", "--method", "sail-revkl"]
+    assert main([*start, "--seeds", "0:1", "--out", str(tmp_path), *given]) == 0
     found = audit(read_run(tmp_path / "seed-0"))
     assert {line.key for line in found.violated} == {"reference", "preferences", "step"}
     assert "taken at step 250 and anew at step 350" in found["reference"].why

@@ -120,8 +120,13 @@ def test_a_log_cut_by_a_kill_is_read_and_that_is_said(tmp_path):
 
 @pytest.mark.parametrize(
     ("line", "text"),
-    [(0, '{"schema": "other"}'), (0, "[]"), (1, "{"), (1, '{"step": "a"}'), (1, '{"step": 1, '
-     '"theta": [[1], [1, 2]]}'), (0, '{"schema": "sailtheory.audit-log/1", "facts": {"x": 1}}')],
+    [
+        (0, '{"schema": "other"}'), (0, "[]"), (1, "{"), (1, '{"step": "a"}'),
+        (0, '{"schema": "sailtheory.audit-log/1", "facts": {"x": 1}}'),
+        (1, '{"step": 1, "theta": [[1], [1, 2]]}'), (1, '{"step": 1, "theta": [1, 2, 3]}'),
+        (2, '{"step": 1, "log_ratios": [[1, 2]]}'), (1, '{"step": 1, "numbers": 3}'),
+        (-1, '{"spent": {"x": "y"}}'),
+    ],
 )  # fmt: skip
 def test_a_damaged_log_is_one_line(line, text, tmp_path, capsys):
     run(tmp_path / "a", steps=3)
@@ -199,8 +204,8 @@ def test_measuring_stays_within_its_share(steps, cost):
                 clock.now += cost
             measured.append(step)
     assert budget.spent <= 0.05 * budget.trained + 1e-9 or len(measured) <= 1
-    assert budget.spent >= 0.03 * 1000 or cost == 0.1
-    assert measured[-1] > 800
+    assert budget.spent >= 0.02 * 1000 or cost == 0.1
+    assert measured[-1] > 700
     if steps:  # the length is foreseen: measured from the beginning on
         assert measured[0] < 200
 

@@ -1,4 +1,4 @@
-"""The page in a real headless Chromium: legible, quiet, narrow, by keyboard; its charts are drawn."""
+"""The page in a real headless Chromium: legible, quiet, narrow, by keyboard, with its charts."""
 
 from __future__ import annotations
 
