@@ -8,7 +8,8 @@ from sailtheory.landscape.concavity import gamma_star, largest_relative_curvatur
 from sailtheory.landscape.domain import Domain
 from sailtheory.landscape.search import Search
 from sailtheory.objectives.fields import OnlineDPO
-from sailtheory.run_audit.candidate import Followed, Guarantee
+from sailtheory.run_audit.candidate import Guarantee
+from sailtheory.run_audit.gradients import Followed
 from sailtheory.run_audit.standing import Found, holds, unknown, violated
 from sailtheory.run_audit.view import CLEAR, View
 from sailtheory.theory import field_bound

@@ -169,9 +169,9 @@ def _trace(
     spent = {name: rows[-1][1] for name, rows in series.items() if name.startswith("spent/")}
     budget = {name.removeprefix("spent/"): value for name, value in spent.items()}
     for key in ("steps", "max_steps", "per_device_train_batch_size", "feedback.maximum"):
-        value = record.config.get(key)
-        if isinstance(value, int | float) and value > 0:
-            budget[key] = float(value)
+        given = record.config.get(key)
+        if isinstance(given, int | float) and given > 0:
+            budget[key] = float(given)
     unfinished = () if record.finished else ("the run is not finished",)
     return Trace(
         kind, facts, points, stated=stated, series=series, faults=tuple(faults), spent=budget,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from sailtheory.run_audit.candidate import Followed, Guarantee, followed, guarantee
+from sailtheory.run_audit.candidate import Guarantee, guarantee
+from sailtheory.run_audit.gradients import Followed, followed
 from sailtheory.run_audit.policy_lines import gap_series, linear, nearly_linear, radius_used
 from sailtheory.run_audit.standing import Standing
 from sailtheory.run_audit.trace import Point, Trace
