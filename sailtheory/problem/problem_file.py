@@ -29,7 +29,7 @@ import io
 import itertools
 import re
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -47,7 +47,7 @@ from sailtheory.problem.problem import PreferenceProblem
 from sailtheory.storage.files import write_bytes
 from sailtheory.storage.readers import parse_npz, read_bytes
 
-__all__ = ["dumps", "load", "loads", "of_folder", "save"]
+__all__ = ["dumps", "from_mapping", "load", "loads", "of_folder", "save"]
 
 _TOP_KEYS = ("beta", "radius", "ref_params", "center", "prompts")
 _PROMPT_KEYS = ("features", "weight", "base", "preferences", "rewards")
@@ -111,6 +111,15 @@ def loads(text: str, source: str = "problem") -> PreferenceProblem:
         data = tomllib.loads(text, parse_float=_literal)
     except (tomllib.TOMLDecodeError, RecursionError, ValueError, ArithmeticError) as error:
         raise InputError("file", source, f"not valid TOML: {error}") from None
+    return from_mapping(data)
+
+
+def from_mapping(data: Mapping[str, Any]) -> PreferenceProblem:
+    """A problem from the keys of a TOML file.
+
+    Raises:
+        InputError: Unknown or missing keys, or bad data.
+    """
     _known(data, _TOP_KEYS, "")
     prompts = _required(data, "prompts", "")
     if not isinstance(prompts, list) or not all(isinstance(p, dict) for p in prompts):
@@ -184,7 +193,7 @@ def _known(data: Iterable[str], known: tuple[str, ...], prefix: str) -> None:
             raise InputError(prefix + key, "unknown key", f"one of {', '.join(known)} is expected")
 
 
-def _required(data: dict[str, Any], key: str, prefix: str) -> Any:
+def _required(data: Mapping[str, Any], key: str, prefix: str) -> Any:
     if key not in data:
         raise InputError(prefix + key, "missing", "this key is required")
     return data[key]
