@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import random
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,7 +21,7 @@ from sailtheory.run_audit import AuditLog
 from sailtheory.run_audit.budget import Budget
 from sailtheory.run_audit.log_file import LOG, read_log
 from tests.project.test_extras import command
-from tests.support.plain_loop import BETA, Head, rewards, run
+from tests.support.plain_loop import BETA, Head, loss_of, rewards, run
 
 
 def state():
@@ -106,6 +108,22 @@ def test_the_log_holds_what_was_measured(tmp_path):
     assert np.allclose(np.einsum("nid,njd->nij", found, found), gram, atol=1e-12)
     assert np.allclose(trace.problem.base, start().exp().detach().numpy())
     assert float(load(tmp_path / "a" / "problem.npz").radius) == pytest.approx(last.distance)
+
+
+def test_the_loop_of_the_docs(tmp_path, monkeypatch):
+    """The page's code, with names for what it takes as given."""
+    page = (Path(__file__).parents[2] / "docs/audit-a-run.md").read_text("utf-8")
+    (code,) = [b for b in re.findall(r"```python\n(.*?)```", page, re.S) if "AuditLog(" in b]
+    monkeypatch.chdir(tmp_path)
+    policy, r = Head(), rewards()
+    p, log_ref = torch.sigmoid(r[:, :, None] - r[:, None, :]), policy().detach()
+    exec(
+        code.replace("range(1000)", "range(20)").replace("beta=0.1", "beta=0.1, share=1"),
+        {"policy": policy, "log_probs": policy.forward, "r": r, "log_ref": log_ref,
+         "optimizer": torch.optim.SGD(policy.parameters(), lr=0.5),
+         "loss": lambda: loss_of(policy(), log_ref, p, 0.1, 0.25)},
+    )  # fmt: skip
+    assert main(["audit", "runs/a"]) == 0
 
 
 def test_a_log_cut_by_a_kill_is_read_and_that_is_said(tmp_path):
