@@ -1,7 +1,7 @@
 """``python -m docs.generate.audit_page``: renew the screenshot of docs/audit-a-run.md.
 
-It trains a Llama of half a million parameters by TRL's online DPO, audits the run, and takes
-pictures of the HTML page in a headless Chromium.
+It trains a Llama of half a million parameters by TRL's online DPO, audits the run, and takes a
+picture of the HTML page in a headless Chromium.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from sailtheory.run_audit.audit import audit
 from sailtheory.run_audit.read import read_run
 from tests.support.browser import Browser
 
-_FIGURES = Path(__file__).parents[2] / "figures"
+_PICTURE = Path(__file__).parents[2] / "figures" / "audit_page.png"
 _SIZE = (1180, 1460)
 _THINGS = ("river", "garden", "winter", "sea", "tree", "cat", "road", "house")
 
@@ -53,7 +53,7 @@ def train(folder: str) -> None:
 
 
 def main() -> None:
-    """Train, audit, take the pictures."""
+    """Train, audit, take the picture."""
     warnings.simplefilter("ignore")
     with tempfile.TemporaryDirectory() as place:
         train(f"{place}/out")
@@ -61,11 +61,9 @@ def main() -> None:
         text = audit_page(audit(read_run(f"{place}/out")), "out", 1.0)
         page.write_text(text, encoding="utf-8")
         browser = Browser(Path(place) / "profile")
-        for scheme in ("light", "dark"):
-            browser.appearance(scheme, *_SIZE)
-            browser.open(page)
-            suffix = "" if scheme == "light" else f"_{scheme}"
-            (_FIGURES / f"audit_page{suffix}.png").write_bytes(browser.screenshot())
+        browser.appearance("light", *_SIZE)
+        browser.open(page)
+        _PICTURE.write_bytes(browser.screenshot())
         browser.close()
 
 
