@@ -17,6 +17,7 @@ _GUIDE = {
     "Rates": "rates",
     "Figures": "figures",
     "Python": "python",
+    "Notebooks": "notebooks",
     "Check your own theorem": "your-own-theorem",
     "What you have to trust": "trust",
     "Machine-checked theorems": "formal",
