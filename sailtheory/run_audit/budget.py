@@ -29,7 +29,7 @@ class Budget:
         self._steps, self._clock = steps, clock
         self._began = clock()
         self._made = 0
-        self._once = self._last = 0.0
+        self._once, self._measured = 0.0, 0
 
     def step(self) -> None:
         """An update has been made."""
@@ -44,7 +44,8 @@ class Budget:
         """Whether one more measurement, or one as long as so many updates, is within the share."""
         if self.share >= 1:
             return True
-        cost = updates * self.trained / max(self._made, 1) if updates else self._last
+        mean = (self.spent - self._once) / max(self._measured, 1)
+        cost = updates * self.trained / max(self._made, 1) if updates else mean
         share = _PLANNED * self.share
         if self._steps is None:
             return self.spent + cost <= share * self.trained
@@ -53,15 +54,13 @@ class Budget:
         return self.spent - self._once + cost <= (share * length - self._once) * due
 
     @contextmanager
-    def paying(self, *, once: bool = False) -> Iterator[None]:
-        """Count the time of a block; ``once`` is not repeated."""
+    def paying(self, *, once: bool = False, measured: bool = False) -> Iterator[None]:
+        """Count the time of a block: of what is done ``once``, or of one that is ``measured``."""
         began = self._clock()
         try:
             yield
         finally:
             seconds = self._clock() - began
             self.spent += seconds
-            if once:
-                self._once += seconds
-            else:
-                self._last = max(self._last, seconds)
+            self._once += seconds if once else 0.0
+            self._measured += measured

@@ -17,7 +17,8 @@ from torch import Tensor
 
 __all__ = ["Coordinates", "LogProbs", "Weights", "coordinates", "untouched"]
 
-_SMALL = 1 << 18
+_SMALL = 1 << 18  # numbers
+_COLUMNS = 1 << 16
 
 LogProbs = Callable[[], Tensor]
 """log π_θ of the candidates, (n, m), differentiable."""
@@ -99,29 +100,34 @@ def coordinates(gradients: Iterable[Tensor], n: int, m: int) -> Coordinates | No
         m: Candidates of each.
     """
     rows = torch.stack(list(gradients)).view(n, m, -1)
-    apart = rows - rows[:, :1]
-    eps = torch.finfo(apart.dtype).eps
-    sizes, basis = _right_singular(apart.reshape(n * m, -1).double())
-    kept = basis[sizes > n * m * eps * rows.abs().max() * rows.shape[-1] ** 0.5]
-    if not len(kept):
+    scale, eps = rows.abs().max(), torch.finfo(rows.dtype).eps
+    apart = (rows - rows[:, :1]).reshape(n * m, -1)
+    left, sizes, basis = _singular(apart)
+    kept = sizes > n * m * eps * scale * apart.shape[-1] ** 0.5
+    if not kept.any():
         return None
-    features = (apart.double() @ kept.T).cpu().numpy()
-    return Coordinates(features, kept.to(apart.dtype))
+    features = (left * sizes)[:, kept].view(n, m, -1).cpu().numpy()
+    return Coordinates(features, basis[kept])
 
 
-def _right_singular(wide: Tensor) -> tuple[Tensor, Tensor]:
-    """Singular values and right singular vectors, as rows, of a matrix (k, P).
+def _singular(rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Left vectors (k, k) and values (k,) in float64, and right vectors as rows (k, P).
 
-    Of a wide one by its Gram matrix, in a tenth of the time: values below 1e-7 of the largest
+    Of a wide matrix by its Gram matrix, in a tenth of the time: values below 1e-7 of the largest
     are lost and set to 0, which in float32 are rounding.
     """
-    if wide.numel() <= _SMALL:
-        _, sizes, basis = torch.linalg.svd(wide, full_matrices=False)
-        return sizes, basis
-    squares, left = torch.linalg.eigh(wide @ wide.T)
+    if rows.numel() <= _SMALL:
+        left, sizes, right = torch.linalg.svd(rows.double(), full_matrices=False)
+        return left, sizes, right.to(rows)
+    parts = (part.double() for part in rows.split(_COLUMNS, dim=1))
+    gram = torch.zeros(len(rows), len(rows), dtype=torch.float64, device=rows.device)
+    for part in parts:
+        gram += part @ part.T
+    squares, left = torch.linalg.eigh(gram)
     sizes = squares.clamp_min(0).sqrt()
     sizes = torch.where(sizes > 1e-7 * sizes.max(), sizes, 0.0)
-    return sizes, left.T @ wide / torch.where(sizes > 0, sizes, 1.0)[:, None]
+    whole = left / torch.where(sizes > 0, sizes, 1.0)
+    return left, sizes, whole.T.to(rows) @ rows
 
 
 @contextmanager

@@ -212,7 +212,7 @@ class AuditLog:
             self._spent["prompts"] = self._spent.get("prompts", 0.0) + batch
         if not self.ready or not self.budget.affords():
             return False
-        with self.budget.paying():
+        with self.budget.paying(measured=True):
             self._measure(int(step), batch, {k: _number(v) for k, v in numbers.items()})
         return True
 

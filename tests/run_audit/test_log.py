@@ -218,7 +218,7 @@ def test_measuring_stays_within_its_share(steps, cost):
         clock.now += 1.0
         budget.step()
         if budget.affords():
-            with budget.paying():
+            with budget.paying(measured=True):
                 clock.now += cost
             measured.append(step)
     assert budget.spent <= 0.05 * budget.trained + 1e-9 or len(measured) <= 1
