@@ -15,15 +15,18 @@ from examples import run
 PAGE = (Path(__file__).parents[2] / "docs" / "notebooks.md").read_text(encoding="utf-8")
 
 
+def shown(cell):
+    """What a cell shows, but what it prints: kinds of output alone."""
+    return [each.output_type for each in cell.outputs if each.output_type != "stream"]
+
+
 @pytest.mark.parametrize("path", run.notebooks(), ids=lambda path: path.stem)
 def test_it_runs_and_is_named(path):
     made = run.execute(path)
     written = nbformat.read(path, as_version=4)
     for new, old in zip(made.cells, written.cells, strict=True):
         if old.cell_type == "code":
-            kinds = [[output.output_type for output in cell.outputs if output.output_type != "stream"]
-                     for cell in (new, old)]  # fmt: skip
-            assert kinds[0] == kinds[1], old.source
+            assert shown(new) == shown(old), old.source
     assert f"examples/{path.name}" in PAGE
 
 
