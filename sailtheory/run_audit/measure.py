@@ -119,9 +119,9 @@ def _singular(rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     if rows.numel() <= _SMALL:
         left, sizes, right = torch.linalg.svd(rows.double(), full_matrices=False)
         return left, sizes, right.to(rows)
-    parts = (part.double() for part in rows.split(_COLUMNS, dim=1))
     gram = torch.zeros(len(rows), len(rows), dtype=torch.float64, device=rows.device)
-    for part in parts:
+    for first in range(0, rows.shape[1], _COLUMNS):
+        part = rows[:, first : first + _COLUMNS].double()
         gram += part @ part.T
     squares, left = torch.linalg.eigh(gram)
     sizes = squares.clamp_min(0).sqrt()
