@@ -21,6 +21,7 @@ from sailtheory.cli import (
     sweep,
     theory,
     training,
+    which_kl,
 )
 from sailtheory.cli.exits import BAD_INPUT, INTERRUPTED, ended, said
 from sailtheory.errors import InputError
@@ -46,6 +47,7 @@ for command in (
     curvature.curvature,
     training.compare,
     audit.audit,
+    which_kl.which_kl,
     plot.plot,
     models.fetch,
     problem.example,
