@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -19,20 +19,13 @@ import torch
 from docs.generate import blocks, which_kl_quotes
 from sailtheory.auditing.batches import Sampling, gradients
 from sailtheory.auditing.catalogue import CATALOGUE, Entry
-from sailtheory.auditing.decompose import Finding, Kind, combination
-from sailtheory.auditing.expected_update import (
-    KLS,
-    Apart,
-    ExpectedUpdate,
-    Part,
-    kl_term,
-    of_different_lengths,
-    of_one_length,
-)
+from sailtheory.auditing.decompose import Kind, combination
+from sailtheory.auditing.expected_update import KLS, kl_term, of_different_lengths, of_one_length
 from sailtheory.auditing.library import library
 from sailtheory.auditing.models import SmallModel, small_models
 from sailtheory.auditing.small_trainer import small_trainer, trl_update, trl_version
 from sailtheory.auditing.trainers import trainer_loss
+from sailtheory.report.expected_update import as_dict, finding_dict
 from sailtheory.storage.files import write_text
 
 ROOT = Path(__file__).parents[1]
@@ -77,30 +70,9 @@ def grpo(**changed: Any) -> Row:
 
 def computed(method: str, settings: Row) -> Row:
     """One line of the evidence."""
-    found = trl_update(method, settings)
-    return {"method": method, "settings": settings, **as_dict(found)}
-
-
-def as_dict(found: ExpectedUpdate) -> Row:
-    return {name: _part(getattr(found, name)) for name in ("one_length", "lengths")}
-
-
-def _part(part: Part) -> Row:
-    return {
-        "reward": _finding(part.reward), "kl": _finding(part.kl), "gamma": part.gamma,
-        "apart": _apart(part.apart),
-    }  # fmt: skip
-
-
-def _finding(found: Finding) -> Row:
-    return {
-        "kind": found.kind.name, "coefficients": dict(found.coefficients),
-        "residual": found.residual,
-    }  # fmt: skip
-
-
-def _apart(found: Mapping[str, Apart]) -> Row:
-    return {name: [each.multiple, each.distance] for name, each in found.items()}
+    found = as_dict(trl_update(method, settings))
+    sides = {side: found[side] for side in ("one_length", "lengths")}
+    return {"method": method, "settings": settings, **sides}
 
 
 def real_rewards() -> Row:
@@ -161,8 +133,8 @@ def _variant(entry: Entry) -> Row:
     found = [gradients(entry.loss, model, entry.sampling) for model in models]
     _, apart = kl_term(found, models, entry.sampling)
     return {
-        "name": entry.name, "place": entry.place, "finding": _finding(audited.finding),
-        "apart": _apart(apart), "old": entry.sampling.source == "old",
+        "name": entry.name, "place": entry.place, "finding": finding_dict(audited.finding),
+        "apart": {name: vars(each) for name, each in apart.items()},
     }  # fmt: skip
 
 
@@ -196,6 +168,11 @@ def renewed(page: str, data: Row) -> str:
     return blocks.renewed(page, tables(data))
 
 
+def real_told(data: Row) -> str:
+    """What is left where rewards are not 0 or 1."""
+    return f"{_percent(data['real_rewards']['distance'])} is left with one length"
+
+
 _NAMES = dict(zip(KLS, ("KL(π_ref‖π_θ)", "KL(π_θ‖π_ref)", "KL(π_ref‖π_θ) by token",
                         "KL(π_θ‖π_ref) by token"), strict=True))  # fmt: skip
 
@@ -204,50 +181,54 @@ def _trl(rows: Sequence[Row]) -> str:
     """One line for all settings that give the same, to the digits that are shown."""
     lines: dict[tuple[str, ...], list[Row]] = {}
     for row in rows:
-        lines.setdefault((row["method"], *_cells(row)), []).append(row["settings"])
+        lines.setdefault((row["method"], _reward(row), *_cells(row)), []).append(row)
     head = (
         "trainer", "settings", "of the reward", "KL, one length", "KL, different lengths", "γ",
         *(f"to {name}" for name in _NAMES.values()),
     )  # fmt: skip
-    told = [(_TRAINERS[m], _settings(m, found), *cells) for (m, *cells), found in lines.items()]
+    told = []
+    for (method, reward, *cells), found in lines.items():
+        if reward == _NEITHER:
+            left = [row["lengths"]["reward"]["residual"] for row in found]
+            reward += f" ({_range(left)} left)"
+        told.append((_TRAINERS[method], _settings(method, found), reward, *cells))
     return blocks.table(head, [tuple(map(_escaped, line)) for line in told])
 
 
 _TRAINERS = {"grpo": "GRPO", "rloo": "RLOO", "online-dpo": "online DPO"}
+_NEITHER = "f(V) at one length, else neither"
 
 
 def _cells(row: Row) -> tuple[str, ...]:
     beta, even, uneven = row["settings"]["beta"], row["one_length"], row["lengths"]
     gamma = even["gamma"]
-    share = "–" if gamma is None else f"{gamma / beta:.6g}β"
+    share = "–" if gamma is None else f"{gamma / beta:.6g}β".removeprefix("1β") or "β"
     if uneven["gamma"] is None and gamma is not None:
         share += " (one length)"
     distances = (uneven["apart"].get(name) for name in KLS)
     return (
-        _reward(even, uneven), _kl(even["kl"], beta), _kl(uneven["kl"], beta), share,
-        *("–" if d is None else _distance(d[1]) for d in distances),
+        _kl(even["kl"]), _kl(uneven["kl"]), share,
+        *("–" if d is None else _distance(d["distance"]) for d in distances),
     )  # fmt: skip
 
 
-def _reward(even: Row, uneven: Row) -> str:
-    kinds = [set(part["reward"]["coefficients"]) for part in (even, uneven)]
-    if kinds[0] != {"shaped_reward"}:
-        raise ValueError(f"the reward's part is {even['reward']}")
-    if kinds[1] == kinds[0]:
+def _reward(row: Row) -> str:
+    even, uneven = (set(row[side]["reward"]["coefficients"]) for side in ("one_length", "lengths"))
+    if even != {"shaped_reward"}:
+        raise ValueError(f"the reward's part is {row['one_length']['reward']}")
+    if uneven == even:
         return "f(V)"
-    if kinds[1] == {"shaped_reward_per_length"}:
-        return "f(V), each response ÷ its length"
-    return f"f(V) at one length, else none ({_percent(uneven['reward']['residual'])} left)"
+    return "f(V), each response ÷ its length" if uneven else _NEITHER
 
 
-def _kl(found: Row, beta: float) -> str:
-    if found["kind"] == "STILL":
+def _kl(found: Row) -> str:
+    if found["verdict"] == Kind.STILL:
         return "none"
-    if found["kind"] != "COMBINATION":
+    if found["verdict"] != Kind.COMBINATION:
         return f"no KL ({_percent(found['residual'])} left)"
     shares = found["coefficients"]
-    size = sum(shares.values())
-    words = {k: v / size for k, v in shares.items()} if len(shares) > 1 else dict.fromkeys(shares, 1.0)
+    total = sum(shares.values())
+    words = {k: v / total if len(shares) > 1 else 1.0 for k, v in shares.items()}
     return combination(words, _NAMES).replace("∇", "")
 
 
@@ -255,24 +236,35 @@ def _percent(value: float) -> str:
     return f"{100 * value:.2g} %"
 
 
+def _range(values: Sequence[float]) -> str:
+    low, high = (f"{100 * value:.2g}" for value in (min(values), max(values)))
+    return f"{low} %" if low == high else f"{low} to {high} %"
+
+
 def _distance(value: float) -> str:
     return "0" if value < 1e-6 else f"{value:.2g}"
 
 
-def _settings(method: str, found: Sequence[Row]) -> str:
-    """The settings that a line stands for, those that are equal in all first."""
-    names = [n for n in found[0] if n not in ("max_completion_length", "num_generations")]
-    if method == "grpo" and {s["importance_sampling_level"] for s in found} == {"token"}:
-        names.remove("importance_sampling_level")
+def _settings(method: str, rows: Sequence[Row]) -> str:
+    """The values of each setting that a line stands for; what makes no difference is left out."""
+    found = [row["settings"] for row in rows]
     parts = []
-    for name in names:
-        values = list(dict.fromkeys(json.dumps(s.get(name)).strip('"') for s in found))
-        every = {"scale_rewards": 3, "beta": 3}.get(name)
-        if method == "grpo" and len(values) == every and name == "scale_rewards":
+    for name in found[0]:
+        values = list(dict.fromkeys(_value(name, settings) for settings in found))
+        same = {"scale_rewards": sorted(SCALES), "importance_sampling_level": ["token"]}
+        if name == "max_completion_length" or sorted(values) == same.get(name):
+            continue
+        if name == "use_bias_correction_kl" and {s["beta"] for s in found} == {0.0}:
             continue
         parts.append(f"{name} {', '.join(values)}")
-    extra = sorted({f"epsilon_high {s['epsilon_high']}" for s in found if "epsilon_high" in s})
-    return "; ".join([*parts, *(e for e in extra if e not in parts)])
+    return "; ".join(parts)
+
+
+def _value(name: str, settings: Row) -> str:
+    value = settings[name]
+    if name == "loss_type" and "epsilon_high" in settings:
+        return f"{value} with epsilon_high {settings['epsilon_high']:g}"
+    return str(value).lower() if isinstance(value, bool) else f"{value}"
 
 
 def _variants(rows: Sequence[Row]) -> str:
@@ -280,13 +272,13 @@ def _variants(rows: Sequence[Row]) -> str:
     told = []
     for row in rows:
         found = row["finding"]
-        if found["kind"] == "COMBINATION":
+        if found["verdict"] == Kind.COMBINATION:
             what = combination(found["coefficients"], TEXTS)
-        elif found["kind"] in ("ZERO", "STILL"):
-            what = "0, but not in every batch" if found["kind"] == "ZERO" else "0"
+        elif found["verdict"] in (Kind.ZERO, Kind.STILL):
+            what = "0, but not in every batch" if found["verdict"] == Kind.ZERO else "0"
         else:
             what = f"none of the library ({_percent(found['residual'])} left)"
-        apart = [_distance(row["apart"][k][1]) if row["apart"] else "–" for k in KLS]
+        apart = [_distance(row["apart"][k]["distance"]) if row["apart"] else "–" for k in KLS]
         told.append(tuple(map(_escaped, (row["name"], row["place"], what, *apart))))
     return blocks.table(head, told)
 

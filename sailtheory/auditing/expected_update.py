@@ -1,8 +1,8 @@
 """The two parts of a trainer's expected update: what it makes of the reward, and which KL it has.
 
 Where π_ref is π_θ, the gradient of every KL is 0: what the update is there is the reward's
-part, and what it differs by elsewhere is the part of the KL. No term is taken from the loss, so that
-a KL in the loss, in the reward and inside a logistic loss are found alike.
+part, and what it differs by elsewhere is the part of the KL. No term is taken from the loss, so
+that a KL in the loss, in the reward and inside a logistic loss are found alike.
 """
 
 from __future__ import annotations
@@ -145,7 +145,8 @@ def parts(
     if all(bool(model.mask.all()) for model in models):
         shape = [o for o in shape if "per_length" not in o.name]  # a multiple of the other
     rest = [
-        Gradients(one.chance, one.each - other.each) for one, other in zip(full, reward, strict=True)
+        Gradients(one.chance, one.each - other.each)
+        for one, other in zip(full, reward, strict=True)
     ]
     kl, apart = kl_term(rest, models, sampling)
     return Part(decompose(reward, bare, sampling, shape), kl, apart)

@@ -26,7 +26,8 @@ METHODS = ("grpo", "rloo", "online-dpo")
 
 _OWN = (
     "output_dir", "per_device_train_batch_size", "generation_batch_size", "steps_per_generation",
-    "gradient_accumulation_steps", "use_vllm", "model_init_kwargs", "bf16", "fp16", "use_liger_kernel",
+    "gradient_accumulation_steps", "use_vllm", "model_init_kwargs", "bf16", "fp16",
+    "use_liger_kernel",
 )  # fmt: skip
 """Settings that enumeration decides, or that need another machine."""
 
@@ -45,12 +46,12 @@ def trl_version() -> str:
 
 
 def parsed(settings: Iterable[str]) -> dict[str, Any]:
-    """Settings as they are typed, ``name=value``, as values: true, none and numbers are read.
+    """Settings as they are typed, ``name=value``, as values: numbers, true and None are read.
 
     Raises:
         InputError: A setting without ``=``, or one that stands twice.
     """
-    words = {"true": True, "false": False, "none": None, "null": None}
+    words = {"true": True, "True": True, "false": False, "False": False, "None": None, "null": None}
     found: dict[str, Any] = {}
     for setting in settings:
         name, equals, value = setting.partition("=")
@@ -59,7 +60,7 @@ def parsed(settings: Iterable[str]) -> dict[str, Any]:
         if name in found:
             raise InputError("setting", setting, f"{name} once")
         try:
-            found[name] = words[value.lower()] if value.lower() in words else json.loads(value)
+            found[name] = words[value] if value in words else json.loads(value)
         except ValueError:
             found[name] = value
     return found
@@ -173,6 +174,6 @@ def _tokenizer() -> Any:
     from transformers import PreTrainedTokenizerFast
 
     letters = {letter: k for k, letter in enumerate("a.-bcdef")}
-    words = Tokenizer(models.WordLevel(letters, unk_token="f"))  # noqa: S106
+    words = Tokenizer(models.WordLevel(letters, unk_token="f"))
     words.pre_tokenizer = pre_tokenizers.Whitespace()
     return PreTrainedTokenizerFast(tokenizer_object=words, eos_token=".", pad_token="-")

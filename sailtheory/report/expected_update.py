@@ -11,7 +11,7 @@ from rich.table import Table
 from sailtheory.auditing.decompose import Finding, Kind, combination
 from sailtheory.auditing.expected_update import KLS, ExpectedUpdate, Part
 
-__all__ = ["as_dict", "distances", "sentences", "table"]
+__all__ = ["as_dict", "distances", "finding_dict", "sentences", "table"]
 
 _FAMILIES = {"one_length": "responses of one length", "lengths": "of different lengths"}
 _THEORY = {
@@ -32,7 +32,9 @@ def table(found: ExpectedUpdate, title: str) -> Table:
     sides = [getattr(found, name) for name in _FAMILIES]
     made.add_row("the reward's part", *(escape(_told(s.reward)) for s in sides))
     made.add_row("the KL's part", *(escape(_told(s.kl)) for s in sides))
-    made.add_row("γ of E f(V) − γKL", *("–" if s.gamma is None else f"{s.gamma:.6g}" for s in sides))
+    made.add_row(
+        "γ of E f(V) − γKL", *("–" if s.gamma is None else f"{s.gamma:.6g}" for s in sides)
+    )
     return made
 
 
@@ -55,8 +57,8 @@ def sentences(found: ExpectedUpdate) -> list[str]:
     kinds = {name for side in (found.one_length, found.lengths) for name in _only(side.kl)}
     told = [f"{found.one_length.kl.texts[name]}: {_THEORY[name]}." for name in KLS if name in kinds]
     rests = (
-        f"Exact sums over all batches of {found.group} draws of small models, rewards 0 or 1, the first "
-        "pass over a batch that the policy itself drew."
+        f"Exact sums over all batches of {found.group} draws of small models, rewards 0 or 1, the "
+        "first pass over a batch that the policy itself drew."
     )
     return [*told, rests]
 
@@ -69,12 +71,13 @@ def as_dict(found: ExpectedUpdate) -> dict[str, Any]:
 
 def _part(part: Part) -> dict[str, Any]:
     return {
-        "reward": _finding(part.reward), "kl": _finding(part.kl), "gamma": part.gamma,
+        "reward": finding_dict(part.reward), "kl": finding_dict(part.kl), "gamma": part.gamma,
         "apart": {name: vars(each) for name, each in part.apart.items()},
     }  # fmt: skip
 
 
-def _finding(found: Finding) -> dict[str, Any]:
+def finding_dict(found: Finding) -> dict[str, Any]:
+    """JSON form of one part."""
     return {
         "verdict": found.kind.value, "coefficients": dict(found.coefficients),
         "residual": found.residual,
