@@ -74,7 +74,7 @@ def test_what_the_page_says_first():
     for row in (r for r in with_kl if r["settings"].get("loss_type") == "sigmoid"):
         beta = row["settings"]["beta"]
         multiple = row["lengths"]["apart"]["kl_policy_ref"]["multiple"]
-        assert multiple / beta**2 == pytest.approx(0.5, abs=0.1 * beta**2 + 1e-9)
+        assert multiple / beta**2 == pytest.approx(0.5, abs=0.35 * beta**2)
     assert {r["one_length"]["reward"]["verdict"] for r in ROWS} == {Kind.COMBINATION}
 
 
