@@ -128,7 +128,8 @@ class Study:
         }  # fmt: skip
         return (
             "On one token the γ that is proved for every problem (K = 1) "
-            f"{says[found['verdict']]}: after 200 updates the mean pass rate differs by {found['told']} from that without a "
+            f"{says[found['verdict']]}: after 200 updates the mean pass rate differs by "
+            f"{found['told']} from that without a "
             f"KL; at .2γ* it differs by {interval(left, '+.3f')} (exploratory)."
         )
 
