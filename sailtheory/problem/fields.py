@@ -23,6 +23,7 @@ __all__ = [
     "read_features",
     "read_length",
     "read_preferences",
+    "read_response_rewards",
     "read_weights",
 ]
 
@@ -116,3 +117,13 @@ def read_base(data: Any, m: int, name: str) -> np.ndarray:
         if value <= 0:
             raise InputError(f"{name}.base[{y}]", float(value), "a positive number is required")
     return base
+
+
+def read_response_rewards(data: Any, m: int, name: str) -> np.ndarray:
+    """The reward of each of one prompt's responses, (m,)."""
+    field = f"{name}.response_rewards"
+    rewards = read_array(data, field, 1)
+    if len(rewards) != m:
+        raise InputError(field, f"{len(rewards)} entries", f"{m} are expected, as features")
+    expect_moderate(rewards, field)
+    return rewards
