@@ -74,6 +74,8 @@ class PreferenceProblem:
     """
 
     response_rewards: tuple[np.ndarray, ...] | None = None
+    states_preferences: bool = True
+    """False where its ties stand for preferences that nobody stated (``reward_problem``)."""
 
     def __init__(
         self,
@@ -164,7 +166,9 @@ class PreferenceProblem:
             "base": list(self.base),
             "response_rewards": self.response_rewards,
         }
-        return PreferenceProblem(**(arguments | changes))
+        found = PreferenceProblem(**(arguments | changes))
+        found.states_preferences = self.states_preferences or "preferences" in changes
+        return found
 
     # --- derived quantities -------------------------------------------------------
 

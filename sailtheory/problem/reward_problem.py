@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from sailtheory.problem.fields import read_length
+from sailtheory.problem.fields import no_preferences, read_length
 from sailtheory.problem.problem import PreferenceProblem
 
-__all__ = ["NO_PREFERENCES", "reward_problem"]
+__all__ = ["NO_PREFERENCES", "alone", "reward_problem", "without_preferences"]
 
 NO_PREFERENCES = "preferences: none are stated; objectives of rewards are all that can be asked"
 
@@ -34,5 +34,18 @@ def reward_problem(
         features=features, preferences=[np.full((m, m), 0.5) for m in sizes], beta=1,
         radius=radius, response_rewards=response_rewards, **more,
     )  # fmt: skip
-    found.notes.append(NO_PREFERENCES)
-    return found
+    return without_preferences(found)
+
+
+def without_preferences(problem: PreferenceProblem) -> PreferenceProblem:
+    """The problem itself, its preferences marked as ones that nobody stated."""
+    problem.states_preferences = False
+    problem.notes.append(NO_PREFERENCES)
+    return problem
+
+
+def alone(preferences: bool, source: Any, common: dict[str, Any]) -> PreferenceProblem:
+    """A problem with rewards of responses alone, where those will do."""
+    if preferences:
+        raise no_preferences(source)
+    return reward_problem(**common)
