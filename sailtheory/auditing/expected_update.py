@@ -17,11 +17,12 @@ from torch import Tensor
 
 from sailtheory.auditing.batches import Gradients, Loss, Sampling, gradients
 from sailtheory.auditing.decompose import Finding, Kind, decompose
-from sailtheory.auditing.group_reward import TRL_EPSILON, Scale, group_objectives
+from sailtheory.auditing.group_reward import TRL_EPSILON, group_objectives
 from sailtheory.auditing.library import Objective, library
 from sailtheory.auditing.models import SmallModel, small_models
 from sailtheory.auditing.trainers import trainer_loss
 from sailtheory.errors import InputError
+from sailtheory.theory.reward_methods import RewardMethod, reward_method
 
 __all__ = [
     "GROUP", "KLS", "Apart", "ExpectedUpdate", "Part", "expected_update", "kl_term",
@@ -115,12 +116,12 @@ def expected_update(trainer: Any, group: int = GROUP) -> ExpectedUpdate:
         InputError: Another trainer.
     """
     names = [base.__name__ for base in type(trainer).__mro__]
-    method = next((name for name in _SCALES if name in names), None)
+    method = next((name for name in _METHODS if name in names), None)
     if method is None:
-        raise InputError("trainer", type(trainer).__name__, f"one of {', '.join(_SCALES)}")
+        raise InputError("trainer", type(trainer).__name__, f"one of {', '.join(_METHODS)}")
     pairs = method == "OnlineDPOTrainer"
     sampling = Sampling(size=2) if pairs else Sampling(size=group, unordered=True)
-    shape = group_objectives(sampling.size, *_SCALES[method](trainer, sampling.size))
+    shape = group_objectives(_METHODS[method](trainer, sampling.size))
     loss = trainer_loss(trainer)
     even, uneven = (
         parts(loss, models, sampling, shape) for models in (of_one_length(), of_different_lengths())
@@ -174,23 +175,21 @@ def _apart(goal: Tensor, column: Tensor) -> Apart:
     return Apart(multiple, float((goal - multiple * column).norm() / goal.norm()))
 
 
-def _grpo(trainer: Any, _: int) -> tuple[Scale, float]:
-    return ("mean" if trainer.scale_rewards == "none" else "std"), TRL_EPSILON
+def _grpo(trainer: Any, group: int) -> RewardMethod:
+    if trainer.scale_rewards == "none":
+        return reward_method("dr-grpo", group)
+    return reward_method("grpo", group, "sample", TRL_EPSILON)
 
 
-def _rloo(trainer: Any, group: int) -> tuple[Scale, float]:
+def _rloo(trainer: Any, group: int) -> RewardMethod:
     """The deviation that is divided by is that of (r − mean)·G/(G − 1), and so its ε is less."""
     if trainer.normalize_advantages:
-        return "std", TRL_EPSILON * (group - 1) / group
-    return "leave-one-out", 0.0
+        return reward_method("grpo", group, "sample", TRL_EPSILON * (group - 1) / group)
+    return reward_method("reward")
 
 
-def _online_dpo(*_: object) -> tuple[Scale, float]:
-    return "leave-one-out", 0.0
-
-
-_SCALES: dict[str, Callable[[Any, int], tuple[Scale, float]]] = {
+_METHODS: dict[str, Callable[[Any, int], RewardMethod]] = {
     "GRPOTrainer": _grpo,
     "RLOOTrainer": _rloo,
-    "OnlineDPOTrainer": _online_dpo,
+    "OnlineDPOTrainer": lambda *_: reward_method("reward"),
 }

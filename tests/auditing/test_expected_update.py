@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-import math
 from dataclasses import replace
 
 import pytest
@@ -20,11 +18,15 @@ from sailtheory.auditing.expected_update import (
     of_one_length,
     parts,
 )
-from sailtheory.auditing.group_reward import group_objectives, group_slope
+from sailtheory.auditing.group_reward import group_objectives
+from sailtheory.theory.reward_methods import reward_method
 
 BETA = 0.3
 MODELS = of_different_lengths()
 GROUP = Sampling(size=4, unordered=True)
+SLOPES = {
+    "std": reward_method("grpo", 4, "sample", 1e-4), "mean": reward_method("dr-grpo", 4)
+}  # fmt: skip
 
 
 def deviation(rewards):
@@ -36,20 +38,6 @@ def with_kl(advantage, kl):
     return lambda b: e.policy_gradient(advantage)(b) + BETA * e.in_loss(kl)(b)
 
 
-@pytest.mark.parametrize("group", [2, 3, 5])
-@pytest.mark.parametrize("scale", ["mean", "leave-one-out", "std"])
-def test_the_slope_is_that_of_all_groups(group, scale):
-    """E[A | right] over the other G − 1 draws is f'(V)(1 − V), E[A | wrong] is −f'(V)V."""
-    rules = {"mean": e.group_mean, "leave-one-out": e.leave_one_out, "std": deviation}
-    for passed in (0.05, 0.4, 0.9):
-        total = 0.0
-        for rest in itertools.product((0.0, 1.0), repeat=group - 1):
-            chance = math.prod(passed if r else 1 - passed for r in rest)
-            total += chance * float(rules[scale](torch.tensor([1.0, *rest]).double())[0])
-        found = group_slope(torch.tensor(passed, dtype=torch.float64), group, scale)
-        assert float(found) * (1 - passed) == pytest.approx(total, rel=1e-12)
-
-
 @pytest.mark.parametrize(
     ("loss", "scale", "kl", "gamma"),
     [
@@ -59,7 +47,7 @@ def test_the_slope_is_that_of_all_groups(group, scale):
 )
 def test_both_parts_of_a_loss(loss, scale, kl, gamma):
     for models in (of_one_length(), MODELS):
-        found = parts(loss, models, GROUP, group_objectives(4, scale))
+        found = parts(loss, models, GROUP, group_objectives(SLOPES[scale]))
         assert found.reward.coefficients == pytest.approx({"shaped_reward": -1.0}, rel=1e-9)
         assert found.kl.coefficients == pytest.approx({kl: BETA}, rel=1e-9)
         assert found.gamma == pytest.approx(gamma, rel=1e-9)
@@ -69,12 +57,23 @@ def test_both_parts_of_a_loss(loss, scale, kl, gamma):
 
 def test_another_epsilon_is_found_out():
     """The part of the reward is not f's where f has ε ten times as large."""
-    found = parts(with_kl(deviation, e.k3), MODELS, GROUP, group_objectives(4, "std", 1e-3))
+    found = parts(
+        with_kl(deviation, e.k3),
+        MODELS,
+        GROUP,
+        group_objectives(reward_method("grpo", 4, "sample", 1e-3)),
+    )
     assert found.reward.kind is not Kind.COMBINATION and found.gamma is None
 
 
+def test_the_populations_deviation_is_told_from_the_samples():
+    f = group_objectives(reward_method("grpo", 4, "population", 1e-4))
+    found = parts(with_kl(deviation, e.k3), MODELS, GROUP, f)
+    assert found.reward.coefficients["shaped_reward"] == pytest.approx(-((3 / 4) ** 0.5), rel=1e-4)
+
+
 def test_a_division_by_length_is_found():
-    found = parts(e.of_length(deviation), MODELS, GROUP, group_objectives(4, "std"))
+    found = parts(e.of_length(deviation), MODELS, GROUP, group_objectives(SLOPES["std"]))
     assert found.reward.coefficients == pytest.approx({"shaped_reward_per_length": -1.0}, rel=1e-9)
     assert found.kl.kind is Kind.STILL and not found.apart
 
@@ -86,7 +85,7 @@ def test_a_kl_inside_a_logistic_loss_is_found():
     def loss(batch):
         return e.pair(lambda d: -torch.nn.functional.logsigmoid(small * d))(ordered(batch))
 
-    found = parts(loss, MODELS, Sampling(), group_objectives(2, "leave-one-out"))
+    found = parts(loss, MODELS, Sampling(), group_objectives(reward_method("reward")))
     apart = found.apart["kl_policy_ref"]
     assert found.reward.coefficients == pytest.approx({"shaped_reward": -small}, rel=1e-9)
     assert apart.distance < 1e-6
