@@ -52,7 +52,7 @@ def objective(at, problem, theta, arm, gamma, scale):
         log, tokens = by_hand(at, problem, x, theta)
         ref = torch.tensor(at.ref[problem, x])
         passed = (log.exp() * torch.tensor(at.reward[problem, x])).sum()
-        first = float(slope(scale, np.array(float(passed)))[0])
+        first = float(slope(scale, np.array(passed.item()))[0])
         kls = {
             NONE: 0.0, REF_POLICY: (ref * (ref.log() - log)).sum(),
             "KL(π_θ‖π_ref)": (log.exp() * (log - ref.log())).sum(),
