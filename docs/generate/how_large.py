@@ -78,25 +78,30 @@ def sentences() -> str:
         found = (study.mean(study.of("pass_rate", 1, "none", arm, [p]))[0] for p in rates)
         return ", ".join(f"{value:.2f}" for value in found)
 
-    def bad(arm: Arm) -> float:
-        return 100 * study.mean(study.of("bad_objective", 1, "none", arm))[0]
+    def bad(arm: Arm) -> str:
+        return f"{100 * study.mean(study.of('bad_objective', 1, 'none', arm))[0]:.0f} %"
 
-    proved, fifth, half = (Arm(REF_POLICY, gamma) for gamma in ("K", "0.2", "0.5"))
-    none = Arm(NONE, "0")
+    none, fifth, half, proved = (
+        Arm(NONE, "0"), *(Arm(REF_POLICY, gamma) for gamma in ("0.2", "0.5", "K")),
+    )  # fmt: skip
     sample = float(reward_method("grpo", GROUP, "sample").threshold(FLOAT64))
     told = (
-        "**Enough, whatever the problem**, is a KL(π_ref‖π_θ) of whole responses with γ above the range "
-        "of the reward, 1 for rewards of 0 and 1; GRPO's division by the standard deviation raises it "
-        f"to (G − 1)/√G, {sample:.2f} for G = {GROUP}; both hold where a response is one choice, and for "
-        "token sequences times ρ, the largest prefix ratio of π_θ to π_ref (C30 to C32).",
-        f"**It is dear**: in [the study](../studies/reward_kl/page.md) training at γ = 1 ends with the pass rates {passed(proved)} from "
-        f"{', '.join(f'{p:g}' for p in rates)}, without a KL with {passed(none)}.",
-        f"**Less leaves most of the reward and some of the bad maxima**: {bad(none):.0f} % of random starts end in one "
-        f"without a KL, {bad(fifth):.0f} % with a fifth of what that problem needs and {bad(half):.0f} % with half of it.",
-        "**The KL of your trainer is probably another one**: TRL's GRPO has one by token, for which no γ is enough for every "
-        "problem, and RLOO has KL(π_θ‖π_ref), for which γ is enough only where the reward is realisable or the domain small "
-        "(C33, C34); [which one](which-kl.md) a command says.",
-    )  # fmt: skip
+        "**Enough, whatever the problem,** is KL(π_ref‖π_θ) of whole responses with γ above the "
+        "range of the reward, 1 for rewards of 0 and 1; GRPO's division by the standard deviation "
+        f"raises it to (G − 1)/√G, {sample:.2f} for G = {GROUP}. Both are proved where a response "
+        "is one choice; for token sequences the first holds times ρ, the largest prefix ratio of "
+        "π_θ to π_ref, and without ρ it can be too little (C30 to C32).",
+        "**It is dear.** In [the study](../studies/reward_kl/page.md) training on one token from the pass rates "
+        f"{', '.join(f'{p:g}' for p in rates)} ends at {passed(proved)} with γ = 1, and at "
+        f"{passed(none)} without a KL.",
+        "**Less is a trade.** With a fifth of what the problem itself needs it ends at "
+        f"{passed(fifth)}, and {bad(fifth)} of random starts end in a bad maximum; {bad(none)} do "
+        f"without a KL and {bad(half)} with half of it. The lower the pass rate, the worse both.",
+        "**The KL of your trainer is probably another one.** TRL's GRPO has one by token, for "
+        "which no γ is enough for every problem; RLOO has KL(π_θ‖π_ref), for which γ is enough "
+        "where the reward is realisable or the domain small (C33, C34, C38). "
+        "[Which one](which-kl.md) a command says.",
+    )
     return "".join(fill(f"{k}. {text}", 3) for k, text in enumerate(told, 1))
 
 

@@ -42,7 +42,8 @@ def values(data: Record) -> dict[str, Any]:
         },
         "thresholds": study.thresholds(), "above": study.above(),
         "cells_told": study.cells(), "restless": study.worst("restless"),
-        "edges": study.edges(), "cpu": sum(run["cpu_seconds"] for run in data["runs"]) / 60,
+        "edges": study.edges(), "by_rate": study.by_rate() if study.complete else "",
+        "trl_edges": study.trl_edges(), "cpu": sum(run["cpu_seconds"] for run in data["runs"]) / 60,
         "commits": sorted({run["commit"] for run in data["runs"]}),
         "versions_told": ", ".join(
             f"{name} {data['versions'][name]}" for name in ("python", "numpy", "torch", "trl")
@@ -97,7 +98,7 @@ class Study:
         return [
             self._test("pass rate, γ = K minus no KL", cost, _sign),
             self._test("share of bad ends at .2γ*", share, _removed)
-            | {"from_none": self.mean(lambda s: at_none(s) - share(s), LEVEL)},
+            | {"from_none": told(self.mean(lambda s: at_none(s) - share(s), LEVEL), "+.3f")},
             self._test("share of bad ends, k3 minus sequence KL",
                        lambda s: by_token(s) - sequence(s), _sign)
             | {"sequence": self.mean(sequence)},
@@ -111,7 +112,7 @@ class Study:
         found = self.mean(value, LEVEL)
         each = [value(seed) for seed in self.seeds]
         return {
-            "name": name, "interval": found, "told": interval(found, "+.3f", LEVEL),
+            "name": name, "interval": found, "told": told(found, "+.3f"),
             "verdict": verdict(found), "least": min(each), "most": max(each),
         }  # fmt: skip
 
@@ -139,11 +140,12 @@ class Study:
             return 100 * self.mean(self.of("bad_objective", 1, "none", arm, rates))[0]
 
         says = {"yes": "removes", "no": "does not remove", "undecided": "may or may not remove"}
-        each = ", ".join(f"{share('0.2', [p]):.0f} % at p = {p:g}" for p in self.data["pass_rates"])
+        rates = self.data["pass_rates"]
+        each = ", ".join(f"{share('0.2', [p]):.0f} % at p = {p:g}" for p in rates)
         mean, low, high = (100 * value for value in found["interval"])
         return (
             f".2γ* {says[found['verdict']]} bad maxima as in the trial: {mean:.1f} % "
-            f"({100 * LEVEL:.2f} %: {low:.1f} to {high:.1f}) of random starts end badly with it; "
+            f"({100 * LEVEL:.1f} %: {low:.1f} to {high:.1f}) of random starts end badly with it; "
             f"it is {each}, and over all {share('0'):.0f} % without a KL and {share('0.5'):.1f} % "
             "at .5γ* (exploratory)."
         )
@@ -158,18 +160,19 @@ class Study:
         )  # fmt: skip
         return (
             f"On two tokens k3 by token {says[found['verdict']]} KL(π_ref‖π_θ) of whole responses: "
-            f"the shares of bad ends differ by {found['told']}, the sequence's being "
-            f"{100 * found['sequence'][0]:.0f} %{more}."
+            f"its share of bad ends differs by {found['told']} from the sequence's, "
+            f"{found['sequence'][0]:.3f}{more}."
         )
 
     def _in_trl(self) -> str:
-        told = "; ".join(
+        cells = "; ".join(
             f"{interval(self._cell(cell, 'pass_rate'), '.3f')} with {cell}"
             for cell in self.data["cells"]
         )
         return (
-            f"In TRL's GRPOTrainer the pass rate goes from .1 to {told}, in "
-            f"{self.data['trl_updates']} updates (exploratory)."
+            "In TRL's GRPOTrainer with k3 by token γ = K leaves little to gain within "
+            f"{self.data['trl_updates']} updates: from .1 the pass rate goes to {cells} "
+            "(exploratory)."
         )
 
     def table(self, depth: int, field: str) -> str:
@@ -235,6 +238,20 @@ class Study:
                               "beta": settings["beta"], **means})  # fmt: skip
         return found
 
+    def by_rate(self) -> str:
+        """Shares of ends that are bad by pass rate at .2γ*, one token, f = V."""
+        arm = Arm(REF_POLICY, "0.2")
+        shares = [
+            self.mean(self.of("bad_pass_rate", 1, "none", arm, [p]))[0]
+            for p in self.data["pass_rates"]
+        ]
+        return ", ".join(f"{share:.3f}" for share in shares)
+
+    def trl_edges(self) -> list[str]:
+        """Cells of TRL whose tuned rate is at an end of the range."""
+        ends = (self.data["trl_rates"][0], self.data["trl_rates"][-1])
+        return [row["cell"] for row in self.cells() if row["rate"] in ends]
+
     def _cell(self, cell: str, name: str) -> tuple[float, float, float]:
         return mean_interval([r["final"][name] for (_, c), r in self.trl.items() if c == cell])
 
@@ -250,6 +267,12 @@ class Study:
                 for arm in record["arms"].values():
                     told[arm["rate"]] = told.get(arm["rate"], 0) + 1
         return dict(sorted(told.items()))
+
+
+def told(found: Sequence[float], spec: str) -> str:
+    """A value with its interval of the tests' level."""
+    value, low, high = (format(each, spec) for each in found)
+    return f"{value} ({100 * LEVEL:.1f} %: {low} to {high})"
 
 
 def _sign(found: Sequence[float]) -> str:
