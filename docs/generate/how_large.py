@@ -91,9 +91,9 @@ def sentences() -> str:
         f"raises it to (G − 1)/√G, {sample:.2f} for G = {GROUP}. Both are proved where a response "
         "is one choice; for token sequences the first holds times ρ, the largest prefix ratio of "
         "π_θ to π_ref, and without ρ it can be too little (C30 to C32).",
-        "**It is dear.** In [the study](../studies/reward_kl/page.md) training on one token from the pass rates "
-        f"{', '.join(f'{p:g}' for p in rates)} ends at {passed(proved)} with γ = 1, and at "
-        f"{passed(none)} without a KL.",
+        "**It is dear.** In [the study](../studies/reward_kl/page.md) training on one token from "
+        f"the pass rates {', '.join(f'{p:g}' for p in rates)} ends at {passed(proved)} with γ = 1, "
+        f"and at {passed(none)} without a KL.",
         "**Less is a trade.** With a fifth of what the problem itself needs it ends at "
         f"{passed(fifth)}, and {bad(fifth)} of random starts end in a bad maximum; {bad(none)} do "
         f"without a KL and {bad(half)} with half of it. The lower the pass rate, the worse both.",

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import comb, sqrt
 
 import numpy as np
 
+from sailtheory.numeric.numbers import FLOAT64
+from sailtheory.theory.reward_methods import reward_method
 from studies.reward_kl.world import Array, Problems, ball, projected
 
 GROUP = 8
@@ -14,7 +15,8 @@ RATIOS = (0.03, 0.1, 0.2, 0.5, 1.0)
 """γ ÷ γ*."""
 NONE, REF_POLICY, POLICY_REF, K3 = "none", "KL(π_ref‖π_θ)", "KL(π_θ‖π_ref)", "k3 by token"
 SCALES = ("none", "std")
-PROVED = {"none": 1.0, "std": (GROUP - 1) / sqrt(GROUP)}
+METHODS = {"none": reward_method("reward"), "std": reward_method("grpo", GROUP, "sample")}
+PROVED = {scale: float(method.threshold(FLOAT64)) for scale, method in METHODS.items()}
 """K of one softmax, for every problem (C30, C31)."""
 
 
@@ -44,39 +46,15 @@ def arms(depth: int) -> list[Arm]:
     return [Arm(NONE, "0"), *(Arm(kl, gamma) for kl in kls for gamma in gammas)]
 
 
-def _coefficients() -> list[float]:
-    """C(G, k)·(deviation of k correct ones): f_G' of the sample's deviation, ε = 0."""
-    found = []
-    for k in range(1, GROUP):
-        variance = k / GROUP * (1 - k / GROUP)
-        found.append(comb(GROUP, k) * variance / sqrt(variance * GROUP / (GROUP - 1)))
-    return found
-
-
 def slope(scale: str, passed: Array) -> tuple[Array, Array]:
     """f'(V) and f''(V)."""
-    if scale == "none":
-        return np.ones_like(passed), np.zeros_like(passed)
-    first, second = np.zeros_like(passed), np.zeros_like(passed)
-    failed = 1 - passed
-    for k, c in enumerate(_coefficients(), 1):
-        a, b = k - 1, GROUP - k - 1
-        first += c * passed**a * failed**b
-        if a:
-            second += c * a * passed ** (a - 1) * failed**b
-        if b:
-            second -= c * b * passed**a * failed ** (b - 1)
-    return first, second
+    found = METHODS[scale].slopes(FLOAT64, passed, 1 - passed)
+    return np.broadcast_to(found.first, passed.shape), np.broadcast_to(found.second, passed.shape)
 
 
 def shaped(scale: str, passed: Array) -> Array:
-    """f(V), f(0) = 0, by Gauss–Legendre quadrature that is exact for its degree."""
-    if scale == "none":
-        return passed
-    nodes, weights = np.polynomial.legendre.leggauss(GROUP)
-    points = passed[..., None] * (1 + nodes) / 2
-    found: Array = (slope(scale, points)[0] * weights).sum(-1) * passed / 2
-    return found
+    """f(V), f(0) = 0."""
+    return np.asarray(METHODS[scale].value(FLOAT64, passed, 1 - passed))
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 import torch
 
+from docs.generate import how_large
+from figures import reward_kl
 from studies.render import ROOT, read
 from studies.reward_kl import __main__ as study
-from studies.reward_kl import page, world
+from studies.reward_kl import grpo, page, world
 from studies.reward_kl.arms import (
     GROUP,
     K3,
@@ -96,6 +98,7 @@ def test_f_is_that_of_a_groups_deviation():
     apart = slope("std", v + h)[0] - slope("std", v - h)[0]
     np.testing.assert_allclose(apart / (2 * h), second, rtol=1e-6, atol=1e-6)
     assert float(slope("std", np.array(1e-12))[0]) == pytest.approx(PROVED["std"])
+    assert PROVED["none"] == 1
     assert PROVED["std"] == pytest.approx((GROUP - 1) / sqrt(GROUP))
 
 
@@ -180,6 +183,19 @@ def test_a_record_is_done_once_and_the_same_anew(tmp_path):
     }
 
 
+def test_trls_worlds_list_every_response():
+    at = grpo.world(3)
+    chance = at.log_ref.exp()
+    assert len(grpo.responses()) == chance.shape[1] == 241
+    torch.testing.assert_close(chance.sum(-1), torch.ones(grpo.PROMPTS, dtype=torch.float64))
+    assert ((chance * at.correct).sum(-1) - grpo.PASS_RATE).abs().max() < 0.005
+    found = at.values(grpo.network(3))
+    assert abs(found["kl_ref_policy"]) < 1e-12 and abs(found["kl_policy_ref"]) < 1e-12
+    assert found["pass_rate"] == pytest.approx(0.1, abs=0.005)
+    other = at.values(grpo.network(4))
+    assert min(other["kl_ref_policy"], other["kl_policy_ref"]) > 0.1
+
+
 # --- the page -----------------------------------------------------------------------------
 
 
@@ -252,3 +268,21 @@ def test_a_fresh_record_anew():
     for name, arm in found["arms"].items():
         for field in ("pass_rate", "bad_objective", "bad_pass_rate"):
             assert again["arms"][name][field] == pytest.approx(arm[field], rel=1e-3, abs=1e-6)
+
+
+def test_the_practitioners_page_is_of_code_and_evidence():
+    """If this fails: ``python -m docs.generate.how_large``."""
+    text = how_large.PAGE.read_text(encoding="utf-8")
+    assert how_large.renewed(text) == text
+    # C31's table in the theory: K, path, V at both, for p = .1 and G = 8.
+    for row in ("| 2.475 | 1.960 | 0.241 | 0.296 |", "| 8.000 | 5.126 | 0.182 | 0.232 |"):
+        assert row in text
+
+
+def test_the_figure_is_of_the_evidence():
+    drawn = json.loads((ROOT.parent / "figures" / "reward_kl.json").read_text(encoding="utf-8"))
+    data = read("reward_kl/evidence.json")
+    assert drawn["series"] == reward_kl.summarise(data)["series"]
+    found = page.Study(data)
+    at_none = found.mean(found.of("bad_objective", 1, "none", Arm(NONE, "0"), [0.1]))[0]
+    assert drawn["series"]["ends"]["p = 0.1"]["mean"][0] == pytest.approx(at_none)
