@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import combinations_with_replacement
 from math import comb
 from typing import Any, Literal, get_args
 
@@ -179,19 +180,17 @@ def gradients(loss: Loss, model: SmallModel, sampling: Sampling) -> Gradients:
 
 def _numbers(count: int, sampling: Sampling) -> Tensor:
     """The responses of every batch, or of every batch up to order: (K, n)."""
-    every = torch.arange(count)
     if sampling.unordered:
-        chosen = torch.combinations(every, sampling.size, with_replacement=True)
-    else:
-        chosen = torch.cartesian_prod(*[every] * sampling.size)
+        return torch.tensor([*combinations_with_replacement(range(count), sampling.size)])
+    chosen = torch.cartesian_prod(*[torch.arange(count)] * sampling.size)
     return chosen.reshape(-1, sampling.size)
 
 
 def _orders(number: Tensor) -> Tensor:
     """In how many orders the responses of each batch can come: (K, n) to (K,)."""
     counts = torch.nn.functional.one_hot(number).sum(1).double()
-    log = torch.lgamma(torch.tensor(number.shape[1] + 1.0)) - torch.lgamma(counts + 1).sum(-1)
-    return log.exp().round()
+    every = torch.lgamma(counts.sum(-1) + 1)
+    return (every - torch.lgamma(counts + 1).sum(-1)).exp()
 
 
 def _same_in_any_order(

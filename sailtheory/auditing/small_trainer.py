@@ -59,11 +59,17 @@ def parsed(settings: Iterable[str]) -> dict[str, Any]:
             raise InputError("setting", setting, "NAME=VALUE, as in beta=0.04")
         if name in found:
             raise InputError("setting", setting, f"{name} once")
-        try:
-            found[name] = words[value] if value in words else json.loads(value)
-        except ValueError:
-            found[name] = value
+        found[name] = words[value] if value in words else _value(value)
     return found
+
+
+def _value(text: str) -> Any:
+    for read in (json.loads, float):  # JSON has no .04
+        try:
+            return read(text)
+        except ValueError:
+            continue
+    return text
 
 
 def trl_update(method: str, settings: Mapping[str, Any]) -> ExpectedUpdate:

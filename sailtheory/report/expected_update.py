@@ -31,7 +31,7 @@ def table(found: ExpectedUpdate, title: str) -> Table:
         made.add_column(column, overflow="fold")
     sides = [getattr(found, name) for name in _FAMILIES]
     made.add_row("the reward's part", *(escape(_told(s.reward)) for s in sides))
-    made.add_row("the KL's part", *(escape(_told(s.kl)) for s in sides))
+    made.add_row("the KL's part", *(escape(_told(s.kl) + _nearest(s)) for s in sides))
     made.add_row(
         "γ of E f(V) − γKL", *("–" if s.gamma is None else f"{s.gamma:.6g}" for s in sides)
     )
@@ -95,6 +95,15 @@ def _told(found: Finding) -> str:
     if found.kind is Kind.NONE:
         return f"no combination: {100 * found.residual:.2g} % is left"
     return found.kind.value
+
+
+def _nearest(side: Part) -> str:
+    """The KL that a part which is no combination comes closest to."""
+    if side.kl.kind not in (Kind.NONE, Kind.UNDECIDED):
+        return ""
+    name = min(side.apart, key=lambda each: side.apart[each].distance)
+    near = combination({name: float(f"{side.apart[name].multiple:.3g}")}, side.kl.texts)
+    return f"; nearest {near}"
 
 
 def _share(side: Part, name: str) -> str:

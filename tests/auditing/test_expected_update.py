@@ -118,6 +118,9 @@ def test_batches_up_to_order():
     assert float(other.chance.sum()) == pytest.approx(1, rel=1e-12)
     torch.testing.assert_close(other.mean, one.mean, rtol=1e-10, atol=1e-12)
     assert other.variance == pytest.approx(one.variance, rel=1e-9)
+    many = gradients(e.in_loss(e.k3), model, Sampling(size=40, unordered=True))
+    once = gradients(e.in_loss(e.k3), model, Sampling(size=1))
+    torch.testing.assert_close(many.mean, once.mean, rtol=1e-9, atol=1e-12)
     with pytest.raises(InputError, match="does not depend on the order"):
         gradients(e.pair(lambda d: d.square() + d), model, Sampling(size=2, unordered=True))
     with pytest.raises(InputError, match="neither labels"):

@@ -99,6 +99,15 @@ def test_the_command(capsys, tmp_path):
     assert found["lengths"]["gamma"] == pytest.approx(0.04)
 
 
+def test_what_is_no_combination_is_told_with_the_nearest(capsys):
+    assert main(["which-kl", "online-dpo", "beta=.1"]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "nearest" in shown and "0.0029" not in shown  # that of KL(π_ref‖π_θ)
+    assert main(["which-kl", "online-dpo", "beta=.1", "loss_type=ipo"]) == 0
+    shown = capsys.readouterr().out
+    assert "nearest" not in shown and "4·∇KL(π_θ‖π_ref)" in shown and "C33" in shown
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
@@ -119,7 +128,7 @@ def test_bad_input_is_one_line(words, says, capsys):
 
 
 def test_settings_are_read_as_values():
-    found = parsed(["a=true", "b=0.5", "c=None", "d=none", "e=[1, 2]"])
+    found = parsed(["a=true", "b=.5", "c=None", "d=none", "e=[1, 2]"])
     assert found == {"a": True, "b": 0.5, "c": None, "d": "none", "e": [1, 2]}
     with pytest.raises(InputError):
         parsed(["=1"])
