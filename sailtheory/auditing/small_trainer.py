@@ -114,7 +114,8 @@ def _refusals(settings: Mapping[str, Any]) -> Iterator[None]:
     """What TRL refuses is refused in one line."""
     from transformers.utils import logging
 
-    logging.disable_progress_bar()
+    shown: Any = logging  # it is not typed, as is what makes a tokenizer
+    shown.disable_progress_bar()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -182,4 +183,5 @@ def _tokenizer() -> Any:
     letters = {letter: k for k, letter in enumerate("a.-bcdef")}
     words = Tokenizer(models.WordLevel(letters, unk_token="f"))
     words.pre_tokenizer = pre_tokenizers.Whitespace()
-    return PreTrainedTokenizerFast(tokenizer_object=words, eos_token=".", pad_token="-")
+    made: Any = PreTrainedTokenizerFast
+    return made(tokenizer_object=words, eos_token=".", pad_token="-")
