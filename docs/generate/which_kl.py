@@ -15,12 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from docs.generate import blocks, which_kl_quotes
-from sailtheory.auditing.batches import Sampling, gradients
+from sailtheory.auditing import estimators
+from sailtheory.auditing.batches import LossBatch, Sampling, gradients
 from sailtheory.auditing.catalogue import CATALOGUE, Entry
 from sailtheory.auditing.decompose import Kind, combination
-from sailtheory.auditing.expected_update import KLS, kl_term, of_different_lengths, of_one_length
+from sailtheory.auditing.expected_update import KLS, kl_apart, of_different_lengths, of_one_length
 from sailtheory.auditing.library import library
 from sailtheory.auditing.models import SmallModel, small_models
 from sailtheory.auditing.small_trainer import small_trainer, trl_update, trl_version
@@ -118,6 +120,27 @@ def _of_two(first: float, second: float) -> SmallModel:
     return replace(model, logits=logits, ref_logits=logits, old_logits=logits, reward=passed)
 
 
+def by_batch() -> Row:
+    """How far one model's part is at most from its KL by token, by responses in the batch.
+
+    The term is k3 × ratio as a mean over the batch's tokens.
+    """
+    estimate = estimators.times_ratio(estimators.k3)
+
+    def loss(batch: LossBatch) -> Tensor:
+        return (estimate(batch) * batch.mask).sum() / batch.mask.sum()
+
+    found: Row = {}
+    for size in (4, 8, 16, 32):
+        sampling = Sampling(size=size, unordered=True)
+        each = [
+            kl_apart([gradients(loss, m, sampling)], [m], sampling)["token_kl_policy_ref"].distance
+            for m in of_different_lengths()
+        ]
+        found[str(size)] = max(each)
+    return found
+
+
 def variants() -> list[Row]:
     """Published terms for a KL, beside each KL, on responses of different lengths."""
     return [_variant(e) for e in CATALOGUE if e.place in ("loss", "reward") and _of_kl(e)]
@@ -131,7 +154,7 @@ def _variant(entry: Entry) -> Row:
     audited = entry.audit()
     models = (*of_one_length(), *of_different_lengths())
     found = [gradients(entry.loss, model, entry.sampling) for model in models]
-    _, apart = kl_term(found, models, entry.sampling)
+    apart = kl_apart(found, models, entry.sampling)
     return {
         "name": entry.name, "place": entry.place, "finding": finding_dict(audited.finding),
         "apart": {name: vars(each) for name, each in apart.items()},
@@ -146,7 +169,7 @@ def run() -> Row:
         print(method, settings, file=sys.stderr, flush=True)
     return {
         "trl": trl_version(), "rows": rows, "real_rewards": real_rewards(),
-        "two_prompts": two_prompts(), "variants": variants(),
+        "two_prompts": two_prompts(), "by_batch": by_batch(), "variants": variants(),
     }  # fmt: skip
 
 
@@ -160,6 +183,7 @@ def tables(data: Row) -> dict[str, str]:
         "trl": _trl(data["rows"]),
         "documentation": blocks.table(("setting", "TRL says", "computed"), quotes),
         "variants": _variants(data["variants"]),
+        "by-batch": _by_batch(data["by_batch"]),
     }
 
 
@@ -265,6 +289,15 @@ def _value(name: str, settings: Row) -> str:
     if name == "loss_type" and "epsilon_high" in settings:
         return f"{value} with epsilon_high {settings['epsilon_high']:g}"
     return str(value).lower() if isinstance(value, bool) else f"{value}"
+
+
+def _by_batch(found: Row) -> str:
+    told = ", ".join(f"{_percent(found[size])} with {size}" for size in found)
+    return (
+        "That `dapo`, `bnpo`, `cispo` and `vespo` have no KL on different lengths is of small "
+        "batches of one prompt:\nthey divide by the tokens of the batch. Model by model the part is away "
+        f"from its KL by token by at most\n{told} responses in the batch.\n"
+    )
 
 
 def _variants(rows: Sequence[Row]) -> str:

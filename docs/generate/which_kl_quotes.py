@@ -61,14 +61,15 @@ def _token_level(e: Evidence) -> str:
     dapo, own = (e.left("kl", loss_type=name, beta=0.04) for name in ("dapo", "grpo"))
     return (
         "by token, yes, with `dr_grpo` and `luspo`; where responses have different lengths, no "
-        f"combination of the KLs with `dapo` ({dapo:.2g} % is left) and `grpo` ({own:.2g} %)"
+        f"combination of the KLs with `grpo` ({own:.2g} % is left), nor in a batch of four with "
+        f"`dapo` ({dapo:.2g} %)"
     )
 
 
 def _dapo(e: Evidence) -> str:
     return (
-        "∇f(V) where responses are equally long; else no combination of ∇f(V) with or without a "
-        f"division by length: {e.left('reward', loss_type='dapo'):.2g} % is left"
+        "∇f(V) where responses are equally long; else, in a batch of four, no combination of ∇f(V) "
+        f"with or without a division by length: {e.left('reward', loss_type='dapo'):.2g} % is left"
     )
 
 

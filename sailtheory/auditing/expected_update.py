@@ -25,7 +25,7 @@ from sailtheory.errors import InputError
 from sailtheory.theory.reward_methods import RewardMethod, reward_method
 
 __all__ = [
-    "GROUP", "KLS", "Apart", "ExpectedUpdate", "Part", "expected_update", "kl_term",
+    "GROUP", "KLS", "Apart", "ExpectedUpdate", "Part", "expected_update", "kl_apart", "kl_term",
     "of_different_lengths", "of_one_length", "parts",
 ]  # fmt: skip
 
@@ -157,13 +157,22 @@ def kl_term(
     found: Sequence[Gradients], models: Sequence[SmallModel], sampling: Sampling
 ) -> tuple[Finding, dict[str, Apart]]:
     """A term's gradients as a combination of the KLs, and beside each of them."""
-    known = [o for o in library() if o.name in KLS]
-    finding = decompose(found, models, sampling, known)
+    finding = decompose(found, models, sampling, _kls())
+    return finding, kl_apart(found, models, sampling)
+
+
+def kl_apart(
+    found: Sequence[Gradients], models: Sequence[SmallModel], sampling: Sampling
+) -> dict[str, Apart]:
+    """A term's gradients beside each KL alone; none where their mean is 0."""
     goal = torch.cat([g.mean.reshape(-1) for g in found])
-    apart = {} if finding.kind in (Kind.STILL, Kind.ZERO) else {
-        o.name: _apart(goal, _column(o, models, sampling)) for o in known
-    }  # fmt: skip
-    return finding, apart
+    if float(goal.norm()) <= 1e-12 * sum(g.size**2 for g in found) ** 0.5:
+        return {}
+    return {o.name: _apart(goal, _column(o, models, sampling)) for o in _kls()}
+
+
+def _kls() -> list[Objective]:
+    return [o for o in library() if o.name in KLS]
 
 
 def _column(objective: Objective, models: Sequence[SmallModel], sampling: Sampling) -> Tensor:
