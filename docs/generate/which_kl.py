@@ -181,9 +181,9 @@ def tables(data: Row) -> dict[str, str]:
     quotes = [tuple(map(_escaped, row)) for row in which_kl_quotes.told(data)]
     return {
         "trl": _trl(data["rows"]),
+        "by-batch": _by_batch(data["by_batch"]),
         "documentation": blocks.table(("setting", "TRL says", "computed"), quotes),
         "variants": _variants(data["variants"]),
-        "by-batch": _by_batch(data["by_batch"]),
     }
 
 
@@ -295,8 +295,8 @@ def _by_batch(found: Row) -> str:
     told = ", ".join(f"{_percent(found[size])} with {size}" for size in found)
     return (
         "That `dapo`, `bnpo`, `cispo` and `vespo` have no KL on different lengths is of small "
-        "batches of one prompt:\nthey divide by the tokens of the batch. Model by model the part is away "
-        f"from its KL by token by at most\n{told} responses in the batch.\n"
+        "batches of one prompt:\nthey divide by the tokens of the batch. Model by model the part "
+        f"is away from its KL by token by at most\n{told} responses in the batch.\n"
     )
 
 
