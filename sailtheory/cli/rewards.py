@@ -6,17 +6,12 @@ from typing import Annotated, Literal
 
 import typer
 
-from sailtheory.cli.common import Json, console_for, require_outputs
+from sailtheory.cli.common import Epsilon, Group, Json, Std, console_for, require_outputs
 from sailtheory.errors import InputError
 
 Method = Literal[
     "reward", "dr-grpo", "grpo", "dynamic-sampling", "arcsine", "log", "pass-at-k", "maxrl"
 ]
-Group = Annotated[int, typer.Option(min=1, help="Samples a prompt, G; k of pass@k, T of MaxRL.")]
-Std = Annotated[
-    Literal["population", "sample"], typer.Option(help="Of GRPO's groups; TRL's is sample.")
-]
-Epsilon = Annotated[float, typer.Option(min=0, help="Added to it; TRL's is 1e-4.")]
 
 
 def rewards(

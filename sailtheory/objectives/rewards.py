@@ -16,8 +16,9 @@ from sailtheory.errors import InputError
 from sailtheory.numeric.exact import lift
 from sailtheory.numeric.numbers import FLOAT64, Array
 from sailtheory.objectives.expectation import BlockObjective, Point
+from sailtheory.problem.blocks import Block
 from sailtheory.problem.problem import PreferenceProblem
-from sailtheory.theory import formulas, pass_rate
+from sailtheory.theory import fields, formulas, pass_rate
 from sailtheory.theory.reward_methods import STDS, RewardMethod, Slopes
 
 __all__ = ["GroupField", "RewardObjective", "response_rewards"]
@@ -57,6 +58,10 @@ class _OfRewards(BlockObjective):
             self._float64[first] = scores
         return scores if system is at.xp else at.xp.asarray(scores)
 
+    def _rows(self, block: Block, part: slice) -> np.ndarray:
+        """The rewards of some prompts of a block, in float64: (k, m)."""
+        return np.stack([self._rewards[x].astype(float) for x in block.prompts[part]])
+
 
 class RewardObjective(_OfRewards):
     """E_x f(V_x), V_x = E_{π_θ} r the pass rate, for a method of C31.
@@ -81,6 +86,13 @@ class RewardObjective(_OfRewards):
     def on(self, problem: PreferenceProblem) -> RewardObjective:
         """The same method on another problem."""
         return RewardObjective(problem, self.method)
+
+    def own_curvature(self, block: Block, part: slice, policy: np.ndarray, z: object) -> np.ndarray:
+        """η of some prompts of a block at their policies (..., k, m): (..., k, m, m)."""
+        hits = self._rows(block, part)
+        rates = formulas.expectation(policy, hits), formulas.expectation(policy, 1 - hits)
+        slope, bend, _ = self.method.slopes(FLOAT64, *rates)
+        return np.asarray(pass_rate.pass_rate_curvature(slope, bend, policy, hits))
 
     def pass_rates(self, theta: Array) -> Array:
         """V_x of each prompt at θ (..., d): (..., n)."""
@@ -157,6 +169,10 @@ class GroupField(_OfRewards):
     def on(self, problem: PreferenceProblem) -> GroupField:
         """The same field on another problem."""
         return GroupField(problem, self.group, self.std, self.epsilon)
+
+    def own_curvature(self, block: Block, part: slice, policy: np.ndarray, z: object) -> np.ndarray:
+        """That of the mean reward, by which prompts are ranked without their groups."""
+        return np.asarray(fields.score_mean_curvature(policy, self._rows(block, part)))
 
     def _value(self, at: Point) -> NoReturn:
         raise InputError("objective", type(self).__name__, "an objective with a value is expected")

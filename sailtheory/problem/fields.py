@@ -96,7 +96,7 @@ def expect_moderate(values: Any, field: str) -> None:
 
 def no_preferences(where: Any) -> InputError:
     """What a question about preferences is told where a problem states none."""
-    accepted = "the problem states rewards of responses alone; --objective grpo asks about those"
+    accepted = "rewards of responses alone are stated: check --objective grpo asks about those"
     return InputError("preferences", f"none in {where}", accepted)
 
 

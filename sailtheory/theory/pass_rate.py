@@ -155,4 +155,5 @@ def group_curvature_gradient(groups: Groups, policy: Array, along: Array) -> Arr
     moved = total(groups.counts * score[..., None, :])
     excess = groups.counts - groups.size * policy[..., None, :]
     whole = _over_groups(groups, (pushed * moved)[..., None] * excess)
-    return whole - total(groups.chance * pushed)[..., None] * policy * score
+    mean = total((groups.chance * pushed)[..., None, :])
+    return whole - mean * policy * score
