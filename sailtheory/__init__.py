@@ -1,4 +1,10 @@
-"""sailtheory: check the theory of SAIL and SAIL-RevKL, and say honestly what holds."""
+"""sailtheory: check the theory of SAIL and SAIL-RevKL, and say honestly what holds.
+
+The commands are functions too: :func:`check`, :func:`certify`, :func:`replay`, :func:`frontier`,
+:func:`rates`, :func:`sweep` and :func:`problem_from`.
+"""
+
+from typing import TYPE_CHECKING, Any
 
 from sailtheory.errors import InputError
 from sailtheory.objectives.algebra import Objective
@@ -16,6 +22,9 @@ from sailtheory.objectives.sail import (
 )
 from sailtheory.problem.preferences import BradleyTerry, PreferenceMatrix
 from sailtheory.problem.problem import PreferenceProblem
+
+if TYPE_CHECKING:
+    from sailtheory.api import certify, check, frontier, problem_from, rates, replay, sweep
 
 __version__ = "0.1.0"
 
@@ -39,4 +48,24 @@ __all__ = [
     "SelfPreferenceSAIL",
     "StopGradientSelfPreference",
     "__version__",
+    "certify",
+    "check",
+    "frontier",
+    "problem_from",
+    "rates",
+    "replay",
+    "sweep",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """The functions, imported when they are asked for."""
+    if name in __all__:
+        from sailtheory import api
+
+        return getattr(api, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

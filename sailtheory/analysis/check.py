@@ -25,6 +25,7 @@ from sailtheory.landscape.search import Search
 from sailtheory.numeric.numbers import FLOAT64
 from sailtheory.objectives.sail import SAIL, SAILRevKL
 from sailtheory.problem.problem import PreferenceProblem
+from sailtheory.shown import Shown
 from sailtheory.theory import bounds
 from sailtheory.verdict import Verdict
 
@@ -64,8 +65,8 @@ class Thresholds:
     absolute: float | None
 
 
-@dataclass(frozen=True)
-class Report:
+@dataclass(frozen=True, repr=False)
+class Report(Shown):
     """The result of :func:`check`.
 
     Attributes:

@@ -20,6 +20,7 @@ from sailtheory.landscape.solution import solve
 from sailtheory.objectives.fields import OnlineDPORevKL
 from sailtheory.objectives.sail import SAIL, KLRefPolicy, SAILRevKL
 from sailtheory.problem.problem import PreferenceProblem
+from sailtheory.shown import Shown
 
 __all__ = ["MOST_POINTS", "Frontier", "FrontierPoint", "OnlinePoint", "frontier"]
 
@@ -76,8 +77,8 @@ class FrontierPoint:
     online: OnlinePoint | None = None
 
 
-@dataclass(frozen=True)
-class Frontier:
+@dataclass(frozen=True, repr=False)
+class Frontier(Shown):
     """The curve γ ↦ (win rate, KL, concave or not).
 
     Attributes:

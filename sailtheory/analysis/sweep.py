@@ -16,6 +16,7 @@ from sailtheory.errors import InputError, real_number, whole_number
 from sailtheory.landscape.concavity import Curvature, gamma_star
 from sailtheory.problem.preferences import BradleyTerry
 from sailtheory.problem.problem import PreferenceProblem
+from sailtheory.shown import Shown
 from sailtheory.theory.bounds import closed_form_threshold
 
 __all__ = ["SCHEMA", "Row", "Sweep", "sweep"]
@@ -60,8 +61,8 @@ class Row:
     closed_form: float
 
 
-@dataclass(frozen=True)
-class Sweep:
+@dataclass(frozen=True, repr=False)
+class Sweep(Shown):
     """The result of :func:`sweep`.
 
     Attributes:

@@ -17,6 +17,7 @@ from sailtheory.certificates.region import MOST_DIMENSIONS, Region
 from sailtheory.errors import InputError
 from sailtheory.numeric.exact import to_fraction
 from sailtheory.problem.problem_file import dumps, loads
+from sailtheory.shown import Shown
 from sailtheory.storage.files import write_text
 from sailtheory.storage.readers import read_json
 
@@ -53,8 +54,8 @@ class Stop:
     better: np.ndarray
 
 
-@dataclass(frozen=True)
-class Certificate:
+@dataclass(frozen=True, repr=False)
+class Certificate(Shown):
     """What was shown.
 
     Attributes:

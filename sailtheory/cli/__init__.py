@@ -30,29 +30,42 @@ __all__ = ["main"]
 
 _COMPLETION = "_SAILTHEORY_COMPLETE"
 
+GLOSSARY = (
+    "J: SAIL's objective. J_γ: J − γ·KL(π_ref‖π_θ). C: the ball of radius B in which θ lies. "
+    "β: scale of the preference loss. γ*: the least γ that makes J_γ concave on C. "
+    "ḡ: the largest γ* of a prompt alone. K_data, K_B: the theorem's γ for this data, and for all. "
+    "PL: the Polyak–Łojasiewicz inequality. "
+    "holds (proved, certified or supported), refuted, undecided: a verdict and what it rests on."
+)
+
+COMMANDS = {
+    theory.verify: "sailtheory verify --claims C04,C11",
+    preference_data.problem: "sailtheory problem data.jsonl --embed minilm --temperature 2 "
+    "--beta 0.1 --radius 2 --out folder",
+    problem.check: "sailtheory check problem.toml --gamma 0.1 --html report.html",
+    problem.frontier: "sailtheory frontier problem.toml --tolerance 0.02",
+    sweep.sweep: "sailtheory sweep problem.toml --beta 0.05,0.1 --radius 1,2 --csv table.csv",
+    certificates.certify: "sailtheory certify problem.toml --property gamma --out cert.json",
+    certificates.replay: "sailtheory replay cert.json",
+    rates.rates: "sailtheory rates problem.toml --gamma 1",
+    curvature.curvature: "sailtheory curvature config.toml",
+    training.compare: "sailtheory compare runs/a/* runs/b/* --html page.html",
+    audit.audit: "sailtheory audit runs/q",
+    rewards.rewards: "sailtheory rewards runs/grpo.csv --method grpo --group 8 --gamma 0.04",
+    plot.plot: "sailtheory plot price problem.toml --out price.pdf",
+    models.fetch: "sailtheory fetch smollm2-135m",
+    problem.example: "sailtheory example bradley-terry > problem.toml",
+}
+"""Each with an example."""
+
 app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="Check the theory of SAIL and SAIL-RevKL, and say honestly what holds.",
+    epilog=GLOSSARY,
 )
-for command in (
-    theory.verify,
-    preference_data.problem,
-    problem.check,
-    problem.frontier,
-    sweep.sweep,
-    certificates.certify,
-    certificates.replay,
-    rates.rates,
-    curvature.curvature,
-    training.compare,
-    audit.audit,
-    rewards.rewards,
-    plot.plot,
-    models.fetch,
-    problem.example,
-):
-    app.command()(command)
+for command, example in COMMANDS.items():
+    app.command(epilog=f"Example: {example}")(command)
 app.add_typer(training.train, name="train")
 
 

@@ -29,9 +29,6 @@ Scheduler = Annotated[
     str | None, typer.Option(metavar="ADDRESS", help="Of the Dask scheduler, with --backend dask.")
 ]
 
-MOST_PIECES = 10**6
-"""Prompts times 10 to the dimension of S, above which γ* itself is not tried by default."""
-
 EXIT_CODES = {"certified": 0, "refuted": DIFFERS, "undecided": UNDECIDED}
 
 
@@ -81,6 +78,7 @@ def certify(
     import time
 
     from sailtheory.certificates import Budget, certify_concave, certify_gamma, certify_pl
+    from sailtheory.certificates.kinds import by_prompt
     from sailtheory.certificates.prompts import Workers
     from sailtheory.problem.problem_file import load as load_problem
     from sailtheory.report.certificates import summary
@@ -100,8 +98,8 @@ def certify(
     if loaded is not None and formal is not None:
         _certify_formally(loaded, property_, gamma, formal, out)
     require_outputs(problem, out=out)
-    by_prompt = loaded is None or (property_ == "gamma" and _by_prompt(loaded, method))
-    if by_prompt or loaded is None:
+    one_by_one = loaded is None or (property_ == "gamma" and by_prompt(loaded, method))
+    if one_by_one or loaded is None:
         workers = Workers(jobs, backend, scheduler)
         run = _certify_averaged if method == "averaged" else _certify_prompts
         raise typer.Exit(run(problem, loaded, tol, limit, workers, out))
@@ -122,14 +120,6 @@ def certify(
                 state.unlink(missing_ok=True)
     print(summary(made))
     raise typer.Exit(EXIT_CODES[made.verdict])
-
-
-def _by_prompt(problem: PreferenceProblem, method: str) -> bool:
-    """Whether ḡ is to be certified: as asked, or because γ* itself would never be."""
-    if method != "auto":
-        return method != "whole"
-    pieces = 10 ** min(problem.span.dimension, 20)
-    return bool(problem.prompts * pieces > MOST_PIECES)
 
 
 def _certify_prompts(
@@ -231,40 +221,25 @@ def replay(
     scheduler: Scheduler = None,
 ) -> None:
     """Check a certificate again, without the search: exit 0 valid, 1 not."""
-    from sailtheory.certificates import averaged
-    from sailtheory.certificates import replay as run_replay
-    from sailtheory.certificates.averaged.certificate import SCHEMA as AVERAGED
-    from sailtheory.certificates.averaged.certificate import parse as parse_averaged
-    from sailtheory.certificates.certificate import parse as parse_whole
+    from sailtheory.certificates import Certificate, kinds
     from sailtheory.certificates.exactness import REACHED, spans_apart
-    from sailtheory.certificates.prompts import Workers, replay_prompts
-    from sailtheory.certificates.prompts.certificate import SCHEMA as BY_PROMPT
-    from sailtheory.certificates.prompts.certificate import parse as parse_prompts
+    from sailtheory.certificates.prompts import PromptCertificate, Workers
     from sailtheory.certificates.prompts.sources import open_source
-    from sailtheory.report import averaged as averaged_words
-    from sailtheory.report import certificates, prompts
-    from sailtheory.storage.readers import read_json
+    from sailtheory.report import averaged, certificates, prompts
 
-    data = read_json(certificate, "certificate")
-    schema = data.get("schema") if isinstance(data, dict) else None
+    made = kinds.read(certificate)
+    workers = Workers(jobs, backend, scheduler)
     with Progress() as progress:
-        if schema == AVERAGED:
-            of_average = parse_averaged(data)
-            source = open_source(problem or of_average.problem)
-            found = averaged.replay_averaged(of_average, source, progress)
-            says = averaged_words.claim(of_average)
-        elif schema == BY_PROMPT:
-            by_prompt = parse_prompts(data)
-            source = open_source(problem or by_prompt.problem)
-            workers = Workers(jobs, backend, scheduler)
-            found = replay_prompts(by_prompt, source, workers, progress)
-            says = prompts.claim(by_prompt)
-            if found.valid and by_prompt.witness is not None:
-                says += f"\n{REACHED}" * spans_apart(source, by_prompt.witness.prompt)
+        found = kinds.replay(made, lambda named: open_source(problem or named), workers, progress)
+        if isinstance(made, Certificate):
+            says = f"{certificates.claim(made)}\n{made.region.problem!r}"
+        elif isinstance(made, PromptCertificate):
+            says = prompts.claim(made)
+            if found.valid and made.witness is not None:
+                source = open_source(problem or made.problem)
+                says += f"\n{REACHED}" * spans_apart(source, made.witness.prompt)
         else:
-            whole = parse_whole(data)
-            found = run_replay(whole, progress)
-            says = f"{certificates.claim(whole)}\n{whole.region.problem!r}"
+            says = averaged.claim(made)
     size = Path(certificate).stat().st_size
     verdict = "valid" if found.valid else "not valid"
     print(f"{verdict}: {found.reason} ({found.seconds:.1f} s, {size} bytes)")

@@ -9,6 +9,7 @@ import typer
 
 from sailtheory import plots
 from sailtheory.cli.common import Problem, Seed, require_outputs
+from sailtheory.errors import InputError
 
 
 def _kinds() -> list[str]:
@@ -25,6 +26,13 @@ def plot(
     gamma: Annotated[
         float | None, typer.Option(min=0, help="γ, for the kinds that take one.")
     ] = None,
+    size: Annotated[
+        str | None, typer.Option(metavar="WIDTHxHEIGHT", help="In mm, such as 84x60.")
+    ] = None,
+    label: Annotated[
+        list[str] | None,
+        typer.Option(metavar="OLD=NEW", help="New words for a label, title or legend."),
+    ] = None,
     seed: Seed = 0,
 ) -> None:
     """Draw a figure of your problem and print its caption."""
@@ -32,11 +40,30 @@ def plot(
     from sailtheory.problem.problem_file import load as load_problem
 
     plots.check_kind(kind)
+    lengths, words = _size(size), dict(_words(each) for each in label or [])
     target = check_target(out)
     require_outputs(problem, out=out, data=data)
     loaded = load_problem(problem)
     found = plots.compute(kind, loaded, name=Path(problem).stem, gamma=gamma, seed=seed)
     if data is not None:
         plots.write_data(found, data)
-    plots.save(plots.draw(found), target)
+    plots.save(plots.draw(found, lengths, words), target)
     print(found["caption"])
+
+
+def _size(text: str | None) -> tuple[float, float] | None:
+    if text is None:
+        return None
+    try:
+        width, height = map(float, text.split("x"))
+    except ValueError:
+        raise InputError("size", text, "two lengths in mm are expected, such as 84x60") from None
+    plots.check_size((width, height))
+    return width, height
+
+
+def _words(text: str) -> tuple[str, str]:
+    now, equals, new = text.partition("=")
+    if not equals:
+        raise InputError("label", text, "OLD=NEW is expected")
+    return now, new

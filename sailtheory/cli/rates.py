@@ -51,7 +51,7 @@ def _problem(source: str, gamma: float, samples: bool, json: str | None, seed: i
     from sailtheory.convergence.prediction import predict
     from sailtheory.problem.problem_file import load as load_problem
     from sailtheory.report.json_file import write
-    from sailtheory.report.rates import complexity_table, prediction_table, where_fits_end
+    from sailtheory.report.rates import complexity_table, print_prediction
 
     problem = load_problem(source)
     with Progress() as progress:
@@ -60,16 +60,7 @@ def _problem(source: str, gamma: float, samples: bool, json: str | None, seed: i
         if samples:
             counts = sample_complexity(problem, gamma, seed=seed, progress=progress)
     console = console_for(json)
-    above = "above" if found.gamma > found.relative else "not above"
-    console.print(
-        f"γ = {found.gamma:g}, {above} K_B = {found.relative:.6g}; the maximiser lies "
-        f"{'on the sphere' if found.on_boundary else 'inside'}."
-    )
-    console.print(prediction_table(found))
-    console.print(where_fits_end(found))
-    undecided = [m for m in found.methods if m.fit is not None and m.fit.model == "undecided"]
-    for reason in dict.fromkeys(m.fit.reason for m in undecided if m.fit is not None):
-        console.print(f"undecided: {reason}.")
+    print_prediction(console, found)
     if counts:
         console.print(complexity_table(counts))
     elif samples:

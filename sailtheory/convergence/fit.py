@@ -13,6 +13,7 @@ from sailtheory.convergence.models import Points
 from sailtheory.convergence.search import EVIDENCE, Survey, misfits, survey
 from sailtheory.convergence.series_file import series
 from sailtheory.errors import whole_number
+from sailtheory.shown import Shown
 
 __all__ = ["RateFit", "fit_rate"]
 
@@ -21,8 +22,8 @@ MIN_POINTS = 20
 MIN_INDEPENDENT = 10.0
 
 
-@dataclass(frozen=True)
-class RateFit:
+@dataclass(frozen=True, repr=False)
+class RateFit(Shown):
     """What a series of gaps says about its rate.
 
     A rate is that of its window: a slower mode that is still small there does not show.

@@ -22,6 +22,7 @@ from sailtheory.landscape import Domain, Maximiser, Search, largest_curvature_on
 from sailtheory.objectives.algebra import Objective
 from sailtheory.objectives.sail import SAILRevKL
 from sailtheory.problem.problem import PreferenceProblem
+from sailtheory.shown import Shown
 from sailtheory.theory import bounds
 
 __all__ = ["Method", "Prediction", "predict"]
@@ -64,8 +65,8 @@ class Method:
         return vars(self) | {"fit": None if self.fit is None else self.fit.as_dict()}
 
 
-@dataclass(frozen=True)
-class Prediction:
+@dataclass(frozen=True, repr=False)
+class Prediction(Shown):
     """Rates of exact ascent on J_γ.
 
     Attributes:

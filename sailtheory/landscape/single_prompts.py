@@ -63,11 +63,13 @@ class SinglePrompts:
         domain, size = self._domain, len(self._order)
         ranks = np.minimum(size ** rng.random(count), size).astype(int) - 1
         chosen = self._order[ranks]
-        x = np.array([self._lifted(prompt) for prompt in chosen])
-        outward = rng.standard_normal(x.shape)
-        for i, prompt in enumerate(chosen):
-            rows = self._rows(prompt)
-            outward[i] -= np.linalg.pinv(rows) @ (rows @ outward[i])
+        outward = rng.standard_normal((count, domain.dimension))
+        x = np.empty_like(outward)
+        for prompt in np.unique(chosen):
+            mine, rows = chosen == prompt, self._rows(prompt)
+            inverse = np.linalg.pinv(rows)
+            x[mine] = inverse @ self._along[prompt][1:]
+            outward[mine] -= outward[mine] @ rows.T @ inverse.T
         length = np.linalg.norm(outward, axis=1, keepdims=True)
         left = np.sqrt(np.maximum(domain.radius**2 - (x * x).sum(1, keepdims=True), 0))
         aside = np.where(length > 1e-9, left / np.maximum(length, 1e-9), 0) * outward

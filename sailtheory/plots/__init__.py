@@ -11,6 +11,7 @@ import matplotlib.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib import import_module
@@ -25,9 +26,20 @@ from sailtheory.problem.problem import PreferenceProblem
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["KINDS", "Kind", "check_kind", "compute", "describe", "draw", "save", "write_data"]
+__all__ = [
+    "KINDS",
+    "Kind",
+    "check_kind",
+    "check_size",
+    "compute",
+    "describe",
+    "draw",
+    "save",
+    "write_data",
+]
 
 SCHEMA = "sailtheory.plot/1"
+_LARGEST = 1000
 
 
 @dataclass(frozen=True)
@@ -108,11 +120,21 @@ def compute(
     return data
 
 
-def draw(data: dict[str, Any]) -> Figure:
+def draw(
+    data: dict[str, Any],
+    size: tuple[float, float] | None = None,
+    labels: Mapping[str, str] | None = None,
+) -> Figure:
     """A figure from its data, which may have gone through JSON.
 
+    Args:
+        data: The data.
+        size: Width and height in mm; default that of the kind.
+        labels: New words for labels, titles and legends, by what they say now.
+
     Raises:
-        InputError: Not the data of a figure.
+        InputError: Not the data of a figure, a size that is not positive, or words that are
+            nowhere in it.
     """
     if not isinstance(data, dict) or data.get("schema") != SCHEMA:
         found = data.get("schema") if isinstance(data, dict) else data
@@ -122,7 +144,23 @@ def draw(data: dict[str, Any]) -> Figure:
 
     with style.context():
         figure: Figure = module.draw(data)
+    if size is not None:
+        check_size(size)
+        figure.set_size_inches(size[0] / 25.4, size[1] / 25.4)
+    for now, new in (labels or {}).items():
+        _reword(figure, now, new)
     return figure
+
+
+def _reword(figure: Figure, now: str, new: str) -> None:
+    from matplotlib.text import Text
+
+    found = [text for text in figure.findobj(Text) if text.get_text() == now]
+    if not found:
+        there = dict.fromkeys(text.get_text() for text in figure.findobj(Text) if text.get_text())
+        raise InputError("label", now, f"one of {', '.join(there)}")
+    for text in found:
+        text.set_text(new)
 
 
 def save(figure: Figure, path: str | Path) -> None:
@@ -147,6 +185,16 @@ def write_data(data: dict[str, Any], path: str | Path) -> None:
     rows = ",\n".join(f"  {line(key)}: {line(value)}" for key, value in data["series"].items())
     head = ",\n".join(f" {line(key)}: {text}" for key, text in body.items())
     write_text(f'{{\n{head},\n "series": {{\n{rows}\n }}\n}}\n', path, "data")
+
+
+def check_size(size: tuple[float, float]) -> None:
+    """Refuse what is no width and height in mm.
+
+    Raises:
+        InputError: A length that is not above 0 and at most a metre.
+    """
+    if not all(np.isfinite(side) and 0 < side <= _LARGEST for side in size):
+        raise InputError("size", size, f"two lengths in mm, above 0 and up to {_LARGEST}")
 
 
 def check_kind(kind: str) -> Kind:

@@ -186,7 +186,7 @@ def draw(data: dict[str, Any]) -> Any:
         for k, row in enumerate(found[f"{name}_gap"]):
             ax.plot(steps, positive(row), color=style.BLUE, linewidth=0.7,
                     label="runs" if k == 0 else None)  # fmt: skip
-        ax.plot(steps, positive(found[f"{name}_bound"]), label="C15" if i == 0 else "C17",
+        ax.plot(steps, positive(found[f"{name}_bound"]), label="bound",
                 **style.BOUND)  # fmt: skip
         ax.set_xscale("symlog", linthresh=1.0)
         ax.set_xlim(0, steps[-1])

@@ -81,7 +81,7 @@ def draw(data: dict[str, Any]) -> Any:
     left.set_ylabel("win rate − ½")
     for name, line in zip(("kl", "online_kl"), style.LINES, strict=False):
         right.plot(levels, positive(found[name]), marker="o", markersize=2.5, **line)
-    right.plot(levels, positive(found["kl_ceiling"]), label=r"ceiling $\log 2\,/\,\gamma$ (C20)",
+    right.plot(levels, positive(found["kl_ceiling"]), label=r"ceiling $\log 2\,/\,\gamma$",
                **style.LINES[5])  # fmt: skip
     kl = [array(found[name]) for name in ("kl", "online_kl", "kl_ceiling")]
     if found["kl_at_zero"] > 0:

@@ -119,6 +119,45 @@ class Sequences:
             log_prefix = (log_prefix[..., None] + letters).reshape(n, -1)
         return finite("log_probs", torch.cat([*ended, log_prefix], -1))
 
+    def log_prefix_ratio(self, log_policy: Tensor, log_ref: Tensor) -> Tensor:
+        """log ρ of each prompt, ρ = max over prefixes s of d_θ(s)/d_ref(s) (C30).
+
+        A prefix is a text after which another token is drawn, the empty one included, so ρ ≥ 1;
+        d(s) is the probability that a response begins with it. For a policy that is log-linear
+        token by token, γ > (range of the reward)·ρ is enough for the curvature at θ.
+
+        Args:
+            log_policy: log π_θ of every response, (n, m).
+            log_ref: log π_ref, (n, m).
+
+        Returns:
+            (n,).
+
+        Raises:
+            InputError: Tables of other shapes.
+        """
+        for name, table in (("log_policy", log_policy), ("log_ref", log_ref)):
+            if table.ndim != 2 or table.shape[1] != len(self) or len(table) != len(log_ref):
+                accepted = f"(n, {len(self)}), the same for both"
+                raise InputError(name, tuple(table.shape), accepted)
+        mine, theirs = self._log_prefixes(log_policy), self._log_prefixes(log_ref)
+        each = [(a - b).amax(-1) for a, b in zip(mine, theirs, strict=True)]
+        return torch.stack(each).amax(0)
+
+    def _log_prefixes(self, log_policy: Tensor) -> list[Tensor]:
+        """log d(s) of the prefixes of T − 1, …, 1, 0 letters: (n, letters ** t) each."""
+        count, n = len(self.letters), len(log_policy)
+        log_prefix, found = log_policy[:, len(self) - count**self.longest :], []
+        for t in reversed(range(self.longest)):
+            log_next = log_prefix.reshape(n, -1, count)
+            if self.end is not None:
+                start = sum(count**k for k in range(t))
+                ended = log_policy[:, start : start + count**t]
+                log_next = torch.cat([log_next, ended[:, :, None]], -1)
+            log_prefix = log_next.logsumexp(-1)
+            found.append(log_prefix)
+        return found
+
     def _next_token(self, policy: TokenPolicy, prompts: Tensor, chunk: int | None) -> Tensor:
         """log π_θ of the next token after each prefix of the longest texts: (n, ·, T, v)."""
         words = self._words(self.longest - 1)[:, : self.longest - 1].to(prompts.device)

@@ -5,7 +5,7 @@ Every function raises InputError, in one line that names the field and its value
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -145,7 +145,7 @@ def expect_known(data: Iterable[str], known: tuple[str, ...], prefix: str) -> No
             raise InputError(prefix + key, "unknown key", f"one of {', '.join(known)} is expected")
 
 
-def required(data: dict[str, Any], key: str, prefix: str) -> Any:
+def required(data: Mapping[str, Any], key: str, prefix: str) -> Any:
     """The value of a name that must be there."""
     if key not in data:
         raise InputError(prefix + key, "missing", "this key is required")

@@ -33,6 +33,7 @@ from __future__ import annotations
 import itertools
 import re
 import tomllib
+from collections.abc import Mapping
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -53,7 +54,7 @@ from sailtheory.problem.reward_problem import alone, without_preferences
 from sailtheory.storage.files import write_bytes
 from sailtheory.storage.readers import read_bytes
 
-__all__ = ["dumps", "load", "loads", "of_folder", "save"]
+__all__ = ["dumps", "from_mapping", "load", "loads", "of_folder", "save"]
 
 _TOP_KEYS = ("beta", "radius", "ref_params", "center", "prompts")
 _PROMPT_KEYS = ("features", "weight", "base", "preferences", "rewards", "response_rewards")
@@ -117,6 +118,17 @@ def loads(text: str, source: str = "problem", *, preferences: bool = True) -> Pr
         data = tomllib.loads(text, parse_float=_literal)
     except (tomllib.TOMLDecodeError, RecursionError, ValueError, ArithmeticError) as error:
         raise InputError("file", source, f"not valid TOML: {error}") from None
+    return from_mapping(data, source, preferences=preferences)
+
+
+def from_mapping(
+    data: Mapping[str, Any], source: str = "problem", *, preferences: bool = True
+) -> PreferenceProblem:
+    """A problem from the keys of a TOML file; the rest as :func:`load`.
+
+    Raises:
+        InputError: Unknown or missing keys, or bad data.
+    """
     expect_known(data, _TOP_KEYS, "")
     prompts = required(data, "prompts", "")
     if not isinstance(prompts, list) or not all(isinstance(p, dict) for p in prompts):

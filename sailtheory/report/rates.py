@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from rich.console import Console
 from rich.table import Table
 
 from sailtheory.convergence.complexity import Complexity
 from sailtheory.convergence.fit import RateFit
 from sailtheory.convergence.prediction import Prediction
 
-__all__ = ["complexity_table", "describe", "fitted", "prediction_table", "where_fits_end"]
+__all__ = [
+    "complexity_table", "describe", "fitted", "prediction_table", "print_prediction",
+    "where_fits_end",
+]  # fmt: skip
 
 
 def describe(fit: RateFit) -> str:
@@ -18,6 +22,20 @@ def describe(fit: RateFit) -> str:
         low, high = fit.intervals.get(name, (float("nan"), float("nan")))
         lines.append(f"  {name} = {value:.6g}  (95 % interval {low:.6g} to {high:.6g})")
     return "\n".join(lines)
+
+
+def print_prediction(console: Console, found: Prediction) -> None:
+    """The comparison, with where γ and the maximiser lie."""
+    above = "above" if found.gamma > found.relative else "not above"
+    console.print(
+        f"γ = {found.gamma:g}, {above} K_B = {found.relative:.6g}; the maximiser lies "
+        f"{'on the sphere' if found.on_boundary else 'inside'}."
+    )
+    console.print(prediction_table(found))
+    console.print(where_fits_end(found))
+    undecided = [m for m in found.methods if m.fit is not None and m.fit.model == "undecided"]
+    for reason in dict.fromkeys(m.fit.reason for m in undecided if m.fit is not None):
+        console.print(f"undecided: {reason}.")
 
 
 def prediction_table(found: Prediction) -> Table:

@@ -1,7 +1,7 @@
 """How fast ascent contracts on the head of a language model, against four predictions.
 
-``python -m studies.language_head [--out FILE]`` runs design.md, which was written down before.
-Needs ``sailtheory fetch smollm2-135m``.
+``python -m studies.language_head [--out FILE]`` runs what FILE lacks of design.md, which was
+written down before. Needs ``sailtheory fetch smollm2-135m``.
 """
 
 from __future__ import annotations
@@ -126,39 +126,52 @@ def of_field(problem: PreferenceProblem, share: float) -> Record:
     } | observed(problem, found.theta, run.path[:, 0])  # fmt: skip
 
 
-def main() -> None:
-    """Run the design and write the evidence."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", default=OUT)
-    out = Path(parser.parse_args().out)
-    problem, about = head_problem()
-    k_b = theorem_threshold(problem)
+def thresholds(problem: PreferenceProblem, k_b: float) -> Record:
+    """Of J, and of online DPO's field."""
     rungs = ladder(problem, k_b)
     assert rungs is not None
     search = Search(Domain(problem), "quick", SEED)
     star = largest_relative_curvature_on(SAIL(problem), search)
     online = largest_relative_curvature_on(OnlineDPO(problem), search)
-    data: Record = {
+    return {
+        "k_b": k_b, "k_data": rungs.data, "g": rungs.per_prompt,
+        "g_lower": rungs.per_prompt_lower, "gamma_star": star.value,
+        "gamma_star_trusted": star.search is not None and star.search.trusted,
+        "two_beta": 2 * BETA, "k_v": field_constants(problem, 1.0).relative,
+        "online": online.value,
+    }  # fmt: skip
+
+
+def begun(out: Path) -> Record:
+    """What is in the file already; nothing if it is of another version."""
+    found: Record = json.loads(out.read_text(encoding="utf-8")) if out.exists() else {}
+    return found if found.get("version") == sailtheory.__version__ else {}
+
+
+def main() -> None:
+    """Run the design and write the evidence, a setting at a time."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", default=OUT)
+    out = Path(parser.parse_args().out)
+    problem, about = head_problem()
+    k_b = theorem_threshold(problem)
+    data = begun(out) or {
         "version": sailtheory.__version__, "prompts": PROMPTS, "tokens": TOKENS,
         "beta": BETA, "radius": RADIUS, "seed": SEED, "steps": STEPS,
         "dimension": problem.span.dimension, "diameter": problem.feature_diameter,
         "z_max": problem.z_max, **about,
-        "thresholds": {
-            "k_b": k_b, "k_data": rungs.data, "g": rungs.per_prompt,
-            "g_lower": rungs.per_prompt_lower, "gamma_star": star.value,
-            "gamma_star_trusted": star.search is not None and star.search.trusted,
-            "two_beta": 2 * BETA, "k_v": field_constants(problem, 1.0).relative,
-            "online": online.value,
-        },
-        "sail": [], "online": [],
+        "thresholds": thresholds(problem, k_b), "sail": [], "online": [],
     }  # fmt: skip
     jobs = [(share, "sail") for share in OF_K_B] + [(share, "online") for share in OF_2_BETA]
     for share, name in sorted(jobs, reverse=True):  # steps inside the ball are the cheap ones
+        if any(each["share"] == share for each in data[name]):
+            continue
         if name == "sail":
-            data[name].insert(0, of_objective(problem, share, k_b, rungs.per_prompt))
+            found = of_objective(problem, share, k_b, data["thresholds"]["g"])
         else:
-            data[name].insert(0, of_field(problem, share))
-        print(data[name][0], flush=True)
+            found = of_field(problem, share)
+        data[name] = sorted([*data[name], found], key=lambda each: each["share"])
+        print(found, flush=True)
         write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n", out)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from sailtheory import examples
+from sailtheory.cli import COMMANDS as EXAMPLES
 from sailtheory.cli import main
 from sailtheory.problem.problem_file import dumps
 from sailtheory.problem.problem_file import load as load_problem
@@ -264,3 +265,21 @@ def test_no_output_replaces_the_problem(words, problem_file, capsys):
     assert main([word.format(problem_file) for word in words]) == 2
     assert "another file than that of what is read is expected" in capsys.readouterr().err
     assert Path(problem_file).read_bytes() == before
+
+
+@pytest.mark.parametrize("example", EXAMPLES.values(), ids=lambda example: example.split()[1])
+def test_help_has_an_example_whose_options_exist(example, capsys):
+    name, *rest = example.split()[1:]
+    assert main([name, "--help"]) == 0
+    shown = capsys.readouterr().out
+    assert f"Example: sailtheory {name}" in " ".join(shown.split())
+    for word in rest:
+        if word.startswith("--"):
+            assert word in shown
+
+
+def test_help_explains_the_symbols(capsys):
+    assert main(["--help"]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    for symbol in ("J_γ:", "γ*:", "ḡ:", "K_B:", "β:"):
+        assert symbol in shown

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -147,15 +148,19 @@ def problem_file(tmp_path):
 def test_command(problem_file, tmp_path, capsys):
     image, data = tmp_path / "a.svg", tmp_path / "a.json"
     words = ["plot", "divergences", problem_file, "-o", str(image), "--data", str(data)]
-    assert main(words) == 0
+    assert main([*words, "--size", "100x50"]) == 0
     assert "mine (1 prompt, 2 responses, d = 1" in capsys.readouterr().out
-    assert image.read_text("utf-8").startswith("<?xml")
+    width = float(re.search(r'width="([\d.]+)pt"', image.read_text("utf-8"))[1])
+    assert width == pytest.approx(100 / 25.4 * 72, rel=1e-4)
     assert json.loads(data.read_text("utf-8"))["seed"] == 0
 
 
 @pytest.mark.parametrize(
     ("words", "named"),
     [
+        (["price", "-o", "a.png", "--size", "84"], "84x60"),
+        (["price", "-o", "a.png", "--size", "0x5"], "above 0"),
+        (["price", "-o", "a.png", "--label", "bound"], "OLD=NEW"),
         (["nonsense", "-o", "a.png"], "self-preference"),
         (["price", "-o", "a.bmp"], ".pdf"),
         (["price", "-o", "a"], ".svg"),
@@ -187,6 +192,15 @@ def test_targets_are_checked_before_the_computation(words, problem_file, tmp_pat
 
 def null_problem(**changes):
     return examples.load("c08-kl-policy-ref").replace(**changes)
+
+
+def test_words_of_a_figure_can_be_changed():
+    data = plots.compute("divergences", examples.load("c08-kl-policy-ref"))
+    before = [axes.get_ylabel() for axes in plots.draw(data).axes]
+    changed = [axes.get_ylabel() for axes in plots.draw(data, labels={before[0]: "mine"}).axes]
+    assert changed == ["mine" if label == before[0] else label for label in before]
+    with pytest.raises(InputError, match="nowhere"):
+        plots.draw(data, labels={"nowhere": "mine"})
 
 
 @pytest.mark.parametrize("kind", plots.KINDS)

@@ -70,6 +70,28 @@ def test_all_sequences_and_their_chances(longest, end):
     assert torch.allclose(found, space.log_probs(policy, prompts, chunk=3), atol=1e-13)
 
 
+@pytest.mark.parametrize(("longest", "end"), [(1, 1), (3, 1), (4, 0), (3, None)])
+def test_the_largest_prefix_ratio_is_that_of_prefixes_counted_one_by_one(longest, end):
+    space, prompt = Sequences(3, longest, end), [0, 2]
+    logs = [by_hand(Counting(seed=seed), prompt, longest, end) for seed in (0, 1)]
+    texts, chances = logs[0][0], [log.exp().tolist() for _, log in logs]
+    ratios = []
+    for prefix in {text[:t] for text in texts for t in range(longest)}:
+        if end in prefix:
+            continue
+        theirs, mine = (
+            sum(chance for text, chance in zip(texts, own, strict=True)
+                if text[: len(prefix)] == prefix and len(text) > len(prefix))
+            for own in chances
+        )  # fmt: skip
+        ratios.append(mine / theirs)
+    found = space.log_prefix_ratio(logs[1][1][None], logs[0][1][None])
+    assert float(found[0]) == pytest.approx(math.log(max(ratios)), abs=1e-12)
+    assert longest == 1 or float(found[0]) > 0.1
+    with pytest.raises(InputError, match="log_ref"):
+        space.log_prefix_ratio(logs[1][1][None], logs[0][1][None, :-1])
+
+
 def test_what_follows_the_end_has_no_place():
     space = Sequences(3, 4, 1)
     assert space.places(torch.tensor([[2, 1, 0, 2]])) == space.places(torch.tensor([[2, 1, 1, 1]]))

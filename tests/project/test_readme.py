@@ -1,4 +1,4 @@
-"""The README's worked examples are real output."""
+"""The worked examples of the README and of the guide are real output."""
 
 from __future__ import annotations
 
@@ -11,12 +11,17 @@ import pytest
 from sailtheory.cli import main
 
 README = Path(__file__).parents[2] / "README.md"
+DOCS = README.parent / "docs"
+
+
+def blocks(language: str, page: Path) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", page.read_text(encoding="utf-8"), re.S)
 
 
 def console_examples() -> list[tuple[str, str]]:
     """(command, output) of every ``$ sailtheory …`` line in the console blocks."""
     found = []
-    for block in re.findall(r"```console\n(.*?)```", README.read_text(encoding="utf-8"), re.S):
+    for block in blocks("console", DOCS / "check.md"):
         for part in re.split(r"^\$ ", block, flags=re.M)[1:]:
             command, _, output = part.partition("\n")
             if command.startswith("sailtheory"):
@@ -45,23 +50,28 @@ def test_worked_example(capsys, tmp_path, monkeypatch):
     assert ran == 2
 
 
-def python_example(word):
+def python_example(word, page):
     """The names that the example with this word defines, run."""
-    blocks = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.S)
-    (code,) = [block for block in blocks if word in block]
+    (code,) = [block for block in blocks("python", page) if word in block]
     scope: dict = {}
-    exec(compile(code, "README", "exec"), scope)
+    exec(compile(code, page.name, "exec"), scope)
     return code, scope
 
 
+def test_the_first_example_runs(capsys):
+    _, scope = python_example("problem_from", README)
+    assert capsys.readouterr().out.strip() == str(scope["report"])
+    assert scope["report"].thresholds.relative > scope["report"].thresholds.instance > 0
+
+
 def test_python_example_runs():
-    _, scope = python_example("gamma_star")
+    _, scope = python_example("gamma_star", DOCS / "python.md")
     assert 0 < scope["gamma_star"](scope["p"]).value < 1
 
 
 def test_the_audited_loss_is_judged_as_shown(capsys):
     pytest.importorskip("torch", reason="the extra torch is not installed")
-    code, _ = python_example("audit_loss")
+    code, _ = python_example("audit_loss", DOCS / "python.md")
     shown = " ".join(re.findall(r"^# (.*)$", code, re.M))
     assert capsys.readouterr().out == f"{shown}\n"
 
@@ -69,13 +79,34 @@ def test_the_audited_loss_is_judged_as_shown(capsys):
 def test_toml_example_loads():
     from sailtheory.problem.problem_file import loads
 
-    (text,) = re.findall(r"```toml\n(.*?)```", README.read_text(encoding="utf-8"), re.S)
+    (text,) = blocks("toml", DOCS / "check.md")
     problem = loads(text)
     assert problem.responses == (3,)
 
 
-@pytest.mark.parametrize("name", ["docs/theory.md", "docs/verdicts.md", "CONTRIBUTING.md"])
-def test_links_exist(name):
-    assert (README.parent / name).is_file()
-    for target in re.findall(r"\]\(([^)#:]+)\)", README.read_text(encoding="utf-8")):
-        assert (README.parent / target).exists(), target
+def test_the_functions_of_the_root_are_told():
+    text = (DOCS / "python.md").read_text(encoding="utf-8")
+    from sailtheory import api
+
+    for name in api.__all__:
+        assert f"`{name}(" in text, name
+
+
+def test_what_the_readme_says_of_the_example_problem():
+    from sailtheory import check, examples
+
+    found = check(examples.load("bradley-terry"), 0.1)
+    assert f"γ ≥ {found.ladder.least:.3g} is certified to suffice" in README.read_text("utf-8")
+
+
+def test_the_readme_is_short():
+    assert len(README.read_text(encoding="utf-8").splitlines()) <= 150
+
+
+PAGES = sorted([README, README.parent / "CONTRIBUTING.md", *DOCS.glob("*.md")])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_exist(page):
+    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+        assert (page.parent / target).exists(), target

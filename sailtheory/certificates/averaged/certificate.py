@@ -10,6 +10,7 @@ from typing import Any
 
 from sailtheory.certificates.certificate import digest
 from sailtheory.errors import InputError
+from sailtheory.shown import Shown
 from sailtheory.storage.files import write_text
 
 __all__ = ["SCHEMA", "AveragedCertificate", "parse"]
@@ -24,8 +25,8 @@ _KEYS = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
-class AveragedCertificate:
+@dataclass(frozen=True, repr=False)
+class AveragedCertificate(Shown):
     """What was shown.
 
     Attributes:

@@ -12,6 +12,7 @@ import numpy as np
 from sailtheory.certificates.certificate import digest
 from sailtheory.certificates.prompts.witness import PromptWitness
 from sailtheory.errors import InputError
+from sailtheory.shown import Shown
 from sailtheory.storage.files import write_text
 
 __all__ = ["SCHEMA", "Level", "PromptCertificate", "parse"]
@@ -36,8 +37,8 @@ class Level:
     dropped: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, eq=False)
-class PromptCertificate:
+@dataclass(frozen=True, eq=False, repr=False)
+class PromptCertificate(Shown):
     """What was shown.
 
     Attributes:

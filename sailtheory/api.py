@@ -1,0 +1,257 @@
+"""The commands as functions: what a command prints, a function returns.
+
+They are those of the root: ``sailtheory.check(problem, gamma=0.1)`` is ``sailtheory check problem
+--gamma 0.1``. A problem is a :class:`~sailtheory.PreferenceProblem`, a file or folder, or a mapping
+with the keys of a problem file. Results are shown by ``print`` and by notebooks, become tables by
+``to_pandas()``, and are drawn by ``plot(ax)``.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from sailtheory.errors import InputError
+from sailtheory.problem.problem import PreferenceProblem
+
+if TYPE_CHECKING:
+    from sailtheory.analysis.check import Report
+    from sailtheory.analysis.frontier import Frontier
+    from sailtheory.analysis.sweep import Sweep
+    from sailtheory.certificates.certificate import Certificate
+    from sailtheory.certificates.kinds import AnyCertificate
+    from sailtheory.certificates.prompts import PromptCertificate
+    from sailtheory.certificates.replay import Replay
+    from sailtheory.convergence.fit import RateFit
+    from sailtheory.convergence.prediction import Prediction
+
+__all__ = ["certify", "check", "frontier", "problem_from", "rates", "replay", "sweep"]
+
+Source = PreferenceProblem | Mapping[str, Any] | str | Path
+"""What is taken for a problem."""
+
+_Progress = Callable[[str], None]
+
+
+def _silent(stage: str) -> None:
+    pass
+
+
+def problem_from(source: Source, *, out: str | None = None, **options: Any) -> PreferenceProblem:
+    """A problem from a problem file or folder, from its keys, or from preference data.
+
+    Args:
+        source: A problem, file, folder or mapping; or, with ``out``, preference data as
+            ``sailtheory problem`` takes them.
+        out: The folder to write, for preference data.
+        options: For preference data: fields of
+            :class:`~sailtheory.preference_data.build.Request` and of its ``rule``, such as
+            ``beta=0.1, radius=2, embedder="minilm", temperature=2``.
+
+    Raises:
+        InputError: Bad data, or options that do not belong to the source.
+    """
+    from sailtheory.problem.problem_file import from_mapping, load, of_folder
+
+    if out is None:
+        if options:
+            raise InputError(next(iter(options)), next(iter(options.values())), "out= beside it")
+        if isinstance(source, PreferenceProblem):
+            return source
+        return from_mapping(source) if isinstance(source, Mapping) else load(source)
+    from dataclasses import fields
+
+    from sailtheory.preference_data.build import Request, build
+    from sailtheory.preference_data.preferences import Rule
+
+    if not isinstance(source, (str, Path)):
+        raise InputError("source", type(source).__name__, "with out: a file or data set by name")
+    rule = {f.name: options.pop(f.name) for f in fields(Rule) if f.name in options}
+    known = {f.name for f in fields(Request)} - {"source", "out", "rule"}
+    for name in options:
+        if name not in known:
+            raise InputError(name, options[name], f"one of {', '.join(sorted(known))}")
+    for name in ("beta", "radius"):
+        if options.get(name) is None:
+            raise InputError(name, "not given", "a number is expected for preference data")
+    return of_folder(build(Request(str(source), out, rule=Rule(**rule), **options)))
+
+
+def check(
+    problem: Source,
+    gamma: float | None = None,
+    *,
+    effort: str = "quick",
+    seed: int = 0,
+    progress: _Progress = _silent,
+) -> Report:
+    """What holds on a problem; see :func:`sailtheory.analysis.check.check`."""
+    from sailtheory.analysis.check import check as run
+
+    return run(problem_from(problem), gamma, effort, seed, progress)
+
+
+def frontier(
+    problem: Source,
+    *,
+    tolerance: float = 0.01,
+    points: int = 25,
+    effort: str = "quick",
+    seed: int = 0,
+    progress: _Progress = _silent,
+) -> Frontier:
+    """Win rate and KL against γ; see :func:`sailtheory.analysis.frontier.frontier`."""
+    from sailtheory.analysis.frontier import frontier as run
+
+    return run(problem_from(problem), tolerance, points, effort, seed, progress)
+
+
+def sweep(
+    problem: Source,
+    *,
+    beta: Sequence[float] = (),
+    radius: Sequence[float] = (),
+    temperature: Sequence[float] = (1.0,),
+    held_out: float = 0.0,
+    bootstrap: int = 0,
+    effort: str = "light",
+    seed: int = 0,
+    progress: _Progress = _silent,
+) -> Sweep:
+    """Thresholds over β, B and temperature; see :func:`sailtheory.analysis.sweep.sweep`.
+
+    ``bootstrap`` problems are drawn again for γ*'s interval, from the counts of a problem folder.
+
+    Raises:
+        InputError: As there, or ``bootstrap`` for what is no folder.
+    """
+    from sailtheory.analysis.bootstrap import comparisons_of
+    from sailtheory.analysis.sweep import sweep as run
+    from sailtheory.problem.folder import ProblemFolder, is_folder
+
+    comparisons = None
+    if bootstrap:
+        if not (isinstance(problem, (str, Path)) and is_folder(problem)):
+            raise InputError("bootstrap", bootstrap, "the path of a folder with counts.npy")
+        comparisons = comparisons_of(ProblemFolder.open(problem))
+    return run(
+        problem_from(problem), beta, radius, temperature, held_out, effort, seed, progress,
+        comparisons, bootstrap,
+    )  # fmt: skip
+
+
+def rates(
+    source: Source | Sequence[float], gamma: float | None = None, *, seed: int = 0,
+    progress: _Progress = _silent,
+) -> RateFit | Prediction:  # fmt: skip
+    """The rate of a series of gaps, or of ascent on a problem at γ.
+
+    Args:
+        source: Gaps, or a CSV file of them; with ``gamma``, a problem.
+        gamma: γ ≥ 0, for a problem.
+        seed: Seed of everything random.
+        progress: Receives the stage.
+
+    Raises:
+        InputError: As :func:`sailtheory.convergence.fit_rate` and
+            :func:`sailtheory.convergence.prediction.predict`.
+    """
+    from sailtheory.convergence import fit_rate, read_series
+    from sailtheory.convergence.prediction import predict
+
+    if gamma is not None:
+        if isinstance(source, Sequence) and not isinstance(source, str):
+            raise InputError("source", type(source).__name__, "with gamma: a problem")
+        return predict(problem_from(source), gamma, seed, progress)
+    if isinstance(source, (PreferenceProblem, Mapping)):
+        raise InputError("gamma", None, "a number is expected for a problem")
+    if isinstance(source, (str, Path)):
+        series = read_series(source)
+        return fit_rate(series.gaps, series.iterations, seed=seed)
+    return fit_rate(source, seed=seed)
+
+
+def certify(
+    problem: Source,
+    property: Literal["gamma", "concave", "pl"] = "gamma",
+    gamma: float | Fraction | None = None,
+    *,
+    tolerance: float | None = None,
+    method: Literal["auto", "whole", "per-prompt"] = "auto",
+    jobs: int = 1,
+    time_limit: float = math.inf,
+    progress: _Progress = _silent,
+) -> Certificate | PromptCertificate:
+    """A proof over all of C, which ``save`` writes and :func:`replay` checks.
+
+    Args:
+        problem: The problem.
+        property: ``gamma`` encloses γ*, or ḡ where that is out of reach; ``concave`` and ``pl``
+            decide at ``gamma``.
+        gamma: γ ≥ 0, for ``concave`` and ``pl``; floats are taken as their decimals.
+        tolerance: Relative width, for ``gamma`` and ``pl``.
+        method: For ``gamma``: γ* on all of C, or ḡ prompt by prompt.
+        jobs: Processes.
+        time_limit: Seconds, > 0.
+        progress: Receives a line.
+
+    Returns:
+        A certificate, whose ``verdict`` is ``certified``, ``refuted`` or ``undecided``.
+
+    Raises:
+        InputError: γ where none is taken, none where one is, or numbers outside their domain.
+    """
+    from sailtheory.certificates import Budget, certify_concave, certify_gamma, certify_pl
+    from sailtheory.certificates.kinds import by_prompt
+    from sailtheory.certificates.prompts import Plan, Workers, certify_prompts
+    from sailtheory.problem.reduced import ProblemPrompts
+
+    if (gamma is None) != (property == "gamma"):
+        raise InputError("gamma", gamma, "a number, unless property is 'gamma'")
+    if property not in ("gamma", "concave", "pl"):
+        raise InputError("property", property, "gamma, concave or pl")
+    if not time_limit > 0:
+        raise InputError("time_limit", time_limit, "a positive number of seconds is expected")
+    found = problem_from(problem)
+    budget = Budget(time.monotonic() + time_limit, jobs, progress)
+    if gamma is None and by_prompt(found, method):
+        return certify_prompts(ProblemPrompts(found), Plan(tolerance, budget, Workers(jobs)))
+    width = 0.01 if tolerance is None else tolerance
+    if gamma is None:
+        return certify_gamma(found, width, budget)
+    if property == "concave":
+        return certify_concave(found, gamma, budget)
+    return certify_pl(found, gamma, width, budget)
+
+
+def replay(
+    certificate: AnyCertificate | str | Path,
+    problem: Source | None = None,
+    *,
+    progress: _Progress = _silent,
+) -> Replay:
+    """Check a certificate again, without the search.
+
+    Args:
+        certificate: A certificate, or its file.
+        problem: The problem, for a certificate by prompt that does not name its file.
+        progress: Receives a line.
+
+    Raises:
+        InputError: Not a certificate, or no problem where one is needed.
+    """
+    from sailtheory.certificates import kinds
+    from sailtheory.certificates.prompts.sources import open_source
+    from sailtheory.problem.reduced import ProblemPrompts, PromptSource
+
+    def source(named: str) -> PromptSource:
+        if problem is None and not named:
+            raise InputError("problem", None, "the problem of this certificate is expected")
+        return open_source(named) if problem is None else ProblemPrompts(problem_from(problem))
+
+    made = kinds.read(certificate) if isinstance(certificate, (str, Path)) else certificate
+    return kinds.replay(made, source, progress=progress)

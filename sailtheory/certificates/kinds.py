@@ -1,0 +1,73 @@
+"""The three kinds of certificates: which one proves a property, and which one a file holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from sailtheory.certificates.averaged.certificate import SCHEMA as AVERAGED
+from sailtheory.certificates.averaged.certificate import AveragedCertificate
+from sailtheory.certificates.averaged.certificate import parse as parse_averaged
+from sailtheory.certificates.averaged.replay import replay_averaged
+from sailtheory.certificates.certificate import Certificate
+from sailtheory.certificates.certificate import parse as parse_whole
+from sailtheory.certificates.prompts.certificate import SCHEMA as BY_PROMPT
+from sailtheory.certificates.prompts.certificate import PromptCertificate
+from sailtheory.certificates.prompts.certificate import parse as parse_prompts
+from sailtheory.certificates.prompts.parallel import Workers
+from sailtheory.certificates.prompts.replay import replay_prompts
+from sailtheory.certificates.replay import Replay
+from sailtheory.certificates.replay import replay as replay_whole
+from sailtheory.problem.problem import PreferenceProblem
+from sailtheory.problem.reduced import PromptSource
+from sailtheory.storage.readers import read_json
+
+__all__ = ["AnyCertificate", "by_prompt", "read", "replay"]
+
+AnyCertificate = Certificate | PromptCertificate | AveragedCertificate
+
+MOST_PIECES = 10**6
+"""Prompts times 10 to the dimension of S, above which γ* itself is not tried by default."""
+
+
+def by_prompt(problem: PreferenceProblem, method: str) -> bool:
+    """Whether ḡ is to be certified: as asked, or because γ* itself would never be."""
+    if method != "auto":
+        return method != "whole"
+    pieces = 10 ** min(problem.span.dimension, 20)
+    return bool(problem.prompts * pieces > MOST_PIECES)
+
+
+def read(path: str | Path) -> AnyCertificate:
+    """A certificate from its file.
+
+    Raises:
+        InputError: The file cannot be read, or holds none.
+    """
+    data = read_json(path, "certificate")
+    schema = data.get("schema") if isinstance(data, dict) else None
+    if schema == AVERAGED:
+        return parse_averaged(data)
+    return parse_prompts(data) if schema == BY_PROMPT else parse_whole(data)
+
+
+def replay(
+    made: AnyCertificate,
+    source: Callable[[str], PromptSource],
+    workers: Workers | None = None,
+    progress: Callable[[str], None] = lambda line: None,
+) -> Replay:
+    """Show again what a certificate claims.
+
+    Args:
+        made: The certificate.
+        source: The prompts, given the place that the certificate names; one of all of C holds its
+            problem itself.
+        workers: Who does the work, prompt by prompt.
+        progress: Receives a line.
+    """
+    if isinstance(made, Certificate):
+        return replay_whole(made, progress)
+    if isinstance(made, AveragedCertificate):
+        return replay_averaged(made, source(made.problem), progress)
+    return replay_prompts(made, source(made.problem), workers, progress)
