@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[2]
 _GUIDE = {
     "Check a problem": "check",
     "Preference data": "preference-data",
+    "Training with rewards": "rewards",
     "Certificates": "certificates",
     "Rates": "rates",
     "Figures": "figures",

@@ -210,8 +210,8 @@ CLAIMS: list[Claim] = [
         "C31",
         title="binary rewards: dividing by the group's deviation raises the threshold to √(G − 1)",
         statement=r"-K^-\bar F \preceq \nabla^2 E f(V_x) \preceq K\bar F,\;"
-        r" K = \sup_V (1-V)f'(V):\; 1\ \text{(RLOO)},\ \sqrt{G-1}\ \text{(GRPO)},"
-        r"\ (G-1)/\sqrt{G}\ \text{(sample deviation)}",
+        r" K = \sup_V (1-V)f'(V):\; 1\ \text{(RLOO)},\ (G-1)^{1/2}\ \text{(GRPO)},"
+        r"\ (G-1)G^{-1/2}\ \text{(sample deviation)}",
         source="new; proof in docs/theory.md",
         hypotheses=("r ∈ {0, 1}, V_x = E_π r, one softmax over responses, log-linear",
                     "groups of G on-policy samples of one prompt; f' as tabulated"),

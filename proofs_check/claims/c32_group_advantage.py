@@ -142,8 +142,8 @@ CLAIMS: list[Claim] = [
     claim(
         "C32",
         title="GRPO with any rewards: γ above √(G − 1) is enough, (G − 1)/√G by the sample's std",
-        statement=r"h = E[\tfrac1G\sum_i A_i s_i],\ \sum_i A_i = 0,\ \|A\|^2 \le G:\;"
-        r" |v^\top Dh\,w| \le \sqrt{G-1}\,|v|_{\bar F}\,|w|_{\bar F}",
+        statement=r"h = E[\frac{1}{G}\sum_i A_i s_i],\ \sum_i A_i = 0,\ \|A\|^2 \le G:\;"
+        r" |v^\top Dh\,w| \le (G-1)^{1/2}\,|v|_{\bar F}\,|w|_{\bar F}",
         source="new; proof in docs/theory.md",
         hypotheses=("A a function of the group's samples alone, 0 without variance",
                     "one softmax over responses, log-linear; not resampled, not renormalised"),

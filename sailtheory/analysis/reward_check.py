@@ -29,10 +29,11 @@ from sailtheory.theory import bounds
 from sailtheory.theory.reward_methods import RewardMethod
 from sailtheory.verdict import Verdict
 
-__all__ = ["RewardReport", "RewardWorth", "check_rewards"]
+__all__ = ["STRENGTHS", "RewardReport", "RewardWorth", "check_rewards"]
 
 SCHEMA = "sailtheory.check-rewards/1"
 STRENGTHS = {"instance": "supported", "data": "certified", "relative": "proved"}
+"""What each threshold rests on."""
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ from sailtheory.problem.preferences import Preferences
 from sailtheory.problem.span import Span
 from sailtheory.theory import formulas
 
-__all__ = ["PreferenceProblem", "Span"]
+__all__ = ["PreferenceProblem"]
 
 _ROUNDING = 1e-12
 

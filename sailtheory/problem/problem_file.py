@@ -124,7 +124,7 @@ def loads(text: str, source: str = "problem", *, preferences: bool = True) -> Pr
 def from_mapping(
     data: Mapping[str, Any], source: str = "problem", *, preferences: bool = True
 ) -> PreferenceProblem:
-    """A problem from the keys of a TOML file; the rest as :func:`loads`.
+    """A problem from the keys of a TOML file; the rest as :func:`load`.
 
     Raises:
         InputError: Unknown or missing keys, or bad data.

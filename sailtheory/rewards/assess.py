@@ -21,7 +21,7 @@ from sailtheory.theory import bounds
 from sailtheory.theory.reward_maximiser import maximiser_policy_ref, maximiser_ref_policy
 from sailtheory.theory.reward_methods import RewardMethod, reward_method
 
-__all__ = ["KLS", "Assessment", "Ends", "MethodReport", "Settings", "assess"]
+__all__ = ["KLS", "Assessment", "Ends", "MethodReport", "Settings", "assess", "rests_on"]
 
 SCHEMA = "sailtheory.rewards/1"
 KLS = ("ref-policy", "policy-ref")
