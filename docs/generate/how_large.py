@@ -46,7 +46,8 @@ def renewed(page: str) -> str:
 def thresholds() -> str:
     """K, the path threshold and what is left to learn at each, by method."""
     head = (
-        "method", "who has this f", "K: any problem", "path: one prompt from p", "V at K", "V at path",
+        "method", "who has this f", "K: any problem", "path: one prompt from p", "V at K",
+        "V at path",
     )  # fmt: skip
     return blocks.table(head, [_row(*each) for each in METHODS])
 
