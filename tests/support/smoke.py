@@ -84,6 +84,8 @@ def problems() -> None:
     rows = "".join(f"{k},{0.9**k}\n" for k in range(60))
     Path("series.csv").write_text("iteration,gap\n" + rows, encoding="utf-8")
     assert "q = 0.9" in run("rates", "series.csv")
+    Path("rates.csv").write_text("prompt,samples,correct\na,16,3\nb,16,0\n", encoding="utf-8")
+    assert "2.475" in run("rewards", "rates.csv", "--gamma", "0.04")
     for kind in KINDS:
         source = "b.toml" if kind == "pl" else "p.toml"
         run("plot", kind, source, "-o", f"{kind}.svg", "--data", f"{kind}.json")
