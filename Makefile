@@ -54,7 +54,8 @@ bench: $(STAMP)
 	$(BIN)/python -m benchmarks
 
 FIGURES := spectra curvature_map thresholds pl convergence samples price estimators divergences \
-  self_preference neural_landscape_plot sample_complexity_plot control_arms data_thresholds sequence_arms
+  self_preference neural_landscape_plot sample_complexity_plot control_arms data_thresholds sequence_arms \
+  rewards reward_kl
 
 figures: $(STAMP)
 	set -e; for name in $(FIGURES); do $(BIN)/python -m figures.$$name; done

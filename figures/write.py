@@ -23,16 +23,17 @@ def write_summary(
     if not source.is_file():
         print(f"{out.stem}: no {source}; run the experiment first")
         return
-    _finish(summarise(json.loads(source.read_text(encoding="utf-8"))), out, draw)
+    finish(summarise(json.loads(source.read_text(encoding="utf-8"))), out, draw)
 
 
 def write(name: str, kind: str, example: str, **settings: Any) -> None:
     """figures/NAME.json, .png and .svg of one kind on one built-in problem."""
     data = plots.compute(kind, examples.load(example), name=example, **settings)
-    _finish(data, FOLDER / f"{name}.json", plots.draw)
+    finish(data, FOLDER / f"{name}.json", plots.draw)
 
 
-def _finish(data: dict[str, Any], target: Path, draw: Callable[[dict[str, Any]], Any]) -> None:
+def finish(data: dict[str, Any], target: Path, draw: Callable[[dict[str, Any]], Any]) -> None:
+    """The data as JSON, the drawing of what was written, the caption."""
     plots.write_data(data, target)
     figure = draw(json.loads(target.read_text(encoding="utf-8")))
     for suffix in SUFFIXES:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -18,9 +19,11 @@ from sailtheory.cli import (
     preference_data,
     problem,
     rates,
+    rewards,
     sweep,
     theory,
     training,
+    which_kl,
 )
 from sailtheory.cli.exits import BAD_INPUT, INTERRUPTED, ended, said
 from sailtheory.errors import InputError
@@ -37,7 +40,7 @@ GLOSSARY = (
     "holds (proved, certified or supported), refuted, undecided: a verdict and what it rests on."
 )
 
-COMMANDS = {
+COMMANDS: dict[Callable[..., None], str] = {
     theory.verify: "sailtheory verify --claims C04,C11",
     preference_data.problem: "sailtheory problem data.jsonl --embed minilm --temperature 2 "
     "--beta 0.1 --radius 2 --out folder",
@@ -50,6 +53,8 @@ COMMANDS = {
     curvature.curvature: "sailtheory curvature config.toml",
     training.compare: "sailtheory compare runs/a/* runs/b/* --html page.html",
     audit.audit: "sailtheory audit runs/q",
+    which_kl.which_kl: "sailtheory which-kl grpo beta=0.04 loss_type=dr_grpo",
+    rewards.rewards: "sailtheory rewards runs/grpo.csv --method grpo --group 8 --gamma 0.04",
     plot.plot: "sailtheory plot price problem.toml --out price.pdf",
     models.fetch: "sailtheory fetch smollm2-135m",
     problem.example: "sailtheory example bradley-terry > problem.toml",

@@ -23,6 +23,11 @@ Json = Annotated[str | None, typer.Option("--json", help="Write JSON to this fil
 HtmlFile = Annotated[
     str | None, typer.Option("--html", help="Write a self-contained page to this file.")
 ]
+Group = Annotated[int, typer.Option(min=1, help="Samples a prompt, G; k of pass@k, T of MaxRL.")]
+Std = Annotated[
+    Literal["population", "sample"], typer.Option(help="Of GRPO's groups; TRL's is sample.")
+]
+Epsilon = Annotated[float, typer.Option(min=0, help="Added to it; TRL's is 1e-4.")]
 Problem = Annotated[str, typer.Argument(help="A problem: a .toml or .npz file, or a folder.")]
 
 

@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from sailtheory.cli.common import (
     Effort,
+    Epsilon,
+    Group,
     HtmlFile,
     Json,
     Problem,
     Progress,
     Seed,
+    Std,
     console_for,
     require_outputs,
 )
+from sailtheory.errors import InputError
+
+Objective = Literal[
+    "sail", "reward", "dr-grpo", "grpo", "dynamic-sampling", "arcsine", "log", "pass-at-k", "maxrl"
+]
 
 
 def check(
@@ -25,12 +33,21 @@ def check(
     gamma: Annotated[
         float | None, typer.Option(min=0, help="γ; default: the closed-form threshold.")
     ] = None,
+    objective: Annotated[
+        Objective, typer.Option(help="SAIL on preferences, or a method on response_rewards.")
+    ] = "sail",
+    group: Group = 8,
+    std: Std = "sample",
+    epsilon: Epsilon = 0.0,
     effort: Effort = "quick",
     json: Json = None,
     html: HtmlFile = None,
     seed: Seed = 0,
 ) -> None:
     """What holds on your problem, how large γ must be, and what that costs."""
+    if objective != "sail":
+        method = (objective, group, std, epsilon)
+        return _check_rewards(problem, method, gamma, effort, json, html, seed)
     from sailtheory.analysis.check import check as run_check
     from sailtheory.problem.problem_file import load as load_problem
     from sailtheory.report.json_file import write
@@ -50,6 +67,29 @@ def check(
 
         page = problem_page(report, Path(problem).name, time.perf_counter() - began)
         write_text(page, html, "html")
+
+
+def _check_rewards(
+    problem: str, method: tuple[str, int, str, float], gamma: float | None, effort: str,
+    json: str | None, html: str | None, seed: int,
+) -> None:  # fmt: skip
+    from sailtheory.analysis.reward_check import check_rewards
+    from sailtheory.problem.problem_file import load as load_problem
+    from sailtheory.report.json_file import write
+    from sailtheory.report.reward_check import print_reward_report
+    from sailtheory.theory.reward_methods import reward_method
+
+    require_outputs(problem, json=json)
+    if html is not None:
+        accepted = f"none yet with --objective {method[0]}: --json has all of it"
+        raise InputError("html", html, accepted)
+    asked = reward_method(*method)
+    loaded = load_problem(problem, preferences=False)
+    with Progress() as progress:
+        report = check_rewards(loaded, asked, gamma, effort, seed, progress)
+    print_reward_report(console_for(json), report)
+    if json is not None:
+        write(report.as_dict(), json)
 
 
 def frontier(

@@ -10,12 +10,11 @@ import numpy as np
 from sailtheory.landscape.domain import Domain
 from sailtheory.landscape.pencil import largest_curvature, largest_relative_curvature
 from sailtheory.landscape.search import Search, SearchResult
-from sailtheory.landscape.single_prompts import SinglePrompts
+from sailtheory.landscape.single_prompts import SinglePrompts, form_of
 from sailtheory.objectives.algebra import Objective
 from sailtheory.objectives.curvature_sign import curvature_sign
 from sailtheory.objectives.sail import SAIL, KLRefPolicy
 from sailtheory.problem.problem import PreferenceProblem
-from sailtheory.theory import fields, formulas
 from sailtheory.verdict import (
     Evidence,
     Outcome,
@@ -96,8 +95,7 @@ def _supremum(
     if domain.dimension == 0:
         return Curvature(None, domain.embed(np.zeros(0)), np.zeros(domain.problem.dimension), None)
     remembered = Remembered(lambda theta: measure(objective, domain, theta))
-    form = formulas.relative_pair_curvature if objective.has_value else fields.field_curvature
-    alone = SinglePrompts(domain, search.seed, form)
+    alone = SinglePrompts(domain, search.seed, form_of(objective))
     starts = alone.worst(_WORST) if extra_starts is None else np.atleast_2d(extra_starts)
     found = search.maximise(
         lambda theta: remembered(theta)[0],

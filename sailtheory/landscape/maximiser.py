@@ -31,7 +31,7 @@ class Maximiser:
         stationarity: ‖Proj(θ + ∇) − θ‖, 0 at a point that satisfies the
             first-order conditions.
         kl_ref_policy: E_x KL(π_ref‖π_θ).
-        win_rate: E_x Σ π_θ(y₁) π_ref(y₂) p₁₂.
+        win_rate: E_x Σ π_θ(y₁) π_ref(y₂) p₁₂; nan where no preferences are stated.
         gain: win_rate − ½.
         maxima: Distinct local maxima met, best first.
         trusted: Whether independent rounds of the search agree on it.
@@ -76,7 +76,7 @@ def maximise(
     x = stationary_point(objective, domain, domain.coordinates(found.theta), ascend=True)
     theta = domain.embed(x)
     problem = domain.problem
-    ahead = float(gain(problem, theta))
+    ahead = float(gain(problem, theta)) if problem.states_preferences else np.nan
     return Maximiser(
         theta=theta,
         value=float(objective.value(theta)),

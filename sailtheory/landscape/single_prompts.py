@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from sailtheory.landscape.domain import Domain
 from sailtheory.numeric.numbers import FLOAT64, Array
+from sailtheory.objectives.algebra import LinearCombination, Objective
+from sailtheory.objectives.rewards import GroupField, RewardObjective
 from sailtheory.problem.blocks import Block
-from sailtheory.theory import formulas, pair_form
+from sailtheory.theory import fields, formulas, pair_form
 from sailtheory.theory.payoff import Payoff
 
-__all__ = ["Form", "SinglePrompts"]
+__all__ = ["Form", "SinglePrompts", "form_of"]
 
-Form = Callable[[Array, Array, Payoff], Array]
-"""β, π (..., m) and a payoff (..., m, m) to η (..., m, m)."""
+Form = Callable[[Block, slice, Array, Array], Array]
+"""A block, which of its prompts, their π (..., m) and z (..., m, m) to η (..., m, m)."""
 
 _DRAWN = 16  # points of the ball of S_x at which each prompt is ranked
 _ENTRIES = 1 << 21  # of an array of pairs
@@ -36,9 +39,8 @@ class SinglePrompts:
         form: The pair form of the curvature, SAIL's by default.
     """
 
-    def __init__(
-        self, domain: Domain, seed: int = 0, form: Form = formulas.relative_pair_curvature
-    ) -> None:
+    def __init__(self, domain: Domain, seed: int = 0, form: Form | None = None) -> None:
+        form = form or _of_payoff(formulas.relative_pair_curvature)
         self._domain = domain
         rng = np.random.default_rng([seed, 1])
         blocks = domain.problem.blocks()
@@ -81,6 +83,24 @@ class SinglePrompts:
         block, place = self._where[prompt]
         features = self._domain.features[block][place]
         return np.asarray(features[1:] - features[:1])
+
+
+def form_of(objective: Objective) -> Form:
+    """The pair form by which single prompts are ranked: that of an objective's leading term."""
+    lead = objective.terms[0][1] if isinstance(objective, LinearCombination) else objective
+    if isinstance(lead, RewardObjective | GroupField):
+        return lead.own_curvature
+    return _of_payoff(
+        formulas.relative_pair_curvature if lead.has_value else fields.field_curvature
+    )
+
+
+def _of_payoff(curvature: Callable[[Any, Array, Payoff], Array]) -> Form:
+    def form(block: Block, part: slice, policy: Array, z: Array) -> Array:
+        payoff = formulas.log_likelihood_payoff(FLOAT64, block.preference[part], z)
+        return curvature(block.beta, policy, payoff)
+
+    return form
 
 
 def _ranked(
@@ -141,8 +161,7 @@ def _own_curvature(
     logits = center + along
     policy = np.exp(FLOAT64.log_softmax(logits + block.log_base[part]))
     z = pair_form.pairwise((logits - reference) * block.beta)
-    payoff = formulas.log_likelihood_payoff(FLOAT64, block.preference[part], z)
-    eta = form(block.beta, policy, payoff)
+    eta = form(block, part, policy, z)
     root = np.sqrt(policy)
     pairs = root[..., :, None] * root[..., None, :]
     lifted = np.abs(eta).max((-2, -1), keepdims=True) * 2 * policy.shape[-1]

@@ -97,6 +97,8 @@ class _Scalars:
     ) -> None:
         self.xp = xp
         self.responses = problem.responses
+        self.response_rewards = problem.response_rewards
+        self.states_preferences = problem.states_preferences
         self._problem = problem
         reference = problem.given_ref_params.astype(np.float64)
         self._vectors = np.stack([theta, reference, direction], axis=1)

@@ -16,6 +16,7 @@ from sailtheory.numeric.numbers import FLOAT64, Array
 from sailtheory.objectives.algebra import Objective
 from sailtheory.objectives.expectation import BlockObjective, Point
 from sailtheory.objectives.sail import PairObjective, log_likelihood_at, regularised
+from sailtheory.problem.fields import no_preferences
 from sailtheory.problem.preferences import BradleyTerry
 from sailtheory.problem.problem import PreferenceProblem
 from sailtheory.theory import fields, formulas
@@ -98,7 +99,16 @@ class _ScoreMean(BlockObjective):
 
 
 class Gain(_ScoreMean):
-    """Win rate against π_ref, less ½: E_x Σ π_θ(y₁)π_ref(y₂)q (section 1)."""
+    """Win rate against π_ref, less ½: E_x Σ π_θ(y₁)π_ref(y₂)q (section 1).
+
+    Raises:
+        InputError: The problem states no preferences.
+    """
+
+    def __init__(self, problem: PreferenceProblem) -> None:
+        super().__init__(problem)
+        if not getattr(problem, "states_preferences", True):
+            raise no_preferences(repr(problem))
 
     def _scores(self, at: Point) -> Array:
         return formulas.expectation(at.ref[..., None, :], at.block.preference)

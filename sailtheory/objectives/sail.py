@@ -17,6 +17,7 @@ from sailtheory.errors import InputError
 from sailtheory.numeric.numbers import Array
 from sailtheory.objectives.algebra import Objective
 from sailtheory.objectives.expectation import BlockObjective, Point
+from sailtheory.problem.fields import no_preferences
 from sailtheory.problem.problem import PreferenceProblem
 from sailtheory.theory import formulas, pair_form
 from sailtheory.theory.payoff import Payoff
@@ -49,7 +50,16 @@ class HessianTerms(NamedTuple):
 
 
 class PairObjective(BlockObjective):
-    """An objective that is told by a pair payoff G(z)."""
+    """An objective that is told by a pair payoff G(z).
+
+    Raises:
+        InputError: The problem states no preferences.
+    """
+
+    def __init__(self, problem: PreferenceProblem) -> None:
+        super().__init__(problem)
+        if not getattr(problem, "states_preferences", True):
+            raise no_preferences(repr(problem))
 
     @abstractmethod
     def _payoff(self, at: Point) -> Payoff: ...

@@ -5,7 +5,7 @@ Every function raises InputError, in one line that names the field and its value
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -17,13 +17,17 @@ from sailtheory.problem.preferences import BradleyTerry, PreferenceMatrix, Prefe
 
 __all__ = [
     "LARGEST",
+    "expect_known",
     "expect_length",
     "expect_moderate",
+    "no_preferences",
     "read_base",
     "read_features",
     "read_length",
     "read_preferences",
+    "read_response_rewards",
     "read_weights",
+    "required",
 ]
 
 LARGEST = 1e50
@@ -90,6 +94,12 @@ def expect_moderate(values: Any, field: str) -> None:
         raise InputError(field, largest, f"a magnitude of at most {LARGEST:g} is expected")
 
 
+def no_preferences(where: Any) -> InputError:
+    """What a question about preferences is told where a problem states none."""
+    accepted = "rewards of responses alone are stated: check --objective grpo asks about those"
+    return InputError("preferences", f"none in {where}", accepted)
+
+
 def read_preferences(data: Any, m: int, name: str) -> Preferences:
     """A preference model of one prompt's m responses; a matrix becomes one."""
     model: Preferences
@@ -116,3 +126,27 @@ def read_base(data: Any, m: int, name: str) -> np.ndarray:
         if value <= 0:
             raise InputError(f"{name}.base[{y}]", float(value), "a positive number is required")
     return base
+
+
+def read_response_rewards(data: Any, m: int, name: str) -> np.ndarray:
+    """The reward of each of one prompt's responses, (m,)."""
+    field = f"{name}.response_rewards"
+    rewards = read_array(data, field, 1)
+    if len(rewards) != m:
+        raise InputError(field, f"{len(rewards)} entries", f"{m} are expected, as features")
+    expect_moderate(rewards, field)
+    return rewards
+
+
+def expect_known(data: Iterable[str], known: tuple[str, ...], prefix: str) -> None:
+    """Refuse names that are not known; ``prefix`` says where they stand."""
+    for key in data:
+        if key not in known:
+            raise InputError(prefix + key, "unknown key", f"one of {', '.join(known)} is expected")
+
+
+def required(data: Mapping[str, Any], key: str, prefix: str) -> Any:
+    """The value of a name that must be there."""
+    if key not in data:
+        raise InputError(prefix + key, "missing", "this key is required")
+    return data[key]

@@ -11,6 +11,9 @@ The folder, for prompts x = 0..n-1 with m_x responses, o = cumsum(m) and N = o_n
                       half a win for each
     weights.npy       (n,) float64 > 0, optional: default equal
     base.npy          (N,) float64 > 0, optional: ν, default uniform
+    response_rewards.npy
+                      (N,) float64, optional: what training with rewards is given; where it stands,
+                      rewards and preferences may both be missing
     center.npy, ref_params.npy
                       (d,) float64, optional: default zeros
     ids.txt           optional: a JSON string a line, the prompts' ids
@@ -31,6 +34,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sailtheory.errors import InputError
+from sailtheory.problem.fields import no_preferences
 from sailtheory.problem.folder_checks import (
     expect_digest,
     expect_finite,
@@ -47,7 +51,7 @@ HEADER, IDS = "problem.json", "ids.txt"
 FLOATS = ("float32", "float64")
 ARRAYS = (
     "features", "offsets", "rewards", "preferences", "counts",
-    "weights", "base", "center", "ref_params",
+    "weights", "base", "center", "ref_params", "response_rewards",
 )  # fmt: skip
 _REQUIRED = ("schema", "beta", "radius", "prompts", "rows", "dimension", "dtype", "files")
 _BLOCK = 1 << 26
@@ -151,6 +155,11 @@ class ProblemFolder:
         return self.arrays.get("ref_params", np.zeros(self.dimension))
 
     @property
+    def states_preferences(self) -> bool:
+        """Whether it states preferences; else it has rewards of responses alone."""
+        return "rewards" in self.arrays or "preferences" in self.arrays
+
+    @property
     def report(self) -> dict[str, Any]:
         """What the import said of the data; empty where there was none."""
         return dict(self.header.get("report") or {})
@@ -221,6 +230,8 @@ class ProblemFolder:
             mapping.madvise(mmap.MADV_DONTNEED)
 
     def _centred(self, prompts: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        if not self.states_preferences:
+            raise no_preferences(self.path)
         if "rewards" in self.arrays:
             return np.asarray(np.tanh(pairwise(self.arrays["rewards"][rows]) / 2) / 2)
         p = self.matrices("preferences", prompts)
@@ -258,13 +269,14 @@ class ProblemFolder:
         if offsets[-1] != rows or len(offsets) != n + 1:
             found = f"{len(offsets) - 1} prompts of {offsets[-1]} responses"
             raise InputError("offsets", found, f"{n} of {rows}, as the header says, are expected")
-        if ("rewards" in arrays) == ("preferences" in arrays):
+        stated = ("rewards" in arrays) + ("preferences" in arrays)
+        if stated == 2 or not (stated or "response_rewards" in arrays):
             accepted = "exactly one of rewards.npy and preferences.npy is expected"
             raise InputError("folder", self.path, accepted)
         squares = int((np.diff(offsets) ** 2).sum())
         shapes = {"features": (rows, d), "offsets": (n + 1,), "rewards": (rows,), "base": (rows,),
                   "weights": (n,), "preferences": (squares,), "counts": (squares,),
-                  "center": (d,), "ref_params": (d,)}  # fmt: skip
+                  "center": (d,), "ref_params": (d,), "response_rewards": (rows,)}  # fmt: skip
         for name, array in arrays.items():
             if array.shape != shapes[name]:
                 raise InputError(name, f"shape {array.shape}", f"{shapes[name]} is expected")

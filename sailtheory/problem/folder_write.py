@@ -43,6 +43,7 @@ def write_folder(
     base: Any = None,
     center: Any = None,
     ref_params: Any = None,
+    response_rewards: Any = None,
     ids: Sequence[str] | None = None,
     temperature: dict[str, Any] | None = None,
     report: dict[str, Any] | None = None,
@@ -63,6 +64,7 @@ def write_folder(
         base: (N,) > 0.
         center: (d,).
         ref_params: (d,).
+        response_rewards: (N,); with them rewards and preferences may be missing.
         ids: n texts.
         temperature: What the rewards were divided by, and where it comes from.
         report: What an import says of the data, as JSON.
@@ -75,7 +77,7 @@ def write_folder(
     expect_scalars(beta, radius)
     small = {"rewards": rewards, "preferences": _flat(preferences), "counts": _flat(counts),
              "weights": weights, "base": base, "center": center,
-             "ref_params": ref_params}  # fmt: skip
+             "ref_params": ref_params, "response_rewards": response_rewards}  # fmt: skip
     starts = np.asarray(offsets)
     if starts.dtype.kind not in "iu" or starts.ndim != 1:
         raise InputError("offsets", starts, "increasing integers from 0 are expected")
@@ -95,7 +97,7 @@ def write_folder(
             "schema": SCHEMA, "beta": float(beta), "radius": float(radius),
             "prompts": len(starts) - 1, "rows": shape[0], "dimension": shape[1], "dtype": dtype,
             "responses": {str(m): int(k) for m, k in zip(sizes, held, strict=True)},
-            "preferences": "rewards" if rewards is not None else "matrices",
+            "preferences": _kind(rewards, preferences),
             "temperature": temperature, "files": files, "report": report,
         }  # fmt: skip
         _write_bytes(work / HEADER, json.dumps(header, indent=1, allow_nan=False).encode())
@@ -108,6 +110,12 @@ def write_folder(
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return ProblemFolder.open(path)
+
+
+def _kind(rewards: Any, preferences: Any) -> str | None:
+    if rewards is not None:
+        return "rewards"
+    return None if preferences is None else "matrices"
 
 
 def with_report(folder: ProblemFolder, report: dict[str, Any]) -> ProblemFolder:

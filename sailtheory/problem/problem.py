@@ -6,7 +6,6 @@ See :mod:`sailtheory.problem.problem_file` for TOML and NPZ.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from typing import Any
@@ -33,41 +32,16 @@ from sailtheory.problem.fields import (
     read_features,
     read_length,
     read_preferences,
+    read_response_rewards,
     read_weights,
 )
 from sailtheory.problem.preferences import Preferences
+from sailtheory.problem.span import Span
 from sailtheory.theory import formulas
 
-__all__ = ["PreferenceProblem", "Span"]
+__all__ = ["PreferenceProblem"]
 
 _ROUNDING = 1e-12
-
-
-@dataclass(frozen=True, eq=False)
-class Span:
-    """S: the span, over all prompts, of within-prompt feature differences.
-
-    Attributes:
-        basis: Orthonormal columns, (d, r).
-        exact: Whether the rank r was decided in exact arithmetic.
-    """
-
-    basis: np.ndarray
-    exact: bool
-
-    @property
-    def dimension(self) -> int:
-        """The rank r of S."""
-        return int(self.basis.shape[1])
-
-    @property
-    def is_full(self) -> bool:
-        """Whether S is all of R^d."""
-        return bool(self.basis.shape[0] == self.dimension)
-
-    def project(self, vector: np.ndarray) -> np.ndarray:
-        """Orthogonal projection onto S: (..., d)."""
-        return vector if self.is_full else (vector @ self.basis) @ self.basis.T
 
 
 class PreferenceProblem:
@@ -88,6 +62,9 @@ class PreferenceProblem:
         weights: Prompt weights ≥ 0, (n,), default equal; normalised. Prompts of
             weight 0 are dropped.
         base: Base measures ν > 0, a list of n arrays (m_x,), default uniform.
+        response_rewards: What training with rewards is given for each response, a list of n
+            arrays (m_x,), default none. They are not Bradley–Terry rewards: no preference
+            depends on them, nor they on any.
 
     Attributes:
         notes: One line for each thing that was adjusted.
@@ -95,6 +72,10 @@ class PreferenceProblem:
     Raises:
         InputError: One line naming the field and the value.
     """
+
+    response_rewards: tuple[np.ndarray, ...] | None = None
+    states_preferences: bool = True
+    """False where its ties stand for preferences that nobody stated (``reward_problem``)."""
 
     def __init__(
         self,
@@ -107,6 +88,7 @@ class PreferenceProblem:
         center: Any = None,
         weights: Any = None,
         base: Any = None,
+        response_rewards: Any = None,
     ) -> None:
         self.notes: list[str] = []
         names = [f"prompts[{x}]" for x in range(read_length(features, "features"))]
@@ -120,6 +102,8 @@ class PreferenceProblem:
         expect_length(preferences, len(names), "preferences")
         if base is not None:
             expect_length(base, len(names), "base")
+        if response_rewards is not None:
+            expect_length(response_rewards, len(names), "response_rewards")
 
         self.beta = read_number(beta, "beta")
         if self.beta <= 0:
@@ -150,6 +134,11 @@ class PreferenceProblem:
             None if base is None or base[x] is None else read_base(base[x], m, names[x])
             for x, m in zip(keep, self.responses, strict=True)
         )
+        if response_rewards is not None:
+            self.response_rewards = tuple(
+                read_response_rewards(response_rewards[x], m, names[x])
+                for x, m in zip(keep, self.responses, strict=True)
+            )
         self._complete([all_weights[x] for x in keep], center, ref_params)
 
     # --- data ------------------------------------------------------------------
@@ -175,8 +164,11 @@ class PreferenceProblem:
             "center": self.center,
             "weights": list(self.raw_weights),
             "base": list(self.base),
+            "response_rewards": self.response_rewards,
         }
-        return PreferenceProblem(**(arguments | changes))
+        found = PreferenceProblem(**(arguments | changes))
+        found.states_preferences = self.states_preferences or "preferences" in changes
+        return found
 
     # --- derived quantities -------------------------------------------------------
 
@@ -325,6 +317,7 @@ class PreferenceProblem:
         center: np.ndarray | None,
         weights: Sequence[float],
         base: Sequence[np.ndarray | None],
+        response_rewards: Sequence[np.ndarray] | None = None,
     ) -> PreferenceProblem:
         """A problem of arrays that were checked as a whole; they are kept, not copied.
 
@@ -337,6 +330,7 @@ class PreferenceProblem:
             center: c.
             weights: n numbers > 0.
             base: n arrays (m_x,) > 0, or None.
+            response_rewards: n arrays (m_x,), or None.
 
         Raises:
             InputError: θ_ref outside the ball.
@@ -349,6 +343,8 @@ class PreferenceProblem:
         self.responses = tuple(len(phi) for phi in self.features)
         self.preferences = tuple(preferences)
         self.base = tuple(base)
+        if response_rewards is not None:
+            self.response_rewards = tuple(response_rewards)
         self._complete(weights, center, ref_params)
         return self
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from sailtheory.report.html import piece
-from sailtheory.report.words import number
+from sailtheory.report.numerals import number
 
 __all__ = ["price_figure", "thresholds_figure"]
 

@@ -11,13 +11,12 @@ from sailtheory.problem.problem_file import dumps
 from sailtheory.report.html import page
 from sailtheory.report.html_claims import findings
 from sailtheory.report.html_figures import price_figure, thresholds_figure
+from sailtheory.report.numerals import number, percent
 from sailtheory.report.words import (
     SIDE_BY_SIDE,
     THRESHOLD_USES,
     earned,
     modulus,
-    number,
-    percent,
     priced,
     summary,
     trust,

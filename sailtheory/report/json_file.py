@@ -12,15 +12,21 @@ from sailtheory.storage.files import write_text
 __all__ = ["write"]
 
 
-def write(data: dict[str, Any], target: str) -> None:
+def write(data: dict[str, Any], target: str, *, compact: bool = False) -> None:
     """Write JSON to a file, or to standard output when ``target`` is ``-``.
+
+    Args:
+        data: What is written.
+        target: A file, or ``-``.
+        compact: All on one line, for arrays of 100,000 numbers.
 
     Raises:
         InputError: The file cannot be written.
     """
     # A terminal that lacks a character gets JSON's own name for it.
     plain = target == "-" and not (sys.stdout.encoding or "utf-8").lower().startswith("utf")
-    text = json.dumps(_finite(data), indent=2, ensure_ascii=plain, allow_nan=False) + "\n"
+    indent = None if compact else 2
+    text = json.dumps(_finite(data), indent=indent, ensure_ascii=plain, allow_nan=False) + "\n"
     if target == "-":
         sys.stdout.write(text)
         return

@@ -26,10 +26,10 @@ from sailtheory.convergence.prediction import Prediction
 from sailtheory.errors import InputError
 from sailtheory.extras import require_extra
 from sailtheory.report import averaged, certificates, prompts
+from sailtheory.report.numerals import number
 from sailtheory.report.rates import describe, print_prediction
 from sailtheory.report.sweep import print_sweep
 from sailtheory.report.text import print_frontier, print_report
-from sailtheory.report.words import number
 
 __all__ = ["draw", "frame", "headline", "html", "text"]
 

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from sailtheory.report.words import number
+from sailtheory.report.numerals import number
 
 __all__ = ["print_import", "print_suggestion"]
 

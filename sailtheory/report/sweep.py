@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from sailtheory.analysis.sweep import Row, Sweep
-from sailtheory.report.words import number
+from sailtheory.report.numerals import number
 
 __all__ = ["csv_text", "latex_text", "print_sweep"]
 

@@ -10,14 +10,13 @@ from sailtheory.analysis.check import STRENGTHS, Report
 from sailtheory.analysis.frontier import Frontier, OnlinePoint
 from sailtheory.claims import Result
 from sailtheory.landscape.concavity import Curvature
+from sailtheory.report.numerals import number, percent
 from sailtheory.report.words import (
     ONE_POLICY,
     SIDE_BY_SIDE,
     THRESHOLD_USES,
     earned,
     modulus,
-    number,
-    percent,
     priced,
     summary,
     trust,

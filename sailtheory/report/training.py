@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from sailtheory.compare.arms import ArmDiff
-from sailtheory.report.words import number
+from sailtheory.report.numerals import number
 from sailtheory.runs.completions import Kept
 
 __all__ = ["describe_diff", "print_completions"]

@@ -8,6 +8,7 @@ from sailtheory.analysis.check import Report
 from sailtheory.analysis.online import Earned
 from sailtheory.landscape.concavity import agreement
 from sailtheory.landscape.maximiser import Maximiser
+from sailtheory.report.numerals import number, percent, times
 
 __all__ = [
     "ONE_POLICY",
@@ -16,11 +17,8 @@ __all__ = [
     "earned",
     "learning",
     "modulus",
-    "number",
-    "percent",
     "priced",
     "summary",
-    "times",
     "trust",
     "vector",
     "worst_prompts",
@@ -45,15 +43,6 @@ SIDE_BY_SIDE = (
     ("proved before seeing data", "closed_form", "limit"),
 )
 """What a threshold is good for, and its names for SAIL and for online DPO."""
-
-
-def number(value: float | None, digits: int = 3) -> str:
-    """A number as people write it; an em dash for None."""
-    if value is None:
-        return "—"
-    if value == 0 or 1e-3 <= abs(value) < 1e4:
-        return f"{value:.{digits}g}" if abs(value) < 1 else f"{value:.{max(digits, 4)}g}"
-    return f"{value:.{digits - 1}e}"
 
 
 def modulus(report: Report) -> str:
@@ -92,13 +81,6 @@ def worst_prompts(report: Report) -> str:
     return (
         f"Prompts that need most: {shown}{rest if found.most_prompts < found.per_prompt else ''}."
     )
-
-
-def times(ratio: float) -> str:
-    """A ratio ≥ 1 in words: ``12 times``."""
-    if ratio < 1.095:
-        return f"{ratio:.3f} times"
-    return f"{ratio:.2g} times" if ratio < 10 else f"{ratio:,.0f} times"
 
 
 ONE_POLICY = "Every prompt offers one policy only (S = {0}): there is nothing to optimise."
@@ -182,11 +164,6 @@ def earned(report: Report) -> list[tuple[str, Earned]]:
         for name, each in found.items()
     ]
     return [*rows, ("the best policy in C", online.best)]
-
-
-def percent(share: float | None) -> str:
-    """A share as people write it; an em dash for None."""
-    return "—" if share is None else f"{100 * share:.0f} %"
 
 
 def learning(report: Report) -> str:

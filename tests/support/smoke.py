@@ -84,6 +84,8 @@ def problems() -> None:
     rows = "".join(f"{k},{0.9**k}\n" for k in range(60))
     Path("series.csv").write_text("iteration,gap\n" + rows, encoding="utf-8")
     assert "q = 0.9" in run("rates", "series.csv")
+    Path("rates.csv").write_text("prompt,samples,correct\na,16,3\nb,16,0\n", encoding="utf-8")
+    assert "2.475" in run("rewards", "rates.csv", "--gamma", "0.04")
     for kind in KINDS:
         source = "b.toml" if kind == "pl" else "p.toml"
         run("plot", kind, source, "-o", f"{kind}.svg", "--data", f"{kind}.json")
@@ -126,7 +128,16 @@ def runs() -> None:
     folders = [f"{method}/{seed}" for method in ("a", "b") for seed in (0, 1)]
     run("train", "diff", *folders)
     run("compare", *folders, "--json", "compare.json", "--html", "compare.html")
-    run("audit", folders[0], code=2)  # no run of a language model
+    run("audit", folders[0], code=2)  # no run that is known
+    Path("log").mkdir()
+    rows = (
+        {"schema": "sailtheory.audit-log/1", "facts": {}, "stated": {}, "preferences": None,
+         "notes": []},
+        {"step": 0, "distance": 0.0, "numbers": {"loss": 0.7}},
+        {"spent": {"updates": 1}, "seconds": 1.0, "share": 0.01},
+    )  # fmt: skip
+    Path("log/log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    assert "2 hold" in run("audit", "log", "--json", "audit.json", "--html", "audit.html")
 
 
 def extras() -> list[str]:

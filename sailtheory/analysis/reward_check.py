@@ -1,0 +1,255 @@
+"""What holds on one problem when a policy is trained with rewards and KL(π_ref‖π_θ) (C30, C31)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sailtheory.analysis.reward_bounds import RewardLadder, reward_ladder
+from sailtheory.errors import InputError
+from sailtheory.landscape.concavity import (
+    Curvature,
+    concavity,
+    largest_curvature_on,
+    largest_relative_curvature_on,
+)
+from sailtheory.landscape.domain import Domain
+from sailtheory.landscape.fisher import least_fisher
+from sailtheory.landscape.maximiser import Maximiser, maximise
+from sailtheory.landscape.pl import PLConstant, Slopes, pl_constant
+from sailtheory.landscape.search import Search
+from sailtheory.numeric.numbers import FLOAT64
+from sailtheory.objectives.rewards import RewardObjective
+from sailtheory.objectives.sail import regularised
+from sailtheory.problem.problem import PreferenceProblem
+from sailtheory.theory import bounds
+from sailtheory.theory.reward_methods import RewardMethod
+from sailtheory.verdict import Verdict
+
+__all__ = ["STRENGTHS", "RewardReport", "RewardWorth", "check_rewards"]
+
+SCHEMA = "sailtheory.check-rewards/1"
+STRENGTHS = {"instance": "supported", "data": "certified", "relative": "proved"}
+"""What each threshold rests on."""
+
+
+@dataclass(frozen=True)
+class RewardWorth:
+    """A maximiser of J_γ on C.
+
+    Attributes:
+        gamma: γ.
+        rate: E_x V_x, the mean pass rate (reward).
+        best: The maximiser.
+    """
+
+    gamma: float
+    rate: float
+    best: Maximiser
+
+
+@dataclass(frozen=True)
+class RewardReport:
+    """The result of :func:`check_rewards`.
+
+    Attributes:
+        problem: The problem.
+        method: f.
+        gamma: The γ that was checked.
+        gamma_given: False when the least certain threshold was taken.
+        effort: Of the searches.
+        seed: Of the searches.
+        plain: Verdict on the concavity of E f(V_x), and where it was decided.
+        penalised: The same for J_γ.
+        gamma_star: The largest relative curvature found.
+        ladder: Thresholds that are proved or certified; None when S = {0}.
+        pl: Plain and prox PL constants of J_γ.
+        mu: Strong concavity modulus (C12); None unless γ is above the least certain threshold.
+        smoothness: Λ (C12); None where K⁻ is infinite.
+        factor: Mirror ascent's 1 − (γ − K)/(γ + K⁻) with the least certain K (C17).
+        start: E_x V_x at θ_ref.
+        price: Maximisers at γ = 0 and at each threshold, by name.
+    """
+
+    problem: PreferenceProblem
+    method: RewardMethod
+    gamma: float
+    gamma_given: bool
+    effort: str
+    seed: int
+    plain: tuple[Verdict | None, Curvature]
+    penalised: tuple[Verdict | None, Curvature]
+    gamma_star: Curvature
+    ladder: RewardLadder | None
+    pl: tuple[PLConstant, PLConstant]
+    mu: float | None
+    smoothness: float | None
+    factor: float | None
+    start: float
+    price: dict[str, RewardWorth]
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON form; names are stable."""
+        from sailtheory import __version__
+
+        problem, ladder = self.problem, self.ladder
+        return {
+            "schema": SCHEMA,
+            "version": __version__,
+            "seed": self.seed,
+            "method": self.method.title,
+            "problem": {
+                "prompts": problem.prompts,
+                "responses": list(problem.responses),
+                "dimension": problem.dimension,
+                "span_dimension": problem.span.dimension,
+                "radius": float(problem.radius),
+            },
+            "gamma": self.gamma,
+            "concavity": {
+                "objective": _verdict(*self.plain), "penalised": _verdict(*self.penalised),
+            },
+            "thresholds": {
+                "instance": self.gamma_star.value,
+                "data": None if ladder is None else ladder.data,
+                "relative": None if ladder is None else ladder.relative,
+            },
+            "strengths": STRENGTHS,
+            "path_thresholds": None if ladder is None else ladder.path.tolist(),
+            "pl": {
+                kind: _pl(found) for kind, found in zip(("plain", "prox"), self.pl, strict=True)
+            },
+            "constants": {
+                "mu": self.mu,
+                "smoothness": self.smoothness,
+                "k_minus": None if ladder is None else ladder.lower,
+                "mirror_factor": self.factor,
+            },
+            "pass_rate": {"reference": self.start} | {
+                name: {"gamma": each.gamma, "rate": each.rate,
+                       "kl_ref_policy": each.best.kl_ref_policy,
+                       "on_boundary": each.best.on_boundary, "theta": each.best.theta.tolist()}
+                for name, each in self.price.items()
+            },
+        }  # fmt: skip
+
+
+def _verdict(verdict: Verdict | None, point: Curvature) -> dict[str, Any]:
+    strength = verdict.strength if verdict else None
+    found = point.value is not None
+    return {
+        "verdict": verdict.outcome.value if verdict else None,
+        "strength": strength.value if strength else None,
+        "max_eigenvalue": point.value,
+        "theta": point.theta.tolist() if found else None,
+    }
+
+
+def _pl(found: PLConstant) -> dict[str, Any]:
+    verdict = found.verdict
+    strength = verdict.strength if verdict else None
+    return {
+        "verdict": verdict.outcome.value if verdict else None,
+        "strength": strength.value if strength else None,
+        "constant": found.constant,
+    }
+
+
+@np.errstate(over="ignore", under="ignore")
+def check_rewards(
+    problem: PreferenceProblem,
+    method: RewardMethod,
+    gamma: float | None = None,
+    effort: str = "quick",
+    seed: int = 0,
+    progress: Callable[[str], None] = lambda stage: None,
+) -> RewardReport:
+    """Check the landscape of E f(V_x) − γKL(π_ref‖π_θ) on one problem.
+
+    Args:
+        problem: With ``response_rewards``.
+        method: f.
+        gamma: γ ≥ 0; by default the least certain threshold.
+        effort: ``quick`` or ``full``.
+        seed: Seed of the search.
+        progress: Called with the name of each stage as it begins.
+
+    Raises:
+        InputError: No rewards, or rewards that the method does not take; γ negative.
+    """
+    objective, domain = RewardObjective(problem, method), Domain(problem)
+    search = Search(domain, effort, seed)
+    progress("thresholds by prompt")
+    ladder = None if domain.dimension == 0 else reward_ladder(objective)
+    least = None if ladder is None else ladder.least
+    used = (least or 0.0) if gamma is None else gamma
+    if not (np.isfinite(used) and used >= 0):
+        raise InputError("gamma", gamma, "a finite γ ≥ 0 is required")
+    penalised = regularised(objective, used)
+    progress("γ*")
+    star = largest_relative_curvature_on(objective, search)
+    rough = Search(domain, "light", seed) if search.spectra_are_dear else search
+    progress("curvature")
+    steepest = largest_curvature_on(objective, rough, star.theta)
+    worst = largest_curvature_on(penalised, rough, star.theta)
+    progress("maximiser")
+    best = maximise(penalised, search)
+    lower = None if ladder is None else ladder.lower
+    smooth = None
+    if lower is not None and np.isfinite(lower):
+        smooth = float(bounds.smoothness(used, lower, problem.feature_diameter))
+    progress("PL constants")
+    strict = [] if ladder is None else ladder.proofs(used, strict=True)
+    slopes = Slopes(penalised, domain)
+    plain = pl_constant(penalised, search, best, "plain", smooth or 1.0, strict, slopes)
+    prox = pl_constant(penalised, search, best, "prox", smooth or 1.0, strict, slopes)
+    stops = [pl.convex for pl in (plain, prox) if pl.convex is not None]
+    convex = [*([star] if star.value is not None and star.value > used else []), *stops]
+    proofs = [] if ladder is None else ladder.proofs(used)
+    others = [p for p in (star, worst) if p.value is not None and p.value > 0] + stops
+    lam = least_fisher(domain)
+    mu = factor = None
+    if least is not None and lower is not None and used > least:
+        factor = float(bounds.contraction(used - least, used + lower))
+        if lam > 0:
+            mu = float(bounds.strong_concavity(
+                FLOAT64, used, least, problem.feature_diameter, float(problem.radius), lam
+            ))  # fmt: skip
+    progress("price of the guarantee")
+    return RewardReport(
+        problem=problem, method=method, gamma=float(used), gamma_given=gamma is not None,
+        effort=effort, seed=seed,
+        plain=concavity(objective, steepest, others, [], star),
+        penalised=concavity(penalised, worst, convex, proofs, star),
+        gamma_star=star, ladder=ladder, pl=(plain, prox), mu=mu, smoothness=smooth, factor=factor,
+        start=_rate(objective, problem.ref_params),
+        price=_price(objective, search, star, ladder, (float(used), best)),
+    )  # fmt: skip
+
+
+def _rate(objective: RewardObjective, theta: np.ndarray) -> float:
+    return float(objective.pass_rates(theta) @ objective.problem.weights)
+
+
+def _price(
+    objective: RewardObjective, search: Search, star: Curvature, ladder: RewardLadder | None,
+    used: tuple[float, Maximiser],
+) -> dict[str, RewardWorth]:  # fmt: skip
+    """Maximisers at γ = 0, at γ in use and at each threshold; equal γ are sought once."""
+    levels = {
+        "zero": 0.0, "instance": star.value, "gamma": used[0],
+        "data": None if ladder is None else ladder.data,
+        "relative": None if ladder is None else ladder.relative,
+    }  # fmt: skip
+    found, out = {used[0]: used[1]}, {}
+    for name, level in levels.items():
+        if level is None or not np.isfinite(level):
+            continue
+        gamma = max(float(level), 0.0)
+        if gamma not in found:
+            found[gamma] = maximise(regularised(objective, gamma), search)
+        out[name] = RewardWorth(gamma, _rate(objective, found[gamma].theta), found[gamma])
+    return out
