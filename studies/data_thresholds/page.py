@@ -57,7 +57,9 @@ def raised(human: dict[str, Any]) -> list[Cell]:
 
 
 def ratios(cells: Sequence[Cell]) -> dict[str, tuple[float, float]]:
-    """Least and largest ratio of each threshold to the one below it, and of ḡ without the worst and by the theorem."""
+    """Least and largest ratios: each threshold to the one below it, ḡ to that without the worst,
+    and K_B to γ* and to ḡ.
+    """
     found = {upper: span(c[upper] / c[lower] for c in cells) for lower, upper in pairwise(LADDER)}
     return found | {
         "most": span(c["g_high"] / c["g_most"] for c in cells),
