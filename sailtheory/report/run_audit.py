@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from sailtheory.report.words import number
+from sailtheory.report.numerals import number
 from sailtheory.run_audit.audit import Audit
 from sailtheory.run_audit.policy_lines import TOLERANCE, gap_series, radius_used
 from sailtheory.run_audit.standing import Standing
