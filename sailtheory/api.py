@@ -28,8 +28,9 @@ if TYPE_CHECKING:
     from sailtheory.certificates.replay import Replay
     from sailtheory.convergence.fit import RateFit
     from sailtheory.convergence.prediction import Prediction
+    from sailtheory.run_audit.audit import Audit
 
-__all__ = ["certify", "check", "frontier", "problem_from", "rates", "replay", "sweep"]
+__all__ = ["audit", "certify", "check", "frontier", "problem_from", "rates", "replay", "sweep"]
 
 Source = PreferenceProblem | Mapping[str, Any] | str | Path
 """What is taken for a problem."""
@@ -255,3 +256,21 @@ def replay(
 
     made = kinds.read(certificate) if isinstance(certificate, (str, Path)) else certificate
     return kinds.replay(made, source, progress=progress)
+
+
+def audit(run: str | Path, arms: Sequence[str | Path] = (), *, accuracy: float = 0.1) -> Audit:
+    """Which assumptions of the theory hold along a training run.
+
+    Args:
+        run: Its folder, as ``sailtheory audit`` takes it.
+        arms: Runs whose budgets should be its own.
+        accuracy: The share of the first gap that noise may leave, in (0, 1).
+
+    Raises:
+        InputError: No run, or an accuracy outside (0, 1).
+    """
+    from sailtheory.run_audit.audit import audit as run_audit
+    from sailtheory.run_audit.read import read_run
+
+    others = [(str(each), read_run(each)) for each in arms]
+    return run_audit(read_run(run), others, accuracy=accuracy)

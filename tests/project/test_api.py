@@ -184,3 +184,15 @@ def test_rates_of_gaps_of_a_file_and_of_a_problem(small, tmp_path):
         sailtheory.rates(small)
     with pytest.raises(InputError, match="source"):
         sailtheory.rates(gaps, 1.0)
+
+
+def test_audit_of_a_run(tmp_path):
+    pytest.importorskip("torch", reason="the extra torch is not installed")
+    from tests.support.plain_loop import run
+
+    run(tmp_path / "a", steps=8)
+    found = sailtheory.audit(tmp_path / "a")
+    assert "violated" in repr(found)
+    seen = Cells()
+    seen.feed(found._repr_html_())
+    assert seen.cells.count("violated") == len(found.violated)
