@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -38,7 +39,7 @@ GLOSSARY = (
     "holds (proved, certified or supported), refuted, undecided: a verdict and what it rests on."
 )
 
-COMMANDS = {
+COMMANDS: dict[Callable[..., None], str] = {
     theory.verify: "sailtheory verify --claims C04,C11",
     preference_data.problem: "sailtheory problem data.jsonl --embed minilm --temperature 2 "
     "--beta 0.1 --radius 2 --out folder",
