@@ -213,7 +213,7 @@ CLAIMS: list[Claim] = [
         r" K = \sup_V (1-V)f'(V):\; 1\ \text{(RLOO)},\ (G-1)^{1/2}\ \text{(GRPO)},"
         r"\ (G-1)G^{-1/2}\ \text{(sample deviation)}",
         source="new; proof in docs/theory.md",
-        hypotheses=("r ∈ {0, 1}, V_x = E_π r, one softmax over responses, log-linear",
+        hypotheses=("r is 0 or 1, V_x = E_π r, one softmax over responses, log-linear",
                     "groups of G on-policy samples of one prompt; f' as tabulated"),
         check=check,
         planted=tuple(_planted()),
