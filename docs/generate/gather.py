@@ -26,6 +26,7 @@ _GUIDE = {
     "The paper's assumptions and theorems": "assumptions",
     "Theory": "theory",
     "Which objective a loss follows": "loss-audit",
+    "Does my run satisfy the theorem?": "audit-a-run",
     "Training language models": "llm-training",
     "Language models on several processes": "llm-scale",
     "MuJoCo runs": "control",

@@ -6,26 +6,45 @@ from typing import Annotated
 
 import typer
 
-from sailtheory.cli.common import Json, console_for, require_outputs
+from sailtheory.cli.common import HtmlFile, Json, console_for, require_outputs
 from sailtheory.cli.exits import DIFFERS
 
 
 def audit(
-    run: Annotated[str, typer.Argument(help="Folder of a run of a language model.")],
+    run: Annotated[
+        str,
+        typer.Argument(
+            help="Folder of a run: of TRL or transformers, with or without the log of "
+            "AuditCallback; of AuditLog; or of sailtheory train."
+        ),
+    ],
+    arm: Annotated[
+        list[str] | None, typer.Option(help="A run that it is compared with; repeatable.")
+    ] = None,
+    accuracy: Annotated[
+        float, typer.Option(help="The share of the first gap that noise may leave.")
+    ] = 0.1,
+    html: HtmlFile = None,
     json: Json = None,
 ) -> None:
     """Which assumptions of the theory a run satisfies. Exit 1 if one is violated, else 0."""
-    from sailtheory.compare.assumptions import Standing, assumptions
-    from sailtheory.report.assumptions import assumption_table
-    from sailtheory.report.json_file import write
-    from sailtheory.runs.read import read_record
+    import time
 
-    require_outputs(json=json)
-    record = read_record(run)
-    found = assumptions(record)
-    console_for(json).print(assumption_table(found, f"{run}: {record.method}"))
+    from sailtheory.report.html_run_audit import audit_page
+    from sailtheory.report.json_file import write
+    from sailtheory.report.run_audit import as_dict, print_audit
+    from sailtheory.run_audit.audit import audit as run_audit
+    from sailtheory.run_audit.read import read_run
+    from sailtheory.storage.files import write_text
+
+    require_outputs(html=html, json=json)
+    began = time.perf_counter()
+    found = run_audit(
+        read_run(run), [(name, read_run(name)) for name in arm or ()], accuracy=accuracy
+    )
+    print_audit(found, run, console_for(json))
+    if html is not None:
+        write_text(audit_page(found, run, time.perf_counter() - began), html, "html")
     if json is not None:
-        lines = [line.as_dict() for line in found]
-        write({"schema": "sailtheory.audit/1", "run": run, "assumptions": lines}, json)
-    violated = any(line.standing is Standing.VIOLATED for line in found)
-    raise typer.Exit(DIFFERS if violated else 0)
+        write(as_dict(found, run), json)
+    raise typer.Exit(DIFFERS if found.violated else 0)

@@ -64,9 +64,10 @@ def completions(
 
 def compare(
     runs: Runs,
-    metric: Annotated[str, typer.Option(help="A metric that is better when larger.")] = (
-        "eval/return"
-    ),
+    metric: Annotated[
+        str | None,
+        typer.Option(help="One that is better when larger; default: a usual one that all have."),
+    ] = None,
     effect: Annotated[
         float, typer.Option(help="Cohen's d; says how many runs would be needed to see it.")
     ] = 0.8,

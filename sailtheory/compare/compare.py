@@ -21,6 +21,10 @@ LARGE_EFFECT = 0.8
 """Cohen's d that he called large."""
 
 
+USUAL = ("eval/return", "eval/reward", "eval/rewards/mean", "rewards/mean", "train/return")
+"""Metrics by which runs are compared where none is named, the first that all have."""
+
+
 @dataclass(frozen=True)
 class Arm:
     """One arm on one task.
@@ -33,6 +37,7 @@ class Arm:
         curve: IQM over runs with its pointwise interval: value, low, high, (3, steps).
         iqm: IQM of the scores.
         normalised: The scores on the scale of the task, in [0, 1]; None where it is unknown.
+        unmoved: Whether every seed measured the same numbers: its runs are one run.
     """
 
     name: str
@@ -42,6 +47,7 @@ class Arm:
     curve: np.ndarray
     iqm: Estimate
     normalised: np.ndarray | None
+    unmoved: bool
 
 
 @dataclass(frozen=True)
@@ -122,7 +128,7 @@ class Comparison:
 
 def compare(
     records: Sequence[Record],
-    metric: str = "eval/return",
+    metric: str | None = None,
     *,
     effect: float = LARGE_EFFECT,
     seed: int = 0,
@@ -134,7 +140,8 @@ def compare(
 
     Args:
         records: Finished runs, at least two of each arm, evaluated at the same steps.
-        metric: Name of the metric, more being better.
+        metric: Name of the metric, more being better; by default the first of
+            :data:`USUAL` that every run logged.
         effect: Cohen's d for which the runs needed are computed.
         seed: Seed of the bootstrap.
 
@@ -150,8 +157,16 @@ def compare(
         if not record.finished:
             raise InputError("run", record.folder, "finished runs are expected: resume it first")
         by_task.setdefault(str(record.config.get("task", "all runs")), []).append(record)
+    metric = _usual(records) if metric is None else metric
     tasks = tuple(_task(name, runs, metric, effect, seed) for name, runs in by_task.items())
     return Comparison(metric, tasks, _overall(tasks, seed) if len(tasks) > 1 else {})
+
+
+def _usual(records: Sequence[Record]) -> str:
+    """The metric that all of them have, or that the first has; reading it refuses the others."""
+    shared = set.intersection(*(set(record.names()) for record in records))
+    logged = [*(m for m in USUAL if m in shared), *(m for m in USUAL if m in records[0].names())]
+    return next(iter(logged), USUAL[0])
 
 
 def _task(name: str, records: list[Record], metric: str, effect: float, seed: int) -> Task:
@@ -171,6 +186,7 @@ def _task(name: str, records: list[Record], metric: str, effect: float, seed: in
                 st.iqm_curve(curves, np.random.default_rng(seed)),
                 st.iqm_interval([scores], np.random.default_rng(seed)),
                 _on_scale(ordered, metric),
+                bool((curves == curves[0]).all()),
             )
         )  # fmt: skip
     pairs = tuple(_pair(arm, arms[0], effect, seed) for arm in arms[1:])
@@ -243,6 +259,7 @@ def _task_dict(task: Task) -> dict[str, Any]:
                 "normalised": None if arm.normalised is None else arm.normalised.tolist(),
                 "iqm": asdict(arm.iqm),
                 "steps": arm.steps.tolist(),
+                "unmoved": arm.unmoved,
                 "curve": dict(zip(("iqm", "low", "high"), arm.curve.tolist(), strict=True)),
             }
             for arm in task.arms

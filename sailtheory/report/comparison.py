@@ -73,6 +73,12 @@ def caveats(comparison: Comparison) -> list[str]:
             else "Over all tasks, scores are pooled as logged: not all have a known scale."
         )
     for task in comparison.tasks:
+        found += [
+            f"{task.name}: the seeds change nothing in {arm.name}: its {len(arm.scores)} runs "
+            "measured the same numbers, so they count as one."
+            for arm in task.arms
+            if arm.unmoved
+        ]
         found += [f"{task.name}: {statement}." for statement in task.diff.same]
         found += [f"{task.name}: declared but never read: {key}." for key in task.diff.unread]
         found += [

@@ -6,6 +6,7 @@ import numpy as np
 
 from sailtheory.compare.compare import Comparison, Task
 from sailtheory.compare.statistics import mean_and_deviation
+from sailtheory.report.axes import round_ticks
 from sailtheory.report.comparison import caveats, conclusion, interval
 from sailtheory.report.html import render
 
@@ -13,7 +14,6 @@ __all__ = ["page"]
 
 _WIDTH, _HEIGHT = 720, 340
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 708, 12, 300
-_TICKS = 5
 # Colours close to Okabe and Ito's, told apart by colour-blind readers; beyond them, dashes.
 _COLOURS = ("#2a8bd0", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 _DASHES = ("", "6 3", "2 3", "8 3 2 3")
@@ -36,17 +36,6 @@ def page(comparison: Comparison) -> str:
 def _stroke(i: int) -> tuple[str, str]:
     """Colour and dashes of an arm."""
     return _COLOURS[i % len(_COLOURS)], _DASHES[i // len(_COLOURS) % len(_DASHES)]
-
-
-def _ticks(low: float, high: float) -> np.ndarray:
-    """Round numbers between two ends, about ``_TICKS`` of them."""
-    rough = (high - low) / _TICKS
-    power = 10.0 ** np.floor(np.log10(rough))
-    step = power * next(m for m in (1, 2, 5, 10) if m * power >= rough * (1 - 1e-9))
-    ticks: np.ndarray = (
-        np.arange(np.ceil(low / step - 1e-9), np.floor(high / step + 1e-9) + 1) * step
-    )
-    return ticks
 
 
 def _plot(task: Task) -> dict[str, object]:
@@ -74,8 +63,8 @@ def _plot(task: Task) -> dict[str, object]:
         "left": _LEFT,
         "right": _RIGHT,
         "bottom": _BOTTOM,
-        "down": [(down(y), f"{y:.4g}") for y in _ticks(y0, y1)],
-        "across": [(across(x), f"{x:,.6g}") for x in _ticks(x0, x1)],
+        "down": [(down(y), f"{y:.4g}") for y in round_ticks(y0, y1)],
+        "across": [(across(x), f"{x:,.6g}") for x in round_ticks(x0, x1)],
         "bands": [
             points(there_and_back, np.concatenate([low, high[::-1]])) for _, low, high in curves
         ],

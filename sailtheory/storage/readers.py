@@ -58,7 +58,7 @@ def parse_json(text: str | bytes, *, finite: bool = True) -> Any:
     return json.loads(text, object_pairs_hook=_table, parse_constant=constant)
 
 
-def read_json(path: str | Path, field: str) -> Any:
+def read_json(path: str | Path, field: str, *, finite: bool = True) -> Any:
     """The content of a JSON file, as :func:`parse_json` has it.
 
     Raises:
@@ -66,7 +66,7 @@ def read_json(path: str | Path, field: str) -> Any:
     """
     content = read_bytes(path, field)
     try:
-        return parse_json(content)
+        return parse_json(content, finite=finite)
     except DuplicateError as error:
         raise InputError(field, path, str(error)) from None
     except (ValueError, RecursionError) as error:

@@ -15,7 +15,7 @@ from scipy import stats
 from sailtheory import InputError
 from sailtheory.cli import main
 from sailtheory.compare.compare import compare
-from sailtheory.report.comparison import conclusion, describe
+from sailtheory.report.comparison import caveats, conclusion, describe
 from sailtheory.report.comparison_html import page
 from sailtheory.runs.read import read_record
 from sailtheory.runs.write import Run
@@ -50,6 +50,29 @@ def test_numbers(tmp_path):
     assert pair.tested is pair.paired
     assert pair.improvement.value == (b[:, None] > a).mean()
     assert compare(runs).as_dict() == compare(runs[:]).as_dict()  # the bootstrap is seeded
+
+
+def renamed(record, old, new):
+    rows = [(step, new if name == old else name, value) for step, name, value in record.rows]
+    return dataclasses.replace(record, rows=rows)
+
+
+def test_the_metric_is_one_that_all_runs_have(tmp_path):
+    runs = arms(tmp_path, seeds=[0, 1])
+    assert compare(runs).metric == "eval/return"
+    others = [renamed(run, "eval/return", "rewards/mean") for run in runs]
+    assert compare(others).metric == "rewards/mean"
+    assert compare(others).tasks[0].pairs == compare(runs).tasks[0].pairs
+    with pytest.raises(InputError, match="eval/return"):
+        compare([*runs[:3], others[3]])
+
+
+def test_seeds_that_change_nothing_are_told(tmp_path):
+    runs = arms(tmp_path, seeds=[0, 1])
+    assert not any("seeds change nothing" in each for each in caveats(compare(runs)))
+    same = [runs[0], dataclasses.replace(runs[1], rows=runs[0].rows), *runs[2:]]
+    (told,) = [each for each in caveats(compare(same)) if "seeds change nothing" in each]
+    assert "pebble: its 2 runs" in told
 
 
 def test_the_last_evaluation_counts_and_not_the_best(tmp_path):

@@ -30,6 +30,8 @@ EXTRAS = {
 NEEDS_TORCH = (
     "sailtheory.policies", "sailtheory.curvature", "sailtheory.training.control",
     "sailtheory.training.llm", "sailtheory.training.pairs", "sailtheory.auditing",
+    "sailtheory.run_audit.callback", "sailtheory.run_audit.drawn",
+    "sailtheory.run_audit.measure", "sailtheory.run_audit.recorder",
 )  # fmt: skip
 
 

@@ -128,7 +128,16 @@ def runs() -> None:
     folders = [f"{method}/{seed}" for method in ("a", "b") for seed in (0, 1)]
     run("train", "diff", *folders)
     run("compare", *folders, "--json", "compare.json", "--html", "compare.html")
-    run("audit", folders[0], code=2)  # no run of a language model
+    run("audit", folders[0], code=2)  # no run that is known
+    Path("log").mkdir()
+    rows = (
+        {"schema": "sailtheory.audit-log/1", "facts": {}, "stated": {}, "preferences": None,
+         "notes": []},
+        {"step": 0, "distance": 0.0, "numbers": {"loss": 0.7}},
+        {"spent": {"updates": 1}, "seconds": 1.0, "share": 0.01},
+    )  # fmt: skip
+    Path("log/log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    assert "2 hold" in run("audit", "log", "--json", "audit.json", "--html", "audit.html")
 
 
 def extras() -> list[str]:

@@ -9,8 +9,9 @@ pytest.importorskip("transformers", reason="the extra llm is not installed")
 
 from sailtheory.auditing import Kind, Sampling, audit_loss, library
 from sailtheory.cli import main
-from sailtheory.compare.assumptions import Standing, assumptions
-from sailtheory.runs.read import read_record
+from sailtheory.run_audit.audit import audit
+from sailtheory.run_audit.read import read_run
+from sailtheory.run_audit.standing import Standing
 from sailtheory.training.llm import divergence, losses
 from sailtheory.training.pairs import Pairs
 from tests.support.llm_models import train
@@ -86,10 +87,8 @@ def test_the_published_term_is_no_divergence():
 def test_the_command_reads_a_run(tmp_path, capsys):
     """What the trainer records is what ``sailtheory audit`` asks for, presets resolved."""
     train(tmp_path, "online-dpo", max_steps=1, kl_coef=0.3)
-    found = {line.name: line for line in assumptions(read_record(tmp_path))}
-    assert {name for name, line in found.items() if line.standing is Standing.VIOLATED} == {
-        "log π_θ/π_ref is linear in what is trained"
-    }
-    assert found["γ is above the threshold"].standing is Standing.HOLDS
-    assert found["the score term is that of J, or absent"].why.startswith("absent")
+    found = audit(read_run(tmp_path))
+    assert [line.key for line in found.violated] == ["step"] and "adamw" in found["step"].why
+    assert found["threshold"].standing is Standing.HOLDS
+    assert found["score"].why.startswith("absent")
     assert main(["audit", str(tmp_path)]) == 1 and "π_ref is fixed" in capsys.readouterr().out

@@ -1,0 +1,153 @@
+"""Lines on what the loss follows: the KL term, the score term, and whether γ is large enough."""
+
+from __future__ import annotations
+
+from sailtheory.analysis.ladder import ladder
+from sailtheory.analysis.online import field_thresholds
+from sailtheory.landscape.concavity import gamma_star, largest_relative_curvature_on
+from sailtheory.landscape.domain import Domain
+from sailtheory.landscape.search import Search
+from sailtheory.objectives.fields import OnlineDPO
+from sailtheory.run_audit.candidate import Guarantee
+from sailtheory.run_audit.gradients import Followed
+from sailtheory.run_audit.standing import Found, holds, unknown, violated
+from sailtheory.run_audit.view import CLEAR, View
+from sailtheory.theory import field_bound
+
+__all__ = ["divergence", "score", "threshold"]
+
+_SURE = 2.0  # standard errors
+_SMALL = 0.02  # of a coefficient: below, it is none
+
+
+def divergence(view: View) -> Found | None:
+    """The penalty is γKL(π_ref‖π_θ), by the logged gradients."""
+    found = view.followed
+    if found is None:
+        return None
+    if view.explained is None:
+        return _no_combination(found)
+    (gamma, error), (other, blur) = found.gamma, found.other
+    span = f"over steps {found.steps[0]} to {found.steps[1]}"
+    size, stated = max(abs(gamma), abs(other)), view.trace.facts.gamma
+    if _SURE * max(error, blur) > max(0.2 * size, 0.02):
+        return unknown(
+            f"log more updates: the penalty's factor is {gamma:.2g} ± {_SURE * error:.1g} {span}"
+        )
+    if abs(other) - _SURE * blur > _SMALL * max(size, 1e-3):
+        return violated(
+            f"the gradients hold {other:.3g}·∇KL(π_θ‖π_ref) beside {gamma:.3g}·∇KL(π_ref‖π_θ) "
+            f"{span}: KL(π_θ‖π_ref) has no such threshold (C33)"
+        )
+    if gamma - _SURE * error <= _SMALL * max(abs(stated or 0.0), 1e-3):
+        return violated(f"the gradients hold {gamma:.3g}·∇KL(π_ref‖π_θ) {span}: no penalty")
+    if stated is not None and abs(gamma - stated) > _SURE * error + _SMALL * abs(stated):
+        return violated(f"γ = {stated:g} is stated, the gradients hold {gamma:.4g} {span}")
+    return holds(f"the gradients hold {gamma:.4g}·∇KL(π_ref‖π_θ), and no other, {span}")
+
+
+def score(view: View) -> Found | None:
+    """The score term's sign and scale, by the logged gradients."""
+    found = view.followed
+    if found is None:
+        return None
+    if view.explained is None:
+        return _no_combination(found)
+    weight, error = found.score
+    span = f"over steps {found.steps[0]} to {found.steps[1]}"
+    if error > CLEAR:
+        return unknown(
+            f"log more updates: the score term's factor is {weight:.2g} ± {_SURE * error:.1g}"
+        )
+    room = _SURE * error + _SMALL
+    if abs(weight) <= room:
+        return holds(f"absent ({weight:.2g} times J's {span}): the field of online DPO (C29)")
+    if abs(weight - 1) <= room:
+        return holds(f"{weight:.4g} times J's {span}; J is not the reward (C28)")
+    sign = "the wrong sign: " if weight < 0 else ""
+    return violated(f"{sign}{weight:.3g} times J's score term {span}: the gradient of no objective")
+
+
+def _no_combination(found: Followed) -> Found:
+    return unknown(
+        f"the logged gradients are no combination of those of DPO's, the score and the KL terms: "
+        f"{found.misfit:.0%} of them is something else; `audit_loss` says of a loss what it follows"
+    )
+
+
+def threshold(view: View) -> Found | None:
+    """γ against 2β, K_data and ḡ of the run's own candidates."""
+    gamma, beta, kind = view.gamma, view.trace.facts.beta, view.score
+    if gamma is None or beta is None or kind is None:
+        return None if view.trace.problem is None else unknown(view.lacking)
+    if view.guarantee is None:
+        return _limit(gamma, beta, kind, _needed(view.linearised) or view.lacking)
+    return _of_sail(view.guarantee) if kind else _of_field(view.guarantee, beta)
+
+
+def _limit(gamma: float, beta: float, kind: bool, why: str) -> Found | None:
+    """What is known without candidates: 2β, for one step without a score term."""
+    if kind:
+        needed = f"K_B needs a B and log-linear candidates; {why}"
+        return violated("γ = 0: there is no penalty") if gamma == 0 else unknown(needed)
+    limit = float(field_bound.field_limit(beta))
+    relation, found = (">", holds) if gamma > limit else ("≤", violated)
+    rest = "proved for one-step, log-linear policies alone"
+    return found(f"γ = {gamma:g} {relation} 2β = {limit:g}, {rest}; {why}")
+
+
+def _needed(at: Guarantee | None) -> str:
+    """What the candidates of a network need, linearised at π_ref."""
+    if at is None:
+        return ""
+    if at.score:
+        found = ladder(at.problem, at.constants.relative)
+        certain = None if found is None else found.least
+    else:
+        certain = field_thresholds(at.problem).data
+    if certain is None:
+        return ""
+    radius = float(at.problem.radius)
+    return (
+        f"the run is not log-linear; its candidates, linearised at π_ref, need at most "
+        f"{certain:.4g} at B = {radius:.3g}"
+    )
+
+
+def _of_field(at: Guarantee, beta: float) -> Found:
+    """Without the score term: 2β, K_V of the candidates, γ*_V found by search (C29, C36)."""
+    gamma, known = at.gamma, field_thresholds(at.problem)
+    if known.data is None or known.limit is None:
+        return unknown("the candidates of each prompt have equal features: add some that differ")
+    if gamma > known.data:
+        return holds(
+            f"γ = {gamma:g} > {known.data:.4g}, which is certain for these candidates (C36); "
+            f"2β = {known.limit:g}"
+        )
+    search = Search(Domain(at.problem), effort="light", seed=0)
+    least = largest_relative_curvature_on(OnlineDPO(at.problem), search).value
+    return _between(gamma, least, known.data, f"2β = {known.limit:g}")
+
+
+def _of_sail(at: Guarantee) -> Found:
+    """With it: K_B, K_data, ḡ of the candidates, γ* found by search (C11, C23, C25)."""
+    gamma, known = at.gamma, ladder(at.problem, at.constants.relative)
+    if known is None:
+        return unknown("the candidates of each prompt have equal features: add some that differ")
+    levels = f"ḡ ≤ {known.per_prompt:.4g}, K_data = {known.data:.4g}, K_B = {known.relative:.4g}"
+    if gamma > known.least:
+        return holds(f"γ = {gamma:g} > {known.least:.4g}, which is certain; {levels}")
+    found = gamma_star(at.problem, effort="light").value
+    return _between(gamma, found, known.least, levels)
+
+
+def _between(gamma: float, least: float | None, certain: float, levels: str) -> Found:
+    if least is not None and gamma <= least:
+        return violated(
+            f"γ = {gamma:g} is below γ*, at least {least:.4g} on these candidates; {levels}"
+        )
+    shown = "none found" if least is None else f"{least:.4g}"
+    return unknown(
+        f"γ = {gamma:g} is above γ* as searched ({shown}) and not above {certain:.4g}, which is "
+        f"certain; `sailtheory certify` on the log's problem.npz encloses γ*; {levels}"
+    )
