@@ -55,7 +55,7 @@ bench: $(STAMP)
 
 FIGURES := spectra curvature_map thresholds pl convergence samples price estimators divergences \
   self_preference neural_landscape_plot sample_complexity_plot control_arms data_thresholds sequence_arms \
-  rewards
+  rewards reward_kl
 
 figures: $(STAMP)
 	set -e; for name in $(FIGURES); do $(BIN)/python -m figures.$$name; done

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import combinations_with_replacement
+from math import comb
 from typing import Any, Literal, get_args
 
 import torch
@@ -86,6 +88,8 @@ class Sampling:
         temperature: At which responses are drawn; log-probabilities are those at 1.
         padding: Positions added after the longest response.
         accumulation: Equal micro-batches whose losses are averaged.
+        unordered: Whether the loss is the same in whatever order the responses come: each
+            order is then evaluated once, and that they agree is tried on some batches.
 
     Raises:
         InputError: A number or name outside its domain.
@@ -97,6 +101,7 @@ class Sampling:
     temperature: float = 1.0
     padding: int = 0
     accumulation: int = 1
+    unordered: bool = False
 
     def __post_init__(self) -> None:
         """Check the domains."""
@@ -107,6 +112,8 @@ class Sampling:
             raise InputError("source", self.source, f"one of {', '.join(get_args(Source))}")
         if self.labelled and self.size % 2:
             raise InputError("size", self.size, "an even number of responses where labelled")
+        if self.unordered and (self.labelled or self.accumulation > 1):
+            raise InputError("unordered", True, "neither labels nor micro-batches")
         if whole_number("accumulation", self.accumulation, 1) > 1 and self.size % self.accumulation:
             raise InputError("accumulation", self.accumulation, f"a divisor of {self.size}")
 
@@ -152,13 +159,15 @@ def gradients(loss: Loss, model: SmallModel, sampling: Sampling) -> Gradients:
         InputError: More batches than ``MOST_BATCHES``; a loss that is not one finite number,
             or that gives the same batch two values.
     """
-    count = len(model.tokens)
-    if count**sampling.size > MOST_BATCHES:
-        raise InputError("batches", f"{count}^{sampling.size}", f"at most {MOST_BATCHES}")
-    number = torch.cartesian_prod(*[torch.arange(count)] * sampling.size)
-    number = number.reshape(-1, sampling.size)
+    count, size = len(model.tokens), sampling.size
+    batches = comb(count + size - 1, size) if sampling.unordered else count**size
+    if batches > MOST_BATCHES:
+        raise InputError("batches", f"{batches} of {size} responses", f"at most {MOST_BATCHES}")
+    number = _numbers(count, sampling)
     leaf, parts, at = _parts(model, number, sampling)
     values = _values(loss, sampling, parts, model.end)
+    if sampling.unordered:
+        _same_in_any_order(loss, model, number, sampling, values)
     if values.requires_grad:
         (found,) = torch.autograd.grad(values.sum(), leaf, materialize_grads=True)
     else:
@@ -167,6 +176,31 @@ def gradients(loss: Loss, model: SmallModel, sampling: Sampling) -> Gradients:
     each = found.new_zeros(len(number), *model.logits.shape)
     each = each.scatter_add(1, flat, found.flatten(1, 2))
     return Gradients(_chance(model, sampling, number), finite("gradient", each))
+
+
+def _numbers(count: int, sampling: Sampling) -> Tensor:
+    """The responses of every batch, or of every batch up to order: (K, n)."""
+    if sampling.unordered:
+        return torch.tensor([*combinations_with_replacement(range(count), sampling.size)])
+    chosen = torch.cartesian_prod(*[torch.arange(count)] * sampling.size)
+    return chosen.reshape(-1, sampling.size)
+
+
+def _orders(number: Tensor) -> Tensor:
+    """In how many orders the responses of each batch can come: (K, n) to (K,)."""
+    counts = torch.nn.functional.one_hot(number).sum(1).double()
+    every = torch.lgamma(counts.sum(-1) + 1)
+    return (every - torch.lgamma(counts + 1).sum(-1)).exp()
+
+
+def _same_in_any_order(
+    loss: Loss, model: SmallModel, number: Tensor, sampling: Sampling, values: Tensor
+) -> None:
+    """Refuse a loss that changes where the responses of a batch are turned round."""
+    for at in range(0, len(number), max(1, len(number) // 8)):
+        turned = _value(loss, batch_of(model, number[at].flip(0).tolist(), sampling), 1)
+        if not torch.allclose(turned, values[at], rtol=1e-9, atol=1e-12):
+            raise InputError("unordered", True, "a loss that does not depend on the order")
 
 
 def batch_of(model: SmallModel, rows: Sequence[int], sampling: Sampling | None = None) -> LossBatch:
@@ -234,6 +268,8 @@ def _padded(model: SmallModel, padding: int) -> tuple[Tensor, Tensor, Tensor]:
 def _chance(model: SmallModel, sampling: Sampling, number: Tensor) -> Tensor:
     log = model.log_probs(sampling.logits(model), sampling.temperature)
     chance = log[number].sum(-1).exp()
+    if sampling.unordered:
+        chance = chance * _orders(number)
     if sampling.labelled:
         rewards = model.reward[number]
         chance = chance * (2 * torch.sigmoid(rewards[:, ::2] - rewards[:, 1::2])).prod(-1)

@@ -26,20 +26,20 @@ _PROMPT = 0  # its id; the small models have one prompt
 _REFERENCE = object()
 
 
-def trainer_loss(trainer: Any) -> Loss:
+def trainer_loss(trainer: Any, group: int | None = None) -> Loss:
     """The loss of a TRL trainer.
 
     Args:
-        trainer: A ``GRPOTrainer`` or ``RLOOTrainer`` whose group has as many responses as the
-            batches of the audit; a ``DPOTrainer``, for labelled pairs of
+        trainer: A ``GRPOTrainer`` or ``RLOOTrainer``; a ``DPOTrainer``, for labelled pairs of
             ``Sampling(source="ref", labelled=True)``; or an ``OnlineDPOTrainer``, for pairs.
+        group: Responses of a group of GRPO and RLOO; the whole batch by default.
 
     Raises:
         InputError: Another trainer.
     """
     for name, of in _TRAINERS.items():
         if _is(trainer, name):
-            return of(trainer)
+            return _group(trainer, group) if of is _group else of(trainer)
     raise InputError("trainer", type(trainer).__name__, f"one of {', '.join(_TRAINERS)}")
 
 
@@ -58,13 +58,13 @@ def _stand_in(trainer: Any) -> Any:
     return other
 
 
-def _group(trainer: Any) -> Loss:
+def _group(trainer: Any, group: int | None = None) -> Loss:
     """GRPO and RLOO: rewards become advantages, then the loss."""
 
     def loss(batch: LossBatch) -> Tensor:
         other = _stand_in(trainer)
         size = len(batch.tokens)
-        other.num_generations = size
+        other.num_generations = size if group is None else group
         words = [t[m].tolist() for t, m in zip(batch.tokens, batch.mask, strict=True)]
 
         def log_probs(model: Any, ids: Tensor, mask: Tensor, keep: int, *_: Any, **__: Any) -> Any:

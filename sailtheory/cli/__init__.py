@@ -23,6 +23,7 @@ from sailtheory.cli import (
     sweep,
     theory,
     training,
+    which_kl,
 )
 from sailtheory.cli.exits import BAD_INPUT, INTERRUPTED, ended, said
 from sailtheory.errors import InputError
@@ -52,6 +53,7 @@ COMMANDS: dict[Callable[..., None], str] = {
     curvature.curvature: "sailtheory curvature config.toml",
     training.compare: "sailtheory compare runs/a/* runs/b/* --html page.html",
     audit.audit: "sailtheory audit runs/q",
+    which_kl.which_kl: "sailtheory which-kl grpo beta=0.04 loss_type=dr_grpo",
     rewards.rewards: "sailtheory rewards runs/grpo.csv --method grpo --group 8 --gamma 0.04",
     plot.plot: "sailtheory plot price problem.toml --out price.pdf",
     models.fetch: "sailtheory fetch smollm2-135m",

@@ -32,6 +32,7 @@ NEEDS_TORCH = (
     "sailtheory.training.llm", "sailtheory.training.pairs", "sailtheory.auditing",
     "sailtheory.run_audit.callback", "sailtheory.run_audit.drawn",
     "sailtheory.run_audit.measure", "sailtheory.run_audit.recorder",
+    "sailtheory.report.expected_update",
 )  # fmt: skip
 
 
@@ -85,6 +86,7 @@ COMMANDS = {
     "train llm": (["train", "llm", "--model", "m", "--data", "prompts", "--out", "o"], "torch",
                   "llm"),
     "fetch": (["fetch", "smollm2-135m"], "torch", "llm"),
+    "which-kl": (["which-kl", "grpo"], "torch", "torch"),
     "train export": (["train", "export", "run"], "pyarrow", "rl"),
     "problem": (["problem", "d.parquet", "--features", "e", "--suggest"], "pyarrow", "data"),
     "problem of the hub": (["problem", "a/b", "--features", "e", "--suggest"], "datasets", "data"),
