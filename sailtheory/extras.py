@@ -27,7 +27,7 @@ def require_extra(extra: str, *libraries: str) -> None:
     """Refuse, before work is spent, where a library of an extra is missing.
 
     Args:
-        extra: ``torch``, ``rl``, ``llm``, ``data``, ``embed``, ``pandas`` or ``dask``.
+        extra: ``torch``, ``rl``, ``llm``, ``data``, ``embed``, ``pandas``, ``trl`` or ``dask``.
         libraries: As they are imported; they are looked for, not imported.
 
     Raises:

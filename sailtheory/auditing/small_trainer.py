@@ -38,7 +38,7 @@ def trl_version() -> str:
     Raises:
         MissingExtra: There is none.
     """
-    require_extra("peers", "trl")
+    require_extra("trl", "trl", "tokenizers")
     require_extra("llm", "transformers", "datasets")
     import trl
 

@@ -56,7 +56,7 @@ def imports(*folders):
 def test_the_product_imports_what_it_declares_and_declares_what_it_imports():
     product = [
         PROJECT["dependencies"],
-        *(OPTIONAL[extra] for extra in ("torch", "rl", "llm", "dask", "pandas")),
+        *(OPTIONAL[extra] for extra in ("torch", "rl", "llm", "dask", "pandas", "trl")),
     ]
     declared = set().union(*map(named, product))
     found = imports("sailtheory", "proofs_check") - {"sailtheory", "proofs_check"}
