@@ -29,9 +29,11 @@ from sailtheory.extras import require_extra
 from sailtheory.report import averaged, certificates, prompts
 from sailtheory.report.numerals import number
 from sailtheory.report.rates import describe, print_prediction
+from sailtheory.report.rewards import print_assessment
 from sailtheory.report.run_audit import print_audit, summary
 from sailtheory.report.sweep import print_sweep
 from sailtheory.report.text import print_frontier, print_report
+from sailtheory.rewards.assess import Assessment
 from sailtheory.run_audit.audit import Audit
 
 __all__ = ["draw", "frame", "headline", "html", "text"]
@@ -77,6 +79,11 @@ def _(result: Prediction, console: Any) -> None:
 @_show.register
 def _(result: Audit, console: Any) -> None:
     print_audit(result, "the run", console)
+
+
+@_show.register
+def _(result: Assessment, console: Any) -> None:
+    print_assessment(console, result)
 
 
 @_show.register
@@ -160,6 +167,12 @@ def _(result: Audit) -> str:
 
 
 @headline.register
+def _(result: Assessment) -> str:
+    k = number(result.chosen.threshold)
+    return f"{len(result.mean.value)} prompts, {result.chosen.title}: K = {k}"
+
+
+@headline.register
 def _(result: Sweep) -> str:
     return f"{len(result.rows)} rows"
 
@@ -202,6 +215,17 @@ def _(result: Audit) -> list[dict[str, Any]]:
         {"assumption": line.name, "standing": line.standing.value, "why": line.why}
         for line in result.lines
     ]
+
+
+@_rows.register
+def _(result: Assessment) -> list[dict[str, Any]]:
+    path = result.chosen.path
+    columns = {
+        "prompt": result.rates.prompts, "mean": result.mean.value, "low": result.mean.low,
+        "high": result.mean.high, **({} if path is None else {"path_threshold": path.value}),
+    }  # fmt: skip
+    rows = zip(*columns.values(), strict=True)
+    return [dict(zip(columns, row, strict=True)) for row in rows]
 
 
 @_rows.register
