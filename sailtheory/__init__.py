@@ -1,7 +1,7 @@
 """sailtheory: check the theory of SAIL and SAIL-RevKL, and say honestly what holds.
 
-The commands are functions too: :func:`check`, :func:`certify`, :func:`replay`, :func:`frontier`,
-:func:`rates`, :func:`sweep` and :func:`problem_from`.
+The commands are functions too: :func:`audit`, :func:`check`, :func:`certify`, :func:`replay`,
+:func:`frontier`, :func:`rates`, :func:`sweep`, :func:`reward_thresholds` and :func:`problem_from`.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -24,7 +24,17 @@ from sailtheory.problem.preferences import BradleyTerry, PreferenceMatrix
 from sailtheory.problem.problem import PreferenceProblem
 
 if TYPE_CHECKING:
-    from sailtheory.api import certify, check, frontier, problem_from, rates, replay, sweep
+    from sailtheory.api import (
+        audit,
+        certify,
+        check,
+        frontier,
+        problem_from,
+        rates,
+        replay,
+        reward_thresholds,
+        sweep,
+    )
 
 __version__ = "0.1.0"
 
@@ -48,12 +58,14 @@ __all__ = [
     "SelfPreferenceSAIL",
     "StopGradientSelfPreference",
     "__version__",
+    "audit",
     "certify",
     "check",
     "frontier",
     "problem_from",
     "rates",
     "replay",
+    "reward_thresholds",
     "sweep",
 ]
 

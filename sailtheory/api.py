@@ -28,8 +28,20 @@ if TYPE_CHECKING:
     from sailtheory.certificates.replay import Replay
     from sailtheory.convergence.fit import RateFit
     from sailtheory.convergence.prediction import Prediction
+    from sailtheory.rewards.assess import Assessment
+    from sailtheory.run_audit.audit import Audit
 
-__all__ = ["certify", "check", "frontier", "problem_from", "rates", "replay", "sweep"]
+__all__ = [
+    "audit",
+    "certify",
+    "check",
+    "frontier",
+    "problem_from",
+    "rates",
+    "replay",
+    "reward_thresholds",
+    "sweep",
+]
 
 Source = PreferenceProblem | Mapping[str, Any] | str | Path
 """What is taken for a problem."""
@@ -255,3 +267,54 @@ def replay(
 
     made = kinds.read(certificate) if isinstance(certificate, (str, Path)) else certificate
     return kinds.replay(made, source, progress=progress)
+
+
+def audit(run: str | Path, arms: Sequence[str | Path] = (), *, accuracy: float = 0.1) -> Audit:
+    """Which assumptions of the theory hold along a training run.
+
+    Args:
+        run: Its folder, as ``sailtheory audit`` takes it.
+        arms: Runs whose budgets should be its own.
+        accuracy: The share of the first gap that noise may leave, in (0, 1).
+
+    Raises:
+        InputError: No run, or an accuracy outside (0, 1).
+    """
+    from sailtheory.run_audit.audit import audit as run_audit
+    from sailtheory.run_audit.read import read_run
+
+    others = [(str(each), read_run(each)) for each in arms]
+    return run_audit(read_run(run), others, accuracy=accuracy)
+
+
+def reward_thresholds(
+    source: str | Path,
+    *,
+    prompt: str | None = None,
+    reward: str | None = None,
+    steps: tuple[int, int] | None = None,
+    **settings: Any,
+) -> Assessment:
+    """How large the KL of GRPO, RLOO and others must be, from measured pass rates.
+
+    Args:
+        source: A table, a log or a run, as ``sailtheory rewards`` takes it.
+        prompt: The column that names the prompt.
+        reward: The column of rewards.
+        steps: Only samples drawn at these steps.
+        settings: Fields of :class:`~sailtheory.rewards.assess.Settings`, such as
+            ``method="grpo", group=8, std="sample", gamma=0.04``.
+
+    Raises:
+        InputError: Data or settings outside their domain.
+    """
+    from dataclasses import fields
+
+    from sailtheory.rewards.assess import Settings, assess
+    from sailtheory.rewards.read import read_pass_rates
+
+    known = [f.name for f in fields(Settings)]
+    for name in settings:
+        if name not in known:
+            raise InputError(name, settings[name], f"one of {', '.join(known)}")
+    return assess(read_pass_rates(source, prompt, reward, steps), Settings(**settings))

@@ -177,7 +177,7 @@ def _no_learning(_: Context) -> Iterator[Evidence]:
 def _planted() -> Iterator[Falsehood]:
     rare, certain = tied("1e-5"), tied("1e-5").replace(response_rewards=[[0, 0, 1]])
     grpo, sample = (reward_method("grpo", GROUP, std) for std in ("population", "sample"))
-    yield Falsehood("root-of-the-group", "(1 − V)f'_G → √G as V → 0", _root_of_the_group)
+    yield Falsehood("root-of-the-group", "GRPO's (1 − V)f' → √G as V → 0", _root_of_the_group)
     yield _bounded("std-nothing", "the deviation changes nothing: K = 1", 1.0, grpo, rare)
     yield _bounded("sample-for-population", "(G − 1)/√G for the population's deviation", 2.475,
                    grpo, rare)  # fmt: skip
@@ -213,7 +213,7 @@ CLAIMS: list[Claim] = [
         r" K = \sup_V (1-V)f'(V):\; 1\ \text{(RLOO)},\ (G-1)^{1/2}\ \text{(GRPO)},"
         r"\ (G-1)G^{-1/2}\ \text{(sample deviation)}",
         source="new; proof in docs/theory.md",
-        hypotheses=("r ∈ {0, 1}, V_x = E_π r, one softmax over responses, log-linear",
+        hypotheses=("r is 0 or 1, V_x = E_π r, one softmax over responses, log-linear",
                     "groups of G on-policy samples of one prompt; f' as tabulated"),
         check=check,
         planted=tuple(_planted()),

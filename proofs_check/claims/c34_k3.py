@@ -177,10 +177,10 @@ CLAIMS: list[Claim] = [
         title="k3 in the loss, token by token, is no sequence KL's gradient and has no threshold",
         statement=r"E[\nabla\sum_t k_3] = \sum_s d_\theta(s)\,\nabla"
         r" KL(\pi_{ref}(\cdot|s)\|\pi_\theta(\cdot|s)),\ d_\theta\ \text{held fixed};\;"
-        r" \mathrm{sym}\,D \succeq (1-\frac{1}{2}\chi)F_{seq}\ \text{(two tokens)}",
+        r" \mathrm{sym}\,D \succeq (1-c/2)F_{seq}\ \text{(two tokens)}",
         source="new; proof in docs/theory.md",
         hypotheses=("on-policy samples; log-linear tokens",
-                    "two tokens for the bound; χ² the largest of χ²(π_ref‖π_θ) at the second"),
+                    "two tokens for the bound; c² the largest of χ²(π_ref‖π_θ) at the second"),
         check=check,
         planted=tuple(_planted()),
     )

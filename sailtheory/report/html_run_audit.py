@@ -7,8 +7,8 @@ from markupsafe import Markup
 
 from sailtheory.report.axes import decades, round_ticks
 from sailtheory.report.html import page, piece
-from sailtheory.report.run_audit import Trajectory, described, summary, trajectories
 from sailtheory.report.numerals import number
+from sailtheory.report.run_audit import Trajectory, described, summary, trajectories
 from sailtheory.run_audit.audit import Audit
 from sailtheory.run_audit.standing import Standing
 from sailtheory.verdict import Outcome

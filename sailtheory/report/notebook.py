@@ -12,6 +12,7 @@ from io import StringIO
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape as escape_markup
 from rich.table import Table
 from rich.text import Text
 
@@ -28,8 +29,12 @@ from sailtheory.extras import require_extra
 from sailtheory.report import averaged, certificates, prompts
 from sailtheory.report.numerals import number
 from sailtheory.report.rates import describe, print_prediction
+from sailtheory.report.rewards import print_assessment
+from sailtheory.report.run_audit import print_audit, summary
 from sailtheory.report.sweep import print_sweep
 from sailtheory.report.text import print_frontier, print_report
+from sailtheory.rewards.assess import Assessment
+from sailtheory.run_audit.audit import Audit
 
 __all__ = ["draw", "frame", "headline", "html", "text"]
 
@@ -42,8 +47,8 @@ class _Pieces:
     def __init__(self) -> None:
         self.found: list[Any] = []
 
-    def print(self, piece: Any) -> None:
-        self.found.append(piece)
+    def print(self, piece: Any, markup: bool = True) -> None:
+        self.found.append(piece if markup else escape_markup(piece))
 
 
 @singledispatch
@@ -69,6 +74,16 @@ def _(result: Sweep, console: Any) -> None:
 @_show.register
 def _(result: Prediction, console: Any) -> None:
     print_prediction(console, result)
+
+
+@_show.register
+def _(result: Audit, console: Any) -> None:
+    print_audit(result, "the run", console)
+
+
+@_show.register
+def _(result: Assessment, console: Any) -> None:
+    print_assessment(console, result)
 
 
 @_show.register
@@ -147,6 +162,17 @@ def _(result: Frontier) -> str:
 
 
 @headline.register
+def _(result: Audit) -> str:
+    return summary(result)
+
+
+@headline.register
+def _(result: Assessment) -> str:
+    k = number(result.chosen.threshold)
+    return f"{len(result.mean.value)} prompts, {result.chosen.title}: K = {k}"
+
+
+@headline.register
 def _(result: Sweep) -> str:
     return f"{len(result.rows)} rows"
 
@@ -181,6 +207,25 @@ def _(result: Frontier) -> list[dict[str, Any]]:
         online = row.pop("online") or {}
         rows.append(row | {f"online_{name}": value for name, value in online.items()})
     return rows
+
+
+@_rows.register
+def _(result: Audit) -> list[dict[str, Any]]:
+    return [
+        {"assumption": line.name, "standing": line.standing.value, "why": line.why}
+        for line in result.lines
+    ]
+
+
+@_rows.register
+def _(result: Assessment) -> list[dict[str, Any]]:
+    path = result.chosen.path
+    columns = {
+        "prompt": result.rates.prompts, "mean": result.mean.value, "low": result.mean.low,
+        "high": result.mean.high, **({} if path is None else {"path_threshold": path.value}),
+    }  # fmt: skip
+    rows = zip(*columns.values(), strict=True)
+    return [dict(zip(columns, row, strict=True)) for row in rows]
 
 
 @_rows.register

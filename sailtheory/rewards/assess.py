@@ -17,6 +17,7 @@ from sailtheory.errors import InputError, require
 from sailtheory.numeric.numbers import FLOAT64
 from sailtheory.rewards.intervals import clopper_pearson, hoeffding
 from sailtheory.rewards.read import PassRates
+from sailtheory.shown import Shown
 from sailtheory.theory import bounds
 from sailtheory.theory.reward_maximiser import maximiser_policy_ref, maximiser_ref_policy
 from sailtheory.theory.reward_methods import RewardMethod, reward_method
@@ -107,8 +108,8 @@ class MethodReport:
         return gamma, path, k
 
 
-@dataclass(frozen=True)
-class Assessment:
+@dataclass(frozen=True, repr=False)
+class Assessment(Shown):
     """The result of :func:`assess`.
 
     Attributes:

@@ -10,6 +10,7 @@ from sailtheory.run_audit import objective_lines, policy_lines, step_lines
 from sailtheory.run_audit.standing import Assumption, Found, Standing, holds, unknown, violated
 from sailtheory.run_audit.trace import Trace
 from sailtheory.run_audit.view import View
+from sailtheory.shown import Shown
 
 __all__ = ["Audit", "audit"]
 
@@ -55,8 +56,8 @@ _LINES = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Audit:
+@dataclass(frozen=True, repr=False)
+class Audit(Shown):
     """What an audit found.
 
     Attributes:

@@ -184,3 +184,27 @@ def test_rates_of_gaps_of_a_file_and_of_a_problem(small, tmp_path):
         sailtheory.rates(small)
     with pytest.raises(InputError, match="source"):
         sailtheory.rates(gaps, 1.0)
+
+
+def test_audit_of_a_run(tmp_path):
+    pytest.importorskip("torch", reason="the extra torch is not installed")
+    from tests.support.plain_loop import run
+
+    run(tmp_path / "a", steps=8)
+    found = sailtheory.audit(tmp_path / "a")
+    assert "violated" in repr(found)
+    seen = Cells()
+    seen.feed(found._repr_html_())
+    assert seen.cells.count("violated") == len(found.violated)
+
+
+def test_reward_thresholds_of_pass_rates(tmp_path):
+    (tmp_path / "g.csv").write_text("prompt,samples,correct\na,8,1\nb,8,6\n")
+    found = sailtheory.reward_thresholds(tmp_path / "g.csv", method="reward", gamma=0.5)
+    assert found.chosen.threshold == 1.0
+    assert "K = 1" in repr(found)
+    table = found.to_pandas().set_index("prompt")
+    assert list(table["mean"]) == [1 / 8, 6 / 8]
+    assert list(table.path_threshold) == pytest.approx([7 / 8, 2 / 8])
+    with pytest.raises(InputError, match="gama"):
+        sailtheory.reward_thresholds(tmp_path / "g.csv", gama=0.5)
