@@ -6,6 +6,7 @@ import re
 import shlex
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from sailtheory.cli import main
@@ -67,6 +68,25 @@ def test_the_first_example_runs(capsys):
 def test_python_example_runs():
     _, scope = python_example("gamma_star", DOCS / "python.md")
     assert 0 < scope["gamma_star"](scope["p"]).value < 1
+
+
+def test_the_monitor_measures(capsys):
+    pytest.importorskip("torch", reason="the extra torch is not installed")
+    _, scope = python_example("CurvatureMonitor(", DOCS / "python.md")
+    largest, slope = map(float, capsys.readouterr().out.split())
+    assert slope > 0 and np.isfinite(largest)
+    assert {"lambda_min", "kl_ref_policy"} <= set(scope["monitor"].records[0])
+
+
+def test_records_of_ones_own_are_compared(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    python_example("Run.create", DOCS / "python.md")
+    assert "mine scores more than plain" in capsys.readouterr().out
+
+
+def test_the_property_test_runs():
+    _, scope = python_example("@given", DOCS / "python.md")
+    scope["test_kl_is_not_negative"]()
 
 
 def test_the_audited_loss_is_judged_as_shown(capsys):
