@@ -49,6 +49,7 @@ _MEASURED = {
     "The prefix ratio along a run": "studies/prefix_ratio",
     "The KL of a reward": "studies/reward_kl",
     "The head of a language model": "studies/language_head",
+    "SmolLM2, a pilot of three arms": "studies/smollm_online",
     "Language models, a pilot": "studies/llm_arms",
     "Log-linear or not": "studies/log_linear",
 }
