@@ -1,4 +1,4 @@
-"""When to measure, so that measuring takes at most a share of the training time."""
+"""When to measure: a share of the training time at most, but for a second in all."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 __all__ = ["Budget"]
 
+_FREE = 1.0  # seconds: a short run is measured at its first updates, the 1st, 2nd, 4th, 8th, …
 _PLANNED = 0.6  # of the share: training may turn out faster, a measurement slower, than so far
 
 
@@ -45,6 +46,8 @@ class Budget:
         if self.share >= 1:
             return True
         mean = (self.spent - self._once) / max(self._measured, 1)
+        if not updates and _is_power_of_two(self._made) and self.spent - self._once + mean <= _FREE:
+            return True
         cost = updates * self.trained / max(self._made, 1) if updates else mean
         share = _PLANNED * self.share
         if self._steps is None:
@@ -64,3 +67,7 @@ class Budget:
             self.spent += seconds
             self._once += seconds if once else 0.0
             self._measured += measured
+
+
+def _is_power_of_two(count: int) -> bool:
+    return count > 0 and count & (count - 1) == 0

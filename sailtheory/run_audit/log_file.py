@@ -81,6 +81,12 @@ class LogWriter:
             file.write(json.dumps(row) + "\n")  # NaN and infinities as such: they are a finding
 
 
+_UNMEASURED = (
+    "no update was measured: one measurement costs more than the run's share of time; "
+    "share=1 of AuditLog or AuditCallback measures every update"
+)
+
+
 def read_log(folder: str | Path) -> Trace:
     """The run that a log tells of.
 
@@ -104,6 +110,8 @@ def read_log(folder: str | Path) -> Trace:
             notes.append("the log has no end: the run was killed, or finish() was not called")
         facts = _facts(head["facts"])
         points = tuple(_point(row) for row in rest)
+        if not points:
+            notes.insert(0, _UNMEASURED)
         stated = {key: Found(Standing(how), why) for key, (how, why) in head["stated"].items()}
         preferences = None if head["preferences"] is None else np.array(head["preferences"])
         notes += map(str, head["notes"])

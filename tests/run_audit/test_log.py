@@ -242,3 +242,34 @@ def test_the_json_is_plain(tmp_path):
     names = [each["name"] for each in data["trajectories"]]
     assert {"‖θ − θ_start‖", "gap of log-linearity", "step size", "loss"} <= {*names}
     assert all(len(each["steps"]) == len(each["values"]) for each in data["trajectories"])
+
+
+def test_a_quick_run_is_measured_at_its_default_share(tmp_path):
+    run(tmp_path / "a", steps=40, share=0.05)
+    trace = read_log(
+        tmp_path / "a" / "audit" if (tmp_path / "a" / "audit").exists() else tmp_path / "a"
+    )
+    steps = [point.step for point in trace.points]
+    assert {0, 1, 3, 7} <= set(steps) and len(steps) < 40
+
+
+@pytest.mark.parametrize(("cost", "expected"), [(0.1, [1, 2, 4, 8, 16]), (2.0, [1])])
+def test_a_second_is_free_and_no_more(cost, expected):
+    now = [0.0]
+    budget, measured = Budget(0.05, None, clock=lambda: now[0]), []
+    for update in range(1, 20):
+        now[0] += 0.001
+        budget.step()
+        if budget.affords():
+            measured.append(update)
+            with budget.paying(measured=True):
+                now[0] += cost
+    assert measured == expected
+
+
+def test_a_log_without_measurements_says_so_first(tmp_path):
+    run(tmp_path / "a", steps=4)
+    (log,) = tmp_path.rglob("*.jsonl")
+    first, *_, last = log.read_text().splitlines(keepends=True)
+    log.write_text(first + last)
+    assert read_log(log.parent).notes[0].startswith("no update was measured")
