@@ -186,7 +186,7 @@ def find_counterexample(
     not need.
 
     Args:
-        lhs: Left side, (problem, θ (k, d)) to (k,).
+        lhs: Left side, (problem, θ (k, d)) to (k,), or one number; NaN where it is not defined.
         rhs: Right side, of the same form.
         problem_or_strategy: A problem, or a strategy of problems.
         tolerance: What counts as failure: lhs − rhs > tolerance · (1 + |lhs| + |rhs|).
@@ -200,7 +200,8 @@ def find_counterexample(
         A witness that replays, or None when nothing was found, which proves nothing.
 
     Raises:
-        InputError: ``tolerance`` negative or not finite.
+        InputError: ``tolerance`` negative or not finite; a side of another shape; a right side
+            that is NaN or −∞ somewhere; a left side that is NaN wherever it was tried.
     """
     if not (np.isfinite(tolerance) and tolerance >= 0):
         raise InputError("tolerance", tolerance, "a finite number ≥ 0 is expected")
@@ -292,12 +293,24 @@ def _on_problem(
 ) -> Witness | None:
     problem = search.domain.problem
 
+    defined = False
+
     def excess(theta: np.ndarray) -> np.ndarray:
-        left = np.asarray(lhs(problem, theta), dtype=float)
-        right = np.asarray(rhs(problem, theta), dtype=float)
-        return np.asarray((left - right) / (1 + np.abs(left) + np.abs(right)))
+        nonlocal defined
+        left = _values("lhs", lhs, problem, theta)
+        right = _values("rhs", rhs, problem, theta)
+        if (bad := np.flatnonzero(np.isnan(right) | (right == -np.inf))).size:
+            at = f"a number is expected at θ = {theta[bad[0]].tolist()}"
+            raise InputError("rhs", right[bad[0]], at)
+        defined = defined or not bool(np.isnan(left).all())
+        with np.errstate(invalid="ignore"):
+            share = (left - right) / (1 + np.abs(left) + np.abs(right))
+        without_end = np.where(left == np.inf, 1.0, -1.0)  # beyond every number, or below
+        return np.asarray(np.where(np.isinf(left) | np.isinf(right), without_end, share))
 
     found = search.maximise(excess, enough=enough)
+    if not defined:
+        raise InputError("lhs", "nan at every point tried", "numbers are expected somewhere on C")
     if not found.value > tolerance:
         return None
     theta = _rounded(excess, problem, found.theta, tolerance)
@@ -308,10 +321,18 @@ def _on_problem(
         value=float(excess(theta[None, :])[0]),
         replay=lambda: bool(excess(theta[None, :])[0] > tolerance),
         data={
-            "lhs": float(np.asarray(lhs(problem, theta[None, :]))[0]),
-            "rhs": float(np.asarray(rhs(problem, theta[None, :]))[0]),
+            "lhs": float(_values("lhs", lhs, problem, theta[None, :])[0]),
+            "rhs": float(_values("rhs", rhs, problem, theta[None, :])[0]),
         },
     )
+
+
+def _values(name: str, side: Side, problem: PreferenceProblem, theta: np.ndarray) -> np.ndarray:
+    """A side at points, (k,); one number stands for all of them."""
+    found = np.asarray(side(problem, theta), dtype=float)
+    if found.shape not in ((), (len(theta),)):
+        raise InputError(name, f"shape {found.shape}", f"({len(theta)},), a number a point")
+    return np.broadcast_to(found, len(theta))
 
 
 def _rounded(

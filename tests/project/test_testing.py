@@ -125,3 +125,26 @@ def test_k_b_has_no_counterexample_under_extreme_settings():
 def test_bad_tolerance_is_refused():
     with pytest.raises(InputError, match="tolerance"):
         find_counterexample(curvature, curvature, examples.load("tabular"), tolerance=-1)
+
+
+@pytest.mark.parametrize(
+    ("lhs", "rhs", "words"),
+    [
+        (lambda p, theta: theta[:, 0], lambda p, theta: np.full(len(theta), np.nan), "rhs = nan"),
+        (lambda p, theta: np.full(len(theta), np.nan), lambda p, theta: 0.0, "lhs = nan at every"),
+        (lambda p, theta: theta[:3, 0], lambda p, theta: 0.0, r"lhs = shape \(3,\)"),
+        (lambda p, theta: theta[:, 0], lambda p, theta: np.zeros((2, 2)), "rhs = shape"),
+    ],
+)
+def test_a_side_that_is_no_number_is_not_taken_for_a_true_bound(lhs, rhs, words):
+    with pytest.raises(InputError, match=words):
+        find_counterexample(lhs, rhs, examples.load("c04-one-winner"), effort="light")
+
+
+def test_infinity_exceeds_every_bound_and_a_number_stands_for_all_points():
+    problem = examples.load("c04-one-winner")
+    found = find_counterexample(
+        lambda p, theta: np.full(len(theta), np.inf), lambda p, theta: 5.0, problem, effort="light"
+    )
+    assert found.data == {"lhs": np.inf, "rhs": 5.0} and found.replay()
+    assert find_counterexample(lambda p, theta: 1.0, lambda p, theta: np.inf, problem) is None
