@@ -27,7 +27,7 @@ def plot(
         float | None, typer.Option(min=0, help="γ, for the kinds that take one.")
     ] = None,
     size: Annotated[
-        str | None, typer.Option(metavar="WIDTHxHEIGHT", help="In mm, such as 84x60.")
+        str | None, typer.Option(metavar="WIDTHxHEIGHT", help="In mm, such as 174x60.")
     ] = None,
     label: Annotated[
         list[str] | None,
@@ -57,7 +57,7 @@ def _size(text: str | None) -> tuple[float, float] | None:
     try:
         width, height = map(float, text.split("x"))
     except ValueError:
-        raise InputError("size", text, "two lengths in mm are expected, such as 84x60") from None
+        raise InputError("size", text, "two lengths in mm are expected, such as 174x60") from None
     plots.check_size((width, height))
     return width, height
 

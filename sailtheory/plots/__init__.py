@@ -40,6 +40,7 @@ __all__ = [
 
 SCHEMA = "sailtheory.plot/1"
 _LARGEST = 1000
+_SHRUNK = 0.8  # of its own size, below which words of a figure overlap
 
 
 @dataclass(frozen=True)
@@ -133,8 +134,8 @@ def draw(
         labels: New words for labels, titles and legends, by what they say now.
 
     Raises:
-        InputError: Not the data of a figure, a size that is not positive, or words that are
-            nowhere in it.
+        InputError: Not the data of a figure, a size that is not positive or too small for
+            the kind, or words that are nowhere in it.
     """
     if not isinstance(data, dict) or data.get("schema") != SCHEMA:
         found = data.get("schema") if isinstance(data, dict) else data
@@ -146,6 +147,12 @@ def draw(
         figure: Figure = module.draw(data)
     if size is not None:
         check_size(size)
+        own = tuple(side * 25.4 for side in figure.get_size_inches())
+        least = tuple(_SHRUNK * side for side in own)
+        if any(asked < side for asked, side in zip(size, least, strict=True)):
+            shown, made = (f"{width:.0f}x{height:.0f}" for width, height in (least, own))
+            fits = f"at least {shown}, as it is made for {made}: words would overlap"
+            raise InputError("size", f"{size[0]:g}x{size[1]:g}", fits)
         figure.set_size_inches(size[0] / 25.4, size[1] / 25.4)
     for now, new in (labels or {}).items():
         _reword(figure, now, new)

@@ -86,7 +86,10 @@ def load(path: str | Path, *, preferences: bool = True) -> PreferenceProblem:
             return loads(content.decode("utf-8-sig"), str(path), preferences=preferences)
         except UnicodeDecodeError as error:
             raise InputError("file", path, f"not UTF-8 text: {error}") from None
-    raise InputError("file", path, "a .toml or .npz file is expected")
+    accepted = "a .toml or .npz file is expected"
+    if path.suffix in (".jsonl", ".csv", ".parquet"):
+        accepted += f"; sailtheory problem {path} makes a problem of preference data"
+    raise InputError("file", path, accepted)
 
 
 def save(problem: PreferenceProblem, path: str | Path) -> None:

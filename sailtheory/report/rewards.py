@@ -151,7 +151,7 @@ def _summary(found: Assessment) -> str:
         )
     if gamma is not None and chosen.alone is not None:
         said += (
-            f" Alone, {percent(chosen.alone)} of the prompts are above their own threshold, "
+            f" γ is above what {percent(chosen.alone)} of the prompts need alone, of "
             f"{percent(chosen.alone_sure)} surely."
         )
     means = chosen.means()

@@ -25,6 +25,7 @@ __all__ = [
 ]
 
 _SHOWN = 3
+_FAR = 1.05  # times γ*, beyond which a certified bound leaves something open
 
 THRESHOLD_USES = {
     "instance": ("γ* (this problem)", "the least γ that works here, found by search: to tune by"),
@@ -103,7 +104,13 @@ def summary(report: Report) -> str:
             needed = needed.replace("(γ* = ", "(γ* ≥ ")
         sentences = [f"γ = {number(report.gamma)} is {needed} and {asked}."]
     if report.ladder is not None and report.ladder.least < k_b:
-        sentences.append(f"γ ≥ {number(report.ladder.least)} is certified to suffice.")
+        least = report.ladder.least
+        sentences.append(f"γ ≥ {number(least)} is certified to suffice.")
+        if star is not None and 0 < star and _FAR * star < least:
+            sentences.append(
+                f"Between {number(star)} and {number(least)} it is open: sailtheory certify "
+                "--property gamma --method whole may settle it in few dimensions."
+            )
     free, bound = report.price["zero"].gain, report.price["relative"].gain
     verb = "falls" if bound < free else "goes"
     sentences.append(

@@ -27,6 +27,9 @@ SAMPLES, CORRECT = ("samples", "n"), ("correct", "passed")
 NO_REWARD = ("step", "advantage", "global_step", "epoch", "length", "tokens")
 """Columns of numbers in a log that are not taken for rewards."""
 
+RATES = ("pass_rate", "passrate", "pass rate", "accuracy", "success_rate", "solve_rate")
+"""Columns that hold rates, which are no rewards of samples."""
+
 Row = tuple[str, dict[str, Any]]
 
 
@@ -121,6 +124,10 @@ def _reward(given: str | None, first: Row, names: list[str]) -> str:
         return _one(given, (), names, "reward", where)
     if "reward" in names:
         return "reward"
+    for name in RATES:
+        if name in names:
+            accepted = "a rate does not say of how many samples: columns samples and correct"
+            raise InputError("log", f"column {name}", accepted)
     found = [name for name in names if name not in NO_REWARD and _is_number(content[name])]
     found = [name for name in found if name not in PROMPTS]
     if len(found) != 1:

@@ -148,17 +148,18 @@ def problem_file(tmp_path):
 def test_command(problem_file, tmp_path, capsys):
     image, data = tmp_path / "a.svg", tmp_path / "a.json"
     words = ["plot", "divergences", problem_file, "-o", str(image), "--data", str(data)]
-    assert main([*words, "--size", "100x50"]) == 0
+    assert main([*words, "--size", "160x70"]) == 0
     assert "mine (1 prompt, 2 responses, d = 1" in capsys.readouterr().out
     width = float(re.search(r'width="([\d.]+)pt"', image.read_text("utf-8"))[1])
-    assert width == pytest.approx(100 / 25.4 * 72, rel=1e-4)
+    assert width == pytest.approx(160 / 25.4 * 72, rel=1e-4)
     assert json.loads(data.read_text("utf-8"))["seed"] == 0
 
 
 @pytest.mark.parametrize(
     ("words", "named"),
     [
-        (["price", "-o", "a.png", "--size", "84"], "84x60"),
+        (["price", "-o", "a.png", "--size", "84"], "174x60"),
+        (["divergences", "-o", "a.png", "--size", "84x60"], "at least 139x58"),
         (["price", "-o", "a.png", "--size", "0x5"], "above 0"),
         (["price", "-o", "a.png", "--label", "bound"], "OLD=NEW"),
         (["nonsense", "-o", "a.png"], "self-preference"),

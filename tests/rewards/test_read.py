@@ -115,3 +115,10 @@ def test_columns_that_are_named(tmp_path):
         read_pass_rates(path, prompt="key", reward="exact", steps=(0, 1))
     with pytest.raises(InputError, match="no such file"):
         read_pass_rates(tmp_path / "other.csv")
+
+
+@pytest.mark.parametrize("name", ["pass_rate", "accuracy"])
+def test_a_rate_is_not_taken_for_a_reward(tmp_path, name):
+    (tmp_path / "g.csv").write_text(f"prompt,{name}\na,0.5\nb,0.25\n")
+    with pytest.raises(InputError, match=f"{name}: a rate does not say of how many samples"):
+        read_pass_rates(tmp_path / "g.csv")
