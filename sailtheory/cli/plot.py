@@ -29,6 +29,10 @@ def plot(
     size: Annotated[
         str | None, typer.Option(metavar="WIDTHxHEIGHT", help="In mm, such as 174x60.")
     ] = None,
+    panel: Annotated[
+        str | None,
+        typer.Option(metavar="LETTER", help="One panel only, such as b: fits a column of 84 mm."),
+    ] = None,
     label: Annotated[
         list[str] | None,
         typer.Option(metavar="OLD=NEW", help="New words for a label, title or legend."),
@@ -47,8 +51,8 @@ def plot(
     found = plots.compute(kind, loaded, name=Path(problem).stem, gamma=gamma, seed=seed)
     if data is not None:
         plots.write_data(found, data)
-    plots.save(plots.draw(found, lengths, words), target)
-    print(found["caption"])
+    plots.save(plots.draw(found, lengths, words, panel), target)
+    print(found["caption"] if panel is None else f"Panel ({panel}) of: {found['caption']}")
 
 
 def _size(text: str | None) -> tuple[float, float] | None:

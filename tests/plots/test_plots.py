@@ -135,6 +135,25 @@ def test_committed_figure(path):
         assert path.with_suffix(suffix).is_file()
 
 
+@pytest.mark.parametrize(
+    ("name", "panel", "words"),
+    [
+        ("price", "b", {"SAIL", "online DPO"}),  # which the other panel's legend says
+        ("divergences", "a", {r"$\mathrm{KL}(\pi_{\mathrm{ref}}\,\|\,\pi_\theta)$"}),
+        ("curvature_map", "b", {r"$\theta_2$", r"$\lambda_{\max}(\nabla^2 J_\gamma)$"}),
+        ("spectra", "c", {r"$\|\theta - \theta_{\mathrm{ref}}\|$", "DPO term"}),
+    ],
+)
+def test_a_panel_alone_is_complete_and_fits_a_column(name, panel, words):
+    data = json.loads((FIGURES / f"{name}.json").read_text(encoding="utf-8"))
+    figure = plots.draw(data, panel=panel)
+    with style.context():
+        figure.draw_without_rendering()
+    assert collisions(figure) == []
+    assert figure.get_size_inches()[0] * 25.4 == pytest.approx(style.SINGLE)
+    assert words <= {text.get_text() for text in figure.findobj(Text)}
+
+
 # --- bad input and odd problems --------------------------------------------------------------
 
 
@@ -160,6 +179,8 @@ def test_command(problem_file, tmp_path, capsys):
     [
         (["price", "-o", "a.png", "--size", "84"], "174x60"),
         (["divergences", "-o", "a.png", "--size", "84x60"], "at least 139x58"),
+        (["divergences", "-o", "a.png", "--size", "84x60"], "one panel (a, b)"),
+        (["divergences", "-o", "a.png", "--panel", "d"], "one of a, b is expected"),
         (["price", "-o", "a.png", "--size", "0x5"], "above 0"),
         (["price", "-o", "a.png", "--label", "bound"], "OLD=NEW"),
         (["nonsense", "-o", "a.png"], "self-preference"),
