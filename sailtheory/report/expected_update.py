@@ -34,7 +34,7 @@ def headline(found: ExpectedUpdate, settings: Mapping[str, Any]) -> str:
     told = one if one == lengths else (
         f"{one} where all responses have one length. Where lengths differ: {lengths}"
     )  # fmt: skip
-    return f"Trained: {told}. V is a prompt's expected reward, f the method's function of it."
+    return f"What is trained: {told}. V is a prompt's expected reward, f the method's function of it."
 
 
 def _trained(side: Part) -> str:
@@ -43,12 +43,12 @@ def _trained(side: Part) -> str:
         return f"E f(V) − {side.gamma:.4g}·{side.kl.texts[name]}"
     mixed = [side.kl.texts[name] for name in _only(side.kl)]
     if len(mixed) > 1:
-        return f"no E f(V) − γ·KL, as the KL's part mixes {' and '.join(mixed)}"
+        return f"no exact E f(V) − γ·KL, as the KL's part mixes {' and '.join(mixed)}"
     if not side.apart:
         return "the reward alone"
     near = min(side.apart, key=lambda name: side.apart[name].distance)
     left = _share(side, near)
-    return f"no E f(V) − γ·KL; nearest is {side.kl.texts[near]}, with {left} of its part left over"
+    return f"no exact E f(V) − γ·KL (nearest is {side.kl.texts[near]}, with {left} left over)"
 
 
 def table(found: ExpectedUpdate, title: str) -> Table:

@@ -96,7 +96,7 @@ def test_the_command(capsys, tmp_path):
     assert main([*words, "num_generations=2", "--json", str(out)]) == 0
     shown = capsys.readouterr().out
     first = " ".join(shown.partition("GRPOTrainer")[0].split())
-    assert first.startswith("Trained: ") and "E f(V) − 0.04·KL(π_θ‖π_ref) by token" in first
+    assert first.startswith("What is trained: ") and "E f(V) − 0.04·KL(π_θ‖π_ref) by token" in first
     assert "0.04·∇KL(π_θ‖π_ref) by token" in shown and "C34" in shown
     found = json.loads(out.read_text())
     assert found["schema"] == "sailtheory.which-kl/1" and found["group"] == 2
