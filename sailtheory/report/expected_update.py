@@ -34,7 +34,9 @@ def headline(found: ExpectedUpdate, settings: Mapping[str, Any]) -> str:
     told = one if one == lengths else (
         f"{one} where all responses have one length. Where lengths differ: {lengths}"
     )  # fmt: skip
-    return f"What is trained: {told}. V is a prompt's expected reward, f the method's function of it."
+    return (
+        f"What is trained: {told}. V is a prompt's expected reward, f the method's function of it."
+    )
 
 
 def _trained(side: Part) -> str:
