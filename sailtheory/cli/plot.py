@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from sailtheory import plots
-from sailtheory.cli.common import Problem, Seed, require_outputs
+from sailtheory.cli.common import Problem, Progress, Seed, require_outputs
 from sailtheory.errors import InputError
 
 
@@ -48,7 +48,9 @@ def plot(
     target = check_target(out)
     require_outputs(problem, out=out, data=data)
     loaded = load_problem(problem)
-    found = plots.compute(kind, loaded, name=Path(problem).stem, gamma=gamma, seed=seed)
+    with Progress() as progress:
+        progress(f"the data of {kind}")
+        found = plots.compute(kind, loaded, name=Path(problem).stem, gamma=gamma, seed=seed)
     if data is not None:
         plots.write_data(found, data)
     plots.save(plots.draw(found, lengths, words, panel), target)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from matplotlib.text import Text
 
-from sailtheory import InputError, PreferenceProblem, examples, plots
+from sailtheory import InputError, PreferenceProblem, examples, plots, progress
 from sailtheory.cli import main
 from sailtheory.plots import style
 from tests.support.figure_checks import CASES, FIGURES, collisions, drawn, fewer_points, made
@@ -164,11 +164,14 @@ def problem_file(tmp_path):
     return str(path)
 
 
-def test_command(problem_file, tmp_path, capsys):
+def test_command(problem_file, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(progress, "FIRST", 0.0)
     image, data = tmp_path / "a.svg", tmp_path / "a.json"
     words = ["plot", "divergences", problem_file, "-o", str(image), "--data", str(data)]
     assert main([*words, "--size", "160x70"]) == 0
-    assert "mine (1 prompt, 2 responses, d = 1" in capsys.readouterr().out
+    shown = capsys.readouterr()
+    assert "mine (1 prompt, 2 responses, d = 1" in shown.out
+    assert "the data of divergences (" in shown.err
     width = float(re.search(r'width="([\d.]+)pt"', image.read_text("utf-8"))[1])
     assert width == pytest.approx(160 / 25.4 * 72, rel=1e-4)
     assert json.loads(data.read_text("utf-8"))["seed"] == 0
