@@ -85,7 +85,8 @@ def _console(stream: TextIO) -> Console:
 
         def print(self, *shown: Any, **named: Any) -> None:
             if not stream.isatty() and all(isinstance(each, str) for each in shown):
-                named = {"width": _PROSE, "overflow": "ignore", "crop": False} | named
+                fits = all(len(word) <= _PROSE for each in shown for word in each.split())
+                named = ({"width": _PROSE} if fits else {"soft_wrap": True}) | named
             super().print(*shown, **named)
 
     return Spelling(file=stream, width=None if stream.isatty() else _TABLES, highlight=False)

@@ -118,8 +118,8 @@ def _report(
         "direction": data.direction,
         "rows": data.rows,
         "dropped": [
-            {"what": what, "reason": reason, "count": count}
-            for (what, reason), count in sorted(data.dropped.items())
+            {"what": key[0], "reason": key[1], "count": count, "first": data.examples[key]}
+            for key, count in sorted(data.dropped.items())
         ],
         "notes": [
             {"note": note, "count": count}
