@@ -49,8 +49,8 @@ def try_falsehood(falsehood: Falsehood, context: Context) -> tuple[bool, Verdict
 
 _HEAD = """# Planted falsehoods
 
-**The checks refute {} of {} wrong variants of the claims.** Each went through the check of the claim itself, and has
-a witness that replays. Written by `make evidence`.
+**The checks refute {} of {} wrong variants of the claims.** Each went through
+the check of the claim itself, and has a witness that replays. Written by `make evidence`.
 
 | claim | false variant | verdict | witness θ | what fails there | value |
 |---|---|---|---|---|---|"""
