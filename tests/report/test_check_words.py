@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from sailtheory.analysis import ladder
 from sailtheory.analysis.check import check
+from sailtheory.certificates.prompts import Workers, certify_prompts
 from sailtheory.problem.folder_write import write_folder
 from sailtheory.problem.problem_file import load
 from sailtheory.report.html_problem import problem_page
@@ -34,6 +37,18 @@ def test_prices_rise_with_gamma_and_equal_ones_share_a_line(report):
     levels = [float(name.split(" = ")[-1]) for name in names]
     assert levels == sorted(set(levels)) and names[0] == "0"
     assert names[-1].startswith("γ in use = closed form = ")
+
+
+def test_jobs_share_the_prompts(report, monkeypatch):
+    seen = []
+
+    def here(source, plan):
+        seen.append(plan.workers.jobs)
+        return certify_prompts(source, replace(plan, workers=Workers()))
+
+    monkeypatch.setattr(ladder, "certify_prompts", here)
+    assert check(report.problem, jobs=3).ladder == report.ladder
+    assert seen == [3]
 
 
 def test_the_page_has_no_column_without_content(report):
