@@ -150,6 +150,7 @@ def _features(
     request: Request, data: Collected, progress: Callable[[str], None]
 ) -> tuple[np.ndarray | Iterable[np.ndarray], dict[str, Any]]:
     if request.embedder is not None:
+        progress(f"features by {request.embedder}")
         return embed(data.prompts, request.embedder, Path(request.out), progress)
     name = str(request.features)
     if is_file(name):
