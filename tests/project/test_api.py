@@ -48,7 +48,8 @@ def test_the_root_has_the_functions_and_imports_nothing_that_they_need():
     assert all(getattr(sailtheory, name) is getattr(api, name) for name in api.__all__)
     code = (
         "import sys, sailtheory; "
-        "assert not {'rich', 'scipy.optimize', 'sailtheory.analysis', 'torch'} & {*sys.modules}"
+        "assert not {'rich', 'scipy.optimize', 'sailtheory.analysis', 'torch'} & {*sys.modules}; "
+        "import sailtheory.analysis.check; assert not {'scipy.stats', 'sympy'} & {*sys.modules}"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 
