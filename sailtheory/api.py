@@ -100,11 +100,12 @@ def check(
     effort: str = "quick",
     seed: int = 0,
     progress: _Progress = _silent,
+    jobs: int = 1,
 ) -> Report:
     """What holds on a problem; see :func:`sailtheory.analysis.check.check`."""
     from sailtheory.analysis.check import check as run
 
-    return run(problem_from(problem), gamma, effort, seed, progress)
+    return run(problem_from(problem), gamma, effort, seed, progress, jobs)
 
 
 def frontier(

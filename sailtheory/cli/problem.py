@@ -43,9 +43,18 @@ def check(
     json: Json = None,
     html: HtmlFile = None,
     seed: Seed = 0,
+    jobs: Annotated[
+        int, typer.Option(min=1, max=1024, help="Processes, for the thresholds prompt by prompt.")
+    ] = 1,
 ) -> None:
-    """What holds on your problem, how large γ must be, and what that costs."""
+    """What holds on your problem, how large γ must be, and what that costs.
+
+    There is no time limit: γ* is one search over all prompts at once, and half of it says nothing.
+    --effort sets how long it takes; certify has --time-limit.
+    """
     if objective != "sail":
+        if jobs > 1:
+            raise InputError("jobs", jobs, f"1 with --objective {objective}: it has one process")
         method = (objective, group, std, epsilon)
         return _check_rewards(problem, method, gamma, effort, json, html, seed)
     from sailtheory.analysis.check import check as run_check
@@ -57,7 +66,7 @@ def check(
     loaded = load_problem(problem)
     began = time.perf_counter()
     with Progress() as progress:
-        report = run_check(loaded, gamma, effort, seed, progress)
+        report = run_check(loaded, gamma, effort, seed, progress, jobs)
     print_report(console_for(json), report)
     if json is not None:
         write(report.as_dict(), json)
