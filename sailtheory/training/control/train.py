@@ -35,7 +35,6 @@ class Trainer:
     Args:
         settings: Of all runs, but for the seed.
         seeds: One a run, all different.
-        threads: How many environments step at once; changes no number.
         method: One that is not among the methods; by default the one that the settings name.
 
     Attributes:
@@ -43,9 +42,8 @@ class Trainer:
     """
 
     def __init__(
-        self, settings: Settings, seeds: Sequence[int], threads: int = 1,
-        method: Method | None = None,
-    ) -> None:  # fmt: skip
+        self, settings: Settings, seeds: Sequence[int], method: Method | None = None
+    ) -> None:
         self.settings, self.seeds, self.step = settings, _each_once(seeds), 0
         self.method = method or method_named(settings.method)
         device = settings.device
@@ -55,10 +53,9 @@ class Trainer:
         observations, actions = sizes = self.learners[0].episodes.sizes
         generators = [learner.torch_generator for learner in self.learners]
         self.agent = self.method.agent.of(settings, sizes, generators)
-        self.vector = Vector([learner.episodes for learner in self.learners], threads)
+        self.vector = Vector([learner.episodes for learner in self.learners])
         self._examiner = Vector(
-            [Episodes(make_task(settings.task), generator_of(seed, 4)) for seed in self.seeds],
-            threads,
+            [Episodes(make_task(settings.task), generator_of(seed, 4)) for seed in self.seeds]
         )
         rows = 2 * observations + actions + 2
         self._rows = np.zeros((len(self.seeds), settings.sac.batch, rows), np.float32)
@@ -164,7 +161,7 @@ class Trainer:
         self._terms = {n: torch.tensor([t["terms"][n] for t in trees]) for n in names}
 
     def close(self) -> None:
-        """End the environments and their threads."""
+        """End the environments."""
         self.vector.close()
         self._examiner.close()
 
@@ -175,7 +172,6 @@ def train(
     out: str | Path,
     *,
     resume: bool = False,
-    threads: int = 1,
     tensorboard: bool = False,
     progress: Progress | None = None,
     method: Method | None = None,
@@ -187,7 +183,6 @@ def train(
         seeds: One a run.
         out: Folder of the folders.
         resume: Go on with the runs that are there; those that are done stay as they are.
-        threads: How many environments step at once; changes no number.
         tensorboard: Show the metrics to TensorBoard as well.
         progress: Told what is measured.
         method: One of your own, by the name in the settings; by default the one of that name.
@@ -223,7 +218,7 @@ def train(
     }
     runs = {seed: run for seed, run in runs.items() if not run.finished}
     if runs:
-        _run(Trainer(tracked.view, list(runs), threads, method), runs, progress)
+        _run(Trainer(tracked.view, list(runs), method), runs, progress)
     return folders
 
 
