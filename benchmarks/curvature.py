@@ -34,9 +34,7 @@ SEED = 0
 KINDS = ("mlp", "lm")
 
 
-def objective(
-    kind: str, device: str, copies: int = 1, width: int = 680
-) -> CandidateObjective:
+def objective(kind: str, device: str, copies: int = 1, width: int = 680) -> CandidateObjective:
     """A policy of about a million parameters with preference data, π_ref uniform.
 
     ``width`` is that of the perceptron's layers.

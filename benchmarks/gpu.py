@@ -5,10 +5,10 @@
 ``hessians``: batched closed-form Hessians against the CPU's; ``curvature``: Hessian products of
 networks of a million parameters against the CPU's, and their time against gradients; ``sac``: ten
 seeds at 2×1024 in one stack against ten agents of stable-baselines3, one update each;
-``language_model``: steps of ``SAILTrainer`` against TRL's. Each tells whether the device's numbers are
-the CPU's (``passed``; None where there is none to compare) and how fast it is. The file is
+``language_model``: steps of ``SAILTrainer`` against TRL's. Each tells whether the device's numbers
+are the CPU's (``passed``; None where there is none to compare) and how fast it is. The file is
 written whole after each check, so a run that is stopped leaves what is done; a check that fails
-or exceeds its time says so, and the others go on. The exit status is 1 unless all have passed.
+or exceeds its time says so, and the others go on. The exit status is 1 if one has failed.
 
 Studies that need hours are scripts of their own, which resume: ``python -m studies.smollm_online``
 and ``sailtheory train control --paper --device cuda --resume``.

@@ -1,8 +1,8 @@
 """Does KL(π_ref‖π_θ) in PEBBLE's actor loss change what is learned? Paired runs, equal budgets.
 
 ``python -m studies.control_arms --runs FOLDER [--plan NAME] [--seeds S …] [--until HH:MM]``
-trains the arms and plans of design.md, which was written down before any run. `sail` and `sail-revkl` are those
-of segments.py, which the library no longer has.
+trains the arms and plans of design.md, which was written down before any run. `sail` and
+`sail-revkl` are those of segments.py, which the library no longer has.
 
 Resumable: a finished run is kept, others go on from their checkpoint, and what is committed is
 not trained again. Runs of one arm train together, ``--together`` seeds in a stack, which changes

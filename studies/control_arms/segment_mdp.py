@@ -144,7 +144,8 @@ class MDP:
         """The arm's own class, its actor and reference being tables."""
         agent = SegmentAgent(
             STATES, ACTIONS, SACSettings(width=1), [torch.Generator()],
-            rules=ReferenceSettings(), objective=SegmentSettings(beta=beta, weight=weight), dtype=F64,
+            rules=ReferenceSettings(), objective=SegmentSettings(beta=beta, weight=weight),
+            dtype=F64,
         )  # fmt: skip
         agent.actor, agent.reference = Tabular(self.theta), Tabular(self.theta_ref)  # type: ignore[assignment]
         return agent

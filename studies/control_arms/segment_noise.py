@@ -84,6 +84,7 @@ def in_same_states(
     assert isinstance(agent, SegmentAgent)
     return agent.answered(trainer.learners, states, noise)
 
+
 def flat(trainer: Trainer, value: Tensor) -> Tensor:
     """The gradient in the actor's parameters, in float64."""
     parameters = list(trainer.agent.actor_network.layers)

@@ -82,9 +82,7 @@ class SegmentAgent(Referenced):
         states, noise = (torch.tensor(np.stack(part)) for part in zip(*drawn, strict=True))
         return self.answered(learners, states, noise)
 
-    def answered(
-        self, learners: Sequence[Learner], states: Tensor, noise: Tensor
-    ) -> SegmentPairs:
+    def answered(self, learners: Sequence[Learner], states: Tensor, noise: Tensor) -> SegmentPairs:
         """The pairs of these states (K, n, 2, L, o), actions drawn with this noise."""
         unsquashed = draw_segments(self.actor, states, noise)
         rows = torch.cat([states, torch.tanh(unsquashed)], -1).numpy()

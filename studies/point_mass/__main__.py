@@ -1,8 +1,8 @@
 """Design B1 on a point mass: is `sail` worse than `pebble`?
 
-``python -m studies.point_mass --runs FOLDER [--tested | --collect]`` does the runs of design.md, which was
-written down before them, and gathers those that are done into evidence.json. A run is a folder
-with checkpoints: one that was killed goes on, one that is done is kept.
+``python -m studies.point_mass --runs FOLDER [--tested | --collect]`` does the runs of design.md,
+which was written down before them, and gathers those that are done into evidence.json. A run is a
+folder with checkpoints: one that was killed goes on, one that is done is kept.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Runs on the point mass: arms as settings, trained in stacks of seeds, and what is kept of them."""
+"""Runs on the point mass: arms as settings, trained in stacks, and what is kept of them."""
 
 from __future__ import annotations
 

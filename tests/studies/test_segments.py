@@ -1,4 +1,4 @@
-"""The earlier form of `sail`, pairs of segments in different states: its gradient is that of its J."""
+"""Pairs of segments in different states, the earlier form of `sail`: its gradient is exact."""
 
 from __future__ import annotations
 

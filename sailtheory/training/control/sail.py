@@ -142,9 +142,7 @@ class SAILAgent(Referenced):
         one, other = torch.triu_indices(len(own), len(own), 1, device=own.device)
         pairs = Pairs(own[one], own[other], ref[one], ref[other])
         preference = torch.tanh(asked.kappa * (value[one] - value[other]) / 2) / 2
-        terms = {
-            "actor/sail_dpo": asked.weight * _by_run(pair_loss(pairs, preference, asked.beta))
-        }
+        terms = {"actor/sail_dpo": asked.weight * _by_run(pair_loss(pairs, preference, asked.beta))}
         coefficient = score_coefficient(pairs, preference, asked.beta)
         self._seen = self._observed(pairs, preference, coefficient)
         if asked.score:
@@ -163,9 +161,7 @@ class SAILAgent(Referenced):
         smaller = self.values(self.critic, states.repeat(1, count, 1), actions).amin(1)
         return smaller.view(runs, count, size).transpose(0, 1)
 
-    def _observed(
-        self, pairs: Pairs, preference: Tensor, coefficient: Tensor
-    ) -> dict[str, Tensor]:
+    def _observed(self, pairs: Pairs, preference: Tensor, coefficient: Tensor) -> dict[str, Tensor]:
         margin = pairs.margin(self.objective.beta).detach().abs()
         return {
             "sail/margin": _by_run(margin),
@@ -182,9 +178,7 @@ class SAILAgent(Referenced):
 class SAILRevKLAgent(SAILAgent, RevKLAgent):
     """The terms of both; without the score term γ and C29's thresholds are logged."""
 
-    def _observed(
-        self, pairs: Pairs, preference: Tensor, coefficient: Tensor
-    ) -> dict[str, Tensor]:
+    def _observed(self, pairs: Pairs, preference: Tensor, coefficient: Tensor) -> dict[str, Tensor]:
         found = super()._observed(pairs, preference, coefficient)
         if self.objective.score:  # C29 is about V alone
             return found

@@ -228,9 +228,10 @@ PAPER: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 """Where the paper's tasks differ from the defaults (its PEBBLE arm's feedback)."""
 
-METHODS_OWN: dict[str, dict[str, Any]] = dict.fromkeys(
-    ("sail", "sail-revkl"), {"reference.every": 2000}
-)
+METHODS_OWN: dict[str, dict[str, Any]] = {
+    "sail": {"reference.every": 2000},
+    "sail-revkl": {"reference.every": 2000},
+}
 """Where methods differ from the defaults: margins are small while π_ref is recent."""
 
 PAPER_SEEDS = {
@@ -247,5 +248,9 @@ def settings_of(task: str, method: str, seed: int, *given: Mapping[str, Any]) ->
         InputError: An unknown key, or a value outside its domain.
     """
     return resolve(
-        Settings, PAPER.get(task, {}), METHODS_OWN.get(method, {}), *given, {"task": task, "method": method, "seed": seed}
+        Settings,
+        PAPER.get(task, {}),
+        METHODS_OWN.get(method, {}),
+        *given,
+        {"task": task, "method": method, "seed": seed},
     )

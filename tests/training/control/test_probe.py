@@ -18,8 +18,8 @@ from sailtheory.training.control.train import Trainer
 from studies.control_arms.segments import SegmentPairs, segment_log_probs
 
 SMALL = assignments(
-    "steps=220 random_steps=40 entropy_steps=20 reset_updates=2 sac.width=8 sac.batch=16 sail.states=8"
-    " reward.width=16 reward.epochs=3 feedback.every=500 feedback.segment=10"
+    "steps=220 random_steps=40 entropy_steps=20 reset_updates=2 sac.width=8 sac.batch=16"
+    " sail.states=8 reward.width=16 reward.epochs=3 feedback.every=500 feedback.segment=10"
     " feedback.queries=5 feedback.maximum=18 reference.since=100 sail.beta=0.4"
     " sac.actor_rate=0.001".split()
 )

@@ -134,7 +134,9 @@ def _other_state(drawn):
 
 
 WRONG_TERMS = {
-    "the sign of the score": ("weighted_scores", lambda own, w: -pair_terms.weighted_scores(own, w)),
+    "the sign of the score": (
+        "weighted_scores", lambda own, w: -pair_terms.weighted_scores(own, w)
+    ),
     "the score left out": ("weighted_scores", lambda own, w: 0 * own),
     "the score twice": ("weighted_scores", lambda own, w: 2 * pair_terms.weighted_scores(own, w)),
     "a baseline that holds the own pairs": ("leave_one_out", _no_baseline_but_other),
@@ -151,9 +153,7 @@ WRONG_TERMS = {
 WRONG_DRAWS = {
     "pairs in different states": _other_state,
     "values of other candidates": lambda drawn: drawn._replace(rewards=drawn.rewards.roll(1, 0)),
-    "actions of another draw": lambda drawn: drawn._replace(
-        unsquashed=drawn.unsquashed.roll(1, 1)
-    ),
+    "actions of another draw": lambda drawn: drawn._replace(unsquashed=drawn.unsquashed.roll(1, 1)),
 }
 
 
