@@ -32,7 +32,7 @@ def values(data: Record) -> Record:
         "secondary": [arm for arm in arms if arm not in (BASE, TESTED)],
         "undone": [arm for arm, own in arms.items() if len(own["runs"]) < own["planned"]],
         "thresholds": thresholds(arms["sail-revkl"]["runs"]),
-        "steps": data["shared"]["steps"],
+        "steps": int(data["shared"]["steps"]),
     }  # fmt: skip
 
 
