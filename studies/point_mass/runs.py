@@ -1,4 +1,4 @@
-"""Runs on the point mass: arms as settings, trained in stacks, and what is kept of them."""
+"""Runs on a task: arms as settings, trained in stacks, and what is kept of them."""
 
 from __future__ import annotations
 
@@ -37,23 +37,30 @@ KEPT = (
 
 @dataclass(frozen=True)
 class Arm:
-    """A method with what it changes; ``weight`` is that of J over segments, where they are it."""
+    """A method with what it changes; ``weight`` is that of J over segments, where they are it.
+
+    ``recent`` is from how many last steps such segments come; ``task`` and ``shared`` are those of
+    every arm of a study.
+    """
 
     name: str
     method: str
     changed: Record = field(default_factory=dict)
     weight: float | None = None
+    recent: int = 100
+    task: str = TASK
+    shared: Record = field(default_factory=lambda: SHARED)
 
     def how(self) -> Method:
         """The method that trains it."""
         if self.weight is None:
             return METHODS[self.method]
-        objective = segments.SegmentSettings(weight=self.weight, recent=100)
+        objective = segments.SegmentSettings(weight=self.weight, recent=self.recent)
         return segments.weighing(segments.METHODS[self.method], objective)
 
     def settings(self, seed: int) -> Settings:
         """Those of one run."""
-        return settings_of(TASK, self.method, seed, SHARED, self.changed)
+        return settings_of(self.task, self.method, seed, self.shared, self.changed)
 
 
 def train_arm(arm: Arm, seeds: Sequence[int], folder: Path) -> None:
