@@ -214,7 +214,7 @@ def check(
             FLOAT64, max(steepest.value or 0.0, 0.0), diameter, radius, lam_min
         )
     progress("maximiser")
-    best = maximise(revkl, search)
+    best = maximise(revkl, search, concave=used >= certain)
     progress("PL constants")
     slopes = Slopes(revkl, domain)
     plain = pl_constant(revkl, search, best, "plain", smoothness, strict, slopes)
@@ -232,7 +232,9 @@ def check(
 
     progress("price of the guarantee")
     price = {
-        name: best if max(at, 0.0) == used else maximise(SAILRevKL(problem, max(at, 0.0)), search)
+        name: best
+        if max(at, 0.0) == used
+        else maximise(SAILRevKL(problem, max(at, 0.0)), search, concave=at >= certain)
         for name, at in (("zero", 0.0), ("instance", star.value),
                          ("per_prompt", None if rungs is None else rungs.per_prompt),
                          ("relative", k_b), ("closed_form", closed))

@@ -157,7 +157,8 @@ def frontier(
 
     def at(gamma: float, start: np.ndarray | None) -> tuple[FrontierPoint, np.ndarray]:
         progress(f"γ = {gamma:.4g}")
-        best = maximise(SAILRevKL(problem, gamma), search, start)
+        certified = rungs is not None and gamma >= rungs.least
+        best = maximise(SAILRevKL(problem, gamma), search, start, certified)
         point = FrontierPoint(
             gamma=gamma,
             win_rate=best.win_rate,
@@ -165,7 +166,7 @@ def frontier(
             kl_ref_policy=best.kl_ref_policy,
             concave=None if star is None or (gamma >= star and not trusted) else gamma >= star,
             guaranteed=k_b is not None and gamma >= k_b,
-            certified=rungs is not None and gamma >= rungs.least,
+            certified=certified,
         )
         return point, best.theta
 

@@ -8,7 +8,6 @@ from functools import cached_property
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
-from scipy.stats import qmc
 
 from sailtheory.numeric.exact import exact_array, to_fraction
 from sailtheory.numeric.layout import responses_outside
@@ -130,6 +129,8 @@ class Domain:
         scrambled Sobol sequence: half of it uniform in the ball, a quarter on
         the sphere, a quarter at log-uniform distances from θ_ref.
         """
+        from scipy.stats import qmc  # half a second, which only a search pays
+
         r = self.dimension
         fixed = [np.zeros((1, r)), self.ref[None, :], self._along_differences(count // 8, rng)]
         size = 1 << max(count - 1, 1).bit_length()

@@ -60,7 +60,7 @@ def drawn_as_is(figure):
 # --- data ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("kind", "problem"), CASES)
+@pytest.mark.parametrize(("kind", "problem"), dict(CASES).items())
 def test_data_repeat_and_drawing_needs_only_them(kind, problem, tmp_path):
     data = made(kind, problem)
     assert data["kind"] == kind and problem in data["caption"]

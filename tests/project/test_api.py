@@ -46,7 +46,8 @@ def test_the_root_imports_nothing_of_the_functions_until_they_are_asked_for():
     code = (
         "import sys, sailtheory; assert 'sailtheory.api' not in sys.modules; "
         "assert {'check', 'certify'} <= set(dir(sailtheory)); sailtheory.check; "
-        "assert 'sailtheory.api' in sys.modules; assert 'rich' not in sys.modules"
+        "assert 'sailtheory.api' in sys.modules; assert 'rich' not in sys.modules; "
+        "import sailtheory.analysis.check; assert not {'scipy.stats', 'sympy'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
     with pytest.raises(AttributeError, match="chekc"):
