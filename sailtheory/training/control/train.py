@@ -45,7 +45,8 @@ class Trainer:
         self, settings: Settings, seeds: Sequence[int], method: Method | None = None
     ) -> None:
         self.settings, self.seeds, self.step = settings, _each_once(seeds), 0
-        self.method = method or method_named(settings.method)
+        name = settings.method  # read even where the method is one's own: it tells runs apart
+        self.method = method or method_named(name)
         device = settings.device
         self.learners = [
             Learner(settings, seed, self.method.learns_reward, device) for seed in self.seeds
