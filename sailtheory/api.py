@@ -89,6 +89,10 @@ def problem_from(source: Source, *, out: str | None = None, **options: Any) -> P
     for name in options:
         if name not in known:
             raise InputError(name, options[name], f"one of {', '.join(sorted(known))}")
+    if options.get("response_rewards"):  # which no β sees
+        if "beta" in options:
+            raise InputError("beta", options["beta"], "none with response_rewards")
+        options["beta"] = 1.0
     for name in ("beta", "radius"):
         if options.get(name) is None:
             raise InputError(name, "not given", "a number is expected for preference data")
