@@ -48,7 +48,13 @@ def plot(
     target = check_target(out)
     require_outputs(problem, out=out, data=data)
     of = load_target(problem, objective, given(group, std, epsilon))
-    found = plots.compute(kind, of.problem if objective == SAIL else of, name=Path(problem).stem, gamma=gamma, seed=seed)
+    found = plots.compute(
+        kind,
+        of.problem if objective == SAIL else of,
+        name=Path(problem).stem,
+        gamma=gamma,
+        seed=seed,
+    )
     if data is not None:
         plots.write_data(found, data)
     plots.save(plots.draw(found, lengths, words), target)

@@ -257,6 +257,5 @@ def _sizes(problem: PreferenceProblem) -> str:
     prompts = "1 prompt" if problem.prompts == 1 else f"{problem.prompts} prompts"
     scale = f"β = {float(problem.beta):g}, " if problem.states_preferences else ""
     return (
-        f"{prompts}, {m} responses, d = {problem.dimension}, "
-        f"{scale}B = {float(problem.radius):g}"
+        f"{prompts}, {m} responses, d = {problem.dimension}, {scale}B = {float(problem.radius):g}"
     )

@@ -20,7 +20,8 @@ __all__ = ["draw", "series"]
 
 _POINTS = 33
 _NAMES = {
-    "instance": r"$\gamma^*$", "data": r"$K_{\mathrm{data}}$", "theorem": "$K$", "online": "$K_V$", "relative": "$K_B$", "closed_form": "closed form",
+    "instance": r"$\gamma^*$", "data": r"$K_{\mathrm{data}}$", "theorem": "$K$",
+    "online": "$K_V$", "relative": "$K_B$", "closed_form": "closed form",
 }  # fmt: skip
 _OF_SAIL = [("gain", "kl", "SAIL"), ("online_gain", "online_kl", "online DPO")]
 
@@ -132,7 +133,8 @@ def draw(data: dict[str, Any]) -> Any:
     style.log_axis(right.yaxis, np.stack(kl))
     right.set_ylabel(r"$\mathrm{KL}(\pi_{\mathrm{ref}}\,\|\,\pi_\theta)$")
     styles = ((0, (5, 1.5)), (0, (3, 1, 1, 1, 1, 1)), (0, (1, 1)), (0, (5, 1.2, 1, 1.2)))
-    colors = {"instance": style.BLACK, "data": style.SKY, "theorem": style.GREEN, "online": style.SKY, "relative": style.GREEN,
+    colors = {"instance": style.BLACK, "data": style.SKY, "online": style.SKY,
+              "theorem": style.GREEN, "relative": style.GREEN,
               "closed_form": style.PURPLE}  # fmt: skip
     for i, ax in enumerate((left, right)):
         for dash, (name, mark) in zip(styles, found["marks"].items(), strict=False):

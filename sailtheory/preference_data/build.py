@@ -128,7 +128,10 @@ def _arrays(stated: Preferred | Rewarded) -> dict[str, Any]:
 
 
 def _report(
-    data: Collected, stated: Preferred | Rewarded, features: dict[str, Any], measured: dict[str, Any]
+    data: Collected,
+    stated: Preferred | Rewarded,
+    features: dict[str, Any],
+    measured: dict[str, Any],
 ) -> dict[str, Any]:
     """The report of an import, as JSON; names are stable."""
     return {

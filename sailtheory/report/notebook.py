@@ -331,11 +331,26 @@ def _(result: Report, ax: Any, line: dict[str, Any]) -> None:
     """The thresholds that are known, the largest on top, and γ."""
     names = {"instance": "γ*", "per_prompt": "ḡ", "data": r"$K_{\mathrm{data}}$",
              "relative": "$K_B$", "closed_form": "closed form"}  # fmt: skip
-    known = {label: value for name, label in names.items()
-             if (value := getattr(result.thresholds, name)) is not None and value > 0}  # fmt: skip
+    values = {label: getattr(result.thresholds, name) for name, label in names.items()}
+    _draw_thresholds(values, result.gamma, ax, line)
+
+
+@_draw.register
+def _(result: TargetReport, ax: Any, line: dict[str, Any]) -> None:
+    """The same for any objective."""
+    known = result.bounds
+    data, proved = (None, None) if known is None else (known.data, known.relative)
+    values = {"γ*": result.gamma_star.value, r"$K_{\mathrm{data}}$": data, "$K$": proved}
+    _draw_thresholds(values, result.gamma, ax, line)
+
+
+def _draw_thresholds(
+    values: dict[str, float | None], gamma: float, ax: Any, line: dict[str, Any]
+) -> None:
+    known = {label: value for label, value in values.items() if value is not None and value > 0}
     ax.plot(list(known.values()), list(known), **{"marker": "o", "linestyle": "none"} | line)
     ax.grid(axis="y", linewidth=0.5)
-    ax.axvline(result.gamma, color="black", linestyle="--", linewidth=1)
+    ax.axvline(gamma, color="black", linestyle="--", linewidth=1)
     ax.set_xscale("log")
     ax.set_xlabel("γ (dashed: in use)")
 

@@ -10,6 +10,7 @@ import pytest
 import sailtheory
 from sailtheory import InputError, KLRefPolicy, plots
 from sailtheory.cli import main
+from sailtheory.convergence import prediction
 from sailtheory.objectives.registry import target
 from sailtheory.problem.reward_problem import reward_problem
 
@@ -57,7 +58,9 @@ def test_figures_name_the_objective_and_others_say_which_do():
         plots.compute("samples", target(problem(), "grpo"))
 
 
-def test_rates_hold_above_the_least_certain_bound(tmp_path, capsys):
+def test_rates_hold_above_the_least_certain_bound(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(prediction, "_STEPS", prediction._RECORDS)
+    monkeypatch.setattr(prediction, "_RUNS", 2)
     path, out = tmp_path / "p.toml", tmp_path / "r.json"
     path.write_text("radius = 1\n[[prompts]]\nfeatures = [[1], [0]]\nresponse_rewards = [1, 0]\n")
     words = ["rates", str(path), "--gamma", "2", "--objective", "grpo", "--group", "4"]
