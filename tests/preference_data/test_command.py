@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 
+from sailtheory import InputError
 from sailtheory.cli import main
 from sailtheory.problem import problem_file
 from sailtheory.problem.folder import ProblemFolder
@@ -93,6 +94,34 @@ def test_what_is_left_out_is_told_and_kept_in_the_folder(tmp_path, capsys):
     folder = ProblemFolder.open(tmp_path / "p")
     assert {entry["count"] for entry in folder.report["dropped"]} == {1, 2}
     assert folder.report["data"]["rank"] == 1
+
+
+def test_rewards_of_a_verifier_are_none_of_bradley_terry(data, tmp_path, capsys):
+    given = [{"prompt": f"Q{i}", "response": f"a{k}", "reward": int(k == i), "e": [k, i * k]}
+             for i in range(2) for k in range(3)]  # fmt: skip
+    given.append(given[0])  # drawn twice
+    source, out = write_jsonl(tmp_path / "r.jsonl", iter(given)), tmp_path / "p"
+    common = (source, "--features", "e", "--radius", "2", "--out", out)
+    code, told, err = run(capsys, *common, "--response-rewards")
+    assert (code, err) == (0, "")
+    for words in ("never Bradley-Terry's", "rewards are 0 and 1; all alike in 0 prompts",
+                  "π_ref is uniform over the distinct ones"):  # fmt: skip
+        assert words in told.replace("\n", ""), words
+    loaded = problem_file.load(out, preferences=False)
+    assert [r.tolist() for r in loaded.response_rewards] == [[1, 0, 0], [0, 1, 0]]
+    assert not loaded.states_preferences
+    with pytest.raises(InputError, match="rewards of responses alone"):
+        problem_file.load(out)
+    for more, said in (
+        (("--beta", "0.1", "--temperature", "1"), "--response-rewards beside it"),
+        (("--response-rewards", "--temperature", "1"), "--response-rewards makes none"),
+        (("--response-rewards", "--beta", "1"), "which no β sees"),
+    ):
+        code, _, err = run(capsys, *common, *more)
+        assert code == 2 and said in err and len(err.splitlines()) == 1, err
+    compared = write_jsonl(tmp_path / "c.jsonl", iter([COMPARED["trl"]]))
+    code, _, err = run(capsys, compared, *common[1:], "--response-rewards")
+    assert code == 2 and "comparisons" in err
 
 
 def test_counts_are_kept_beside_what_was_estimated_from_them(tmp_path, capsys):
