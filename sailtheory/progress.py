@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-__all__ = ["FIRST", "lines"]
+__all__ = ["FIRST", "QUIET", "lines"]
 
 FIRST = 3.0
 """Seconds after which a computation is no longer silent."""
+QUIET = "SAILTHEORY_QUIET"
+"""The variable that, set to anything, keeps it silent."""
 
 
 @contextmanager
@@ -24,6 +27,9 @@ def lines(what: str = "") -> Iterator[Callable[[str], None]]:
     Yields:
         What takes the name of each stage as it begins.
     """
+    if os.environ.get(QUIET):
+        yield lambda name: None
+        return
     stage, done, began = [what], threading.Event(), time.monotonic()
 
     def speak() -> None:

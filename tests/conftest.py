@@ -25,6 +25,9 @@ import pytest
 for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(threads, "1")  # before torch and NumPy are imported
 
+# What is said of time on a busy machine does not get into what tests compare.
+os.environ["SAILTHEORY_QUIET"] = "1"
+
 # Without bytecode, pytest rewrites the asserts of all tests anew, half of the time that collecting
 # takes, and each of the many programs that tests start compiles this package anew.
 sys.dont_write_bytecode = False
@@ -80,16 +83,6 @@ class Skips:
     def pytest_terminal_summary(self, terminalreporter):
         for name, reason in sorted(self.unlisted.items()):
             terminalreporter.write_line(f"SKIPPED, BUT NOT IN {LIST.name}: {name}: {reason}")
-
-
-@pytest.fixture(autouse=True, scope="session")
-def silent_progress():
-    """What is said of time on a busy machine does not get into what tests compare."""
-    from sailtheory import progress
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(progress, "FIRST", 600.0)
-        yield
 
 
 @pytest.hookimpl(wrapper=True)

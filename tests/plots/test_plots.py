@@ -165,6 +165,7 @@ def problem_file(tmp_path):
 
 
 def test_command(problem_file, tmp_path, capsys, monkeypatch):
+    monkeypatch.delenv(progress.QUIET)
     monkeypatch.setattr(progress, "FIRST", 0.0)
     image, data = tmp_path / "a.svg", tmp_path / "a.json"
     words = ["plot", "divergences", problem_file, "-o", str(image), "--data", str(data)]

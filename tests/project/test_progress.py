@@ -13,6 +13,7 @@ from sailtheory.testing import find_counterexample, preference_problems
 
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch):
+    monkeypatch.delenv(progress.QUIET)
     monkeypatch.setattr(progress, "FIRST", 0.0)
 
 
@@ -25,6 +26,14 @@ def test_the_stage_is_said_ever_more_rarely(capsys):
     assert said[0].startswith("first (") and any(line.startswith("second (") for line in said)
     assert len(said) < 30
     time.sleep(0.05)
+    assert capsys.readouterr().err == ""
+
+
+def test_it_can_be_silenced(monkeypatch, capsys):
+    monkeypatch.setenv(progress.QUIET, "1")
+    with progress.lines("first") as say:
+        time.sleep(0.02)
+        say("second")
     assert capsys.readouterr().err == ""
 
 
