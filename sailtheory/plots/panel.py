@@ -52,7 +52,7 @@ def alone(figure: Figure, panel: str) -> None:
 
 def _label(chosen: Any, figure: Figure) -> None:
     """Labels and ticks that only the outer panels of a grid have."""
-    grid = [axes for axes in figure.axes if axes.get_subplotspec() is not None]
+    grid: list[Any] = [axes for axes in figure.axes if axes.get_subplotspec() is not None]
     place = chosen.get_subplotspec()
     for axes in grid:
         other = axes.get_subplotspec()

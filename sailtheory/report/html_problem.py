@@ -110,9 +110,8 @@ def _last(names: str) -> str:
 
 def _earned(report: Report) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """Columns and rows; rewards only where the preferences state some."""
-    columns, known = ("policy", "win rate", "share", "KL(π_ref‖π)"), False
-    if report.online.best.reward is not None:
-        columns, known = (*columns, "reward", "share"), True
+    known = report.online.best.reward is not None
+    columns = ["policy", "win rate", "share", "KL(π_ref‖π)", *["reward", "share"] * known]
     rows = []
     for name, each in earned(report):
         unsettled = "" if each.settled else " (the search does not agree on it)"
@@ -120,7 +119,7 @@ def _earned(report: Report) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
                number(each.kl_ref_policy))  # fmt: skip
         rewards = (number(each.reward), percent(each.reward_share)) if known else ()
         rows.append((*row, *rewards))
-    return columns, rows
+    return tuple(columns), rows
 
 
 def problem_file(problem: PreferenceProblem) -> str:
