@@ -50,7 +50,7 @@ def test_json(log, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("options", "named"),
     [
-        ("--gamma -1", "gamma"), ("--gamma 0", "gamma"), ("--group 1", "group"),
+        ("--gamma -1", "gamma"), ("--group 1", "group"),
         ("--steps 5", "steps"), ("--range 1,0", "range"), ("--method ppo", "ppo"),
         ("--steps 0:1", "steps"), ("--confidence 2", "confidence"), ("--prompt key", "key"),
     ],
