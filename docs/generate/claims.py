@@ -74,7 +74,7 @@ def page(claim: Claim, found: dict[str, Any]) -> str:
 def theory(name: str) -> str:
     """What docs/theory.md says about a claim; C05b is told under C05."""
     source = (DOCS / "theory.md").read_text(encoding="utf-8")
-    section = source.partition("## 2. Claims")[2].partition("\n## ")[0]
+    section = source.partition("## 2. Claims")[2].partition("\n## ")[0].partition("\n### ")[0]
     number = re.escape(name[:3])
     match = re.search(rf"\*\*{number}\b.*?(?=\*\*C\d\d\b(?!b)|\Z)", section, re.DOTALL)
     if match is None:

@@ -160,3 +160,9 @@ def test_the_table_along_training_is_the_recorded_one():
         for cell, value in zip(cells, values, strict=True):
             digits = len(cell.partition(".")[2])
             assert abs(float(cell) - value) <= 0.5 * 10**-digits + 1e-12, (line, cell, value)
+
+
+def test_the_theory_of_the_last_claim_ends_with_it():
+    """What follows is of all claims, and its links do not lead anywhere from a claim's page."""
+    words = generated.theory("C34")
+    assert words.startswith("**C34") and words.endswith("∎")
