@@ -22,12 +22,16 @@ if TYPE_CHECKING:
     from sailtheory.analysis.check import Report
     from sailtheory.analysis.frontier import Frontier
     from sailtheory.analysis.sweep import Sweep
+    from sailtheory.analysis.target_check import TargetReport
+    from sailtheory.analysis.trade_off import TradeOff
+    from sailtheory.certificates.bounded import BoundCertificate
     from sailtheory.certificates.certificate import Certificate
     from sailtheory.certificates.kinds import AnyCertificate
     from sailtheory.certificates.prompts import PromptCertificate
     from sailtheory.certificates.replay import Replay
     from sailtheory.convergence.fit import RateFit
     from sailtheory.convergence.prediction import Prediction
+    from sailtheory.objectives.target import Target
     from sailtheory.rewards.assess import Assessment
     from sailtheory.run_audit.audit import Audit
 
@@ -67,14 +71,12 @@ def problem_from(source: Source, *, out: str | None = None, **options: Any) -> P
     Raises:
         InputError: Bad data, or options that do not belong to the source.
     """
-    from sailtheory.problem.problem_file import from_mapping, load, of_folder
+    from sailtheory.problem.problem_file import of_folder
 
     if out is None:
         if options:
             raise InputError(next(iter(options)), next(iter(options.values())), "out= beside it")
-        if isinstance(source, PreferenceProblem):
-            return source
-        return from_mapping(source) if isinstance(source, Mapping) else load(source)
+        return _read(source, preferences=True)
     from dataclasses import fields
 
     from sailtheory.preference_data.build import Request, build
@@ -87,24 +89,65 @@ def problem_from(source: Source, *, out: str | None = None, **options: Any) -> P
     for name in options:
         if name not in known:
             raise InputError(name, options[name], f"one of {', '.join(sorted(known))}")
+    if options.get("response_rewards"):  # which no β sees
+        if "beta" in options:
+            raise InputError("beta", options["beta"], "none with response_rewards")
+        options["beta"] = 1.0
     for name in ("beta", "radius"):
         if options.get(name) is None:
             raise InputError(name, "not given", "a number is expected for preference data")
     return of_folder(build(Request(str(source), out, rule=Rule(**rule), **options)))
 
 
+def _target(problem: Source, objective: str, options: dict[str, Any]) -> Target:
+    """An objective of a problem, which has to state what it needs."""
+    from sailtheory.objectives.registry import kind, target
+
+    return target(_read(problem, kind(objective).preferences), objective, **options)
+
+
+def _read(source: Source, preferences: bool) -> PreferenceProblem:
+    from sailtheory.problem.problem_file import from_mapping, load
+
+    if isinstance(source, PreferenceProblem):
+        return source
+    if isinstance(source, Mapping):
+        return from_mapping(source, preferences=preferences)
+    return load(source, preferences=preferences)
+
+
 def check(
     problem: Source,
     gamma: float | None = None,
     *,
+    objective: str = "sail",
     effort: str = "quick",
     seed: int = 0,
     progress: _Progress = _silent,
-) -> Report:
-    """What holds on a problem; see :func:`sailtheory.analysis.check.check`."""
-    from sailtheory.analysis.check import check as run
+    jobs: int = 1,
+    **options: Any,
+) -> Report | TargetReport:
+    """What holds on a problem; see :func:`sailtheory.analysis.check.check`.
 
-    return run(problem_from(problem), gamma, effort, seed, progress)
+    Args:
+        problem: The problem.
+        gamma: γ.
+        objective: ``sail``, or one of :func:`sailtheory.objectives.registry.names`.
+        effort: ``quick`` or ``full``.
+        seed: Seed of the search.
+        progress: Receives the stage.
+        jobs: Processes, for the thresholds prompt by prompt; of ``sail`` alone.
+        options: Of the objective, such as ``group=8``.
+    """
+    from sailtheory.analysis.check import check as run
+    from sailtheory.analysis.target_check import check_target
+
+    found = _target(problem, objective, options)
+    if objective == "sail":
+        return run(found.problem, gamma, effort, seed, progress, jobs)
+    if jobs > 1:
+        raise InputError("jobs", jobs, f"1 with the objective {objective}: it has one process")
+    return check_target(found, gamma, effort, seed, progress)
 
 
 def frontier(
@@ -112,14 +155,24 @@ def frontier(
     *,
     tolerance: float = 0.01,
     points: int = 25,
+    objective: str = "sail",
     effort: str = "quick",
     seed: int = 0,
     progress: _Progress = _silent,
-) -> Frontier:
-    """Win rate and KL against γ; see :func:`sailtheory.analysis.frontier.frontier`."""
-    from sailtheory.analysis.frontier import frontier as run
+    **options: Any,
+) -> Frontier | TradeOff:
+    """Win rate, or what else an objective is measured by, and KL against γ.
 
-    return run(problem_from(problem), tolerance, points, effort, seed, progress)
+    See :func:`sailtheory.analysis.frontier.frontier`, and
+    :func:`sailtheory.analysis.trade_off.trade_off` for any objective but SAIL.
+    """
+    from sailtheory.analysis.frontier import frontier as run
+    from sailtheory.analysis.trade_off import trade_off
+
+    found = _target(problem, objective, options)
+    if objective == "sail":
+        return run(found.problem, tolerance, points, effort, seed, progress)
+    return trade_off(found, tolerance, points, effort, seed, progress)
 
 
 def sweep(
@@ -157,16 +210,18 @@ def sweep(
 
 
 def rates(
-    source: Source | Sequence[float], gamma: float | None = None, *, seed: int = 0,
-    progress: _Progress = _silent,
+    source: Source | Sequence[float], gamma: float | None = None, *, objective: str = "sail",
+    seed: int = 0, progress: _Progress = _silent, **options: Any,
 ) -> RateFit | Prediction:  # fmt: skip
     """The rate of a series of gaps, or of ascent on a problem at γ.
 
     Args:
         source: Gaps, or a CSV file of them; with ``gamma``, a problem.
         gamma: γ ≥ 0, for a problem.
+        objective: Of the problem, as for :func:`check`.
         seed: Seed of everything random.
         progress: Receives the stage.
+        options: Of the objective.
 
     Raises:
         InputError: As :func:`sailtheory.convergence.fit_rate` and
@@ -178,7 +233,9 @@ def rates(
     if gamma is not None:
         if isinstance(source, Sequence) and not isinstance(source, str):
             raise InputError("source", type(source).__name__, "with gamma: a problem")
-        return predict(problem_from(source), gamma, seed, progress)
+        return predict(_target(source, objective, options), gamma, seed, progress)
+    if objective != "sail" or options:
+        raise InputError("objective", objective, "none is expected with a series of gaps")
     if isinstance(source, (PreferenceProblem, Mapping)):
         raise InputError("gamma", None, "a number is expected for a problem")
     if isinstance(source, (str, Path)):
@@ -196,8 +253,10 @@ def certify(
     method: Literal["auto", "whole", "per-prompt"] = "auto",
     jobs: int = 1,
     time_limit: float = math.inf,
+    objective: str = "sail",
     progress: _Progress = _silent,
-) -> Certificate | PromptCertificate:
+    **options: Any,
+) -> Certificate | PromptCertificate | BoundCertificate:
     """A proof over all of C, which ``save`` writes and :func:`replay` checks.
 
     Args:
@@ -209,7 +268,10 @@ def certify(
         method: For ``gamma``: γ* on all of C, or ḡ prompt by prompt.
         jobs: Processes.
         time_limit: Seconds, > 0.
+        objective: ``sail``, or another by its own bounds: ``gamma`` and ``concave`` only, and
+            neither tolerance, method, jobs nor time_limit.
         progress: Receives a line.
+        options: Of the objective.
 
     Returns:
         A certificate, whose ``verdict`` is ``certified``, ``refuted`` or ``undecided``.
@@ -218,8 +280,10 @@ def certify(
         InputError: γ where none is taken, none where one is, or numbers outside their domain.
     """
     from sailtheory.certificates import Budget, certify_concave, certify_gamma, certify_pl
-    from sailtheory.certificates.kinds import by_prompt
+    from sailtheory.certificates.bounded import certify_bound
+    from sailtheory.certificates.kinds import by_prompt, require_closed_form
     from sailtheory.certificates.prompts import Plan, Workers, certify_prompts
+    from sailtheory.numeric.exact import to_fraction
     from sailtheory.problem.reduced import ProblemPrompts
 
     if (gamma is None) != (property == "gamma"):
@@ -228,7 +292,12 @@ def certify(
         raise InputError("property", property, "gamma, concave or pl")
     if not time_limit > 0:
         raise InputError("time_limit", time_limit, "a positive number of seconds is expected")
-    found = problem_from(problem)
+    if objective != "sail":
+        require_closed_form(objective, property, tol=tolerance, method=method,
+                            jobs=jobs, time_limit=time_limit)  # fmt: skip
+        level = None if gamma is None else to_fraction(gamma, "gamma")
+        return certify_bound(_target(problem, objective, options), level, progress)
+    found = _target(problem, objective, options).problem
     budget = Budget(time.monotonic() + time_limit, jobs, progress)
     if gamma is None and by_prompt(found, method):
         return certify_prompts(ProblemPrompts(found), Plan(tolerance, budget, Workers(jobs)))
@@ -258,6 +327,7 @@ def replay(
     """
     from sailtheory.certificates import kinds
     from sailtheory.certificates.prompts.sources import open_source
+    from sailtheory.objectives.registry import kind
     from sailtheory.problem.reduced import ProblemPrompts, PromptSource
 
     def source(named: str) -> PromptSource:
@@ -265,8 +335,13 @@ def replay(
             raise InputError("problem", None, "the problem of this certificate is expected")
         return open_source(named) if problem is None else ProblemPrompts(problem_from(problem))
 
+    def whole(objective: str, named: str) -> PreferenceProblem:
+        if problem is None and not named:
+            raise InputError("problem", None, "the problem of this certificate is expected")
+        return _read(named if problem is None else problem, kind(objective).preferences)
+
     made = kinds.read(certificate) if isinstance(certificate, (str, Path)) else certificate
-    return kinds.replay(made, source, progress=progress)
+    return kinds.replay(made, source, whole, progress=progress)
 
 
 def audit(run: str | Path, arms: Sequence[str | Path] = (), *, accuracy: float = 0.1) -> Audit:

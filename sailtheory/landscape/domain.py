@@ -48,6 +48,11 @@ class Domain:
         blocks = self.problem.blocks()
         return [responses_outside(self.reduce(block.features)) for block in blocks]
 
+    @cached_property
+    def single_features(self) -> list[np.ndarray]:
+        """:attr:`features` in float32."""
+        return [responses_outside(features.astype(np.float32)) for features in self.features]
+
     def expect_memory(self) -> None:
         """Refuse a problem on which a search would not fit.
 
@@ -55,7 +60,8 @@ class Domain:
             InputError: The estimate, and what is free.
         """
         rows, r = sum(self.problem.responses), self.dimension
-        stacked = rows * (self.problem.dimension + (0 if self.problem.span.is_full else r))
+        copied = r / 2 + (0 if self.problem.span.is_full else r)  # in float32, and on S
+        stacked = rows * (self.problem.dimension + copied)
         matrices = 40 * r**2 if r <= DENSE else 4 * r**2
         pairs = 30 * sum(m * m for m in self.problem.responses)
         sizes = f"{self.problem.prompts} prompts of {self.problem.dimension} features"

@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sailtheory.errors import InputError
+from sailtheory.objectives.sail_target import SAILTarget
+from sailtheory.objectives.target import Target
 from sailtheory.problem.problem import PreferenceProblem
 
 if TYPE_CHECKING:
@@ -51,30 +53,34 @@ class Kind:
         module: Under ``sailtheory.plots``.
         shows: What it shows, in one line.
         gamma: Whether it takes a γ.
+        any_objective: Whether it draws any objective, not SAIL alone.
     """
 
     module: str
     shows: str
     gamma: bool = False
+    any_objective: bool = False
 
 
 KINDS: dict[str, Kind] = {
     "spectra": Kind("spectra", "eigenvalues of the terms of ∇²J and of F̄ along a ray (C02)"),
-    "curvature-map": Kind("curvature_map", "λ_max(∇²J_γ) over a plane slice of C, γ rising (C11)"),
-    "thresholds": Kind("thresholds", "γ*, K_B, the closed form and γ_abs against B (C10, C11)"),
-    "pl": Kind("pl", "PL ratios near a boundary maximiser, spurious stops (C13, C14)", True),
+    "curvature-map": Kind("curvature_map", "λ_max(∇²J_γ) over a plane slice of C, γ rising (C11)",
+                          any_objective=True),
+    "thresholds": Kind("thresholds", "γ*, K_B, the closed form and γ_abs against B (C10, C11)",
+                       any_objective=True),
+    "pl": Kind("pl", "PL ratios near a boundary maximiser, spurious stops (C13, C14)", True, True),
     "convergence": Kind("convergence", "three ascents with their bounds (C15–C17)", True),
     "samples": Kind("samples", "N(ε) of SAIL-RevKL and of two-level methods (C16)", True),
-    "price": Kind("price", "gain and KL against γ, thresholds marked (C20)"),
+    "price": Kind("price", "gain and KL against γ, thresholds marked (C20)", any_objective=True),
     "estimators": Kind("estimators", "variance and bias of gradient estimators (C18, C22)", True),
     "divergences": Kind("divergences", "the two KLs and their curvatures (C07, C08)"),
     "self-preference": Kind("self_preference", "the landscape of self-preference (C06, C19)"),
-}
+}  # fmt: skip
 
 
 def compute(
     kind: str,
-    problem: PreferenceProblem,
+    problem: PreferenceProblem | Target,
     *,
     name: str = "a problem",
     gamma: float | None = None,
@@ -84,7 +90,7 @@ def compute(
 
     Args:
         kind: One of :data:`KINDS`.
-        problem: The problem.
+        problem: The problem, for SAIL; or a target, the objective of a problem.
         name: What the caption calls it.
         gamma: γ ≥ 0, for the kinds that take one.
         seed: Seed of searches and samples.
@@ -94,6 +100,13 @@ def compute(
             natural number, or a problem on which nothing varies.
     """
     known = check_kind(kind)
+    target = problem if isinstance(problem, Target) else None
+    if target is not None:
+        problem = target.problem
+        if not known.any_objective and not isinstance(target, SAILTarget):
+            drawn = ", ".join(name for name, each in KINDS.items() if each.any_objective)
+            raise InputError("objective", target.name, f"{kind} is of SAIL; of any: {drawn}")
+    assert isinstance(problem, PreferenceProblem)
     if gamma is not None and not known.gamma:
         takers = ", ".join(name for name, each in KINDS.items() if each.gamma)
         raise InputError("gamma", gamma, f"{kind} takes none; these do: {takers}")
@@ -108,16 +121,19 @@ def compute(
     from sailtheory import __version__
     from sailtheory.plots.series import plain
 
-    found = _module(kind).series(problem, gamma, seed)
+    shown = (target or SAILTarget(problem)) if known.any_objective else problem
+    found = _module(kind).series(shown, gamma, seed)
     data: dict[str, Any] = plain({
         "schema": SCHEMA,
         "kind": kind,
         "version": __version__,
         "problem": describe(problem, name),
+        **({} if target is None else {"objective": target.title}),
         "seed": seed,
         **found,
     })  # fmt: skip
-    data["caption"] = found["caption"].format(problem=f"{name} ({_sizes(problem)})")
+    called = f"{name} ({_sizes(problem)})"
+    data["caption"] = found["caption"].format(problem=called, objective=target and target.title)
     return data
 
 
@@ -125,6 +141,7 @@ def draw(
     data: dict[str, Any],
     size: tuple[float, float] | None = None,
     labels: Mapping[str, str] | None = None,
+    panel: str | None = None,
 ) -> Figure:
     """A figure from its data, which may have gone through JSON.
 
@@ -132,31 +149,41 @@ def draw(
         data: The data.
         size: Width and height in mm; default that of the kind.
         labels: New words for labels, titles and legends, by what they say now.
+        panel: Letter of the one panel to draw, as wide as a column.
 
     Raises:
-        InputError: Not the data of a figure, a size that is not positive or too small for
-            the kind, or words that are nowhere in it.
+        InputError: Not the data of a figure, no such panel, a size that is not positive or
+            too small for the kind, or words that are nowhere in it.
     """
     if not isinstance(data, dict) or data.get("schema") != SCHEMA:
         found = data.get("schema") if isinstance(data, dict) else data
         raise InputError("schema", found, f"{SCHEMA} is expected")
     module = _module(data["kind"])
+    from sailtheory.plots import panel as panels
     from sailtheory.plots import style
 
     with style.context():
         figure: Figure = module.draw(data)
+        if panel is not None:
+            panels.alone(figure, panel)
     if size is not None:
-        check_size(size)
-        own = tuple(side * 25.4 for side in figure.get_size_inches())
-        least = tuple(_SHRUNK * side for side in own)
-        if any(asked < side for asked, side in zip(size, least, strict=True)):
-            shown, made = (f"{width:.0f}x{height:.0f}" for width, height in (least, own))
-            fits = f"at least {shown}, as it is made for {made}: words would overlap"
-            raise InputError("size", f"{size[0]:g}x{size[1]:g}", fits)
-        figure.set_size_inches(size[0] / 25.4, size[1] / 25.4)
+        _resize(figure, size, list(panels.letters(figure)))
     for now, new in (labels or {}).items():
         _reword(figure, now, new)
     return figure
+
+
+def _resize(figure: Figure, size: tuple[float, float], letters: list[str]) -> None:
+    check_size(size)
+    own = tuple(side * 25.4 for side in figure.get_size_inches())
+    least = tuple(_SHRUNK * side for side in own)
+    if any(asked < side for asked, side in zip(size, least, strict=True)):
+        shown, made = (f"{width:.0f}x{height:.0f}" for width, height in (least, own))
+        fits = f"at least {shown}, as it is made for {made}: words would overlap"
+        if letters:
+            fits += f"; one panel ({', '.join(letters)}) fits a column of 84 mm"
+        raise InputError("size", f"{size[0]:g}x{size[1]:g}", fits)
+    figure.set_size_inches(size[0] / 25.4, size[1] / 25.4)
 
 
 def _reword(figure: Figure, now: str, new: str) -> None:
@@ -239,7 +266,7 @@ def _sizes(problem: PreferenceProblem) -> str:
     low, high = min(problem.responses), max(problem.responses)
     m = f"{low}" if low == high else f"{low} to {high}"
     prompts = "1 prompt" if problem.prompts == 1 else f"{problem.prompts} prompts"
+    scale = f"β = {float(problem.beta):g}, " if problem.states_preferences else ""
     return (
-        f"{prompts}, {m} responses, d = {problem.dimension}, "
-        f"β = {float(problem.beta):g}, B = {float(problem.radius):g}"
+        f"{prompts}, {m} responses, d = {problem.dimension}, {scale}B = {float(problem.radius):g}"
     )

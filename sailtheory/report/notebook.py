@@ -5,6 +5,7 @@ Text and HTML are made of the tables that the commands print; nothing is worded 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from functools import singledispatch
 from html import escape
@@ -19,19 +20,24 @@ from rich.text import Text
 from sailtheory.analysis.check import STRENGTHS, Report
 from sailtheory.analysis.frontier import Frontier
 from sailtheory.analysis.sweep import Sweep
+from sailtheory.analysis.target_check import STRENGTHS as TARGET_STRENGTHS
+from sailtheory.analysis.target_check import TargetReport
+from sailtheory.analysis.trade_off import TradeOff
 from sailtheory.certificates.averaged.certificate import AveragedCertificate
+from sailtheory.certificates.bounded import BoundCertificate
 from sailtheory.certificates.certificate import Certificate
 from sailtheory.certificates.prompts.certificate import PromptCertificate
 from sailtheory.convergence.fit import RateFit
 from sailtheory.convergence.prediction import Prediction
 from sailtheory.errors import InputError
 from sailtheory.extras import require_extra
-from sailtheory.report import averaged, certificates, prompts
+from sailtheory.report import averaged, bounded, certificates, prompts
 from sailtheory.report.numerals import number
 from sailtheory.report.rates import describe, print_prediction
 from sailtheory.report.rewards import print_assessment
 from sailtheory.report.run_audit import print_audit, summary
 from sailtheory.report.sweep import print_sweep
+from sailtheory.report.target_check import print_target_report, print_trade_off
 from sailtheory.report.text import print_frontier, print_report
 from sailtheory.rewards.assess import Assessment
 from sailtheory.run_audit.audit import Audit
@@ -51,72 +57,40 @@ class _Pieces:
         self.found.append(piece if markup else escape_markup(piece))
 
 
-@singledispatch
-def _show(result: object, console: Any) -> None:
-    raise TypeError(f"no words for {type(result).__name__}")
+def _said(words: Callable[[Any], str]) -> Callable[[Any, Any], None]:
+    """What prints a result that is told in text alone."""
+    return lambda console, result: console.print(words(result))
 
 
-@_show.register
-def _(result: Report, console: Any) -> None:
-    print_report(console, result)
-
-
-@_show.register
-def _(result: Frontier, console: Any) -> None:
-    print_frontier(console, result)
-
-
-@_show.register
-def _(result: Sweep, console: Any) -> None:
-    print_sweep(console, result)
-
-
-@_show.register
-def _(result: Prediction, console: Any) -> None:
-    print_prediction(console, result)
-
-
-@_show.register
-def _(result: Audit, console: Any) -> None:
-    print_audit(result, "the run", console)
-
-
-@_show.register
-def _(result: Assessment, console: Any) -> None:
-    print_assessment(console, result)
-
-
-@_show.register
-def _(result: RateFit, console: Any) -> None:
-    console.print(describe(result))
-
-
-@_show.register
-def _(result: Certificate, console: Any) -> None:
-    console.print(certificates.summary(result))
-
-
-@_show.register
-def _(result: PromptCertificate, console: Any) -> None:
-    console.print(prompts.summary(result))
-
-
-@_show.register
-def _(result: AveragedCertificate, console: Any) -> None:
-    console.print(averaged.summary(result))
+_PRINTED: dict[type, Callable[[Any, Any], None]] = {
+    Report: print_report,
+    Frontier: print_frontier,
+    TargetReport: print_target_report,
+    TradeOff: print_trade_off,
+    Sweep: print_sweep,
+    Prediction: print_prediction,
+    Assessment: print_assessment,
+    Audit: lambda console, found: print_audit(found, "the run", console),
+    RateFit: _said(describe),
+    Certificate: _said(certificates.summary),
+    PromptCertificate: _said(prompts.summary),
+    BoundCertificate: _said(bounded.summary),
+    AveragedCertificate: _said(averaged.summary),
+}
+"""What prints each kind of result on a console."""
 
 
 def text(result: object) -> str:
     """What the command prints."""
     out = StringIO()
-    _show(result, Console(file=out, width=_WIDTH, highlight=False))
+    _PRINTED[type(result)](Console(file=out, width=_WIDTH, highlight=False), result)
     return out.getvalue().rstrip("\n")
 
 
 def html(result: object) -> str:
     """The same, its tables as those of HTML."""
     pieces = _Pieces()
-    _show(result, pieces)
+    _PRINTED[type(result)](pieces, result)
     return "".join(map(_html, pieces.found))
 
 
@@ -162,6 +136,13 @@ def _(result: Frontier) -> str:
 
 
 @headline.register
+def _(result: TargetReport | TradeOff) -> str:
+    star = result.gamma_star.value if isinstance(result, TargetReport) else result.instance
+    least = None if result.bounds is None else result.bounds.least
+    return f"{result.target.title}: γ* = {number(star)}, certain to suffice {number(least)}"
+
+
+@headline.register
 def _(result: Audit) -> str:
     return summary(result)
 
@@ -197,6 +178,21 @@ def _(result: Report) -> list[dict[str, Any]]:
             "kl_ref_policy": None if best is None else best.kl_ref_policy,
         })  # fmt: skip
     return rows
+
+
+@_rows.register
+def _(result: TargetReport) -> list[dict[str, Any]]:
+    values = result.as_dict()["thresholds"]
+    return [
+        {"threshold": name, "gamma": values[name], "strength": strength,
+         "worth": result.price[name].worth if name in result.price else None}
+        for name, strength in TARGET_STRENGTHS.items()
+    ]  # fmt: skip
+
+
+@_rows.register
+def _(result: TradeOff) -> list[dict[str, Any]]:
+    return [point.as_dict() for point in result.points]
 
 
 @_rows.register
@@ -289,11 +285,26 @@ def _(result: Report, ax: Any, line: dict[str, Any]) -> None:
     """The thresholds that are known, the largest on top, and γ."""
     names = {"instance": "γ*", "per_prompt": "ḡ", "data": r"$K_{\mathrm{data}}$",
              "relative": "$K_B$", "closed_form": "closed form"}  # fmt: skip
-    known = {label: value for name, label in names.items()
-             if (value := getattr(result.thresholds, name)) is not None and value > 0}  # fmt: skip
+    values = {label: getattr(result.thresholds, name) for name, label in names.items()}
+    _draw_thresholds(values, result.gamma, ax, line)
+
+
+@_draw.register
+def _(result: TargetReport, ax: Any, line: dict[str, Any]) -> None:
+    """The same for any objective."""
+    known = result.bounds
+    data, proved = (None, None) if known is None else (known.data, known.relative)
+    values = {"γ*": result.gamma_star.value, r"$K_{\mathrm{data}}$": data, "$K$": proved}
+    _draw_thresholds(values, result.gamma, ax, line)
+
+
+def _draw_thresholds(
+    values: dict[str, float | None], gamma: float, ax: Any, line: dict[str, Any]
+) -> None:
+    known = {label: value for label, value in values.items() if value is not None and value > 0}
     ax.plot(list(known.values()), list(known), **{"marker": "o", "linestyle": "none"} | line)
     ax.grid(axis="y", linewidth=0.5)
-    ax.axvline(result.gamma, color="black", linestyle="--", linewidth=1)
+    ax.axvline(gamma, color="black", linestyle="--", linewidth=1)
     ax.set_xscale("log")
     ax.set_xlabel("γ (dashed: in use)")
 
@@ -310,6 +321,18 @@ def _(result: Frontier, ax: Any, line: dict[str, Any]) -> None:
     ax.set_xscale("log")
     ax.set_xlabel("γ")
     ax.set_ylabel("win rate over the reference")
+    ax.legend()
+
+
+@_draw.register
+def _(result: TradeOff, ax: Any, line: dict[str, Any]) -> None:
+    """Worth against γ."""
+    points = [point for point in result.points if point.gamma > 0]
+    shown = {"marker": "o", "label": result.target.title} | line
+    ax.plot([p.gamma for p in points], [p.worth for p in points], **shown)
+    ax.set_xscale("log")
+    ax.set_xlabel("γ")
+    ax.set_ylabel(result.target.measure)
     ax.legend()
 
 

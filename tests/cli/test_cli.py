@@ -246,7 +246,7 @@ def test_installed_command_and_light_import():
         [sys.executable, "-m", "sailtheory", "--version"], capture_output=True, text=True,
         check=True,
     )  # fmt: skip
-    assert shown.stdout == "sailtheory 0.1.0\n"
+    assert shown.stdout == "sailtheory 0.2.0\n"
 
 
 @pytest.mark.parametrize(
