@@ -15,7 +15,7 @@ from gymnasium import spaces
 from sailtheory.errors import InputError
 from sailtheory.training.control.suites import Answer
 
-__all__ = ["SUCCESS", "Checked"]
+__all__ = ["SUCCESS", "Checked", "raised"]
 
 SUCCESS = ("success", "is_success")
 """Keys of ``info`` by which Meta-World and Gymnasium-Robotics report success."""
@@ -94,10 +94,14 @@ class Checked(gymnasium.Wrapper[Any, Any, Any, Any]):
         return np.concatenate(_parts(self.env.observation_space, observation, "observation"))
 
     def _failed(self, call: str, error: Exception) -> InputError:
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        where = f"{Path(place.filename).name}, line {place.lineno}"
-        reason = f"its {call} raised {type(error).__name__}: {error} ({where})"
-        return InputError("task", self._task, reason)
+        return InputError("task", self._task, f"its {call} raised {raised(error)}")
+
+
+def raised(error: Exception) -> str:
+    """What an environment raised, and where: some assertions say nothing else."""
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    where = f"{Path(place.filename).name}, line {place.lineno}"
+    return f"{type(error).__name__}: {error} ({where})"
 
 
 def _bounds(space: Any, task: str) -> tuple[np.ndarray, np.ndarray]:

@@ -86,6 +86,8 @@ def _registered(name: str) -> gymnasium.Env[np.ndarray, np.ndarray]:
     """The environment of a Gymnasium id, which has a time limit."""
     import gymnasium
 
+    from sailtheory.training.control.checked import raised
+
     module, colon, own = name.rpartition(":")
     if colon:
         _import(module, name)
@@ -96,8 +98,7 @@ def _registered(name: str) -> gymnasium.Env[np.ndarray, np.ndarray]:
     try:
         env = gymnasium.make(own, disable_env_checker=True)  # Checked asks for more
     except Exception as error:  # whatever its constructor raises
-        reason = f"it cannot be made: {type(error).__name__}: {error}"
-        raise InputError("task", name, reason) from error
+        raise InputError("task", name, f"it cannot be made: {raised(error)}") from error
     if env.spec is None or env.spec.max_episode_steps is None:
         raise InputError("task", name, "an environment with a time limit is expected")
     return env

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 import torch
 
 from sailtheory.training.control.evaluate import evaluate
+from sailtheory.training.control.progress_table import ProgressTable
 from sailtheory.training.control.tasks import Step
 from sailtheory.training.control.vector import Vector
 
@@ -61,3 +63,11 @@ def test_episodes_are_counted_one_by_one_and_the_first_alone(terminated):
 def test_one_success_in_an_episode_is_enough():
     one = Scripted(([0.0, 0.0, 0.0], [0, 1, 0]), ([0.0], [0]), ([0.0], [0]), ([0.0], [0]))
     assert evaluate(Agent(), Vector([one]), 4) == [{"return": 0.0, "success": 0.25}]
+
+
+def test_progress_tells_success_and_the_rewards_accuracy_beside_the_return():
+    out = io.StringIO()
+    measured = {"eval/return": 1.5, "eval/success": 0.5, "reward/accuracy": 0.75}
+    with ProgressTable(10, 2, out) as table:
+        table(5, {3: measured, 4: {"eval/return": 2.0}})
+    assert "3: 1.5 (success 0.50, reward accuracy 0.75), 4: 2.0" in out.getvalue()
