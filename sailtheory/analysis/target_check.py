@@ -203,7 +203,7 @@ def check_target(
     progress("curvature")
     steepest, worst = (_steepest(each, search, star) for each in (objective, penalised))
     progress("maximiser")
-    best = maximise(penalised, search)
+    best = maximise(penalised, search, concave=least is not None and used >= least)
     lower = None if known is None else known.lower
     smooth = mu = factor = None
     if lower is not None and np.isfinite(lower):
@@ -263,6 +263,7 @@ def _price(
             continue
         gamma = max(float(level), 0.0)
         if gamma not in found:
-            found[gamma] = maximise(regularised(target.objective, gamma), search)
+            sure = known is not None and gamma >= known.least
+            found[gamma] = maximise(regularised(target.objective, gamma), search, concave=sure)
         out[name] = Worth(gamma, float(target.worth(found[gamma].theta)), found[gamma])
     return out

@@ -19,6 +19,7 @@ from sailtheory.cli.common import (
     require_outputs,
 )
 from sailtheory.cli.objectives import SAIL, Epsilon, Group, Objective, Std, given, load_target
+from sailtheory.errors import InputError
 
 
 def check(
@@ -34,8 +35,17 @@ def check(
     json: Json = None,
     html: HtmlFile = None,
     seed: Seed = 0,
+    jobs: Annotated[
+        int, typer.Option(min=1, max=1024, help="Processes, for the thresholds prompt by prompt.")
+    ] = 1,
 ) -> None:
-    """What holds on your problem, how large γ must be, and what that costs."""
+    """What holds on your problem, how large γ must be, and what that costs.
+
+    There is no time limit: γ* is one search over all prompts at once, and half of it says nothing.
+    --effort sets how long it takes; certify has --time-limit.
+    """
+    if objective != SAIL and jobs > 1:
+        raise InputError("jobs", jobs, f"1 with --objective {objective}: it has one process")
     from sailtheory.report.json_file import write
     from sailtheory.storage.files import write_text
 
@@ -48,7 +58,7 @@ def check(
             from sailtheory.report.html_problem import problem_page as page
             from sailtheory.report.text import print_report as show
 
-            report: Any = run(target.problem, gamma, effort, seed, progress)
+            report: Any = run(target.problem, gamma, effort, seed, progress, jobs)
         else:
             from sailtheory.analysis.target_check import check_target
             from sailtheory.report.html_target import target_page as page

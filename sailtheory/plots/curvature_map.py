@@ -130,6 +130,8 @@ def _maps(found: dict[str, Any]) -> Any:
         shrink=0.7, label=r"$\lambda_{\max}(\nabla^2 J_\gamma)$",
     )  # fmt: skip
     bar.ax.minorticks_off()
+    for ax in axes[0]:
+        ax.color_bar = bar
     return figure
 
 

@@ -5,6 +5,7 @@ Text and HTML are made of the tables that the commands print; nothing is worded 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from functools import singledispatch
 from html import escape
@@ -56,87 +57,40 @@ class _Pieces:
         self.found.append(piece if markup else escape_markup(piece))
 
 
-@singledispatch
-def _show(result: object, console: Any) -> None:
-    raise TypeError(f"no words for {type(result).__name__}")
+def _said(words: Callable[[Any], str]) -> Callable[[Any, Any], None]:
+    """What prints a result that is told in text alone."""
+    return lambda console, result: console.print(words(result))
 
 
-@_show.register
-def _(result: Report, console: Any) -> None:
-    print_report(console, result)
-
-
-@_show.register
-def _(result: Frontier, console: Any) -> None:
-    print_frontier(console, result)
-
-
-@_show.register
-def _(result: TargetReport, console: Any) -> None:
-    print_target_report(console, result)
-
-
-@_show.register
-def _(result: TradeOff, console: Any) -> None:
-    print_trade_off(console, result)
-
-
-@_show.register
-def _(result: Sweep, console: Any) -> None:
-    print_sweep(console, result)
-
-
-@_show.register
-def _(result: Prediction, console: Any) -> None:
-    print_prediction(console, result)
-
-
-@_show.register
-def _(result: Audit, console: Any) -> None:
-    print_audit(result, "the run", console)
-
-
-@_show.register
-def _(result: Assessment, console: Any) -> None:
-    print_assessment(console, result)
-
-
-@_show.register
-def _(result: RateFit, console: Any) -> None:
-    console.print(describe(result))
-
-
-@_show.register
-def _(result: Certificate, console: Any) -> None:
-    console.print(certificates.summary(result))
-
-
-@_show.register
-def _(result: PromptCertificate, console: Any) -> None:
-    console.print(prompts.summary(result))
-
-
-@_show.register
-def _(result: BoundCertificate, console: Any) -> None:
-    console.print(bounded.summary(result))
-
-
-@_show.register
-def _(result: AveragedCertificate, console: Any) -> None:
-    console.print(averaged.summary(result))
+_PRINTED: dict[type, Callable[[Any, Any], None]] = {
+    Report: print_report,
+    Frontier: print_frontier,
+    TargetReport: print_target_report,
+    TradeOff: print_trade_off,
+    Sweep: print_sweep,
+    Prediction: print_prediction,
+    Assessment: print_assessment,
+    Audit: lambda console, found: print_audit(found, "the run", console),
+    RateFit: _said(describe),
+    Certificate: _said(certificates.summary),
+    PromptCertificate: _said(prompts.summary),
+    BoundCertificate: _said(bounded.summary),
+    AveragedCertificate: _said(averaged.summary),
+}
+"""What prints each kind of result on a console."""
 
 
 def text(result: object) -> str:
     """What the command prints."""
     out = StringIO()
-    _show(result, Console(file=out, width=_WIDTH, highlight=False))
+    _PRINTED[type(result)](Console(file=out, width=_WIDTH, highlight=False), result)
     return out.getvalue().rstrip("\n")
 
 
 def html(result: object) -> str:
     """The same, its tables as those of HTML."""
     pieces = _Pieces()
-    _show(result, pieces)
+    _PRINTED[type(result)](pieces, result)
     return "".join(map(_html, pieces.found))
 
 
