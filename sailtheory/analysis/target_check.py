@@ -209,10 +209,11 @@ def check_target(
     if lower is not None and np.isfinite(lower):
         smooth = float(bounds.smoothness(used, lower, problem.feature_diameter))
     progress("PL constants")
+    rough = Search(domain, "light", seed) if search.spectra_are_dear else search
     strict = proofs(known, used, strict=True)
     slopes = Slopes(penalised, domain)
-    plain = pl_constant(penalised, search, best, "plain", smooth or 1.0, strict, slopes)
-    prox = pl_constant(penalised, search, best, "prox", smooth or 1.0, strict, slopes)
+    plain = pl_constant(penalised, rough, best, "plain", smooth or 1.0, strict, slopes)
+    prox = pl_constant(penalised, rough, best, "prox", smooth or 1.0, strict, slopes)
     stops = [pl.convex for pl in (plain, prox) if pl.convex is not None]
     convex = [*([star] if star.value is not None and star.value > used else []), *stops]
     others = [p for p in (star, worst) if p.value is not None and p.value > 0] + stops
