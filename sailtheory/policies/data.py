@@ -44,8 +44,8 @@ class Batch(NamedTuple):
     def at(self, index: Tensor | slice) -> Batch:
         """Some of the prompts."""
         rewards = None if self.rewards is None else self.rewards[index]
-        given = (part[index] for part in self[:4])
-        return Batch(*given, rewards=rewards)
+        return Batch(self.inputs[index], self.preference[index], self.log_ref[index],
+                     self.weights[index], rewards)  # fmt: skip
 
 
 class CandidateData:
