@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,9 +19,11 @@ from sailtheory.landscape.concavity import (
 from sailtheory.landscape.domain import Domain
 from sailtheory.landscape.fisher import least_fisher
 from sailtheory.landscape.maximiser import Maximiser, maximise
+from sailtheory.landscape.pencil import largest_curvature
 from sailtheory.landscape.pl import PLConstant, Slopes, pl_constant
 from sailtheory.landscape.search import Search
 from sailtheory.numeric.numbers import FLOAT64
+from sailtheory.objectives.algebra import Objective
 from sailtheory.objectives.sail import regularised
 from sailtheory.objectives.target import CurvatureBounds, Target
 from sailtheory.problem.problem import PreferenceProblem
@@ -198,10 +200,8 @@ def check_target(
     penalised = regularised(objective, used)
     progress("γ*")
     star = largest_relative_curvature_on(objective, search)
-    rough = Search(domain, "light", seed) if search.spectra_are_dear else search
     progress("curvature")
-    steepest = largest_curvature_on(objective, rough, star.theta)
-    worst = largest_curvature_on(penalised, rough, star.theta)
+    steepest, worst = (_steepest(each, search, star) for each in (objective, penalised))
     progress("maximiser")
     best = maximise(penalised, search, concave=least is not None and used >= least)
     lower = None if known is None else known.lower
@@ -209,10 +209,11 @@ def check_target(
     if lower is not None and np.isfinite(lower):
         smooth = float(bounds.smoothness(used, lower, problem.feature_diameter))
     progress("PL constants")
+    rough = Search(domain, "light", seed) if search.spectra_are_dear else search
     strict = proofs(known, used, strict=True)
     slopes = Slopes(penalised, domain)
-    plain = pl_constant(penalised, search, best, "plain", smooth or 1.0, strict, slopes)
-    prox = pl_constant(penalised, search, best, "prox", smooth or 1.0, strict, slopes)
+    plain = pl_constant(penalised, rough, best, "plain", smooth or 1.0, strict, slopes)
+    prox = pl_constant(penalised, rough, best, "prox", smooth or 1.0, strict, slopes)
     stops = [pl.convex for pl in (plain, prox) if pl.convex is not None]
     convex = [*([star] if star.value is not None and star.value > used else []), *stops]
     others = [p for p in (star, worst) if p.value is not None and p.value > 0] + stops
@@ -234,6 +235,17 @@ def check_target(
         start=float(target.worth(problem.ref_params)),
         price=_price(target, search, star, known, (float(used), best)),
     )  # fmt: skip
+
+
+def _steepest(objective: Objective, search: Search, star: Curvature) -> Curvature:
+    """The largest curvature found; where spectra are dear, that at the point of γ* alone.
+
+    Whether an objective is concave is decided by γ*, the certain bounds and its own witness.
+    """
+    if not search.spectra_are_dear or star.value is None:
+        return largest_curvature_on(objective, search, star.theta)
+    value, direction = largest_curvature(objective, search.domain, star.theta)
+    return replace(star, value=float(value), direction=direction)
 
 
 def _price(

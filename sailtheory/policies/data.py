@@ -41,6 +41,12 @@ class Batch(NamedTuple):
     weights: Tensor
     rewards: Tensor | None = None
 
+    def at(self, index: Tensor | slice) -> Batch:
+        """Some of the prompts."""
+        rewards = None if self.rewards is None else self.rewards[index]
+        return Batch(self.inputs[index], self.preference[index], self.log_ref[index],
+                     self.weights[index], rewards)  # fmt: skip
+
 
 class CandidateData:
     """Prompts with candidate responses, preferences between them and a reference.
@@ -125,8 +131,7 @@ class CandidateData:
         if size < 1:
             raise InputError("chunk", size, "a number of prompts ≥ 1")
         for start in range(0, n, size):
-            yield Batch(*(None if part is None else part[start : start + size]
-                          for part in self.all))  # fmt: skip
+            yield self.all.at(slice(start, start + size))
 
     def minibatch(self, size: int, generator: torch.Generator) -> CandidateData:
         """``size`` prompts drawn by weight: an unbiased J with equal weights."""
@@ -134,8 +139,7 @@ class CandidateData:
         index = torch.multinomial(weights, size, replacement=True, generator=generator)
         chosen = object.__new__(CandidateData)
         equal = weights.new_full((size,), 1 / size)
-        taken = Batch(*(None if part is None else part[index] for part in self.all))
-        chosen.all = taken._replace(weights=equal)
+        chosen.all = self.all.at(index)._replace(weights=equal)
         chosen.states_preferences = self.states_preferences
         return chosen
 

@@ -38,6 +38,8 @@ def _finite(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _finite(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
+        if set(map(type, value)) == {float} and all(map(math.isfinite, value)):
+            return value  # one look at each of 100,000 numbers
         return [_finite(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None

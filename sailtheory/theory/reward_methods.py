@@ -21,7 +21,7 @@ from fractions import Fraction
 from typing import Any
 
 from sailtheory.errors import InputError, require, whole_number
-from sailtheory.numeric.numbers import Array, NumberSystem
+from sailtheory.numeric.numbers import FLOAT64, Array, NumberSystem
 from sailtheory.theory.reward_slopes import Polynomial, RewardMethod, Slopes, exact_numbers
 from sailtheory.theory.unbounded_methods import Arcsine, DynamicSampling, Logarithm
 
@@ -102,11 +102,12 @@ def _constant(value: Fraction) -> Callable[[NumberSystem], list[Any]]:
 def _divided(group: int, std: str, epsilon: Any) -> Callable[[NumberSystem], list[Any]]:
     """(1 − 1/G)/d_k, k = 1, …, G − 1."""
 
-    def coefficients(xp: NumberSystem) -> list[Any]:
+    def made(xp: NumberSystem) -> list[Any]:
         share = exact_numbers(xp, [1 - Fraction(1, group)])[0]
         return [share / group_deviation(xp, group, k, std, epsilon) for k in range(1, group)]
 
-    return coefficients
+    in_float64 = made(FLOAT64)  # searches ask for nothing else, many times
+    return lambda xp: in_float64 if xp is FLOAT64 else made(xp)
 
 
 def _grpo_title(group: int, std: str, epsilon: Any) -> str:

@@ -18,22 +18,17 @@ from sailtheory import (
     SAILRevKL,
 )
 from sailtheory.curvature import FisherOperator, HessianOperator
-from sailtheory.numeric.numbers import FLOAT64
-from sailtheory.objectives.registry import target
-from sailtheory.objectives.sail import fisher, regularised
+from sailtheory.objectives.sail import fisher
 from sailtheory.policies import (
     CandidateData,
     CandidateObjective,
     CandidatePolicy,
     LastLayerPolicy,
     MLPPolicy,
-    candidate_payoff,
     kl,
     sampled_sail,
     score,
 )
-from sailtheory.problem.reward_problem import reward_problem
-from sailtheory.theory.reward_methods import reward_method
 
 F64 = torch.float64
 AGREE = 1e-8  # the tolerance for the log-linear case
@@ -378,34 +373,3 @@ def test_bad_input_is_named():
         CandidateObjective(policy, good, beta=0.1).value()
     with pytest.raises(InputError, match="log_policy"):
         policy.log_prob(inputs, torch.zeros(2, dtype=torch.long))
-
-
-@pytest.mark.parametrize("name", ["grpo", "log"])
-def test_rewards_of_a_last_layer_agree_with_the_closed_forms(name):
-    rng = np.random.default_rng(3)
-    p = reward_problem(
-        features=rng.normal(size=(3, 4, 2)), radius=2, ref_params=[0.2, 0.1],
-        response_rewards=[[1, 0, 0, 0], [0, 1, 1, 0], [1, 0, 1, 0]],
-    )  # fmt: skip
-    theta = np.array([0.4, -0.7])
-    data, flat = CandidateData.from_problem(p), p
-    closed = regularised(target(flat, name).objective, 0.3)
-    neural = CandidateObjective(
-        last_layer(flat, theta), data, payoff=candidate_payoff(name), gamma=0.3, chunk=2
-    )
-    operator = HessianOperator(neural)
-    assert abs(neural.value().item() - closed.value(theta)) < AGREE
-    assert np.abs(operator.gradient().numpy() - closed.gradient(theta)).max() < AGREE
-    assert np.abs(dense(operator) - closed.hessian(theta)).max() < AGREE
-    at = neural.summary()
-    rates = target(flat, name).objective.pass_rates(theta)
-    assert at["mean_reward"] == pytest.approx(rates.mean())
-    method = reward_method(name, 8, "sample")
-    assert neural.payoff.pointwise(at) == pytest.approx(
-        max(float(method.path(FLOAT64, v, 1 - v)) for v in rates)
-    )
-    with pytest.raises(InputError, match="response_rewards"):
-        CandidateObjective(last_layer(flat, theta), CandidateData.from_problem(problem(0, d=2)),
-                           payoff=candidate_payoff(name))  # fmt: skip
-    with pytest.raises(InputError, match="none is expected"):
-        candidate_payoff(name, beta=0.1)

@@ -112,6 +112,7 @@ def test_rewards_of_a_verifier_are_none_of_bradley_terry(data, tmp_path, capsys)
     assert not loaded.states_preferences
     with pytest.raises(InputError, match="rewards of responses alone"):
         problem_file.load(out)
+    common = (*common[:-1], tmp_path / "q")
     for more, said in (
         (("--beta", "0.1", "--temperature", "1"), "--response-rewards beside it"),
         (("--response-rewards", "--temperature", "1"), "--response-rewards makes none"),
@@ -119,7 +120,7 @@ def test_rewards_of_a_verifier_are_none_of_bradley_terry(data, tmp_path, capsys)
     ):
         code, _, err = run(capsys, *common, *more)
         assert code == 2 and said in err and len(err.splitlines()) == 1, err
-    compared = write_jsonl(tmp_path / "c.jsonl", iter([COMPARED["trl"]]))
+    compared = write_jsonl(tmp_path / "c.jsonl", iter([COMPARED["trl"] | {"e": [[1], [0]]}]))
     code, _, err = run(capsys, compared, *common[1:], "--response-rewards")
     assert code == 2 and "comparisons" in err
 

@@ -111,6 +111,8 @@ def test_numbers_of_each_prompt():
     enough = assess(data, Settings("grpo", 8, "sample", gamma=3.0)).chosen
     assert enough.factor == pytest.approx(1 - (3 - k) / (3 + k))
     assert enough.alone_sure == 1
+    none = assess(data, Settings("grpo", 8, "sample", gamma=0.0)).chosen
+    assert (none.alone, none.factor, none.at_gamma) == (0, None, None)
     gamma = found.chosen.at_gamma
     expected = maximiser_ref_policy(method, np.array(2.0), data.mean)
     assert gamma.value == pytest.approx(expected)
@@ -164,7 +166,7 @@ def test_real_rewards_need_bounds():
 @pytest.mark.parametrize(
     ("settings", "named"),
     [
-        ({"gamma": 0.0}, "gamma"), ({"gamma": float("nan")}, "gamma"), ({"rho": 0.5}, "rho"),
+        ({"gamma": -0.1}, "gamma"), ({"gamma": float("nan")}, "gamma"), ({"rho": 0.5}, "rho"),
         ({"confidence": 1.0}, "confidence"), ({"kl": "k3"}, "kl = k3"), ({"method": "ppo"}, "ppo"),
         ({"group": 1}, "group"),
     ],
