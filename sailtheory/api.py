@@ -22,12 +22,15 @@ if TYPE_CHECKING:
     from sailtheory.analysis.check import Report
     from sailtheory.analysis.frontier import Frontier
     from sailtheory.analysis.sweep import Sweep
+    from sailtheory.analysis.target_check import TargetReport
+    from sailtheory.analysis.trade_off import TradeOff
     from sailtheory.certificates.certificate import Certificate
     from sailtheory.certificates.kinds import AnyCertificate
     from sailtheory.certificates.prompts import PromptCertificate
     from sailtheory.certificates.replay import Replay
     from sailtheory.convergence.fit import RateFit
     from sailtheory.convergence.prediction import Prediction
+    from sailtheory.objectives.target import Target
     from sailtheory.rewards.assess import Assessment
     from sailtheory.run_audit.audit import Audit
 
@@ -67,14 +70,12 @@ def problem_from(source: Source, *, out: str | None = None, **options: Any) -> P
     Raises:
         InputError: Bad data, or options that do not belong to the source.
     """
-    from sailtheory.problem.problem_file import from_mapping, load, of_folder
+    from sailtheory.problem.problem_file import of_folder
 
     if out is None:
         if options:
             raise InputError(next(iter(options)), next(iter(options.values())), "out= beside it")
-        if isinstance(source, PreferenceProblem):
-            return source
-        return from_mapping(source) if isinstance(source, Mapping) else load(source)
+        return _read(source, preferences=True)
     from dataclasses import fields
 
     from sailtheory.preference_data.build import Request, build
@@ -93,18 +94,51 @@ def problem_from(source: Source, *, out: str | None = None, **options: Any) -> P
     return of_folder(build(Request(str(source), out, rule=Rule(**rule), **options)))
 
 
+def _target(problem: Source, objective: str, options: dict[str, Any]) -> Target:
+    """An objective of a problem, which has to state what it needs."""
+    from sailtheory.objectives.registry import kind, target
+
+    return target(_read(problem, kind(objective).preferences), objective, **options)
+
+
+def _read(source: Source, preferences: bool) -> PreferenceProblem:
+    from sailtheory.problem.problem_file import from_mapping, load
+
+    if isinstance(source, PreferenceProblem):
+        return source
+    if isinstance(source, Mapping):
+        return from_mapping(source, preferences=preferences)
+    return load(source, preferences=preferences)
+
+
 def check(
     problem: Source,
     gamma: float | None = None,
     *,
+    objective: str = "sail",
     effort: str = "quick",
     seed: int = 0,
     progress: _Progress = _silent,
-) -> Report:
-    """What holds on a problem; see :func:`sailtheory.analysis.check.check`."""
-    from sailtheory.analysis.check import check as run
+    **options: Any,
+) -> Report | TargetReport:
+    """What holds on a problem; see :func:`sailtheory.analysis.check.check`.
 
-    return run(problem_from(problem), gamma, effort, seed, progress)
+    Args:
+        problem: The problem.
+        gamma: γ.
+        objective: ``sail``, or one of :func:`sailtheory.objectives.registry.names`.
+        effort: ``quick`` or ``full``.
+        seed: Seed of the search.
+        progress: Receives the stage.
+        options: Of the objective, such as ``group=8``.
+    """
+    from sailtheory.analysis.check import check as run
+    from sailtheory.analysis.target_check import check_target
+
+    found = _target(problem, objective, options)
+    if objective == "sail":
+        return run(found.problem, gamma, effort, seed, progress)
+    return check_target(found, gamma, effort, seed, progress)
 
 
 def frontier(
@@ -112,14 +146,24 @@ def frontier(
     *,
     tolerance: float = 0.01,
     points: int = 25,
+    objective: str = "sail",
     effort: str = "quick",
     seed: int = 0,
     progress: _Progress = _silent,
-) -> Frontier:
-    """Win rate and KL against γ; see :func:`sailtheory.analysis.frontier.frontier`."""
-    from sailtheory.analysis.frontier import frontier as run
+    **options: Any,
+) -> Frontier | TradeOff:
+    """Win rate, or what else an objective is measured by, and KL against γ.
 
-    return run(problem_from(problem), tolerance, points, effort, seed, progress)
+    See :func:`sailtheory.analysis.frontier.frontier`, and
+    :func:`sailtheory.analysis.trade_off.trade_off` for any objective but SAIL.
+    """
+    from sailtheory.analysis.frontier import frontier as run
+    from sailtheory.analysis.trade_off import trade_off
+
+    found = _target(problem, objective, options)
+    if objective == "sail":
+        return run(found.problem, tolerance, points, effort, seed, progress)
+    return trade_off(found, tolerance, points, effort, seed, progress)
 
 
 def sweep(
@@ -157,16 +201,18 @@ def sweep(
 
 
 def rates(
-    source: Source | Sequence[float], gamma: float | None = None, *, seed: int = 0,
-    progress: _Progress = _silent,
+    source: Source | Sequence[float], gamma: float | None = None, *, objective: str = "sail",
+    seed: int = 0, progress: _Progress = _silent, **options: Any,
 ) -> RateFit | Prediction:  # fmt: skip
     """The rate of a series of gaps, or of ascent on a problem at γ.
 
     Args:
         source: Gaps, or a CSV file of them; with ``gamma``, a problem.
         gamma: γ ≥ 0, for a problem.
+        objective: Of the problem, as for :func:`check`.
         seed: Seed of everything random.
         progress: Receives the stage.
+        options: Of the objective.
 
     Raises:
         InputError: As :func:`sailtheory.convergence.fit_rate` and
@@ -178,7 +224,9 @@ def rates(
     if gamma is not None:
         if isinstance(source, Sequence) and not isinstance(source, str):
             raise InputError("source", type(source).__name__, "with gamma: a problem")
-        return predict(problem_from(source), gamma, seed, progress)
+        return predict(_target(source, objective, options), gamma, seed, progress)
+    if objective != "sail" or options:
+        raise InputError("objective", objective, "none is expected with a series of gaps")
     if isinstance(source, (PreferenceProblem, Mapping)):
         raise InputError("gamma", None, "a number is expected for a problem")
     if isinstance(source, (str, Path)):

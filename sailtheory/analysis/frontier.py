@@ -8,26 +8,20 @@ from typing import Any
 
 import numpy as np
 
-from sailtheory.analysis.check import theorem_threshold
-from sailtheory.analysis.ladder import ladder
 from sailtheory.analysis.online import FieldThresholds, field_thresholds
-from sailtheory.errors import InputError
-from sailtheory.landscape.concavity import largest_relative_curvature_on
+from sailtheory.analysis.trade_off import BISECTIONS, MOST_POINTS, TradePoint, trade_off
 from sailtheory.landscape.domain import Domain
-from sailtheory.landscape.maximiser import gain, maximise
-from sailtheory.landscape.search import Search
+from sailtheory.landscape.maximiser import gain
 from sailtheory.landscape.solution import solve
 from sailtheory.objectives.fields import OnlineDPORevKL
-from sailtheory.objectives.sail import SAIL, KLRefPolicy, SAILRevKL
+from sailtheory.objectives.sail import KLRefPolicy
+from sailtheory.objectives.sail_target import SAILTarget
 from sailtheory.problem.problem import PreferenceProblem
 from sailtheory.shown import Shown
 
 __all__ = ["MOST_POINTS", "Frontier", "FrontierPoint", "OnlinePoint", "frontier"]
 
 SCHEMA = "sailtheory.frontier/1"
-MOST_POINTS = 10_000
-"""Values of γ in one curve, at most."""
-_BISECTIONS = 12
 
 
 @dataclass(frozen=True)
@@ -140,62 +134,31 @@ def frontier(
     Raises:
         InputError: An argument outside its domain.
     """
-    if not 0 <= tolerance <= 1:
-        raise InputError("tolerance", tolerance, "a loss of win rate in [0, 1] is expected")
-    if not 5 <= count <= MOST_POINTS:
-        raise InputError("points", count, f"an integer from 5 to {MOST_POINTS} is expected")
-    domain = Domain(problem)
-    search = Search(domain, effort, seed)
-    progress("γ*")
-    found = largest_relative_curvature_on(SAIL(problem), search)
-    star = found.value
-    trusted = found.search is not None and found.search.trusted
-    k_b = theorem_threshold(problem) if domain.dimension else None
-    progress("thresholds by prompt")
-    rungs = None if k_b is None else ladder(problem, k_b, effort)
-    online = _Online(problem, domain, field_thresholds(problem))
-
-    def at(gamma: float, start: np.ndarray | None) -> tuple[FrontierPoint, np.ndarray]:
-        progress(f"γ = {gamma:.4g}")
-        best = maximise(SAILRevKL(problem, gamma), search, start)
-        point = FrontierPoint(
-            gamma=gamma,
-            win_rate=best.win_rate,
-            gain=best.gain,
-            kl_ref_policy=best.kl_ref_policy,
-            concave=None if star is None or (gamma >= star and not trusted) else gamma >= star,
-            guaranteed=k_b is not None and gamma >= k_b,
-            certified=rungs is not None and gamma >= rungs.least,
-        )
-        return point, best.theta
-
-    points, theta = [], None
-    levels = _grid([star, k_b, online.thresholds.relative], count)
+    online = _Online(problem, Domain(problem), field_thresholds(problem))
+    curve = trade_off(
+        SAILTarget(problem), tolerance, count, effort, seed, progress, [online.thresholds.relative]
+    )
+    levels = [point.gamma for point in curve.points]
     without = online.along(levels)
-    for gamma, solved in zip(levels, without, strict=True):
-        point, theta = at(gamma, theta)
-        points.append(replace(point, online=solved))
-    allowed = points[0].win_rate - tolerance
-    inside = next((i for i, p in enumerate(points) if p.win_rate < allowed), len(points))
-    affordable = points[inside - 1]
-    if inside < len(points):
-        low, high = affordable.gamma, points[inside].gamma
-        for _ in range(_BISECTIONS):
-            middle, _ = at((low + high) / 2, theta)
-            if middle.win_rate >= allowed:
-                low, affordable = middle.gamma, middle
-            else:
-                high = middle.gamma
+    pairs = zip(curve.points, without, strict=True)
     return Frontier(
-        points=tuple(points),
-        instance=star,
-        relative=k_b,
+        points=tuple(replace(_of_sail(problem, point), online=solved) for point, solved in pairs),
+        instance=curve.instance,
+        relative=None if curve.bounds is None else curve.bounds.relative,
         online=online.thresholds,
         tolerance=tolerance,
-        affordable=affordable,
+        affordable=_of_sail(problem, curve.affordable),
         online_affordable=online.affordable(levels, without, tolerance),
         seed=seed,
     )
+
+
+def _of_sail(problem: PreferenceProblem, point: TradePoint) -> FrontierPoint:
+    ahead = float(gain(problem, point.theta))
+    return FrontierPoint(
+        gamma=point.gamma, win_rate=0.5 + ahead, gain=ahead, kl_ref_policy=point.kl_ref_policy,
+        concave=point.concave, guaranteed=point.guaranteed, certified=point.certified,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -244,17 +207,8 @@ class _Online:
         if beyond == len(points):
             return low
         high = levels[beyond]
-        for _ in range(_BISECTIONS):
+        for _ in range(BISECTIONS):
             middle = (low + high) / 2
             enough = self.at(middle)[0].win_rate >= allowed
             low, high = (middle, high) if enough else (low, middle)
         return low
-
-
-def _grid(thresholds: Sequence[float | None], count: int) -> list[float]:
-    """γ = 0, the thresholds, and values spaced evenly in log γ around them."""
-    fixed = {0.0} | {g for g in thresholds if g is not None and g > 0}
-    top = 2 * max(fixed) or 1.0
-    low = min((g for g in fixed if g > 0), default=top) / 30
-    spaced = np.geomspace(top, low, count - len(fixed))  # one point is the largest
-    return sorted(fixed | {float(g) for g in spaced})

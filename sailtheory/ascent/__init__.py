@@ -7,6 +7,7 @@ from sailtheory.ascent.constants import (
     constants,
     field_constants,
     regularisation,
+    target_constants,
 )
 from sailtheory.ascent.estimators import Estimator, Moments, moments
 from sailtheory.ascent.gradient import projected_ascent
@@ -46,4 +47,5 @@ __all__ = [
     "regularisation",
     "spawn",
     "stochastic_ascent",
+    "target_constants",
 ]

@@ -13,6 +13,7 @@ from sailtheory.numeric.numbers import FLOAT64
 from sailtheory.objectives.algebra import LinearCombination, Objective
 from sailtheory.objectives.fields import OnlineDPO
 from sailtheory.objectives.sail import SAIL, KLRefPolicy
+from sailtheory.objectives.target import Target
 from sailtheory.problem.problem import PreferenceProblem
 from sailtheory.theory import bounds, field_bound
 
@@ -24,6 +25,7 @@ __all__ = [
     "field_constants",
     "regularisation",
     "step_constants",
+    "target_constants",
 ]
 
 _ROUNDING = 1e-12
@@ -121,6 +123,25 @@ def constants(objective: Objective) -> Constants:
     modulus = _modulus(problem, gamma, relative)
     smooth = float(bounds.smoothness(gamma, lower, diameter))
     return Constants(gamma, relative, lower, smooth, modulus)
+
+
+def target_constants(target: Target, gamma: float) -> Constants:
+    """The constants of a target less γKL(π_ref‖π_θ): with K_B for SAIL, else the least certain K.
+
+    Args:
+        target: Not null.
+        gamma: γ ≥ 0.
+
+    Raises:
+        InputError: S = {0}, or no K is certain or K⁻ infinite, so that no step is proved.
+    """
+    known, problem = target.bounds(), target.problem
+    if known is None or known.least is None or known.lower is None:
+        found = "S = {0}" if known is None else "infinite constants"
+        raise InputError("objective", f"{target.name}, {found}", "one whose K and K⁻ are finite")
+    smooth = float(bounds.smoothness(gamma, known.lower, problem.feature_diameter))
+    modulus = _modulus(problem, gamma, known.least)
+    return Constants(gamma, known.least, known.lower, smooth, modulus)
 
 
 def field_constants(problem: PreferenceProblem, gamma: float) -> FieldConstants:

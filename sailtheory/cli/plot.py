@@ -9,6 +9,7 @@ import typer
 
 from sailtheory import plots
 from sailtheory.cli.common import Problem, Seed, require_outputs
+from sailtheory.cli.objectives import SAIL, Epsilon, Group, Objective, Std, given, load_target
 from sailtheory.errors import InputError
 
 
@@ -33,18 +34,21 @@ def plot(
         list[str] | None,
         typer.Option(metavar="OLD=NEW", help="New words for a label, title or legend."),
     ] = None,
+    objective: Objective = SAIL,
+    group: Group = None,
+    std: Std = None,
+    epsilon: Epsilon = None,
     seed: Seed = 0,
 ) -> None:
     """Draw a figure of your problem and print its caption."""
     from sailtheory.plots.style import check_target
-    from sailtheory.problem.problem_file import load as load_problem
 
     plots.check_kind(kind)
     lengths, words = _size(size), dict(_words(each) for each in label or [])
     target = check_target(out)
     require_outputs(problem, out=out, data=data)
-    loaded = load_problem(problem)
-    found = plots.compute(kind, loaded, name=Path(problem).stem, gamma=gamma, seed=seed)
+    of = load_target(problem, objective, given(group, std, epsilon))
+    found = plots.compute(kind, of.problem if objective == SAIL else of, name=Path(problem).stem, gamma=gamma, seed=seed)
     if data is not None:
         plots.write_data(found, data)
     plots.save(plots.draw(found, lengths, words), target)

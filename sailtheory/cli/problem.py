@@ -4,28 +4,21 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any
 
 import typer
 
 from sailtheory.cli.common import (
     Effort,
-    Epsilon,
-    Group,
     HtmlFile,
     Json,
     Problem,
     Progress,
     Seed,
-    Std,
     console_for,
     require_outputs,
 )
-from sailtheory.errors import InputError
-
-Objective = Literal[
-    "sail", "reward", "dr-grpo", "grpo", "dynamic-sampling", "arcsine", "log", "pass-at-k", "maxrl"
-]
+from sailtheory.cli.objectives import SAIL, Epsilon, Group, Objective, Std, given, load_target
 
 
 def check(
@@ -33,86 +26,73 @@ def check(
     gamma: Annotated[
         float | None, typer.Option(min=0, help="γ; default: the closed-form threshold.")
     ] = None,
-    objective: Annotated[
-        Objective, typer.Option(help="SAIL on preferences, or a method on response_rewards.")
-    ] = "sail",
-    group: Group = 8,
-    std: Std = "sample",
-    epsilon: Epsilon = 0.0,
+    objective: Objective = SAIL,
+    group: Group = None,
+    std: Std = None,
+    epsilon: Epsilon = None,
     effort: Effort = "quick",
     json: Json = None,
     html: HtmlFile = None,
     seed: Seed = 0,
 ) -> None:
     """What holds on your problem, how large γ must be, and what that costs."""
-    if objective != "sail":
-        method = (objective, group, std, epsilon)
-        return _check_rewards(problem, method, gamma, effort, json, html, seed)
-    from sailtheory.analysis.check import check as run_check
-    from sailtheory.problem.problem_file import load as load_problem
     from sailtheory.report.json_file import write
-    from sailtheory.report.text import print_report
+    from sailtheory.storage.files import write_text
 
     require_outputs(problem, json=json, html=html)
-    loaded = load_problem(problem)
+    target = load_target(problem, objective, given(group, std, epsilon))
     began = time.perf_counter()
     with Progress() as progress:
-        report = run_check(loaded, gamma, effort, seed, progress)
-    print_report(console_for(json), report)
+        if objective == SAIL:  # with online DPO beside it
+            from sailtheory.analysis.check import check as run
+            from sailtheory.report.html_problem import problem_page as page
+            from sailtheory.report.text import print_report as show
+
+            report: Any = run(target.problem, gamma, effort, seed, progress)
+        else:
+            from sailtheory.analysis.target_check import check_target
+            from sailtheory.report.html_target import target_page as page
+            from sailtheory.report.target_check import print_target_report as show
+
+            report = check_target(target, gamma, effort, seed, progress)
+    show(console_for(json), report)
     if json is not None:
         write(report.as_dict(), json)
     if html is not None:
-        from sailtheory.report.html_problem import problem_page
-        from sailtheory.storage.files import write_text
-
-        page = problem_page(report, Path(problem).name, time.perf_counter() - began)
-        write_text(page, html, "html")
-
-
-def _check_rewards(
-    problem: str, method: tuple[str, int, str, float], gamma: float | None, effort: str,
-    json: str | None, html: str | None, seed: int,
-) -> None:  # fmt: skip
-    from sailtheory.analysis.reward_check import check_rewards
-    from sailtheory.problem.problem_file import load as load_problem
-    from sailtheory.report.json_file import write
-    from sailtheory.report.reward_check import print_reward_report
-    from sailtheory.theory.reward_methods import reward_method
-
-    require_outputs(problem, json=json)
-    if html is not None:
-        accepted = f"none yet with --objective {method[0]}: --json has all of it"
-        raise InputError("html", html, accepted)
-    asked = reward_method(*method)
-    loaded = load_problem(problem, preferences=False)
-    with Progress() as progress:
-        report = check_rewards(loaded, asked, gamma, effort, seed, progress)
-    print_reward_report(console_for(json), report)
-    if json is not None:
-        write(report.as_dict(), json)
+        write_text(page(report, Path(problem).name, time.perf_counter() - began), html, "html")
 
 
 def frontier(
     problem: Problem,
     tolerance: Annotated[
-        float, typer.Option(min=0, max=1, help="Tolerated loss of win rate.")
+        float, typer.Option(min=0, max=1, help="Tolerated loss of win rate, or of reward.")
     ] = 0.01,
     points: Annotated[int, typer.Option(min=5, max=10_000, help="How many values of γ.")] = 25,
+    objective: Objective = SAIL,
+    group: Group = None,
+    std: Std = None,
+    epsilon: Epsilon = None,
     effort: Effort = "quick",
     json: Json = None,
     seed: Seed = 0,
 ) -> None:
-    """The curve of win rate and KL against γ, and the γ you can afford."""
-    from sailtheory.analysis.frontier import frontier as run_frontier
-    from sailtheory.problem.problem_file import load as load_problem
+    """The curve of win rate (or reward) and KL against γ, and the γ you can afford."""
     from sailtheory.report.json_file import write
-    from sailtheory.report.text import print_frontier
 
     require_outputs(problem, json=json)
-    loaded = load_problem(problem)
+    target = load_target(problem, objective, given(group, std, epsilon))
     with Progress() as progress:
-        curve = run_frontier(loaded, tolerance, points, effort, seed, progress)
-    print_frontier(console_for(json), curve)
+        if objective == SAIL:  # with online DPO beside it
+            from sailtheory.analysis.frontier import frontier as trace
+            from sailtheory.report.text import print_frontier as show
+
+            curve: Any = trace(target.problem, tolerance, points, effort, seed, progress)
+        else:
+            from sailtheory.analysis.trade_off import trade_off
+            from sailtheory.report.target_check import print_trade_off as show
+
+            curve = trade_off(target, tolerance, points, effort, seed, progress)
+    show(console_for(json), curve)
     if json is not None:
         write(curve.as_dict(), json)
 

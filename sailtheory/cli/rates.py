@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sailtheory.cli.common import Json, Progress, Seed, console_for, require_outputs
+from sailtheory.cli.objectives import SAIL, Epsilon, Group, Objective, Std, given, load_target
 from sailtheory.errors import InputError
+
+if TYPE_CHECKING:
+    from sailtheory.objectives.target import Target
 
 
 def rates(
@@ -17,8 +21,13 @@ def rates(
     ],
     gamma: Annotated[float | None, typer.Option(min=0, help="γ, for a problem file.")] = None,
     samples: Annotated[
-        bool, typer.Option(help="For a problem file: measure N(ε) too, of three methods.")
+        bool,
+        typer.Option(help="For a problem file and SAIL: measure N(ε) too, of three methods."),
     ] = True,
+    objective: Objective = SAIL,
+    group: Group = None,
+    std: Std = None,
+    epsilon: Epsilon = None,
     json: Json = None,
     seed: Seed = 0,
 ) -> None:
@@ -28,10 +37,13 @@ def rates(
     if is_problem != (gamma is not None):
         accepted = "a number is expected with a problem file" if is_problem else "none with a CSV"
         raise InputError("gamma", gamma, accepted)
+    options = given(group, std, epsilon)
     if gamma is None:
+        if objective != SAIL or options:
+            raise InputError("objective", objective, "none is expected with a CSV")
         _series(source, json, seed)
     else:
-        _problem(source, gamma, samples, json, seed)
+        _problem(load_target(source, objective, options), gamma, samples, json, seed)
 
 
 def _series(source: str, json: str | None, seed: int) -> None:
@@ -46,24 +58,25 @@ def _series(source: str, json: str | None, seed: int) -> None:
         write(fit.as_dict(), json)
 
 
-def _problem(source: str, gamma: float, samples: bool, json: str | None, seed: int) -> None:
+def _problem(target: Target, gamma: float, samples: bool, json: str | None, seed: int) -> None:
     from sailtheory.convergence.complexity import Complexity, sample_complexity
     from sailtheory.convergence.prediction import predict
-    from sailtheory.problem.problem_file import load as load_problem
     from sailtheory.report.json_file import write
     from sailtheory.report.rates import complexity_table, print_prediction
 
-    problem = load_problem(source)
+    pairs = samples and target.name == SAIL
     with Progress() as progress:
-        found = predict(problem, gamma, seed, progress)
+        found = predict(target, gamma, seed, progress)
         counts: tuple[Complexity, ...] = ()
-        if samples:
-            counts = sample_complexity(problem, gamma, seed=seed, progress=progress)
+        if pairs:
+            counts = sample_complexity(target.problem, gamma, seed=seed, progress=progress)
     console = console_for(json)
     print_prediction(console, found)
     if counts:
         console.print(complexity_table(counts))
-    elif samples:
+    elif pairs:
         console.print("θ_ref maximises J_γ to within rounding: there is no N(ε) to measure.")
+    elif samples:
+        console.print(f"N(ε) is that of estimators from pairs, so not measured for {target.name}.")
     if json is not None:
         write(found.as_dict() | {"samples": [each.as_dict() for each in counts]}, json)

@@ -11,17 +11,17 @@ import numpy as np
 from sailtheory.ascent import (
     Trajectory,
     bregman_divergence,
-    constants,
     mirror_ascent,
     projected_ascent,
+    target_constants,
 )
 from sailtheory.convergence.fit import RateFit, fit_rate
 from sailtheory.convergence.gaps import ROUNDING, gaps_to
 from sailtheory.errors import InputError
 from sailtheory.landscape import Domain, Maximiser, Search, largest_curvature_on, maximise
 from sailtheory.objectives.algebra import Objective
-from sailtheory.objectives.sail import SAILRevKL
-from sailtheory.problem.problem import PreferenceProblem
+from sailtheory.objectives.sail import regularised
+from sailtheory.objectives.target import Target
 from sailtheory.shown import Shown
 from sailtheory.theory import bounds
 
@@ -71,10 +71,11 @@ class Prediction(Shown):
 
     Attributes:
         gamma: γ.
-        relative: K_B; the theorem's rates need γ above it.
+        relative: K_B, or K of another objective; the theorem's rates need γ above it.
         best: J_γ*, by search.
         on_boundary: Whether the maximiser lies on the sphere.
         methods: The algorithms.
+        objective: What the objective is called.
     """
 
     gamma: float
@@ -82,6 +83,7 @@ class Prediction(Shown):
     best: float
     on_boundary: bool
     methods: tuple[Method, ...]
+    objective: str = "SAIL"
 
     def as_dict(self) -> dict[str, Any]:
         """JSON form."""
@@ -92,7 +94,7 @@ class Prediction(Shown):
 
 
 def predict(
-    problem: PreferenceProblem,
+    target: Target,
     gamma: float,
     seed: int = 0,
     progress: Callable[[str], None] = lambda stage: None,
@@ -104,7 +106,7 @@ def predict(
     supported, not proved. Gaps are to the best value that any of it found.
 
     Args:
-        problem: The problem.
+        target: The objective, with its problem.
         gamma: γ ≥ 0.
         seed: Seed of the starts and searches.
         progress: Receives the stage.
@@ -112,14 +114,15 @@ def predict(
     Raises:
         InputError: S = {0} or B = 0, where nothing moves.
     """
+    problem = target.problem
     if problem.span.dimension == 0:
         raise InputError("features", "equal", "S = {0}: no policy depends on θ")
     if float(problem.radius) == 0:
         raise InputError("radius", 0, "C is one point, where nothing moves: B > 0 is expected")
-    objective, domain = SAILRevKL(problem, gamma), Domain(problem)
+    objective, domain = regularised(target.objective, gamma), Domain(problem)
     search = Search(domain, "quick", seed)
     progress("constants")
-    theory = constants(objective)
+    theory = target_constants(target, gamma)
     top = largest_curvature_on(objective, search).value
     bottom = largest_curvature_on(-1.0 * objective, search).value
     assert top is not None and bottom is not None
@@ -148,13 +151,13 @@ def predict(
     relative = theory.relative_modulus if theory.relative_modulus > 0 else None
     add(
         "mirror, theorem's constants", relative, theory.relative_smooth,
-        mirror_ascent(objective, start, steps=_RECORDS),
+        mirror_ascent(objective, start, step=1 / theory.relative_smooth, steps=_RECORDS),
     )  # fmt: skip
     best = maximise(objective, search, np.concatenate([t.theta for *_, t in runs]))
     value = max(best.value, *(float(t.value.max()) for *_, t in runs))
     return Prediction(
         gamma, theory.relative, value, best.on_boundary,
-        tuple(_method(objective, best, value, *run) for run in runs),
+        tuple(_method(objective, best, value, *run) for run in runs), target.title,
     )  # fmt: skip
 
 

@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sailtheory.errors import InputError
+from sailtheory.objectives.sail_target import SAILTarget
+from sailtheory.objectives.target import Target
 from sailtheory.problem.problem import PreferenceProblem
 
 if TYPE_CHECKING:
@@ -51,30 +53,34 @@ class Kind:
         module: Under ``sailtheory.plots``.
         shows: What it shows, in one line.
         gamma: Whether it takes a γ.
+        any_objective: Whether it draws any objective, not SAIL alone.
     """
 
     module: str
     shows: str
     gamma: bool = False
+    any_objective: bool = False
 
 
 KINDS: dict[str, Kind] = {
     "spectra": Kind("spectra", "eigenvalues of the terms of ∇²J and of F̄ along a ray (C02)"),
-    "curvature-map": Kind("curvature_map", "λ_max(∇²J_γ) over a plane slice of C, γ rising (C11)"),
-    "thresholds": Kind("thresholds", "γ*, K_B, the closed form and γ_abs against B (C10, C11)"),
-    "pl": Kind("pl", "PL ratios near a boundary maximiser, spurious stops (C13, C14)", True),
+    "curvature-map": Kind("curvature_map", "λ_max(∇²J_γ) over a plane slice of C, γ rising (C11)",
+                          any_objective=True),
+    "thresholds": Kind("thresholds", "γ*, K_B, the closed form and γ_abs against B (C10, C11)",
+                       any_objective=True),
+    "pl": Kind("pl", "PL ratios near a boundary maximiser, spurious stops (C13, C14)", True, True),
     "convergence": Kind("convergence", "three ascents with their bounds (C15–C17)", True),
     "samples": Kind("samples", "N(ε) of SAIL-RevKL and of two-level methods (C16)", True),
-    "price": Kind("price", "gain and KL against γ, thresholds marked (C20)"),
+    "price": Kind("price", "gain and KL against γ, thresholds marked (C20)", any_objective=True),
     "estimators": Kind("estimators", "variance and bias of gradient estimators (C18, C22)", True),
     "divergences": Kind("divergences", "the two KLs and their curvatures (C07, C08)"),
     "self-preference": Kind("self_preference", "the landscape of self-preference (C06, C19)"),
-}
+}  # fmt: skip
 
 
 def compute(
     kind: str,
-    problem: PreferenceProblem,
+    problem: PreferenceProblem | Target,
     *,
     name: str = "a problem",
     gamma: float | None = None,
@@ -84,7 +90,7 @@ def compute(
 
     Args:
         kind: One of :data:`KINDS`.
-        problem: The problem.
+        problem: The problem, for SAIL; or a target, the objective of a problem.
         name: What the caption calls it.
         gamma: γ ≥ 0, for the kinds that take one.
         seed: Seed of searches and samples.
@@ -94,6 +100,13 @@ def compute(
             natural number, or a problem on which nothing varies.
     """
     known = check_kind(kind)
+    target = problem if isinstance(problem, Target) else None
+    if target is not None:
+        problem = target.problem
+        if not known.any_objective and not isinstance(target, SAILTarget):
+            drawn = ", ".join(name for name, each in KINDS.items() if each.any_objective)
+            raise InputError("objective", target.name, f"{kind} is of SAIL; of any: {drawn}")
+    assert isinstance(problem, PreferenceProblem)
     if gamma is not None and not known.gamma:
         takers = ", ".join(name for name, each in KINDS.items() if each.gamma)
         raise InputError("gamma", gamma, f"{kind} takes none; these do: {takers}")
@@ -108,16 +121,19 @@ def compute(
     from sailtheory import __version__
     from sailtheory.plots.series import plain
 
-    found = _module(kind).series(problem, gamma, seed)
+    shown = (target or SAILTarget(problem)) if known.any_objective else problem
+    found = _module(kind).series(shown, gamma, seed)
     data: dict[str, Any] = plain({
         "schema": SCHEMA,
         "kind": kind,
         "version": __version__,
         "problem": describe(problem, name),
+        **({} if target is None else {"objective": target.title}),
         "seed": seed,
         **found,
     })  # fmt: skip
-    data["caption"] = found["caption"].format(problem=f"{name} ({_sizes(problem)})")
+    called = f"{name} ({_sizes(problem)})"
+    data["caption"] = found["caption"].format(problem=called, objective=target and target.title)
     return data
 
 
@@ -239,7 +255,8 @@ def _sizes(problem: PreferenceProblem) -> str:
     low, high = min(problem.responses), max(problem.responses)
     m = f"{low}" if low == high else f"{low} to {high}"
     prompts = "1 prompt" if problem.prompts == 1 else f"{problem.prompts} prompts"
+    scale = f"β = {float(problem.beta):g}, " if problem.states_preferences else ""
     return (
         f"{prompts}, {m} responses, d = {problem.dimension}, "
-        f"β = {float(problem.beta):g}, B = {float(problem.radius):g}"
+        f"{scale}B = {float(problem.radius):g}"
     )

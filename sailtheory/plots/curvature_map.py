@@ -6,30 +6,39 @@ from typing import Any
 
 import numpy as np
 
-from sailtheory.analysis.check import theorem_threshold
-from sailtheory.landscape import Domain, Search, gamma_star, maximise
+from sailtheory.errors import InputError
+from sailtheory.landscape import Domain, Search, maximise
+from sailtheory.landscape.concavity import largest_relative_curvature_on
 from sailtheory.landscape.pencil import largest_curvature
-from sailtheory.objectives.sail import SAILRevKL
+from sailtheory.objectives.sail import regularised
+from sailtheory.objectives.sail_target import SAILTarget
+from sailtheory.objectives.target import Target
 from sailtheory.plots import style
 from sailtheory.plots.series import array, plane, polar, searched
-from sailtheory.problem.problem import PreferenceProblem
 
 __all__ = ["draw", "series"]
 
 _RINGS, _SPOKES = 31, 96
 
 
-def series(problem: PreferenceProblem, gamma: float | None, seed: int) -> dict[str, Any]:
+def series(target: Target, gamma: float | None, seed: int) -> dict[str, Any]:
     """Settings, caption and series."""
+    problem, known = target.problem, target.bounds()
     domain, search = Domain(problem), Search(Domain(problem), "light", seed)
-    star, bound = gamma_star(problem, "light", seed), theorem_threshold(problem)
+    star = largest_relative_curvature_on(target.objective, search)
+    assert known is not None  # what has S = {0} is not drawn
+    of_sail = isinstance(target, SAILTarget)
+    name = "K_B" if of_sail else "K"
+    bound = known.relative if known.relative is not None else known.least
+    if bound is None:
+        raise InputError("objective", target.name, "one with a bound of γ* that is certain")
     least = searched(star)
     if least > 0:
-        levels = [("0", 0.0), ("γ*/2", least / 2), ("γ*", least), ("K_B", bound)]
+        levels = [("0", 0.0), ("γ*/2", least / 2), ("γ*", least), (name, bound)]
     else:
         top = max(bound, float(problem.beta))
-        levels = [("0", 0.0), ("half", top / 2), ("K_B", top)]
-    objectives = [SAILRevKL(problem, level) for _, level in levels]
+        levels = [("0", 0.0), ("half", top / 2), (name, top)]
+    objectives = [regularised(target.objective, level) for _, level in levels]
     found: dict[str, Any] = {"names": [name for name, _ in levels]}
     found["gamma"] = [level for _, level in levels]
     if domain.dimension == 1:
@@ -55,15 +64,16 @@ def series(problem: PreferenceProblem, gamma: float | None, seed: int) -> dict[s
         found["maximisers"] = [cut.coordinates(t) for t in best]
     found["curvature"] = curvature
     found["radius"] = domain.radius
-    levels_found = f"γ* = {star.value:.3g} by search, K_B = {bound:.3g} by theorem (C11)."
+    levels_found = f"γ* = {star.value:.3g} by search, {name} = {bound:.3g} by theorem ({known.claims})."
+    of = "" if of_sail else ", J = {objective}"
     if domain.dimension == 1:
         caption = (
-            "Second derivative of J_γ along C, a segment, on {problem}, for rising γ: J_γ is not "
-            f"concave where it is positive. {levels_found} Dotted vertical: θ_ref."
+            "Second derivative of J_γ along C, a segment, on {problem}" + of + ", for rising γ: J_γ is "
+            f"not concave where it is positive. {levels_found} Dotted vertical: θ_ref."
         )
     else:
         caption = (
-            f"Largest eigenvalue of ∇²J_γ on S {where}, on {{problem}}, for rising γ: J_γ is "
+            f"Largest eigenvalue of ∇²J_γ on S {where}, on {{problem}}{of}, for rising γ: J_γ is "
             f"convex along some direction where it is positive (hatched). {levels_found} "
             "Circle: θ_ref; star: the best point found of each J_γ."
         )
@@ -82,7 +92,7 @@ def draw(data: dict[str, Any]) -> Any:
 
 def _title(name: str, gamma: float) -> str:
     symbol = {"γ*": r"$\gamma = \gamma^*$", "γ*/2": r"$\gamma = \gamma^*\!/2$",
-              "K_B": r"$\gamma = K_B$"}.get(name, r"$\gamma$")  # fmt: skip
+              "K_B": r"$\gamma = K_B$", "K": r"$\gamma = K$"}.get(name, r"$\gamma$")  # fmt: skip
     return f"{symbol} = {gamma:.3g}"
 
 

@@ -6,14 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from sailtheory.ascent import constants, projected_ascent
+from sailtheory.ascent import projected_ascent, target_constants
 from sailtheory.ascent.trajectory import mapping_norm
 from sailtheory.landscape import Domain, Search, maximise, pl_ratio
 from sailtheory.objectives.algebra import Objective
-from sailtheory.objectives.sail import SAILRevKL
+from sailtheory.objectives.sail import regularised
+from sailtheory.objectives.sail_target import SAILTarget
+from sailtheory.objectives.target import Target
 from sailtheory.plots import style
 from sailtheory.plots.series import Plane, array, plane, polar, positive, reach, unit
-from sailtheory.problem.problem import PreferenceProblem
 
 __all__ = ["draw", "series"]
 
@@ -29,18 +30,21 @@ _RATIOS = (
 )
 
 
-def series(problem: PreferenceProblem, gamma: float | None, seed: int) -> dict[str, Any]:
+def series(target: Target, gamma: float | None, seed: int) -> dict[str, Any]:
     """Settings, caption and series; γ = 0 unless given."""
     level = 0.0 if gamma is None else gamma
-    objective, domain = SAILRevKL(problem, level), Domain(problem)
+    problem = target.problem
+    objective, domain = regularised(target.objective, level), Domain(problem)
     best = maximise(objective, Search(domain, "quick", seed))
-    known = constants(objective)
+    known = target_constants(target, level)
     found = _near(objective, domain, best.theta, best.value, known.smooth)
     found["modulus"] = known.modulus
+    smooth = known.smooth
     cut = plane(domain, best.theta, problem.ref_params) if domain.dimension > 1 else None
-    found |= _stops(objective, domain, cut, best.theta, best.value)
+    found |= _stops(objective, domain, cut, best.theta, best.value, smooth)
     place = "on the boundary of C" if best.on_boundary else "inside C"
     name = "J" if level == 0 else f"J_γ, γ = {level:.3g},"
+    name += "" if isinstance(target, SAILTarget) else " J = {objective},"
     modulus = "" if known.modulus is None else " Dotted: μ of C12."
     of = found["stop_of"]
     missed = f"{(of > 0).sum()} end below the maximum (C14)"
@@ -80,7 +84,8 @@ def _near(
 
 
 def _stops(
-    objective: Objective, domain: Domain, cut: Plane | None, best: np.ndarray, value: float
+    objective: Objective, domain: Domain, cut: Plane | None, best: np.ndarray, value: float,
+    smooth: float,
 ) -> dict[str, Any]:
     """Ends of projected ascent; stop 0 is the maximiser, whatever else counts as below it."""
     spread = np.arange(_STARTS) + 0.5
@@ -98,7 +103,9 @@ def _stops(
         found = {"labels": list(cut.labels), "radii": radii, "angles": angles}
         found["value"] = objective.value(theta)
     start = domain.embed(at)
-    run = projected_ascent(objective, start, steps=_STEPS, record=_STEPS, tolerance=_STOPPED)
+    run = projected_ascent(
+        objective, start, step=1 / smooth, steps=_STEPS, record=_STEPS, tolerance=_STOPPED
+    )
     ends, gaps = run.theta, value - run.value[-1]
     stops, of = [best], np.full(len(ends), -1)
     for i in np.argsort(gaps, kind="stable"):

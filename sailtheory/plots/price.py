@@ -7,7 +7,10 @@ from typing import Any
 import numpy as np
 
 from sailtheory.analysis.frontier import frontier
+from sailtheory.analysis.trade_off import trade_off
 from sailtheory.numeric.numbers import FLOAT64
+from sailtheory.objectives.sail_target import SAILTarget
+from sailtheory.objectives.target import Target
 from sailtheory.plots import style
 from sailtheory.plots.series import array, positive
 from sailtheory.problem.problem import PreferenceProblem
@@ -17,13 +20,47 @@ __all__ = ["draw", "series"]
 
 _POINTS = 33
 _NAMES = {
-    "instance": r"$\gamma^*$", "online": "$K_V$", "relative": "$K_B$", "closed_form": "closed form",
+    "instance": r"$\gamma^*$", "data": r"$K_{\mathrm{data}}$", "theorem": "$K$", "online": "$K_V$", "relative": "$K_B$", "closed_form": "closed form",
 }  # fmt: skip
 _LABELS = "SAIL", "online DPO"
 
 
-def series(problem: PreferenceProblem, gamma: float | None, seed: int) -> dict[str, Any]:
-    """Settings, caption and series."""
+def series(target: Target, gamma: float | None, seed: int) -> dict[str, Any]:
+    """Settings, caption and series; for SAIL with online DPO beside it."""
+    return _of_sail(target.problem, seed) if isinstance(target, SAILTarget) else _of(target, seed)
+
+
+def _of(target: Target, seed: int) -> dict[str, Any]:
+    """One curve."""
+    curve = trade_off(target, count=_POINTS, effort="light", seed=seed)
+    known, start = curve.bounds, float(target.worth(target.problem.ref_params))
+    assert known is not None  # what has S = {0} is not drawn
+    first, rest = curve.points[0], curve.points[1:]
+    marks = {"instance": curve.instance, "data": known.data, "theorem": known.relative}
+    gained = {point.gamma: point.worth - start for point in curve.points}
+    proved = known.relative if known.relative is not None else known.least
+    at = "" if proved not in gained else f", where the gain is {gained[proved]:.2g}"
+    return {
+        "settings": {"points": _POINTS, "effort": "light"},
+        "caption": (
+            "What γ costs: the maximiser of J_γ on C, J = {objective}, found by search, on "
+            f"{{problem}}. (a) The gain in {target.measure} over π_ref and (b) KL(π_ref‖π_θ); "
+            f"dashed: J at γ = 0, where the gain is {first.worth - start:.3g}. Verticals: γ* (what "
+            f"J needs on this problem) and what is certain to suffice{at}."
+        ),
+        "series": {
+            "measure": target.measure,
+            "gamma": [point.gamma for point in rest],
+            "gain": [point.worth - start for point in rest],
+            "kl": [point.kl_ref_policy for point in rest],
+            "gain_at_zero": first.worth - start,
+            "kl_at_zero": first.kl_ref_policy,
+            "marks": {name: mark for name, mark in marks.items() if mark is not None and mark > 0},
+        },
+    }
+
+
+def _of_sail(problem: PreferenceProblem, seed: int) -> dict[str, Any]:
     curve = frontier(problem, count=_POINTS, effort="light", seed=seed)
     assert curve.relative is not None  # what has S = {0} is not drawn
     offset = float(np.linalg.norm(problem.ref_params - problem.center.astype(float)))
@@ -74,23 +111,29 @@ def draw(data: dict[str, Any]) -> Any:
     levels = array(found["gamma"])
     figure, axes = style.panels(style.DOUBLE, 68, 1, 2, sharex=True)
     left, right = axes[0]
-    for name, line, whose in zip(("gain", "online_gain"), style.LINES, _LABELS, strict=False):
+    gains = [name for name in ("gain", "online_gain") if name in found]
+    labels = _LABELS if len(gains) > 1 else ("J",)
+    for name, line, whose in zip(gains, style.LINES, labels, strict=False):
         left.plot(levels, array(found[name]), marker="o", markersize=2.5, label=whose, **line)
     left.axhline(found["gain_at_zero"], **style.BOUND)
     left.axhline(0, **style.ZERO)
-    left.set_ylabel("win rate − ½")
-    for name, line in zip(("kl", "online_kl"), style.LINES, strict=False):
+    measure = found.get("measure")
+    left.set_ylabel("win rate − ½" if measure is None else f"gain in {measure}")
+    shown = [name for name in ("kl", "online_kl") if name in found]
+    for name, line in zip(shown, style.LINES, strict=False):
         right.plot(levels, positive(found[name]), marker="o", markersize=2.5, **line)
-    right.plot(levels, positive(found["kl_ceiling"]), label=r"ceiling $\log 2\,/\,\gamma$",
-               **style.LINES[5])  # fmt: skip
-    kl = [array(found[name]) for name in ("kl", "online_kl", "kl_ceiling")]
+    if "kl_ceiling" in found:
+        right.plot(levels, positive(found["kl_ceiling"]), label=r"ceiling $\log 2\,/\,\gamma$",
+                   **style.LINES[5])  # fmt: skip
+        right.legend(loc="lower left")
+        shown.append("kl_ceiling")
+    kl = [array(found[name]) for name in shown]
     if found["kl_at_zero"] > 0:
         right.axhline(found["kl_at_zero"], **style.BOUND)
     style.log_axis(right.yaxis, np.stack(kl))
     right.set_ylabel(r"$\mathrm{KL}(\pi_{\mathrm{ref}}\,\|\,\pi_\theta)$")
-    right.legend(loc="lower left")
     styles = ((0, (5, 1.5)), (0, (3, 1, 1, 1, 1, 1)), (0, (1, 1)), (0, (5, 1.2, 1, 1.2)))
-    colors = {"instance": style.BLACK, "online": style.SKY, "relative": style.GREEN,
+    colors = {"instance": style.BLACK, "data": style.SKY, "theorem": style.GREEN, "online": style.SKY, "relative": style.GREEN,
               "closed_form": style.PURPLE}  # fmt: skip
     for i, ax in enumerate((left, right)):
         for dash, (name, mark) in zip(styles, found["marks"].items(), strict=False):
@@ -99,6 +142,6 @@ def draw(data: dict[str, Any]) -> Any:
         style.log_axis(ax.xaxis, levels)
         ax.set_xlabel(r"$\gamma$")
     left.legend(loc="lower left")
-    style.letter(left, 0, "gain in win rate")
+    style.letter(left, 0, f"gain in {measure or 'win rate'}")
     style.letter(right, 1, "distance from the reference")
     return figure

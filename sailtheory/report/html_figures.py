@@ -46,14 +46,17 @@ def _power(exponent: int) -> str:
     return "10" + str(exponent).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
 
 
-def price_figure(rows: Sequence[tuple[str, float, float]]) -> Markup:
-    """Gain in win rate and KL(π_ref‖π), a line a γ, two panels of bars.
+def price_figure(
+    rows: Sequence[tuple[str, float, float]], title: str = "gain in win rate"
+) -> Markup:
+    """What a maximiser gains and KL(π_ref‖π), a line a γ, two panels of bars.
 
     Args:
         rows: Name, KL ≥ 0 and gain.
+        title: Of the gain.
     """
     panels = [
-        {"left": 150.0, "title": "gain in win rate", "bars": _bars([g for _, _, g in rows])},
+        {"left": 150.0, "title": title, "bars": _bars([g for _, _, g in rows])},
         {"left": 450.0, "title": "KL(π_ref‖π)", "bars": _bars([kl for _, kl, _ in rows])},
     ]
     shown = [{"name": n, "kl": number(kl), "gain": number(gain)} for n, kl, gain in rows]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sailtheory.analysis.check import STRENGTHS, Report
@@ -23,11 +23,19 @@ from sailtheory.report.words import (
     vector,
     worst_prompts,
 )
+from sailtheory.verdict import Verdict
 
-__all__ = ["problem_page"]
+__all__ = ["problem_file", "problem_page", "statements_of"]
 
 
 _MOST_NUMBERS = 100_000
+_LEVELS = (
+    "The γ in use (solid) beside what this problem needs (γ*, found by search), what its prompts "
+    "need one by one (ḡ), the theorem's bound with its preferences (K_data), what the theorem "
+    "asks of every problem of this β and Z_max (K_B), the same in closed form, and what follows "
+    "without relative curvature (absolute)."
+)
+_PRICE = "The maximiser of J_γ: gain in win rate against π_ref and distance from π_ref."
 
 
 def problem_page(
@@ -54,9 +62,14 @@ def problem_page(
         lead=summary(report),
         name=name,
         facts=_facts(report),
-        file=_file(report.problem),
+        file=problem_file(report.problem),
         landscape=_landscape(report, name),
         constants=_constants(report),
+        levels_words=_LEVELS,
+        levels_use="when to use it",
+        symbol="J_γ",
+        price_words=_PRICE,
+        price_columns=("γ", "win rate", "gain", "KL(π_ref‖π)", "maximiser"),
         levels=[
             (of, number(levels[key]), STRENGTHS[key], use)
             for key, (of, use) in THRESHOLD_USES.items()
@@ -103,7 +116,7 @@ def _earned(report: Report) -> list[tuple[str, ...]]:
     ]
 
 
-def _file(problem: PreferenceProblem) -> str:
+def problem_file(problem: PreferenceProblem) -> str:
     """The problem as a file to copy; a large one is only named."""
     numbers = sum(problem.responses) * problem.dimension
     if numbers <= _MOST_NUMBERS:
@@ -130,7 +143,6 @@ def _facts(report: Report) -> dict[str, str]:
 
 
 def _landscape(report: Report, name: str) -> list[dict[str, Any]]:
-    """Each statement on C: its verdict (None where S = {0}), evidence, worst value and place."""
     (sail, sail_at), (revkl, revkl_at) = report.sail, report.sail_revkl
     monotone, turn = report.online.monotone
     plain, prox = report.plain, report.prox
@@ -141,8 +153,24 @@ def _landscape(report: Report, name: str) -> list[dict[str, Any]]:
         ("J_γ is plain PL", plain.verdict, "μ ≤ ", plain.constant, plain.theta),
         ("J_γ is prox-PL", prox.verdict, "μ ≤ ", prox.constant, prox.theta),
     ]
+    shown = [
+        (says, verdict, f"{symbol}{number(value)}", "—" if value is None else vector(theta))
+        for says, verdict, symbol, value, theta in rows
+    ]
+    return statements_of(shown, name)
+
+
+def statements_of(
+    rows: Sequence[tuple[str, Verdict | None, str, str]], name: str
+) -> list[dict[str, Any]]:
+    """Statements on C as the template takes them, with evidence and witnesses.
+
+    Args:
+        rows: The words, the verdict (None where S = {0}), the worst value and where it is taken.
+        name: Of the problem.
+    """
     statements = []
-    for place, (says, verdict, symbol, value, theta) in enumerate(rows, start=1):
+    for place, (says, verdict, value, at) in enumerate(rows, start=1):
         evidence = [e.as_dict() for e in verdict.evidence] if verdict else []
         data = {
             "id": f"statement-{place}",
@@ -154,8 +182,8 @@ def _landscape(report: Report, name: str) -> list[dict[str, Any]]:
                 "says": says,
                 "verdict": verdict,
                 "found": findings(data, f"“{says}” on {name}"),
-                "value": f"{symbol}{number(value)}",
-                "at": "—" if value is None else vector(theta),
+                "value": value,
+                "at": at,
             }
         )
     return statements

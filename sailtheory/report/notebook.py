@@ -19,6 +19,9 @@ from rich.text import Text
 from sailtheory.analysis.check import STRENGTHS, Report
 from sailtheory.analysis.frontier import Frontier
 from sailtheory.analysis.sweep import Sweep
+from sailtheory.analysis.target_check import STRENGTHS as TARGET_STRENGTHS
+from sailtheory.analysis.target_check import TargetReport
+from sailtheory.analysis.trade_off import TradeOff
 from sailtheory.certificates.averaged.certificate import AveragedCertificate
 from sailtheory.certificates.certificate import Certificate
 from sailtheory.certificates.prompts.certificate import PromptCertificate
@@ -32,6 +35,7 @@ from sailtheory.report.rates import describe, print_prediction
 from sailtheory.report.rewards import print_assessment
 from sailtheory.report.run_audit import print_audit, summary
 from sailtheory.report.sweep import print_sweep
+from sailtheory.report.target_check import print_target_report, print_trade_off
 from sailtheory.report.text import print_frontier, print_report
 from sailtheory.rewards.assess import Assessment
 from sailtheory.run_audit.audit import Audit
@@ -64,6 +68,16 @@ def _(result: Report, console: Any) -> None:
 @_show.register
 def _(result: Frontier, console: Any) -> None:
     print_frontier(console, result)
+
+
+@_show.register
+def _(result: TargetReport, console: Any) -> None:
+    print_target_report(console, result)
+
+
+@_show.register
+def _(result: TradeOff, console: Any) -> None:
+    print_trade_off(console, result)
 
 
 @_show.register
@@ -162,6 +176,13 @@ def _(result: Frontier) -> str:
 
 
 @headline.register
+def _(result: TargetReport | TradeOff) -> str:
+    star = result.gamma_star.value if isinstance(result, TargetReport) else result.instance
+    least = None if result.bounds is None else result.bounds.least
+    return f"{result.target.title}: γ* = {number(star)}, certain to suffice {number(least)}"
+
+
+@headline.register
 def _(result: Audit) -> str:
     return summary(result)
 
@@ -197,6 +218,21 @@ def _(result: Report) -> list[dict[str, Any]]:
             "kl_ref_policy": None if best is None else best.kl_ref_policy,
         })  # fmt: skip
     return rows
+
+
+@_rows.register
+def _(result: TargetReport) -> list[dict[str, Any]]:
+    values = result.as_dict()["thresholds"]
+    return [
+        {"threshold": name, "gamma": values[name], "strength": strength,
+         "worth": result.price[name].worth if name in result.price else None}
+        for name, strength in TARGET_STRENGTHS.items()
+    ]  # fmt: skip
+
+
+@_rows.register
+def _(result: TradeOff) -> list[dict[str, Any]]:
+    return [point.as_dict() for point in result.points]
 
 
 @_rows.register
@@ -310,6 +346,18 @@ def _(result: Frontier, ax: Any, line: dict[str, Any]) -> None:
     ax.set_xscale("log")
     ax.set_xlabel("γ")
     ax.set_ylabel("win rate over the reference")
+    ax.legend()
+
+
+@_draw.register
+def _(result: TradeOff, ax: Any, line: dict[str, Any]) -> None:
+    """Worth against γ."""
+    points = [point for point in result.points if point.gamma > 0]
+    shown = {"marker": "o", "label": result.target.title} | line
+    ax.plot([p.gamma for p in points], [p.worth for p in points], **shown)
+    ax.set_xscale("log")
+    ax.set_xlabel("γ")
+    ax.set_ylabel(result.target.measure)
     ax.legend()
 
 

@@ -173,6 +173,15 @@ class Polynomial(RewardMethod):
         """f with f(0) = 0."""
         return bernstein.evaluate(bernstein.antiderivative(self.coefficients(xp)), hit, miss)
 
+    def turn(self, xp: NumberSystem, hit: Array, miss: Array) -> Array:
+        """w' from the coefficients of w, of degree n + 2: without a difference of large numbers."""
+        inner = self.coefficients(xp)
+        n = len(inner) - 1
+        share = [Fraction((j + 1) * (n + 1 - j), (n + 1) * (n + 2)) for j in range(n + 1)]
+        zero = inner[0] * 0
+        whole = [b * c for b, c in zip(inner, _exact(xp, share), strict=True)]
+        return bernstein.evaluate(bernstein.derivative([zero, *whole, zero]), hit, miss)
+
     def threshold(self, xp: NumberSystem) -> Array:
         """K = f'(0)."""
         return self.coefficients(xp)[0]
@@ -274,6 +283,10 @@ class Arcsine(_ByLogarithm):
         first = xp.exp(-(xp.log(hit) + xp.log(miss)) / 2)
         return Slopes(first, (low - high) / 2, (high * high + low * low) / 2)
 
+    def turn(self, xp: NumberSystem, hit: Array, miss: Array) -> Array:
+        """w' of w = √(V(1 − V))."""
+        return (miss - hit) * self.slope(xp, hit, miss) / 2
+
 
 class Logarithm(RewardMethod):
     """log V: training on the samples that are correct."""
@@ -282,6 +295,10 @@ class Logarithm(RewardMethod):
         """1/V, −1/V², 2/V³."""
         first = 1 / hit
         return Slopes(first, -first * first, 2 * first * first * first)
+
+    def turn(self, xp: NumberSystem, hit: Array, miss: Array) -> Array:
+        """w' of w = 1 − V."""
+        return hit * 0 - 1
 
     def value(self, xp: NumberSystem, hit: Array, miss: Array) -> Array:
         """log V."""

@@ -10,11 +10,12 @@ import pytest
 from sailtheory import BradleyTerry, InputError, PreferenceProblem, examples
 from sailtheory.cli import main
 from sailtheory.convergence.prediction import predict
+from sailtheory.objectives.sail_target import SAILTarget
 
 
 @pytest.fixture(scope="module")
 def found():
-    return predict(examples.load("bradley-terry"), 1.0)
+    return predict(SAILTarget(examples.load("bradley-terry")), 1.0)
 
 
 def test_no_bound_is_violated(found):
@@ -31,7 +32,7 @@ def test_measured_rates_beat_what_is_promised(found):
 
 
 def test_without_the_theorem_nothing_is_promised():
-    below = predict(examples.load("bradley-terry"), 0.1)
+    below = predict(SAILTarget(examples.load("bradley-terry")), 0.1)
     by_name = {m.name: m for m in below.methods}
     assert by_name["projected, theorem's constants"].predicted is None
     assert by_name["mirror, theorem's constants"].predicted is None
@@ -40,7 +41,7 @@ def test_without_the_theorem_nothing_is_promised():
 
 def test_a_boundary_maximiser():
     problem = examples.load("bradley-terry").replace(radius=0.3)
-    found = predict(problem, 0.6)
+    found = predict(SAILTarget(problem), 0.6)
     assert found.on_boundary or found.methods[0].worst_ratio is not None
     assert found.gamma > found.relative or found.methods[0].predicted is None
     assert all(m.worst_ratio is None or m.worst_ratio <= 1 for m in found.methods)
@@ -51,12 +52,12 @@ def test_nothing_moves_without_differences():
         features=[[[1], [1]]], preferences=[[[0.5, 0.7], [0.3, 0.5]]], beta=1, radius=1
     )
     with pytest.raises(InputError):
-        predict(flat, 1.0)
+        predict(SAILTarget(flat), 1.0)
 
 
 def test_nothing_moves_in_one_point():
     with pytest.raises(InputError, match="radius = 0"):
-        predict(examples.load("bradley-terry").replace(radius=0, ref_params=[0, 0]), 1.0)
+        predict(SAILTarget(examples.load("bradley-terry").replace(radius=0, ref_params=[0, 0])), 1.0)
 
 
 def test_gaps_that_vanish_at_once_have_no_kind_of_decay():
@@ -64,7 +65,7 @@ def test_gaps_that_vanish_at_once_have_no_kind_of_decay():
     still = PreferenceProblem(
         features=[[[0], [1], [2]]], preferences=[BradleyTerry([0, 1, 2])], beta=1e-9, radius=0.001
     )
-    found = predict(still, 1.0)
+    found = predict(SAILTarget(still), 1.0)
     assert [method.fit is None for method in found.methods] == [False, True, True]
     assert found.as_dict()["methods"][1]["fit"] is None
 

@@ -12,6 +12,7 @@ from sailtheory.cli import main
 from sailtheory.convergence import fit_rate
 from sailtheory.convergence.gaps import gaps_to
 from sailtheory.convergence.prediction import predict
+from sailtheory.objectives.sail_target import SAILTarget
 from sailtheory.landscape import Domain, Search, largest_curvature_on, maximise
 from sailtheory.numeric.numbers import arb_numbers
 
@@ -158,7 +159,7 @@ def test_small_gaps_agree_with_ball_arithmetic(bradley_terry):
 
 @pytest.fixture(scope="module")
 def found(bradley_terry):
-    return predict(bradley_terry[0].problem, 1.0)
+    return predict(SAILTarget(bradley_terry[0].problem), 1.0)
 
 
 def test_the_readme_example_gives_the_rates_of_its_ascent(bradley_terry, found):

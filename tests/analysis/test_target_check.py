@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from sailtheory import InputError, KLRefPolicy
-from sailtheory.analysis.reward_bounds import pass_rate_ranges, reward_ladder
-from sailtheory.analysis.reward_check import check_rewards
+from sailtheory.analysis.target_check import check_target
 from sailtheory.cli import main
 from sailtheory.landscape import Domain
 from sailtheory.landscape.pencil import largest_relative_curvature
+from sailtheory.objectives.registry import target
+from sailtheory.objectives.reward_bounds import pass_rate_ranges, reward_bounds
 from sailtheory.objectives.rewards import RewardObjective
 from sailtheory.problem.problem_file import loads
 from sailtheory.problem.reward_problem import reward_problem
@@ -45,7 +46,7 @@ def ball(count, radius=2.0, seed=0):
 
 @pytest.fixture(scope="module")
 def report():
-    return check_rewards(problem(), reward_method("reward"), 1.5)
+    return check_target(target(problem(), "reward"), 1.5)
 
 
 def test_gamma_star_is_the_largest_on_a_grid(report):
@@ -56,7 +57,7 @@ def test_gamma_star_is_the_largest_on_a_grid(report):
 
 
 def test_thresholds_fall_to_gamma_star(report):
-    ladder = report.ladder
+    ladder = report.bounds
     assert 1 < ladder.relative < 1 + 1e-9
     assert report.gamma_star.value <= ladder.data <= ladder.relative
     assert ladder.path == pytest.approx([3 / 7, 12 / 13])
@@ -66,7 +67,7 @@ def test_verdicts_and_constants(report):
     (plain, _), (penalised, _) = report.plain, report.penalised
     assert (plain.outcome, plain.strength) == (Outcome.REFUTED, Strength.PROVED)
     assert (penalised.outcome, penalised.strength) == (Outcome.HOLDS, Strength.PROVED)
-    least, lower = report.ladder.least, report.ladder.lower
+    least, lower = report.bounds.least, report.bounds.lower
     assert report.factor == pytest.approx(1 - (1.5 - least) / (1.5 + lower))
     assert 0 < report.mu < report.pl[0].constant * (1 + 1e-9)
 
@@ -78,8 +79,8 @@ def test_the_price_is_that_of_the_maximisers(report):
     for each in report.price.values():
         best = (objective.value(theta) - each.gamma * kl).max()
         assert each.best.value >= best - 1e-12
-        assert each.rate == pytest.approx(float(objective.value(each.best.theta)))
-    assert report.price["zero"].rate > report.price["gamma"].rate > report.start
+        assert each.worth == pytest.approx(float(objective.value(each.best.theta)))
+    assert report.price["zero"].worth > report.price["gamma"].worth > report.start
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -97,7 +98,7 @@ def test_ranges_of_pass_rates_and_their_bounds_hold_on_c(name):
     assert start == pytest.approx(objective.pass_rates(at.ref_params))
     assert (low <= rates.min(0)).all()
     assert (rates.max(0) <= high).all()
-    ladder = reward_ladder(objective)
+    ladder = reward_bounds(objective)
     domain = Domain(at)
     top = np.nanmax(largest_relative_curvature(objective, domain, theta)[0])
     bottom = np.nanmax(largest_relative_curvature(-1.0 * objective, domain, theta)[0])
@@ -107,9 +108,9 @@ def test_ranges_of_pass_rates_and_their_bounds_hold_on_c(name):
 
 
 def test_unbounded_methods_are_certified_by_the_data():
-    found = check_rewards(problem(), reward_method("log"), None)
-    assert found.ladder.relative is None
-    assert found.gamma == found.ladder.data > found.gamma_star.value
+    found = check_target(target(problem(), "log"), None)
+    assert found.bounds.relative is None
+    assert found.gamma == found.bounds.data > found.gamma_star.value
     verdict, _ = found.penalised
     assert (verdict.outcome, verdict.strength) == (Outcome.HOLDS, Strength.CERTIFIED)
 
@@ -118,12 +119,12 @@ def test_real_rewards_and_prompts_that_do_not_move():
     at = reward_problem(
         features=[[[1.0], [0.0]], [[2.0], [2.0]]], response_rewards=[[3.5, 1], [0, 5]], radius=1
     )
-    ladder = reward_ladder(RewardObjective(at, reward_method("dr-grpo", 2)))
+    ladder = reward_bounds(RewardObjective(at, reward_method("dr-grpo", 2)))
     assert ladder.relative == pytest.approx(2.5)
     with pytest.raises(InputError, match=r"3\.5"):
-        check_rewards(at, reward_method("grpo"))
+        check_target(target(at, "grpo"))
     still = reward_problem(features=[[[1], [1]]], response_rewards=[[1, 0]], radius=1)
-    assert check_rewards(still, reward_method("grpo")).ladder is None
+    assert check_target(target(still, "grpo")).bounds is None
 
 
 def test_the_command(tmp_path, capsys):
@@ -135,10 +136,12 @@ def test_the_command(tmp_path, capsys):
     assert "holds (proved)" in said
     assert "whatever the problem and B" in said
     data = json.loads(out.read_text())
-    assert data["schema"] == "sailtheory.check-rewards/1"
+    assert data["schema"] == "sailtheory.check-objective/1"
     assert data["concavity"]["penalised"]["verdict"] == "holds"
-    assert main([*words, "--html", str(tmp_path / "x.html")]) == 2
-    assert "html" in capsys.readouterr().err
+    assert main([*words, "--html", str(tmp_path / "x.html")]) == 0
+    page = (tmp_path / "x.html").read_text()
+    assert "whatever the problem and B" in page
+    assert "mean reward of π" in page
     assert main(["check", str(tmp_path / "p.toml")]) == 2
     assert "--objective" in capsys.readouterr().err
 

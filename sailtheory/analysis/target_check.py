@@ -1,4 +1,4 @@
-"""What holds on one problem when a policy is trained with rewards and KL(π_ref‖π_θ) (C30, C31)."""
+"""What holds on one problem for an objective other than SAIL, less γKL(π_ref‖π_θ)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from sailtheory.analysis.reward_bounds import RewardLadder, reward_ladder
+from sailtheory.analysis.certain import certain, proofs
 from sailtheory.errors import InputError
 from sailtheory.landscape.concavity import (
     Curvature,
@@ -22,60 +22,58 @@ from sailtheory.landscape.maximiser import Maximiser, maximise
 from sailtheory.landscape.pl import PLConstant, Slopes, pl_constant
 from sailtheory.landscape.search import Search
 from sailtheory.numeric.numbers import FLOAT64
-from sailtheory.objectives.rewards import RewardObjective
 from sailtheory.objectives.sail import regularised
+from sailtheory.objectives.target import CurvatureBounds, Target
 from sailtheory.problem.problem import PreferenceProblem
+from sailtheory.shown import Shown
 from sailtheory.theory import bounds
-from sailtheory.theory.reward_methods import RewardMethod
 from sailtheory.verdict import Verdict
 
-__all__ = ["STRENGTHS", "RewardReport", "RewardWorth", "check_rewards"]
+__all__ = ["STRENGTHS", "TargetReport", "Worth", "check_target"]
 
-SCHEMA = "sailtheory.check-rewards/1"
+SCHEMA = "sailtheory.check-objective/1"
 STRENGTHS = {"instance": "supported", "data": "certified", "relative": "proved"}
 """What each threshold rests on."""
 
 
 @dataclass(frozen=True)
-class RewardWorth:
+class Worth:
     """A maximiser of J_γ on C.
 
     Attributes:
         gamma: γ.
-        rate: E_x V_x, the mean pass rate (reward).
+        worth: What it is worth, by the measure of the target.
         best: The maximiser.
     """
 
     gamma: float
-    rate: float
+    worth: float
     best: Maximiser
 
 
-@dataclass(frozen=True)
-class RewardReport:
-    """The result of :func:`check_rewards`.
+@dataclass(frozen=True, repr=False)
+class TargetReport(Shown):
+    """The result of :func:`check_target`.
 
     Attributes:
-        problem: The problem.
-        method: f.
+        target: The objective, with its problem.
         gamma: The γ that was checked.
         gamma_given: False when the least certain threshold was taken.
         effort: Of the searches.
         seed: Of the searches.
-        plain: Verdict on the concavity of E f(V_x), and where it was decided.
+        plain: Verdict on the concavity of the objective, and where it was decided.
         penalised: The same for J_γ.
         gamma_star: The largest relative curvature found.
-        ladder: Thresholds that are proved or certified; None when S = {0}.
+        bounds: What is proved or certified of the curvature; None when S = {0}.
         pl: Plain and prox PL constants of J_γ.
         mu: Strong concavity modulus (C12); None unless γ is above the least certain threshold.
         smoothness: Λ (C12); None where K⁻ is infinite.
         factor: Mirror ascent's 1 − (γ − K)/(γ + K⁻) with the least certain K (C17).
-        start: E_x V_x at θ_ref.
+        start: Worth of π_ref.
         price: Maximisers at γ = 0 and at each threshold, by name.
     """
 
-    problem: PreferenceProblem
-    method: RewardMethod
+    target: Target
     gamma: float
     gamma_given: bool
     effort: str
@@ -83,24 +81,29 @@ class RewardReport:
     plain: tuple[Verdict | None, Curvature]
     penalised: tuple[Verdict | None, Curvature]
     gamma_star: Curvature
-    ladder: RewardLadder | None
+    bounds: CurvatureBounds | None
     pl: tuple[PLConstant, PLConstant]
     mu: float | None
     smoothness: float | None
     factor: float | None
     start: float
-    price: dict[str, RewardWorth]
+    price: dict[str, Worth]
+
+    @property
+    def problem(self) -> PreferenceProblem:
+        """The problem."""
+        return self.target.problem
 
     def as_dict(self) -> dict[str, Any]:
         """JSON form; names are stable."""
         from sailtheory import __version__
 
-        problem, ladder = self.problem, self.ladder
+        problem, known, target = self.problem, self.bounds, self.target
         return {
             "schema": SCHEMA,
             "version": __version__,
             "seed": self.seed,
-            "method": self.method.title,
+            "objective": {"name": target.name, "title": target.title, **target.settings()},
             "problem": {
                 "prompts": problem.prompts,
                 "responses": list(problem.responses),
@@ -114,27 +117,32 @@ class RewardReport:
             },
             "thresholds": {
                 "instance": self.gamma_star.value,
-                "data": None if ladder is None else ladder.data,
-                "relative": None if ladder is None else ladder.relative,
+                "data": None if known is None else known.data,
+                "relative": None if known is None else known.relative,
             },
             "strengths": STRENGTHS,
-            "path_thresholds": None if ladder is None else ladder.path.tolist(),
+            "prompt_thresholds": _listed(known and known.prompts),
+            "path_thresholds": _listed(known and known.path),
             "pl": {
                 kind: _pl(found) for kind, found in zip(("plain", "prox"), self.pl, strict=True)
             },
             "constants": {
                 "mu": self.mu,
                 "smoothness": self.smoothness,
-                "k_minus": None if ladder is None else ladder.lower,
+                "k_minus": None if known is None else known.lower,
                 "mirror_factor": self.factor,
             },
-            "pass_rate": {"reference": self.start} | {
-                name: {"gamma": each.gamma, "rate": each.rate,
+            "worth": {"measure": target.measure, "reference": self.start} | {
+                name: {"gamma": each.gamma, "worth": each.worth,
                        "kl_ref_policy": each.best.kl_ref_policy,
                        "on_boundary": each.best.on_boundary, "theta": each.best.theta.tolist()}
                 for name, each in self.price.items()
             },
         }  # fmt: skip
+
+
+def _listed(values: np.ndarray | None) -> list[float] | None:
+    return None if values is None else [float(v) for v in values]
 
 
 def _verdict(verdict: Verdict | None, point: Curvature) -> dict[str, Any]:
@@ -159,32 +167,31 @@ def _pl(found: PLConstant) -> dict[str, Any]:
 
 
 @np.errstate(over="ignore", under="ignore")
-def check_rewards(
-    problem: PreferenceProblem,
-    method: RewardMethod,
+def check_target(
+    target: Target,
     gamma: float | None = None,
     effort: str = "quick",
     seed: int = 0,
     progress: Callable[[str], None] = lambda stage: None,
-) -> RewardReport:
-    """Check the landscape of E f(V_x) − γKL(π_ref‖π_θ) on one problem.
+) -> TargetReport:
+    """Check the landscape of an objective less γKL(π_ref‖π_θ).
 
     Args:
-        problem: With ``response_rewards``.
-        method: f.
+        target: The objective, with its problem.
         gamma: γ ≥ 0; by default the least certain threshold.
         effort: ``quick`` or ``full``.
         seed: Seed of the search.
         progress: Called with the name of each stage as it begins.
 
     Raises:
-        InputError: No rewards, or rewards that the method does not take; γ negative.
+        InputError: γ negative or not finite.
     """
-    objective, domain = RewardObjective(problem, method), Domain(problem)
+    objective, problem = target.objective, target.problem
+    domain = Domain(problem)
     search = Search(domain, effort, seed)
     progress("thresholds by prompt")
-    ladder = None if domain.dimension == 0 else reward_ladder(objective)
-    least = None if ladder is None else ladder.least
+    known = certain(target, effort)
+    least = None if known is None else known.least
     used = (least or 0.0) if gamma is None else gamma
     if not (np.isfinite(used) and used >= 0):
         raise InputError("gamma", gamma, "a finite γ ≥ 0 is required")
@@ -197,52 +204,47 @@ def check_rewards(
     worst = largest_curvature_on(penalised, rough, star.theta)
     progress("maximiser")
     best = maximise(penalised, search)
-    lower = None if ladder is None else ladder.lower
-    smooth = None
+    lower = None if known is None else known.lower
+    smooth = mu = factor = None
     if lower is not None and np.isfinite(lower):
         smooth = float(bounds.smoothness(used, lower, problem.feature_diameter))
     progress("PL constants")
-    strict = [] if ladder is None else ladder.proofs(used, strict=True)
+    strict = proofs(known, used, strict=True)
     slopes = Slopes(penalised, domain)
     plain = pl_constant(penalised, search, best, "plain", smooth or 1.0, strict, slopes)
     prox = pl_constant(penalised, search, best, "prox", smooth or 1.0, strict, slopes)
     stops = [pl.convex for pl in (plain, prox) if pl.convex is not None]
     convex = [*([star] if star.value is not None and star.value > used else []), *stops]
-    proofs = [] if ladder is None else ladder.proofs(used)
     others = [p for p in (star, worst) if p.value is not None and p.value > 0] + stops
     lam = least_fisher(domain)
-    mu = factor = None
-    if least is not None and lower is not None and used > least:
-        factor = float(bounds.contraction(used - least, used + lower))
+    if least is not None and used > least:
+        if lower is not None and np.isfinite(lower):
+            factor = float(bounds.contraction(used - least, used + lower))
         if lam > 0:
             mu = float(bounds.strong_concavity(
                 FLOAT64, used, least, problem.feature_diameter, float(problem.radius), lam
             ))  # fmt: skip
     progress("price of the guarantee")
-    return RewardReport(
-        problem=problem, method=method, gamma=float(used), gamma_given=gamma is not None,
+    return TargetReport(
+        target=target, gamma=float(used), gamma_given=gamma is not None,
         effort=effort, seed=seed,
-        plain=concavity(objective, steepest, others, [], star),
-        penalised=concavity(penalised, worst, convex, proofs, star),
-        gamma_star=star, ladder=ladder, pl=(plain, prox), mu=mu, smoothness=smooth, factor=factor,
-        start=_rate(objective, problem.ref_params),
-        price=_price(objective, search, star, ladder, (float(used), best)),
+        plain=concavity(objective, steepest, others, proofs(known, 0.0), star),
+        penalised=concavity(penalised, worst, convex, proofs(known, used), star),
+        gamma_star=star, bounds=known, pl=(plain, prox), mu=mu, smoothness=smooth, factor=factor,
+        start=float(target.worth(problem.ref_params)),
+        price=_price(target, search, star, known, (float(used), best)),
     )  # fmt: skip
 
 
-def _rate(objective: RewardObjective, theta: np.ndarray) -> float:
-    return float(objective.pass_rates(theta) @ objective.problem.weights)
-
-
 def _price(
-    objective: RewardObjective, search: Search, star: Curvature, ladder: RewardLadder | None,
+    target: Target, search: Search, star: Curvature, known: CurvatureBounds | None,
     used: tuple[float, Maximiser],
-) -> dict[str, RewardWorth]:  # fmt: skip
+) -> dict[str, Worth]:  # fmt: skip
     """Maximisers at γ = 0, at γ in use and at each threshold; equal γ are sought once."""
     levels = {
         "zero": 0.0, "instance": star.value, "gamma": used[0],
-        "data": None if ladder is None else ladder.data,
-        "relative": None if ladder is None else ladder.relative,
+        "data": None if known is None else known.data,
+        "relative": None if known is None else known.relative,
     }  # fmt: skip
     found, out = {used[0]: used[1]}, {}
     for name, level in levels.items():
@@ -250,6 +252,6 @@ def _price(
             continue
         gamma = max(float(level), 0.0)
         if gamma not in found:
-            found[gamma] = maximise(regularised(objective, gamma), search)
-        out[name] = RewardWorth(gamma, _rate(objective, found[gamma].theta), found[gamma])
+            found[gamma] = maximise(regularised(target.objective, gamma), search)
+        out[name] = Worth(gamma, float(target.worth(found[gamma].theta)), found[gamma])
     return out

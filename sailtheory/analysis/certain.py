@@ -1,0 +1,56 @@
+"""What is certain of a target's curvature, and what it proves at one γ."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from sailtheory.analysis.ladder import ladder
+from sailtheory.objectives.sail_target import SAILTarget
+from sailtheory.objectives.target import CurvatureBounds, Target
+from sailtheory.verdict import Evidence, Outcome, Strength
+
+__all__ = ["certain", "proofs"]
+
+
+def certain(target: Target, effort: str = "quick") -> CurvatureBounds | None:
+    """The bounds of a target; for SAIL with those that its prompts' certificates give (C23).
+
+    Args:
+        target: The objective of a problem.
+        effort: As for :func:`~sailtheory.analysis.ladder.ladder`.
+
+    Returns:
+        None where S = {0}.
+    """
+    known = target.bounds()
+    if known is None or not isinstance(target, SAILTarget):
+        return known
+    assert known.relative is not None
+    rungs = ladder(target.problem, known.relative, effort)
+    if rungs is None:
+        return known
+    return replace(known, data=rungs.least, data_claims="the threshold of each prompt (C23)")
+
+
+def proofs(known: CurvatureBounds | None, gamma: float, strict: bool = False) -> list[Evidence]:
+    """Why an objective less γKL is concave on C, or (``strict``) strongly on S; empty without.
+
+    Args:
+        known: What is certain.
+        gamma: γ.
+        strict: Whether γ has to lie above a bound, not at it.
+    """
+
+    def enough(bound: float | None) -> bool:
+        return bound is not None and (gamma > bound if strict else gamma >= bound)
+
+    if known is None:
+        return []
+    sign = ">" if strict else "≥"
+    if enough(known.relative):
+        said = f"γ {sign} K ({known.claims})"
+        return [Evidence("argument", said, Outcome.HOLDS, Strength.PROVED)]
+    if enough(known.data):
+        said = f"γ {sign} {known.data:.6g}, from {known.data_claims}"
+        return [Evidence("certificate", said, Outcome.HOLDS, Strength.CERTIFIED)]
+    return []

@@ -1,0 +1,100 @@
+"""Objectives by name, each with its options: what ``--objective`` takes.
+
+A new one is one line: ``register(Kind("name", "what it is", make, {"option": default}))``, where
+``make(problem, **options)`` returns a :class:`~sailtheory.objectives.target.Target`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from sailtheory.errors import InputError
+from sailtheory.objectives.reward_target import RewardTarget
+from sailtheory.objectives.sail_target import SAILTarget
+from sailtheory.objectives.target import Target
+from sailtheory.problem.problem import PreferenceProblem
+from sailtheory.theory.reward_methods import METHODS, reward_method
+
+__all__ = ["Kind", "kind", "names", "register", "target"]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """An objective that can be asked for by name.
+
+    Attributes:
+        name: Its name.
+        shows: What it is, in a line.
+        make: A problem and options to a target.
+        options: Its options and their defaults; no others are taken.
+        preferences: Whether it is told by preferences; else by ``response_rewards``.
+    """
+
+    name: str
+    shows: str
+    make: Callable[..., Target]
+    options: Mapping[str, Any] = field(default_factory=dict)
+    preferences: bool = True
+
+
+_KINDS: dict[str, Kind] = {}
+
+
+def register(made: Kind) -> None:
+    """Add an objective.
+
+    Raises:
+        InputError: The name is taken.
+    """
+    if made.name in _KINDS:
+        raise InputError("objective", made.name, "a name that no objective has")
+    _KINDS[made.name] = made
+
+
+def names() -> list[str]:
+    """All of them, SAIL first."""
+    return list(_KINDS)
+
+
+def kind(name: str) -> Kind:
+    """The objective of that name.
+
+    Raises:
+        InputError: There is none.
+    """
+    if name not in _KINDS:
+        raise InputError("objective", name, f"one of {', '.join(_KINDS)} is expected")
+    return _KINDS[name]
+
+
+def target(problem: PreferenceProblem, name: str = "sail", **options: Any) -> Target:
+    """An objective of a problem by name.
+
+    Args:
+        problem: The problem.
+        name: One of :func:`names`.
+        options: Those of its kind; the rest are as it has them.
+
+    Raises:
+        InputError: An unknown name, an option that it does not take, or data that it needs and
+            the problem does not state.
+    """
+    found = kind(name)
+    for option, value in options.items():
+        if option not in found.options:
+            taken = f"takes {', '.join(found.options)}" if found.options else "has no options"
+            raise InputError(option, value, f"none is expected: {name} {taken}")
+    return found.make(problem, **{**found.options, **options})
+
+
+register(Kind("sail", "SAIL on preferences", SAILTarget))
+_GROUPED = {"group": 8, "std": "sample", "epsilon": 0.0}
+_TAKES = {"grpo": _GROUPED, "dynamic-sampling": _GROUPED, "reward": {}, "arcsine": {}, "log": {}}
+for _name in METHODS:
+    register(Kind(
+        _name, reward_method(_name).title, partial(RewardTarget, name=_name),
+        _TAKES.get(_name, {"group": 8}), preferences=False,
+    ))  # fmt: skip
