@@ -1,5 +1,8 @@
 """Objectives by name, each with its options: what ``--objective`` takes.
 
+A name may hold its options, so that every command takes them: ``squared:margin=2``, or a payoff
+of one's own, ``payoff:-max(0, 1 - z)**2``, which is parsed and never run as code.
+
 A new one is one line: ``register(Kind("name", "what it is", make, {"option": default}))``, where
 ``make(problem, **options)`` returns a :class:`~sailtheory.objectives.target.Target`.
 """
@@ -12,10 +15,12 @@ from functools import partial
 from typing import Any
 
 from sailtheory.errors import InputError
+from sailtheory.objectives.payoff_target import custom_target, named_target
 from sailtheory.objectives.reward_target import RewardTarget
 from sailtheory.objectives.sail_target import SAILTarget
 from sailtheory.objectives.target import Target
 from sailtheory.problem.problem import PreferenceProblem
+from sailtheory.theory.payoffs import PAYOFFS
 from sailtheory.theory.reward_methods import METHODS, reward_method
 
 __all__ = ["Kind", "kind", "names", "register", "target"]
@@ -65,9 +70,25 @@ def kind(name: str) -> Kind:
     Raises:
         InputError: There is none.
     """
-    if name not in _KINDS:
+    plain, _, _ = name.partition(":")
+    if plain not in _KINDS:
         raise InputError("objective", name, f"one of {', '.join(_KINDS)} is expected")
-    return _KINDS[name]
+    return _KINDS[plain]
+
+
+def _held(name: str) -> dict[str, Any]:
+    """The options that a name holds, after its colon."""
+    plain, colon, rest = name.partition(":")
+    if plain == "payoff":
+        return {"formula": rest}
+    options: dict[str, Any] = {}
+    for part in rest.split(",") if colon else []:
+        option, _, value = part.partition("=")
+        try:
+            options[option.strip()] = float(value)
+        except ValueError:
+            raise InputError("objective", name, f"{plain}:option=number,…") from None
+    return options
 
 
 def target(problem: PreferenceProblem, name: str = "sail", **options: Any) -> Target:
@@ -82,7 +103,7 @@ def target(problem: PreferenceProblem, name: str = "sail", **options: Any) -> Ta
         InputError: An unknown name, an option that it does not take, or data that it needs and
             the problem does not state.
     """
-    found = kind(name)
+    found, options = kind(name), {**_held(name), **options}
     for option, value in options.items():
         if option not in found.options:
             taken = f"takes {', '.join(found.options)}" if found.options else "has no options"
@@ -98,3 +119,6 @@ for _name in METHODS:
         _name, reward_method(_name).title, partial(RewardTarget, name=_name),
         _TAKES.get(_name, {"group": 8}), preferences=False,
     ))  # fmt: skip
+for _name, _recipe in PAYOFFS.items():
+    register(Kind(_name, _recipe.formula, partial(named_target, payoff=_name), _recipe.options))
+register(Kind("payoff", "G(z) of your own: payoff:FORMULA", custom_target, {"formula": ""}))

@@ -15,8 +15,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 
 import numpy as np
 from flint import arb, ctx
@@ -68,15 +68,24 @@ class _Asked:
         return cls(payoff, b, z)
 
     @cached_property
-    def floats(self) -> tuple[np.ndarray, ...]:
-        """G, G', G'' on a grid of [−Z, Z], denser at its ends and at 0; 0 where not finite."""
+    def grid(self) -> np.ndarray:
+        """Points of [−Z, Z], denser at its ends and at 0."""
         near = np.geomspace(1e-6, 1, 200) * self.z
         spread = np.concatenate([near, self.z - near])
-        even = np.linspace(-self.z, self.z, _GRID)
-        grid = np.unique(np.concatenate([even, spread, -spread, [0.0]]))
+        return np.unique(np.concatenate(
+            [np.linspace(-self.z, self.z, _GRID), spread, -spread, [0.0]]
+        ))  # fmt: skip
+
+    def at(self, z: np.ndarray) -> tuple[np.ndarray, ...]:
+        """G, G', G'' in floats; 0 where not finite."""
         with np.errstate(all="ignore"):
-            parts = np.broadcast_arrays(*self.payoff.jet(FLOAT64, grid, self.beta).parts[:3])
+            parts = np.broadcast_arrays(*self.payoff.jet(FLOAT64, z, self.beta).parts[:3])
             return tuple(np.where(np.isfinite(part), part, 0.0) for part in parts)
+
+    @cached_property
+    def floats(self) -> tuple[np.ndarray, ...]:
+        """Those of the grid."""
+        return self.at(self.grid)
 
     @cached_property
     def size(self) -> float:
@@ -88,10 +97,9 @@ class _Asked:
 
         With ``semiconcave`` nothing is said of a piece that may hold a convex kink.
         """
-        xp, weight = arb_numbers(), arb(self.beta)
 
         def enclosed(lo: arb, hi: arb) -> tuple[arb, arb]:
-            jet = self.payoff.jet(xp, sign * lo.union(hi), weight)
+            jet = self._tight(sign * lo, sign * hi)
             if semiconcave and jet.kink is not None and jet.kink.up:
                 return _ALL, _ALL
             value, slope = pick(jet)
@@ -99,11 +107,29 @@ class _Asked:
 
         return enclosed
 
+    def _tight(self, lo: arb, hi: arb) -> Jet:
+        """The jet on a piece, G and G' by their mean-value forms too: sums forget what cancels."""
+        xp, weight, piece = arb_numbers(), arb(self.beta), lo.union(hi)
+        jet = self.payoff.jet(xp, piece, weight)
+        if piece.rad() == 0:
+            return jet
+        middle = piece.mid()
+        at, away = self.payoff.jet(xp, middle, weight).parts, piece - middle
+        g, u, h, third = jet.parts
+        if not jet.rough:
+            u = _meet(u, at[1] + h * away)
+        return replace(jet, parts=(_meet(g, at[0] + u * away), u, h, third))
+
     def sup(self, pick: Pick, relative: float = _TIGHT, *, semiconcave: bool = False) -> Enclosure:
         """Over |z| ≤ Z."""
         oracle = self.oracle(pick, semiconcave=semiconcave)
         with ctx.workprec(PRECISION):
             return supremum(oracle, -self.z, self.z, relative=relative, absolute=1e-14 * self.size)
+
+
+def _meet(x: arb, y: arb) -> arb:
+    """What two enclosures of one number have in common."""
+    return x.intersection(y) if x.is_finite() and y.is_finite() and x.overlaps(y) else x
 
 
 def payoff_maximum(payoff: PairPayoff, beta: float, z_range: float) -> Enclosure:
@@ -116,6 +142,7 @@ def payoff_maximum(payoff: PairPayoff, beta: float, z_range: float) -> Enclosure
     return asked.sup(lambda jet: (jet.parts[0], jet.parts[1]))
 
 
+@lru_cache(maxsize=256)
 def require_smooth(payoff: PairPayoff, beta: float, z_range: float) -> tuple[float, float]:
     """sup |G'| and sup G'' over |z| ≤ Z, from above; refuses what has no K.
 
@@ -154,16 +181,31 @@ def payoff_supremum(
         ∞ where nothing is shown.
     """
     asked = _Asked.checked(payoff, beta, z_range)
-    g, u, h = asked.floats
-    room = np.full_like(g, 4 * offset) if field else offset - g
-    if not (room > 0).all():
+    found, least = _seen(asked, offset, field, asked.grid)
+    if not least > 0:
         return math.inf
-    found = float((u * u / room + h).max())
-    size = max(abs(found), abs(float(h.max())), offset if field else float(room.min()), 1e-300)
+    size = max(abs(found), abs(float(asked.floats[2].max())), least, 1e-300)
     for slack in _SLACKS:
         if _at_most(asked, offset, found + slack * size, field):
             return found + slack * size
     return math.inf
+
+
+def _seen(
+    asked: _Asked, offset: float, field: bool, z: np.ndarray, turns: int = 4
+) -> tuple[float, float]:
+    """The largest G'²/(b − G) + G'' that floats see, looking closer where it is; least b − G."""
+    g, u, h = asked.at(z)
+    room = np.full_like(g, 4 * offset) if field else offset - g
+    if not (room > 0).all():
+        return math.inf, float(room.min())
+    values = u * u / room + h
+    top = int(values.argmax())
+    found, least = float(values[top]), float(room.min())
+    if turns:
+        closer = np.linspace(z[max(top - 1, 0)], z[min(top + 1, len(z) - 1)], 65)
+        found = max(found, _seen(asked, offset, field, closer, turns - 1)[0])
+    return found, least
 
 
 def _at_most(asked: _Asked, offset: float, level: float, field: bool) -> bool:
@@ -182,6 +224,7 @@ def _at_most(asked: _Asked, offset: float, level: float, field: bool) -> bool:
         return supremum(oracle, -asked.z, asked.z, floor=0.0, budget=_BUDGET).upper <= 0
 
 
+@lru_cache(maxsize=256)
 def loss_ceiling(payoff: PairPayoff, beta: float, z_range: float) -> float:
     """N ≥ −J_x for every policy and preference with margins within Z, rounded up (C35)."""
     asked = _Asked.checked(payoff, beta, z_range)
@@ -314,6 +357,7 @@ class PayoffBounds:
     bend: float
 
 
+@lru_cache(maxsize=256)
 def payoff_bounds(payoff: PairPayoff, beta: float, z_range: float) -> PayoffBounds:
     """All constants of a payoff; arguments and errors as in :func:`payoff_curvature`."""
     steepest, bend = require_smooth(payoff, beta, z_range)

@@ -27,7 +27,7 @@ _EXP, _SIGMOID, _LOG_SIGMOID = (FUNCTIONS[name][1] for name in ("exp", "sigmoid"
 _MAX, _MIN = FUNCTIONS["max"][1], FUNCTIONS["min"][1]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PairPayoff:
     """A payoff G(z), which may depend on β.
 
@@ -40,8 +40,8 @@ class PairPayoff:
 
     name: str
     formula: str
-    made: Made = field(compare=False)
-    options: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    made: Made
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     def jet(self, xp: NumberSystem, z: Array, beta: Any) -> Jet:
         """G and three derivatives at an array z, or on a ball.
@@ -60,6 +60,10 @@ class PairPayoff:
             found = at * 0 + found
         return found + at * 0
 
+    def at_zero(self, xp: NumberSystem, beta: Any) -> Jet:
+        """G and its derivatives at z = 0."""
+        return self.jet(xp, xp.asarray(0)[()], beta)
+
     def __neg__(self) -> PairPayoff:
         """−G, whose upper bounds are G's lower ones."""
         return replace(self, name=f"-{self.name}", formula=f"−({self.formula})",
@@ -67,7 +71,7 @@ class PairPayoff:
 
 
 def pair_payoff(payoff: PairPayoff, xp: NumberSystem, q: Array, z: Array, beta: Any) -> Payoff:
-    """p₁₂G(z) + p₂₁G(−z) and its derivatives in z, q = p₁₂ − ½ (C35).
+    """p₁₂G(z) + p₂₁G(−z) − G(0) and its derivatives in z, q = p₁₂ − ½ (C35).
 
     Args:
         payoff: G.
@@ -83,7 +87,8 @@ def pair_payoff(payoff: PairPayoff, xp: NumberSystem, q: Array, z: Array, beta: 
         sign = -1 if order % 2 else 1
         return (wins * ahead[order] + sign * loses * behind[order]) / 2
 
-    return Payoff(part(0), part(1), part(2), part(3))
+    start = payoff.at_zero(xp, beta).value
+    return Payoff(part(0) - start, part(1), part(2), part(3))
 
 
 # --- by name ----------------------------------------------------------------------------------
