@@ -84,13 +84,18 @@ def _descent() -> bool:
     return vanishes(u * step - steep * step**2 / 2 - u**2 / (2 * steep))
 
 
-def _third_alone(payoff: PairPayoff, beta: Any, z: Any, third: Any) -> Any:
-    """The curvature ratio of a response of chance e → 0 beside two of ½, margins 0, z, third."""
+def _third_alone(payoff: PairPayoff, beta: Any, z: Any, third: Any, lead: int) -> Any:
+    """The curvature ratio of a response of chance e → 0 beside two of ½, margins 0, z, third.
+
+    The first beats the second, the third beats it and (``lead`` = 1) the second too.
+    """
     e = sp.Symbol("e")
     policy = np.array([(1 - e) / 2, (1 - e) / 2, e], dtype=object)
     heights = np.array([sp.Integer(0), z, third], dtype=object)
     half = sp.Rational(1, 2)
-    q = np.array([[0, half, -half], [-half, 0, half], [half, -half, 0]], dtype=object)
+    q = np.array(
+        [[0, half, -half], [-half, 0, -lead * half], [half, lead * half, 0]], dtype=object
+    )
     gaps = heights[:, None] - heights[None]
     made = pair_payoff(payoff, _XP, q, gaps, beta)
     batched = Payoff(*(part[None] for part in made))
@@ -107,7 +112,8 @@ def _third_alone(payoff: PairPayoff, beta: Any, z: Any, third: Any) -> Any:
 def _reached_by_squares() -> bool:
     """IPO at Z = 1, β ≤ ¼: the ratio is 2N + 4, N = ½(ψ(0) + ψ(1)), and K → it as b → max G."""
     beta = sp.Symbol("beta", positive=True)
-    ratio = _third_alone(named_payoff("ipo"), beta, sp.Integer(1), sp.Rational(1, 2) - 2 * beta)
+    third = sp.Rational(1, 2) - 2 * beta
+    ratio = _third_alone(named_payoff("ipo"), beta, sp.Integer(1), third, -1)
     x, b = sp.symbols("x b", positive=True)
     inner = (2 * x / beta**2) ** 2 / (b + x**2 / beta**2) - 2 / beta**2
     gap = vanishes(inner - 2 / beta**2 + 4 * b / (beta**2 * b + x**2))  # S(b) ≤ 2/β² for every b
@@ -118,7 +124,7 @@ def _reached_by_squares() -> bool:
 def _reached_by_exponential() -> bool:
     """−e^{−z} at β = 1: S(0) = 0, K = 1 + e^Z, and the ratio is that for every third margin."""
     grow, third = sp.symbols("E T", positive=True)  # e^Z and e^{third}
-    ratio = _third_alone(named_payoff("exponential"), sp.Integer(1), sp.log(grow), sp.log(third))
+    ratio = _third_alone(named_payoff("exponential"), sp.Integer(1), sp.log(grow), sp.log(third), 1)
     s = sp.Symbol("s", positive=True)  # e^{−z}
     inner = vanishes(s**2 / s - s)
     return inner and vanishes(sp.simplify(ratio - 1 - grow))

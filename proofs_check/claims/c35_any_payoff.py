@@ -24,6 +24,7 @@ from sailtheory.verdict import Evidence
 
 _PROBLEMS = {"quick": 6, "full": 80}
 _POINTS = 48
+_LEADS = ("growth", "uniform-floor", "exponential")
 
 
 def check(context: Context) -> Iterator[Evidence]:
@@ -49,7 +50,8 @@ def check(context: Context) -> Iterator[Evidence]:
             floor.add(-objective.value(theta), np.float64(most),
                       partial(_floor_fails, objective, theta, most))  # fmt: skip
         for third in (*rng.uniform(0, z, 3), 0.5 - 2 * beta):
-            problem, at, _ = three_responses(beta, z, float(np.clip(third, 0, z)))
+            height = float(np.clip(third, 0, z))
+            problem, at, _ = three_responses(beta, z, height, leads=name in _LEADS)
             compare(reached, spectrum(PayoffObjective(problem, payoff), at[None]), known.relative)
     for tally in (above, below, floor, reached):
         yield tally.evidence()
@@ -74,7 +76,7 @@ def _at(
     """Refuted at three responses, the third rare."""
 
     def check(_: Context) -> Iterator[Evidence]:
-        problem, theta, v = three_responses(beta, z, third)
+        problem, theta, v = three_responses(beta, z, third, leads=name in _LEADS)
         yield exceeds(PayoffObjective(problem, payoff), theta, v, bound(), f"{name}: {says}")
 
     return Falsehood(name, says, check)

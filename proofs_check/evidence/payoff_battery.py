@@ -41,12 +41,12 @@ def payoff_problems(
 
 
 def three_responses(
-    beta: float, z_range: float, third: float, chance: float = 1e-6
+    beta: float, z_range: float, third: float, *, leads: bool = False, chance: float = 1e-6
 ) -> tuple[PreferenceProblem, np.ndarray, np.ndarray]:
-    """π → (½, ½, 0) at margins 0, Z and ``third``, the second beats the first, loses to none else.
+    """π → (½, ½, 0) at margins 0, Z and ``third``.
 
-    The first loses to the second? No: what J loses most by is that y₁ beats y₂ although its
-    margin is Z below; the rare third beats y₁ and loses to y₂.
+    The first beats the second, which is what J loses most by; the rare third beats the first,
+    and the second too if it ``leads``.
 
     Returns:
         The problem, the point θ = (1, 0), and the direction that moves the third alone.
@@ -54,7 +54,7 @@ def three_responses(
     heights = np.array([0.0, z_range, third])
     policy = np.array([(1 - chance) / 2, (1 - chance) / 2, chance])
     features = np.stack([heights / beta, [0.0, 0.0, 1e-4 / beta]], axis=-1)
-    wins = [[0.5, 1, 0], [0, 0.5, 1], [1, 0, 0.5]]
+    wins = [[0.5, 1, 0], [0, 0.5, 1 - leads], [1, int(leads), 0.5]]
     problem = PreferenceProblem(
         features=[features], preferences=[wins], beta=beta, radius=1.0,
         base=[policy * np.exp(-heights / beta)],

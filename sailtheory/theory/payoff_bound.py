@@ -216,7 +216,7 @@ def _at_most(asked: _Asked, offset: float, level: float, field: bool) -> bool:
         room = 4 * arb(offset) if field else offset - g
         if not room > 0:
             return _ALL, _ALL
-        slope = 2 * u * h + third * room - (0 if field else u * (h - level))
+        slope = u * (2 * h if field else h + level) + third * room
         return abs(u) * abs(u) + (h - level) * room, slope
 
     with ctx.workprec(PRECISION):
