@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from sailtheory.analysis.sweep import Sweep
     from sailtheory.analysis.target_check import TargetReport
     from sailtheory.analysis.trade_off import TradeOff
+    from sailtheory.certificates.bounded import BoundCertificate
     from sailtheory.certificates.certificate import Certificate
     from sailtheory.certificates.kinds import AnyCertificate
     from sailtheory.certificates.prompts import PromptCertificate
@@ -88,6 +89,10 @@ def problem_from(source: Source, *, out: str | None = None, **options: Any) -> P
     for name in options:
         if name not in known:
             raise InputError(name, options[name], f"one of {', '.join(sorted(known))}")
+    if options.get("response_rewards"):  # which no β sees
+        if "beta" in options:
+            raise InputError("beta", options["beta"], "none with response_rewards")
+        options["beta"] = 1.0
     for name in ("beta", "radius"):
         if options.get(name) is None:
             raise InputError(name, "not given", "a number is expected for preference data")
@@ -244,8 +249,10 @@ def certify(
     method: Literal["auto", "whole", "per-prompt"] = "auto",
     jobs: int = 1,
     time_limit: float = math.inf,
+    objective: str = "sail",
     progress: _Progress = _silent,
-) -> Certificate | PromptCertificate:
+    **options: Any,
+) -> Certificate | PromptCertificate | BoundCertificate:
     """A proof over all of C, which ``save`` writes and :func:`replay` checks.
 
     Args:
@@ -257,7 +264,10 @@ def certify(
         method: For ``gamma``: γ* on all of C, or ḡ prompt by prompt.
         jobs: Processes.
         time_limit: Seconds, > 0.
+        objective: ``sail``, or another by its own bounds: ``gamma`` and ``concave`` only, and
+            neither tolerance, method, jobs nor time_limit.
         progress: Receives a line.
+        options: Of the objective.
 
     Returns:
         A certificate, whose ``verdict`` is ``certified``, ``refuted`` or ``undecided``.
@@ -266,8 +276,10 @@ def certify(
         InputError: γ where none is taken, none where one is, or numbers outside their domain.
     """
     from sailtheory.certificates import Budget, certify_concave, certify_gamma, certify_pl
-    from sailtheory.certificates.kinds import by_prompt
+    from sailtheory.certificates.bounded import certify_bound
+    from sailtheory.certificates.kinds import by_prompt, require_closed_form
     from sailtheory.certificates.prompts import Plan, Workers, certify_prompts
+    from sailtheory.numeric.exact import to_fraction
     from sailtheory.problem.reduced import ProblemPrompts
 
     if (gamma is None) != (property == "gamma"):
@@ -276,7 +288,12 @@ def certify(
         raise InputError("property", property, "gamma, concave or pl")
     if not time_limit > 0:
         raise InputError("time_limit", time_limit, "a positive number of seconds is expected")
-    found = problem_from(problem)
+    if objective != "sail":
+        require_closed_form(objective, property, tol=tolerance, method=method,
+                            jobs=jobs, time_limit=time_limit)  # fmt: skip
+        level = None if gamma is None else to_fraction(gamma, "gamma")
+        return certify_bound(_target(problem, objective, options), level, progress)
+    found = _target(problem, objective, options).problem
     budget = Budget(time.monotonic() + time_limit, jobs, progress)
     if gamma is None and by_prompt(found, method):
         return certify_prompts(ProblemPrompts(found), Plan(tolerance, budget, Workers(jobs)))
@@ -306,6 +323,7 @@ def replay(
     """
     from sailtheory.certificates import kinds
     from sailtheory.certificates.prompts.sources import open_source
+    from sailtheory.objectives.registry import kind
     from sailtheory.problem.reduced import ProblemPrompts, PromptSource
 
     def source(named: str) -> PromptSource:
@@ -313,8 +331,13 @@ def replay(
             raise InputError("problem", None, "the problem of this certificate is expected")
         return open_source(named) if problem is None else ProblemPrompts(problem_from(problem))
 
+    def whole(objective: str, named: str) -> PreferenceProblem:
+        if problem is None and not named:
+            raise InputError("problem", None, "the problem of this certificate is expected")
+        return _read(named if problem is None else problem, kind(objective).preferences)
+
     made = kinds.read(certificate) if isinstance(certificate, (str, Path)) else certificate
-    return kinds.replay(made, source, progress=progress)
+    return kinds.replay(made, source, whole, progress=progress)
 
 
 def audit(run: str | Path, arms: Sequence[str | Path] = (), *, accuracy: float = 0.1) -> Audit:

@@ -6,12 +6,13 @@ import math
 from contextlib import nullcontext
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
 from sailtheory.cli.common import Problem, Progress, require_outputs
 from sailtheory.cli.exits import DIFFERS, UNDECIDED
+from sailtheory.cli.objectives import SAIL, Epsilon, Group, Objective, Std, given, load_target
 from sailtheory.errors import InputError
 from sailtheory.numeric.exact import to_fraction
 from sailtheory.storage import lock
@@ -73,6 +74,10 @@ def certify(
     formal: Annotated[
         str | None, typer.Option(help="Write certificate.v to this folder and have Coq check it.")
     ] = None,
+    objective: Objective = SAIL,
+    group: Group = None,
+    std: Std = None,
+    epsilon: Epsilon = None,
 ) -> None:
     """Prove a property over the whole of C: exit 0 certified, 1 refuted, 3 undecided."""
     import time
@@ -89,6 +94,12 @@ def certify(
     limit = math.inf if time_limit is None else time_limit
     if not limit > 0:
         raise InputError("time-limit", limit, "a positive number of seconds is expected")
+    if objective != SAIL:
+        unused = {"tol": tol, "method": method, "jobs": jobs, "time_limit": limit, "formal": formal}
+        options = given(group, std, epsilon)
+        raise typer.Exit(_certify_bound(problem, objective, options, property_, gamma, out, unused))
+    if given(group, std, epsilon):
+        raise InputError("objective", objective, "another one takes --group, --std and --epsilon")
     if method != "auto" and property_ != "gamma":
         raise InputError("method", method, "only gamma can be certified by another method")
     folder = Path(problem).is_dir()
@@ -120,6 +131,30 @@ def certify(
                 state.unlink(missing_ok=True)
     print(summary(made))
     raise typer.Exit(EXIT_CODES[made.verdict])
+
+
+def _certify_bound(
+    path: str, objective: str, options: dict[str, Any], property_: str,
+    gamma: Fraction | None, out: str | None, unused: dict[str, Any],
+) -> int:  # fmt: skip
+    """γ* between a witness and the bounds of an objective, or concavity at γ."""
+    from dataclasses import replace
+
+    from sailtheory.certificates.bounded import certify_bound
+    from sailtheory.certificates.kinds import require_closed_form
+    from sailtheory.report.bounded import summary
+
+    require_closed_form(objective, property_, **unused)
+    require_outputs(path, out=out)
+    target = load_target(path, objective, options)
+    with nullcontext() if out is None else lock.output(out, "out"):
+        with Progress() as progress:
+            made = certify_bound(target, gamma, progress)
+        made = replace(made, problem=str(path))
+        if out is not None:
+            made.save(out)
+    print(summary(made))
+    return EXIT_CODES[made.verdict]
 
 
 def _certify_prompts(
@@ -222,16 +257,23 @@ def replay(
 ) -> None:
     """Check a certificate again, without the search: exit 0 valid, 1 not."""
     from sailtheory.certificates import Certificate, kinds
+    from sailtheory.certificates.bounded import BoundCertificate
     from sailtheory.certificates.exactness import REACHED, spans_apart
     from sailtheory.certificates.prompts import PromptCertificate, Workers
     from sailtheory.certificates.prompts.sources import open_source
-    from sailtheory.report import averaged, certificates, prompts
+    from sailtheory.report import averaged, bounded, certificates, prompts
 
     made = kinds.read(certificate)
     workers = Workers(jobs, backend, scheduler)
     with Progress() as progress:
-        found = kinds.replay(made, lambda named: open_source(problem or named), workers, progress)
-        if isinstance(made, Certificate):
+        found = kinds.replay(
+            made, lambda named: open_source(problem or named),
+            lambda objective, named: load_target(problem or named, objective, {}).problem,
+            workers, progress,
+        )  # fmt: skip
+        if isinstance(made, BoundCertificate):
+            says = bounded.claim(made)
+        elif isinstance(made, Certificate):
             says = f"{certificates.claim(made)}\n{made.region.problem!r}"
         elif isinstance(made, PromptCertificate):
             says = prompts.claim(made)

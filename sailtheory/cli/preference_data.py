@@ -45,6 +45,10 @@ def problem(
         float | None,
         typer.Option(help="Fit rewards; s of their normal prior, inf for none."),
     ] = None,
+    response_rewards: Annotated[
+        bool,
+        typer.Option("--response-rewards", help="Scores are rewards of training (GRPO): no β."),
+    ] = False,
     format: Annotated[str | None, typer.Option(help="The data's format, not detected.")] = None,
     score: Annotated[str | None, typer.Option(help="Which score counts.")] = None,
     label: Annotated[str | None, typer.Option(help="Which label counts: better, safer.")] = None,
@@ -81,8 +85,11 @@ def problem(
     if suggest and is_folder(data):
         _suggested(ProblemFolder.open(data), theta, seed, json)
         return
+    if response_rewards and (suggest or beta is not None):
+        name, found = ("suggest", True) if suggest else ("beta", beta)
+        raise InputError(name, found, "none with --response-rewards, which no β sees")
     if not suggest:
-        _require(out=out, beta=beta, radius=radius)
+        _require(out=out, radius=radius, **({} if response_rewards else {"beta": beta}))
     rule = Rule(
         temperature=_fittable(temperature, "temperature"),
         confidence=_fittable(confidence, "confidence"),
@@ -94,7 +101,7 @@ def problem(
             beta=1.0 if beta is None else beta, radius=0.0 if radius is None else radius,
             features=features, embedder=embed, rule=rule, comparisons=comparisons, format=format,
             split=split, config=config, choices=Choices(score, label), drop_bad=drop_bad,
-            limit=limit,
+            limit=limit, response_rewards=response_rewards,
             center=None if center is None else read_vector(center, "center"),
             ref_params=None if ref_params is None else read_vector(ref_params, "ref-params"),
         )  # fmt: skip

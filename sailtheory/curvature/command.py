@@ -17,10 +17,10 @@ from sailtheory.curvature.witness import witness
 from sailtheory.errors import InputError
 from sailtheory.policies.data import CandidateData
 from sailtheory.policies.objectives import CandidateObjective, Divergence
+from sailtheory.policies.payoffs import candidate_payoff
 from sailtheory.policies.softmax import MLPPolicy
 from sailtheory.storage.config import resolve, setting
 from sailtheory.storage.readers import read_npz, read_toml
-from sailtheory.theory.bounds import relative_bound
 
 __all__ = ["Config", "report", "run"]
 
@@ -32,8 +32,11 @@ class Config:
     Attributes:
         policy: An NPZ of ``MLPPolicy.save``; relative to the file, as ``data`` is.
         data: An NPZ with ``inputs`` (n, m, k), ``log_ref`` (n, m), one of ``preferences``
-            (n, m, m) and ``rewards`` (n, m), and ``weights`` (n,) if unequal.
-        beta: β.
+            (n, m, m) and ``rewards`` (n, m), and ``weights`` (n,) if unequal; with another
+            objective than sail, ``response_rewards`` (n, m).
+        beta: β, for sail.
+        objective: ``sail``, or a method of rewards.
+        group: G of that method, as ``std`` and ``epsilon`` are its own; None where not given.
         gamma: γ.
         divergence: Which KL.
         chunk: Prompts at a time; None for all at once.
@@ -43,7 +46,11 @@ class Config:
 
     policy: str
     data: str
-    beta: float
+    beta: float | None = None
+    objective: str = "sail"
+    group: int | None = None
+    std: str | None = None
+    epsilon: float | None = None
     gamma: float = 0.0
     divergence: Divergence = "kl_ref_policy"
     chunk: int | None = setting(None, at_least=1)
@@ -65,12 +72,18 @@ def run(config_path: str | Path) -> dict[str, Any]:
     """
     path = Path(config_path)
     config = resolve(Config, read_toml(path))
+    payoff = candidate_payoff(
+        config.objective, config.beta, group=config.group, std=config.std, epsilon=config.epsilon
+    )
     policy = MLPPolicy.load(path.parent / config.policy)
     dtype = next(policy.parameters()).dtype
     arrays = read_npz(path.parent / config.data, "data")
-    unknown = set(arrays) - {"inputs", "log_ref", "preferences", "rewards", "weights"}
+    unknown = set(arrays) - {"inputs", "log_ref", "preferences", "rewards", "weights"} - {
+        "response_rewards"
+    }
     if unknown or not {"inputs", "log_ref"} <= set(arrays):
-        raise InputError("data", sorted(arrays), "inputs, log_ref, preferences or rewards, weights")
+        accepted = "inputs, log_ref, preferences or rewards, response_rewards, weights"
+        raise InputError("data", sorted(arrays), accepted)
     try:
         tensors = {name: torch.as_tensor(a).to(dtype) for name, a in arrays.items()}
     except TypeError as error:
@@ -84,8 +97,9 @@ def run(config_path: str | Path) -> dict[str, Any]:
         CandidateData(
             inputs, log_ref, preferences=tensors.get("preferences"),
             rewards=tensors.get("rewards"), weights=tensors.get("weights"),
+            response_rewards=tensors.get("response_rewards"),
         ),
-        beta=config.beta, gamma=config.gamma, divergence=config.divergence, chunk=config.chunk,
+        payoff=payoff, gamma=config.gamma, divergence=config.divergence, chunk=config.chunk,
     )  # fmt: skip
     generator = torch.Generator().manual_seed(config.seed)
     found = report(objective, products=config.products, generator=generator)
@@ -109,7 +123,8 @@ def report(
     return {
         "schema": "sailtheory.curvature/1",
         "parameters": hessian.subset.size,
-        "beta": objective.beta,
+        "objective": objective.payoff.name,
+        "beta": getattr(objective.payoff, "beta", None),
         "gamma": objective.gamma,
         "divergence": objective.divergence,
         "at": at,
@@ -127,7 +142,7 @@ def report(
             "residual": relative.top.residual, "rank": relative.rank,
             "damped": {str(level): value for level, value in relative.damped.items()},
             "bound_of_gauss_newton_part": pointwise_bound(objective) if covered else None,
-            "bound_K_B_at_this_range": relative_bound(objective.beta, at["z_range"]),
+            objective.payoff.bound_name: objective.payoff.bound(at),
         },
         "split": {
             "gauss_newton": split.gauss_newton, "network": split.network,

@@ -11,7 +11,6 @@ from sailtheory.curvature.operators import GaussNewtonOperator, HessianOperator
 from sailtheory.curvature.parameters import Selection
 from sailtheory.errors import InputError
 from sailtheory.policies.objectives import CandidateObjective
-from sailtheory.theory.bounds import pointwise_relative_bound
 
 __all__ = ["Split", "curvature_split", "pointwise_bound"]
 
@@ -70,9 +69,9 @@ def curvature_split(
 
 
 def pointwise_bound(objective: CandidateObjective) -> float:
-    """max_x K_x at these parameters: the Gauss–Newton part of ∇²J is ⪯ it times F̄ (C11).
+    """max_x K_x at these parameters: the Gauss–Newton part of ∇²J is ⪯ it times F̄ (C11, C31).
 
-    From the largest |z| and the least J_x over the prompts, so it is no smaller than any
+    For J from the largest |z| and the least J_x over the prompts, so it is no smaller than any
     K_x. Of J_γ with KL(π_ref‖π_θ), γ is subtracted; for KL(π_θ‖π_ref) there is no bound.
 
     Raises:
@@ -80,6 +79,4 @@ def pointwise_bound(objective: CandidateObjective) -> float:
     """
     if (objective.divergence != "kl_ref_policy" and objective.gamma) or objective.sail != 1:
         raise InputError("divergence", objective.divergence, "J − γ KL(π_ref‖π_θ)")
-    at = objective.summary()
-    bound = pointwise_relative_bound(objective.beta, at["z_range"], at["lowest_prompt_sail"])
-    return bound - objective.gamma
+    return objective.payoff.pointwise(objective.summary()) - objective.gamma

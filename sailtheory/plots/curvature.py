@@ -55,12 +55,16 @@ def _relative(ax: Any, report: dict[str, Any]) -> None:
     x, y = np.array(damping).T
     ax.plot(x, y, marker="o", markersize=3, label="damped", **style.LINES[0])
     ax.axhline(relative["highest"], label=r"on range($\bar F$)", **style.LINES[1])
-    ax.axhline(relative["bound_K_B_at_this_range"], label="$K_B$ at this range", **style.LINES[3])
+    bound, label = relative.get("bound_K_B_at_this_range"), "$K_B$ at this range"
+    if bound is None:  # of another objective: the theorem's, or none
+        bound, label = relative.get("bound_K"), "$K$ of the theorem"
+    if bound is not None:
+        ax.axhline(bound, label=label, **style.LINES[3])
     ax.axhline(0, **style.ZERO)
     ax.set_xscale("log")
-    bound = relative["bound_K_B_at_this_range"]
+    bound = max(abs(relative["highest"]), 1e-12) if bound is None else bound
     span = [*y, relative["highest"], bound]
-    ax.set_yscale("symlog", linthresh=bound)  # linear up to K_B, in either direction
+    ax.set_yscale("symlog", linthresh=bound)  # linear up to the bound, in either direction
     ax.set_ylim(min(*span, 0) * 3 - bound / 2, max(span) * 30)
     ax.set_xlabel(r"damping, as a share of $\lambda_{\max}(\bar F)$")
     ax.set_ylabel(r"$\lambda_{\max}$")

@@ -39,12 +39,12 @@ def series(target: Target, gamma: float | None, seed: int) -> dict[str, Any]:
     known = target_constants(target, level)
     found = _near(objective, domain, best.theta, best.value, known.smooth)
     found["modulus"] = known.modulus
-    smooth = known.smooth
     cut = plane(domain, best.theta, problem.ref_params) if domain.dimension > 1 else None
-    found |= _stops(objective, domain, cut, best.theta, best.value, smooth)
+    found |= _stops(objective, domain, cut, best.theta, best.value, known.smooth)
     place = "on the boundary of C" if best.on_boundary else "inside C"
     name = "J" if level == 0 else f"J_γ, γ = {level:.3g},"
-    name += "" if isinstance(target, SAILTarget) else " J = {objective},"
+    if not isinstance(target, SAILTarget):
+        name = f"{name} ({{objective}})"
     modulus = "" if known.modulus is None else " Dotted: μ of C12."
     of = found["stop_of"]
     missed = f"{(of > 0).sum()} end below the maximum (C14)"

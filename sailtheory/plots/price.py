@@ -22,7 +22,7 @@ _POINTS = 33
 _NAMES = {
     "instance": r"$\gamma^*$", "data": r"$K_{\mathrm{data}}$", "theorem": "$K$", "online": "$K_V$", "relative": "$K_B$", "closed_form": "closed form",
 }  # fmt: skip
-_LABELS = "SAIL", "online DPO"
+_OF_SAIL = [("gain", "kl", "SAIL"), ("online_gain", "online_kl", "online DPO")]
 
 
 def series(target: Target, gamma: float | None, seed: int) -> dict[str, Any]:
@@ -41,7 +41,7 @@ def _of(target: Target, seed: int) -> dict[str, Any]:
     proved = known.relative if known.relative is not None else known.least
     at = "" if proved not in gained else f", where the gain is {gained[proved]:.2g}"
     return {
-        "settings": {"points": _POINTS, "effort": "light"},
+        "settings": {"points": _POINTS, "effort": "light", "measure": target.measure},
         "caption": (
             "What γ costs: the maximiser of J_γ on C, J = {objective}, found by search, on "
             f"{{problem}}. (a) The gain in {target.measure} over π_ref and (b) KL(π_ref‖π_θ); "
@@ -49,7 +49,6 @@ def _of(target: Target, seed: int) -> dict[str, Any]:
             f"J needs on this problem) and what is certain to suffice{at}."
         ),
         "series": {
-            "measure": target.measure,
             "gamma": [point.gamma for point in rest],
             "gain": [point.worth - start for point in rest],
             "kl": [point.kl_ref_policy for point in rest],
@@ -91,7 +90,7 @@ def _of_sail(problem: PreferenceProblem, seed: int) -> dict[str, Any]:
     proved = at[curve.online.relative].online if curve.online.relative in at else None
     asked = "" if proved is None else f", where online DPO's is {proved.gain:.2g}"
     return {
-        "settings": {"points": _POINTS, "effort": "light"},
+        "settings": {"points": _POINTS, "effort": "light", "measure": "win rate"},
         "caption": (
             "What γ costs: the maximiser of J_γ on C, found by search, and the solution of "
             "V − γ∇KL, online DPO without the score term (C29), on {problem}. (a) The gain "
@@ -111,18 +110,18 @@ def draw(data: dict[str, Any]) -> Any:
     levels = array(found["gamma"])
     figure, axes = style.panels(style.DOUBLE, 68, 1, 2, sharex=True)
     left, right = axes[0]
-    gains = [name for name in ("gain", "online_gain") if name in found]
-    labels = _LABELS if len(gains) > 1 else ("J",)
-    for name, line, whose in zip(gains, style.LINES, labels, strict=False):
+    measure = data["settings"]["measure"]
+    beside = measure == "win rate"  # SAIL, and online DPO beside it
+    curves = _OF_SAIL if beside else [("gain", "kl", "J")]
+    for (name, _, whose), line in zip(curves, style.LINES, strict=False):
         left.plot(levels, array(found[name]), marker="o", markersize=2.5, label=whose, **line)
     left.axhline(found["gain_at_zero"], **style.BOUND)
     left.axhline(0, **style.ZERO)
-    measure = found.get("measure")
-    left.set_ylabel("win rate − ½" if measure is None else f"gain in {measure}")
-    shown = [name for name in ("kl", "online_kl") if name in found]
+    left.set_ylabel("win rate − ½" if beside else f"gain in {measure}")
+    shown = [name for _, name, _ in curves]
     for name, line in zip(shown, style.LINES, strict=False):
         right.plot(levels, positive(found[name]), marker="o", markersize=2.5, **line)
-    if "kl_ceiling" in found:
+    if beside:
         right.plot(levels, positive(found["kl_ceiling"]), label=r"ceiling $\log 2\,/\,\gamma$",
                    **style.LINES[5])  # fmt: skip
         right.legend(loc="lower left")
@@ -142,6 +141,6 @@ def draw(data: dict[str, Any]) -> Any:
         style.log_axis(ax.xaxis, levels)
         ax.set_xlabel(r"$\gamma$")
     left.legend(loc="lower left")
-    style.letter(left, 0, f"gain in {measure or 'win rate'}")
+    style.letter(left, 0, f"gain in {measure}")
     style.letter(right, 1, "distance from the reference")
     return figure

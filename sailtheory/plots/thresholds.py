@@ -53,7 +53,7 @@ def series(target: Target, gamma: float | None, seed: int) -> dict[str, Any]:
         note += " γ_abs is left out where the least eigenvalue of F̄ is 0 in float64."
     says = _SAIL if isinstance(target, SAILTarget) else _ANY
     return {
-        "settings": {"points": _POINTS, "effort": "light"},
+        "settings": {"points": _POINTS, "effort": "light", "curves": list(rows)},
         "caption": f"{says} Vertical line: the problem's own B.{note}",
         "series": {"radius": radii, "own_radius": own} | rows,
     }
@@ -119,10 +119,10 @@ def draw(data: dict[str, Any]) -> Any:
     found = data["series"]
     figure, axes = style.panels(style.SINGLE, 70)
     ax = axes[0, 0]
-    curves = [each for each in _CURVES if each[0] in found]
+    curves = [each for each in _CURVES if each[0] in data["settings"]["curves"]]
     for k, (name, label, marker) in enumerate(curves):
         line = style.LINES[(len(curves) - 1 - k) % len(style.LINES)]
-        label = _DATA if name == "data" and "theorem" in found else label
+        label = _DATA if name == "data" and len(curves) < len(_CURVES) - 1 else label
         ax.plot(array(found["radius"]), positive(found[name]), marker=marker, label=label,
                 markersize=3.5, **line)  # fmt: skip
     ax.axvline(found["own_radius"], color=style.GREY, linewidth=0.8, linestyle=(0, (1, 2)))

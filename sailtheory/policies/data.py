@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -30,12 +31,15 @@ class Batch(NamedTuple):
         preference: q = p₁₂ − ½, antisymmetric, (n, m, m).
         log_ref: log π_ref over the candidates, (n, m).
         weights: Shares of E_x, (n,); they sum to 1 over all batches.
+        rewards: What training with rewards is given for each candidate, (n, m); None where
+            not stated. They are not those behind Bradley–Terry preferences.
     """
 
     inputs: Tensor
     preference: Tensor
     log_ref: Tensor
     weights: Tensor
+    rewards: Tensor | None = None
 
 
 class CandidateData:
@@ -46,7 +50,8 @@ class CandidateData:
         log_ref: log π_ref, (n, m): normalised over the candidates here.
         preferences: p₁₂, (n, m, m); or
         rewards: (n, m), Bradley–Terry p₁₂ = σ(r₁ − r₂); or
-        judge: Called on inputs and candidate indices. Exactly one of the three.
+        judge: Called on inputs and candidate indices. One of the three, or none of them with
+        response_rewards: (n, m), what training with rewards is given; beside preferences too.
         weights: Prompt weights > 0, (n,), default equal; normalised.
 
     Raises:
@@ -61,27 +66,36 @@ class CandidateData:
         preferences: Tensor | None = None,
         rewards: Tensor | None = None,
         judge: Judge | None = None,
+        response_rewards: Tensor | None = None,
         weights: Tensor | None = None,
     ) -> None:
         if inputs.ndim < 2 or log_ref.shape != inputs.shape[:2]:
             raise InputError("log_ref", tuple(log_ref.shape), f"(n, m) of {tuple(inputs.shape)}")
         n, m = log_ref.shape
-        if sum(source is not None for source in (preferences, rewards, judge)) != 1:
+        stated = sum(source is not None for source in (preferences, rewards, judge))
+        self.states_preferences = stated > 0
+        if stated != 1 and (stated or response_rewards is None):
             raise InputError("preferences", "none or several", "one of preferences, rewards, judge")
         if rewards is not None:
             if rewards.shape != (n, m):
                 raise InputError("rewards", tuple(rewards.shape), f"({n}, {m})")
             xp = numbers_of(log_ref)
             q = xp.tanh(pairwise(finite("rewards", rewards.to(log_ref))) / 2) / 2
+        elif not stated:
+            q = log_ref.new_zeros(n, m, m)
         else:
             p = _judged(judge, inputs) if judge is not None else preferences
             q = _centred(p.to(log_ref), n, m) if p is not None else log_ref
+        if response_rewards is not None:
+            if response_rewards.shape != (n, m):
+                raise InputError("response_rewards", tuple(response_rewards.shape), f"({n}, {m})")
+            response_rewards = finite("response_rewards", response_rewards.to(log_ref))
         weights = torch.ones(n) if weights is None else weights
         if weights.shape != (n,) or not bool((weights > 0).all()):
             raise InputError("weights", weights.tolist(), f"{n} numbers > 0")
         weights = finite("weights", weights.to(log_ref))
         log_ref = torch.log_softmax(finite("log_ref", log_ref), -1)
-        self.all = Batch(inputs, q, log_ref, weights / weights.sum())
+        self.all = Batch(inputs, q, log_ref, weights / weights.sum(), response_rewards)
 
     @classmethod
     def from_problem(cls, problem: PreferenceProblem) -> CandidateData:
@@ -94,9 +108,13 @@ class CandidateData:
         blocks = problem.blocks(torch_numbers())
         if len(blocks) != 1 or any(base is not None for base in problem.base):
             raise InputError("problem", problem, "equal m and a uniform base measure")
-        block = blocks[0]
+        block, given = blocks[0], problem.response_rewards
         return cls(
-            block.features, block.log_ref, preferences=block.preference + 0.5,
+            block.features, block.log_ref,
+            preferences=block.preference + 0.5 if problem.states_preferences else None,
+            response_rewards=None if given is None else torch.as_tensor(
+                np.stack([given[x].astype(float) for x in block.prompts])
+            ),
             weights=block.weights,
         )  # fmt: skip
 
@@ -107,7 +125,8 @@ class CandidateData:
         if size < 1:
             raise InputError("chunk", size, "a number of prompts ≥ 1")
         for start in range(0, n, size):
-            yield Batch(*(part[start : start + size] for part in self.all))
+            yield Batch(*(None if part is None else part[start : start + size]
+                          for part in self.all))  # fmt: skip
 
     def minibatch(self, size: int, generator: torch.Generator) -> CandidateData:
         """``size`` prompts drawn by weight: an unbiased J with equal weights."""
@@ -115,8 +134,9 @@ class CandidateData:
         index = torch.multinomial(weights, size, replacement=True, generator=generator)
         chosen = object.__new__(CandidateData)
         equal = weights.new_full((size,), 1 / size)
-        inputs, preference, log_ref, _ = (part[index] for part in self.all)
-        chosen.all = Batch(inputs, preference, log_ref, equal)
+        taken = Batch(*(None if part is None else part[index] for part in self.all))
+        chosen.all = taken._replace(weights=equal)
+        chosen.states_preferences = self.states_preferences
         return chosen
 
 

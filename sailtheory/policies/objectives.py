@@ -1,6 +1,6 @@
 """J and J_γ of a neural policy: by enumeration over candidates, and by sampling (C18).
 
-Both evaluate the pair payoff of :mod:`sailtheory.theory.formulas` on log-ratios
+Enumeration takes any payoff. Those of J evaluate the pair payoff of :mod:`sailtheory.theory.formulas` on log-ratios
 log π_θ/π_ref, for which the partition functions cancel as in the log-linear case.
 """
 
@@ -16,8 +16,9 @@ from torch.func import functional_call
 from sailtheory.errors import InputError, require
 from sailtheory.numeric.numbers import numbers_of
 from sailtheory.policies.data import Batch, CandidateData, Judge
+from sailtheory.policies.payoffs import CandidatePayoff, candidate_payoff
 from sailtheory.policies.protocol import Policy, finite
-from sailtheory.theory import formulas, pair_form
+from sailtheory.theory import formulas
 
 __all__ = ["CandidateObjective", "Divergence", "sampled_sail"]
 
@@ -26,7 +27,7 @@ Parameters = Mapping[str, Tensor]
 
 
 class CandidateObjective:
-    """c·J(θ) − γ·KL over a finite candidate set, as a function of named parameters.
+    """c·J(θ) − γ·KL, or with another payoff in J's place, over a finite candidate set, as a function of named parameters.
 
     It is written as an outer function of the logits (:meth:`of_logits`) after the
     network (:meth:`logits`): the Gauss–Newton split of its Hessian follows that seam.
@@ -34,15 +35,16 @@ class CandidateObjective:
     Args:
         policy: A module that maps inputs (n, m, ...) to logits or log-probabilities (n, m).
         data: The preference data.
-        beta: β > 0.
+        payoff: J of some β, ``SAILPayoff(beta)``, or a method of rewards.
         gamma: γ ≥ 0.
         divergence: ``kl_ref_policy``, KL(π_ref‖π_θ), as in the theory; or
             ``kl_policy_ref``, KL(π_θ‖π_ref), for which C11 says nothing.
-        sail: c, the coefficient of J: 0 leaves −γ KL alone.
+        sail: c, the coefficient of the payoff: 0 leaves −γ KL alone.
         chunk: Prompts evaluated at a time; default all.
 
     Raises:
-        InputError: β or γ outside their domain, an unknown divergence.
+        InputError: β or γ outside their domain, an unknown divergence, data without what the
+            payoff needs, or neither or both of ``beta`` and ``payoff``.
     """
 
     def __init__(
@@ -50,19 +52,25 @@ class CandidateObjective:
         policy: torch.nn.Module,
         data: CandidateData,
         *,
-        beta: float,
+        beta: float | None = None,
+        payoff: CandidatePayoff | None = None,
         gamma: float = 0.0,
         divergence: Divergence = "kl_ref_policy",
         sail: float = 1.0,
         chunk: int | None = None,
     ) -> None:
-        require(">", beta=beta)
+        if payoff is None:
+            payoff = candidate_payoff(beta=beta)
+        elif beta is not None:
+            raise InputError("beta", beta, "none is expected beside a payoff")
+        self.payoff = payoff
         require(">=", gamma=gamma)
         if divergence not in ("kl_ref_policy", "kl_policy_ref"):
             raise InputError("divergence", divergence, "kl_ref_policy or kl_policy_ref")
         self.policy = policy
         self.data = data
         self.beta = beta
+        self.payoff.expect(data)
         self.gamma = gamma
         self.divergence = divergence
         self.sail = sail
@@ -70,7 +78,7 @@ class CandidateObjective:
 
     def fisher_potential(self) -> CandidateObjective:
         """+E_x KL(π_ref‖π_θ) alone, whose Hessian in the logits is the Fisher matrix (C07)."""
-        alone = CandidateObjective(self.policy, self.data, beta=self.beta, chunk=self.chunk)
+        alone = CandidateObjective(self.policy, self.data, payoff=self.payoff, chunk=self.chunk)
         alone.sail, alone.gamma = 0.0, -1.0
         return alone
 
@@ -92,7 +100,7 @@ class CandidateObjective:
         policy, log_ratio = xp.exp(log_policy), log_policy - batch.log_ref
         total = torch.zeros_like(logits[:, 0])
         if self.sail:
-            total = total + self.sail * self._payoff(policy, log_ratio, batch)
+            total = total + self.sail * self.payoff.value(policy, log_ratio, batch)
         if self.gamma:
             if self.divergence == "kl_ref_policy":
                 kl = formulas.kl_ref_policy(xp.exp(batch.log_ref), log_ratio)
@@ -100,13 +108,6 @@ class CandidateObjective:
                 kl = formulas.kl_policy_ref(policy, log_ratio)
             total = total - self.gamma * kl
         return (total * batch.weights).sum()
-
-    def _payoff(self, policy: Tensor, log_ratio: Tensor, batch: Batch) -> Tensor:
-        xp = numbers_of(policy)
-        z = pair_form.pairwise(log_ratio) * self.beta
-        payoff = formulas.log_likelihood_payoff(xp, batch.preference, z)
-        value: Tensor = formulas.pair_mean(policy, payoff.value) - xp.log_2()
-        return value
 
     def value(self, parameters: Parameters | None = None) -> Tensor:
         """The objective, a scalar; at the policy's own parameters by default."""
@@ -116,26 +117,23 @@ class CandidateObjective:
 
     @torch.no_grad()
     def summary(self) -> dict[str, float]:
-        """J, both KLs, the win rate against π_ref, the largest |z| and K_x's ingredients."""
+        """What the payoff averages, both KLs, and what its bounds are made of."""
         own = dict(self.policy.named_parameters())
-        sums = dict.fromkeys(("sail", "kl_ref_policy", "kl_policy_ref", "win_rate"), 0.0)
-        lowest, widest = 0.0, 0.0
+        sums: dict[str, float] = {}
+        ends: dict[str, float] = {}
         for batch in self.batches():
             log_policy = torch.log_softmax(self.logits(own, batch), -1)
             policy, ratio = log_policy.exp(), log_policy - batch.log_ref
-            ref = batch.log_ref.exp()
-            each = self._payoff(policy, ratio, batch)
-            beaten = formulas.expectation(ref[:, None, :], batch.preference)
-            for name, values in (
-                ("sail", each),
-                ("kl_ref_policy", formulas.kl_ref_policy(ref, ratio)),
-                ("kl_policy_ref", formulas.kl_policy_ref(policy, ratio)),
-                ("win_rate", formulas.expectation(policy, beaten) + 0.5),
-            ):
-                sums[name] += float((values * batch.weights).sum())
-            lowest = min(lowest, float(each.min()))
-            widest = max(widest, self.beta * float((ratio.amax(-1) - ratio.amin(-1)).max()))
-        return sums | {"lowest_prompt_sail": lowest, "z_range": widest}
+            means = self.payoff.worth(policy, ratio, batch) | {
+                "kl_ref_policy": formulas.kl_ref_policy(batch.log_ref.exp(), ratio),
+                "kl_policy_ref": formulas.kl_policy_ref(policy, ratio),
+            }
+            for name, values in means.items():
+                sums[name] = sums.get(name, 0.0) + float((values * batch.weights).sum())
+            for name, value in self.payoff.extremes(policy, ratio, batch).items():
+                pick = min if name.startswith("lowest") else max
+                ends[name] = pick(ends.get(name, value), value)
+        return sums | ends
 
 
 def sampled_sail(

@@ -17,6 +17,7 @@ from sailtheory.preference_data.features import from_column, from_npy, is_file, 
 from sailtheory.preference_data.item import Choices
 from sailtheory.preference_data.measure import measure
 from sailtheory.preference_data.preferences import Preferred, Rule, preferred
+from sailtheory.preference_data.rewarded import Rewarded, rewarded
 from sailtheory.problem.folder import ProblemFolder
 from sailtheory.problem.folder_write import require_replaceable, with_report, write_folder
 
@@ -42,6 +43,8 @@ class Request:
         choices: The score and the label that count.
         drop_bad: Wrong rows are left out and counted.
         limit: How many rows to read.
+        response_rewards: The scores are rewards of training: no preferences are made, and β is
+            none of the problem's.
         center: c, (d,).
         ref_params: θ_ref, (d,).
     """
@@ -60,6 +63,7 @@ class Request:
     choices: Choices = field(default_factory=Choices)
     drop_bad: bool = False
     limit: int | None = None
+    response_rewards: bool = False
     center: np.ndarray | None = None
     ref_params: np.ndarray | None = None
 
@@ -85,30 +89,46 @@ def build(request: Request, progress: Callable[[str], None] = lambda stage: None
         choices=request.choices, vectors=_column(request), drop_bad=request.drop_bad,
         limit=request.limit,
     )  # fmt: skip
-    held_out = None
-    if request.comparisons is not None:
-        progress("reading the comparisons")
-        held_out = collect_file(request.comparisons, drop_bad=request.drop_bad)
-    preferences = preferred(data, request.rule, held_out)
+    stated = _stated(request, data, progress)
     blocks, about = _features(request, data, progress)
     progress("writing")
     counts = [len(prompt.responses) for prompt in data.prompts]
     folder = write_folder(
         request.out, features=blocks, offsets=np.concatenate([[0], np.cumsum(counts)]),
-        beta=request.beta, radius=request.radius,
-        rewards=None if preferences.rewards is None else np.concatenate(preferences.rewards),
-        preferences=preferences.matrices, counts=preferences.counts,
+        beta=request.beta, radius=request.radius, **_arrays(stated),
         center=request.center, ref_params=request.ref_params,
-        ids=[prompt.id for prompt in data.prompts], temperature=preferences.temperature,
+        ids=[prompt.id for prompt in data.prompts],
     )  # fmt: skip
     progress("measuring")
     discard(Path(request.out))
-    report = _report(data, preferences, about, measure(folder))
+    report = _report(data, stated, about, measure(folder))
     return with_report(folder, report)
 
 
+def _stated(
+    request: Request, data: Collected, progress: Callable[[str], None]
+) -> Preferred | Rewarded:
+    """What the data say of responses: preferences, or rewards as they are."""
+    if request.response_rewards:
+        return rewarded(data, request.rule, request.comparisons)
+    held_out = None
+    if request.comparisons is not None:
+        progress("reading the comparisons")
+        held_out = collect_file(request.comparisons, drop_bad=request.drop_bad)
+    return preferred(data, request.rule, held_out)
+
+
+def _arrays(stated: Preferred | Rewarded) -> dict[str, Any]:
+    if isinstance(stated, Rewarded):
+        return {"response_rewards": np.concatenate(stated.values)}
+    return {
+        "rewards": None if stated.rewards is None else np.concatenate(stated.rewards),
+        "preferences": stated.matrices, "counts": stated.counts, "temperature": stated.temperature,
+    }  # fmt: skip
+
+
 def _report(
-    data: Collected, preferences: Preferred, features: dict[str, Any], measured: dict[str, Any]
+    data: Collected, stated: Preferred | Rewarded, features: dict[str, Any], measured: dict[str, Any]
 ) -> dict[str, Any]:
     """The report of an import, as JSON; names are stable."""
     return {
@@ -123,21 +143,21 @@ def _report(
         ],
         "notes": [
             {"note": note, "count": count}
-            for note, count in sorted((data.merged + preferences.notes).items())
+            for note, count in sorted((data.merged + stated.notes).items())
         ],
-        "preferences": preferences.rule,
-        "estimate": _estimate(preferences),
-        "temperature": preferences.temperature,
+        "preferences": stated.rule,
+        "estimate": _estimate(stated),
+        "temperature": None if isinstance(stated, Rewarded) else stated.temperature,
         "features": features,
         "data": measured,
     }
 
 
-def _estimate(preferences: Preferred) -> dict[str, str] | None:
+def _estimate(stated: Preferred | Rewarded) -> dict[str, str] | None:
     """The number that says how p follows from counts; as text, since ∞ is no JSON number."""
-    if preferences.estimate is None:
+    if isinstance(stated, Rewarded) or stated.estimate is None:
         return None
-    return {k: repr(v) for k, v in vars(preferences.estimate).items() if v is not None}
+    return {k: repr(v) for k, v in vars(stated.estimate).items() if v is not None}
 
 
 def _column(request: Request) -> Any:

@@ -104,6 +104,7 @@ class Format:
         default: The score that is taken when none is chosen.
         labels: Those the user has to choose from.
         relative: Scores are comparable within a row only.
+        rewards: Scores are rewards of training, of which no preferences are made.
         gather: Makes rows of all rows of a file, where several belong together.
     """
 
@@ -116,6 +117,7 @@ class Format:
     default: str | None = None
     labels: tuple[str, ...] = ()
     relative: bool = False
+    rewards: bool = False
     gather: Callable[[Iterator[tuple[str, Any]]], Iterable[tuple[str, Any]]] | None = None
 
 

@@ -113,6 +113,9 @@ def preferred(data: Collected, rule: Rule, held_out: Collected | None = None) ->
 
 
 def _of_scores(data: Collected, rule: Rule, held_out: Collected | None) -> Preferred:
+    if data.format.rewards:
+        accepted = "--response-rewards beside it: these are not rewards of Bradley-Terry"
+        raise InputError("format", data.format.name, accepted)
     for name in _OF_COMPARISONS:
         if getattr(rule, name) is not None:
             raise InputError(name.replace("_", "-"), getattr(rule, name),

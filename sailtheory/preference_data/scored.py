@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from sailtheory.preference_data.item import (
@@ -103,20 +104,20 @@ def _stack_exchange(row: Row, _: Choices) -> Item:
     return Item(user(column(row, "question")), texts, scores, id=text_of(row, "qid"))
 
 
-def _own(row: Row, _: Choices) -> Item:
-    responses, scores = column(row, "responses"), column(row, "scores")
-    for name, value in (("responses", responses), ("scores", scores)):
+def _own(row: Row, _: Choices, name_of: str = "scores") -> Item:
+    responses, scores = column(row, "responses"), column(row, name_of)
+    for name, value in (("responses", responses), (name_of, scores)):
         if not isinstance(value, list):
             raise bad(name, value, "a list is expected")
     if len(responses) != len(scores):
-        found = f"{len(scores)} scores beside {len(responses)} responses"
-        raise bad("scores", found, "one score a response is expected")
+        found = f"{len(scores)} {name_of} beside {len(responses)} responses"
+        raise bad(name_of, found, f"one of {name_of} a response is expected")
     return Item(of_prompt(column(row, "prompt")), responses, scores, id=text_of(row, "id"))
 
 
-def _one_a_row(row: Row, _: Choices) -> Item:
+def _one_a_row(row: Row, _: Choices, name_of: str = "score") -> Item:
     prompt = of_prompt(column(row, "prompt"))
-    return Item(prompt, [column(row, "response")], [column(row, "score")], id=text_of(row, "id"))
+    return Item(prompt, [column(row, "response")], [column(row, name_of)], id=text_of(row, "id"))
 
 
 FORMATS = (
@@ -151,5 +152,15 @@ FORMATS = (
     Format(
         "score-a-row", "score: higher is better", "scores",
         lambda row: {"prompt", "response", "score"} <= row.keys(), _one_a_row,
+    ),
+    Format(
+        "rewards", "rewards, of a verifier or a reward model", "scores",
+        lambda row: {"prompt", "responses", "rewards"} <= row.keys(),
+        partial(_own, name_of="rewards"), rewards=True,
+    ),
+    Format(
+        "reward-a-row", "reward, of a verifier or a reward model", "scores",
+        lambda row: {"prompt", "response", "reward"} <= row.keys(),
+        partial(_one_a_row, name_of="reward"), rewards=True,
     ),
 )  # fmt: skip

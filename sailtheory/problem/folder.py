@@ -198,7 +198,16 @@ class ProblemFolder:
     # --- chunks --------------------------------------------------------------------
 
     def chunks(self, budget_bytes: int) -> Iterator[Chunk]:
-        """The prompts by number of responses, the fewest first, then in the folder's order.
+        """The prompts, stacked, in the order of :meth:`parts`.
+
+        Raises:
+            InputError: No preferences are stated.
+        """
+        for prompts in self.parts(budget_bytes):
+            yield self.chunk(prompts)
+
+    def parts(self, budget_bytes: int) -> Iterator[np.ndarray]:
+        """Positions of prompts by number of responses, the fewest first, then as the folder has.
 
         Args:
             budget_bytes: What the arrays of one chunk may take; one prompt is the least. Of the
@@ -210,18 +219,29 @@ class ProblemFolder:
             each = m * (self.dimension * itemsize + 8 * (m + 1)) + 16
             size = max(1, int(budget_bytes // each))
             for first in range(0, len(members), size):
-                yield self.chunk(members[first : first + size])
+                yield members[first : first + size]
                 self._release()
 
     def chunk(self, prompts: np.ndarray) -> Chunk:
         """These prompts, all of one number of responses, stacked."""
         m = int(self.responses[prompts[0]])
-        rows = _places(self.offsets[prompts], m)
-        features = _taken(self.features, rows).reshape(len(prompts), m, self.dimension)
+        rows, features = _places(self.offsets[prompts], m), self.features_of(prompts)
         base = self.arrays.get("base")
         log_base = np.zeros(rows.shape) if base is None else np.log(base[rows])
         return Chunk(prompts, features, self._centred(prompts, rows), log_base,
                      self.weights[prompts])  # fmt: skip
+
+    def features_of(self, prompts: np.ndarray) -> np.ndarray:
+        """φ of prompts of one number of responses, (k, m, d)."""
+        m = int(self.responses[prompts[0]])
+        rows = _places(self.offsets[prompts], m)
+        return _taken(self.features, rows).reshape(len(prompts), m, self.dimension)
+
+    def rewards_of(self, prompts: np.ndarray) -> np.ndarray:
+        """The response rewards of prompts of one number of responses, (k, m)."""
+        m = int(self.responses[prompts[0]])
+        rows = _places(self.offsets[prompts], m)
+        return np.asarray(self.arrays["response_rewards"][rows]).reshape(len(prompts), m)
 
     def _release(self) -> None:
         """Give the pages of features that were read back; whoever reads them again gets them."""

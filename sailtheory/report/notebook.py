@@ -23,13 +23,14 @@ from sailtheory.analysis.target_check import STRENGTHS as TARGET_STRENGTHS
 from sailtheory.analysis.target_check import TargetReport
 from sailtheory.analysis.trade_off import TradeOff
 from sailtheory.certificates.averaged.certificate import AveragedCertificate
+from sailtheory.certificates.bounded import BoundCertificate
 from sailtheory.certificates.certificate import Certificate
 from sailtheory.certificates.prompts.certificate import PromptCertificate
 from sailtheory.convergence.fit import RateFit
 from sailtheory.convergence.prediction import Prediction
 from sailtheory.errors import InputError
 from sailtheory.extras import require_extra
-from sailtheory.report import averaged, certificates, prompts
+from sailtheory.report import averaged, bounded, certificates, prompts
 from sailtheory.report.numerals import number
 from sailtheory.report.rates import describe, print_prediction
 from sailtheory.report.rewards import print_assessment
@@ -113,6 +114,11 @@ def _(result: Certificate, console: Any) -> None:
 @_show.register
 def _(result: PromptCertificate, console: Any) -> None:
     console.print(prompts.summary(result))
+
+
+@_show.register
+def _(result: BoundCertificate, console: Any) -> None:
+    console.print(bounded.summary(result))
 
 
 @_show.register

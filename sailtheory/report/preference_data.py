@@ -19,7 +19,6 @@ def print_import(console: Console, report: dict[str, Any], out: str) -> None:
     data = report["data"]
     sizes = ", ".join(f"{count} of {m}" for m, count in data["responses"].items())
     named = "as named" if report["format_named"] else "as detected"
-    gaps = data["gaps"]
     lines = [
         f"{report['source']}: {report['rows']} rows, format {report['format']} ({named})",
         f"direction: {report['direction']}",
@@ -28,9 +27,7 @@ def print_import(console: Console, report: dict[str, Any], out: str) -> None:
         f"{data['prompts']} prompts (responses: {sizes}), d = {data['dimension']}, "
         f"S has dimension {data['rank']}; L = {number(data['feature_norm'])}, "
         f"D = {number(data['feature_diameter'])}",
-        f"{data['pairs']} pairs of responses: {data['ties']} ties, "
-        f"|p − ½| > .45 in {100 * data['share_sure']:.1f} %",
-        "gaps in log-odds: " + ", ".join(f"{_quantile(q)} {_gap(gaps[q])}" for q in gaps),
+        *(_preferences(data) if "pairs" in data else _rewards(data)),
     ]
     if report["features"].get("texts_cut"):
         cut, longest = report["features"]["texts_cut"], report["features"]["longest"]
@@ -41,6 +38,24 @@ def print_import(console: Console, report: dict[str, Any], out: str) -> None:
     _listed(console, "Left out", left_out)
     _listed(console, "Notes", [(str(e["count"]), e["note"]) for e in report["notes"]])
     console.print(escape(f"written to {Path(out)}"), soft_wrap=True)
+
+
+def _preferences(data: dict[str, Any]) -> list[str]:
+    gaps = data["gaps"]
+    return [
+        f"{data['pairs']} pairs of responses: {data['ties']} ties, "
+        f"|p − ½| > .45 in {100 * data['share_sure']:.1f} %",
+        "gaps in log-odds: " + ", ".join(f"{_quantile(q)} {_gap(gaps[q])}" for q in gaps),
+    ]
+
+
+def _rewards(data: dict[str, Any]) -> list[str]:
+    means = data["mean_rewards"]
+    kind = "0 and 1" if data["binary"] else "other numbers than 0 and 1 (reward and dr-grpo only)"
+    return [
+        f"rewards are {kind}; all alike in {data['alike']} prompts, which train nothing",
+        "mean reward of a prompt: " + ", ".join(f"{_quantile(q)} {means[q]:.3g}" for q in means),
+    ]
 
 
 def _listed(console: Console, title: str, rows: list[tuple[str, str]]) -> None:

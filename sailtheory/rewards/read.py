@@ -24,8 +24,11 @@ __all__ = ["PassRates", "read_pass_rates"]
 
 PROMPTS = ("prompt", "prompt_id", "id", "question", "problem")
 SAMPLES, CORRECT = ("samples", "n"), ("correct", "passed")
-NO_REWARD = ("step", "advantage", "global_step", "epoch", "length", "tokens")
-"""Columns of numbers in a log that are not taken for rewards."""
+NO_REWARD = (
+    "step", "advantage", "global_step", "epoch", "length", "tokens", "completion", "response",
+    "answer", "solution",
+)  # fmt: skip
+"""Columns in a log that are not taken for rewards, be they numbers; an answer often is one."""
 
 RATES = ("pass_rate", "passrate", "pass rate", "accuracy", "success_rate", "solve_rate")
 """Columns that hold rates, which are no rewards of samples."""

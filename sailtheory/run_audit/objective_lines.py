@@ -8,6 +8,7 @@ from sailtheory.landscape.concavity import gamma_star, largest_relative_curvatur
 from sailtheory.landscape.domain import Domain
 from sailtheory.landscape.search import Search
 from sailtheory.objectives.fields import OnlineDPO
+from sailtheory.run_audit import reward_lines
 from sailtheory.run_audit.candidate import Guarantee
 from sailtheory.run_audit.gradients import Followed
 from sailtheory.run_audit.standing import Found, holds, unknown, violated
@@ -76,7 +77,10 @@ def _no_combination(found: Followed) -> Found:
 
 
 def threshold(view: View) -> Found | None:
-    """γ against 2β, K_data and ḡ of the run's own candidates."""
+    """γ against 2β, K_data and ḡ of the run's own candidates, or K of its groups of rewards."""
+    of_rewards = reward_lines.threshold(view.trace)
+    if of_rewards is not None:
+        return of_rewards
     gamma, beta, kind = view.gamma, view.trace.facts.beta, view.score
     if gamma is None or beta is None or kind is None:
         return None if view.trace.problem is None else unknown(view.lacking)

@@ -9,7 +9,8 @@ from sailtheory.errors import InputError
 from sailtheory.run_audit.checkpoints import of_folder, state_of
 from sailtheory.run_audit.log_file import LOG, read_log
 from sailtheory.run_audit.records import of_record
-from sailtheory.run_audit.standing import Standing
+from sailtheory.run_audit.reward_lines import pass_rates_of
+from sailtheory.run_audit.standing import Standing, holds
 from sailtheory.run_audit.trace import Trace
 from sailtheory.runs.layout import RECORD, RUN
 from sailtheory.runs.read import read_record
@@ -31,6 +32,15 @@ def read_run(folder: str | Path) -> Trace:
         InputError: Nothing that can be read as a run, or files that are damaged.
     """
     folder = Path(folder)
+    found = _read(folder)
+    rewards, notes = pass_rates_of(folder)
+    stated = dict(found.stated)
+    if rewards is not None and stated.get("threshold", holds("")).standing is Standing.UNKNOWN:
+        del stated["threshold"]  # the rewards say more
+    return replace(found, stated=stated, rewards=rewards, notes=found.notes + notes)
+
+
+def _read(folder: Path) -> Trace:
     place = next((p for p in (folder, folder / AUDIT) if (p / LOG).exists()), None)
     told = _told(folder, weights=place is None)
     if place is None:

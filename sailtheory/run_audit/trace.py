@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from sailtheory.problem.problem import PreferenceProblem
+from sailtheory.rewards.read import PassRates
 from sailtheory.run_audit.standing import Found
 
 __all__ = ["Facts", "Point", "Series", "Trace"]
@@ -28,6 +29,10 @@ class Facts:
         all_responses: Whether the candidates are all that the policy can say and all that the
             loss sees, so that a gradient of the run is one of the candidate problem.
         rounding: What rounding can make of a log-probability of a candidate.
+        group: Completions of a prompt whose rewards are centred, G; None where there are none.
+        scaled: Whether their advantages are divided by the group's deviation; None where by
+            another one.
+        leave_one_out: Whether each is centred by the others' mean.
     """
 
     beta: float | None = None
@@ -36,6 +41,9 @@ class Facts:
     score: float | None = None
     all_responses: bool = False
     rounding: float = 0.0
+    group: int | None = None
+    scaled: bool | None = None
+    leave_one_out: bool = False
 
 
 @dataclass(frozen=True)
@@ -87,6 +95,7 @@ class Trace:
         faults: Numbers that are none: name, text and step.
         spent: What it was given: updates, prompts, tokens.
         notes: What was left out or guessed.
+        rewards: What completions earned, by prompt, where a trainer logged them.
     """
 
     kind: str
@@ -99,6 +108,7 @@ class Trace:
     faults: tuple[tuple[str, str, int], ...] = ()
     spent: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    rewards: PassRates | None = None
 
     def along(self, name: str) -> list[tuple[int, np.ndarray]]:
         """Steps and values of one measurement where it was made."""

@@ -86,15 +86,37 @@ def _dpo(trainer: Any) -> Told:
 
 
 def _group(trainer: Any) -> Told:
-    gamma = float(trainer.args.beta)
-    penalty = f"beta = {gamma:g} of KL(π_θ‖π_ref), which has no such threshold (C33)"
+    args, leave_one_out = trainer.args, hasattr(trainer.args, "normalize_advantages")
+    beta = float(args.beta)
     stated = {
-        "divergence": violated(penalty if gamma else "beta = 0: there is no penalty"),
+        "divergence": violated(_penalty(args, beta, leave_one_out) if beta else _NO_PENALTY),
         "score": unknown("the loss ascends rewards, not J: `audit_loss` says what it follows"),
         "preferences": unknown("no preferences: rewards enter as advantages"),
-        "threshold": unknown("the loss ascends rewards, not J, and K_data is J's"),
     }
-    return Told(Facts(), stated)
+    scaled = None
+    if leave_one_out:
+        scaled = None if args.normalize_advantages else False
+    else:
+        how = {True: "group", False: "none"}.get(args.scale_rewards, args.scale_rewards)
+        scaled = {"group": True, "none": False}.get(how)
+    facts = Facts(
+        group=int(args.num_generations), scaled=scaled, leave_one_out=leave_one_out
+    )
+    return Told(facts, stated)
+
+
+_NO_PENALTY = "beta = 0: there is no penalty"
+
+
+def _penalty(args: Any, beta: float, in_reward: bool) -> str:
+    """Which KL the penalty is, by the settings; `sailtheory which-kl` computes it (C34)."""
+    if in_reward:
+        return f"beta = {beta:g} of KL(π_θ‖π_ref) in the reward, which has no such threshold (C33)"
+    if getattr(args, "use_bias_correction_kl", False):
+        held = "KL(π_θ‖π_ref) token by token at visited states held fixed (k3 times the ratio)"
+        return f"beta = {beta:g} of {held}, which has no such threshold (C33, C34)"
+    held = "KL(π_ref‖π_θ) token by token at visited states held fixed (k3)"
+    return f"beta = {beta:g} of {held}: no sequence KL, and without a threshold (C34)"
 
 
 _KNOWN: dict[str, Callable[[Any], Told]] = {
