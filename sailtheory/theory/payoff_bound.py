@@ -44,7 +44,7 @@ _STEPS = 60
 _TIGHT, _ROUGHLY = 1e-11, 1e-6
 _SLACKS = (1e-9, 1e-5, 1e-2)
 _WIDER = (1, 10, 100, 1e3, 1e5, 1e7)
-_BUDGET = 3000
+_BUDGET, _FEWER = 3000, 1000
 _ALL = arb(0, math.inf)
 _OUTSIDE = "finite, with a derivative that does not jump up (no convex kink)"
 
@@ -121,10 +121,13 @@ class _Asked:
         return replace(jet, parts=(_meet(g, at[0] + u * away), u, h, third))
 
     def sup(self, pick: Pick, relative: float = _TIGHT, *, semiconcave: bool = False) -> Enclosure:
-        """Over |z| ≤ Z."""
+        """Over |z| ≤ Z; a kink at 0 would be halved for ever."""
         oracle = self.oracle(pick, semiconcave=semiconcave)
         with ctx.workprec(PRECISION):
-            return supremum(oracle, -self.z, self.z, relative=relative, absolute=1e-14 * self.size)
+            return supremum(
+                oracle, -self.z, self.z, relative=relative, absolute=1e-14 * self.size,
+                budget=_FEWER,
+            )  # fmt: skip
 
 
 def _meet(x: arb, y: arb) -> arb:
