@@ -22,7 +22,7 @@ from sailtheory.theory.payoff_bound import PayoffBounds, loss_ceiling, payoff_bo
 from sailtheory.theory.payoffs import PairPayoff, custom_payoff, named_payoff
 from sailtheory.verdict import Evidence
 
-_PROBLEMS = {"quick": 6, "full": 80}
+_PROBLEMS = {"quick": 4, "full": 80}
 _POINTS = 48
 _LEADS = ("growth", "uniform-floor", "exponential")
 
