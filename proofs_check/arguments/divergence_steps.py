@@ -31,7 +31,9 @@ def _hessian() -> bool:
         score = along - mean(policy, along)
         spread = mean(policy, score**2)
         stated = mean(policy, second * w * score**2 + first * (score**2 - spread))
-        eta = divergences.divergence_curvature(policy[None], first[None], (first + w * second)[None])
+        eta = divergences.divergence_curvature(
+            policy[None], first[None], (first + w * second)[None]
+        )
         pairs = policy[:, None] * policy[None, :]
         form = pair_form.laplacian(eta * pairs, along[None, :, None])[0, 0, 0]
         if not vanishes(form - stated):
@@ -72,9 +74,7 @@ def _negative_alpha() -> bool:
     y, n = sp.symbols("y n", positive=True)
     grows = vanishes(sp.simplify(sp.diff(y ** (1 + n), y, 2) / y ** (n - 1)) - n * (n + 1))
     level = (1 + n * sp.exp(-(1 + n) * _R)) / (1 + n)
-    made = [
-        _exact(alpha_divergence(-k).convexity(_XP, _R)) - level.subs(n, k) for k in (1, 2, 5)
-    ]
+    made = [_exact(alpha_divergence(-k).convexity(_XP, _R)) - level.subs(n, k) for k in (1, 2, 5)]
     return grows and all(sp.simplify(gap) == 0 for gap in made)
 
 
@@ -102,8 +102,12 @@ def _chi_squared() -> bool:
     # The vertex is above e^{−R} exactly when e^R > 3.
     order = vanishes(inner - 1 / e - (e - 3) / (2 * e))
     shown = [DIVERGENCES["chi2"].convexity(_XP, sp.log(k)) for k in (2, 5)]
-    return largest and parabola and values and order and vanishes(
-        shown[0] - near.subs(e, 2), shown[1] - far.subs(e, 5)
+    return (
+        largest
+        and parabola
+        and values
+        and order
+        and vanishes(shown[0] - near.subs(e, 2), shown[1] - far.subs(e, 5))
     )
 
 

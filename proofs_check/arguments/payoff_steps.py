@@ -79,7 +79,7 @@ def _negative() -> bool:
 
 def _descent() -> bool:
     """G' L-Lipschitz on ℝ: G(z + u/L) ≥ G + u²/(2L), so G'² ≤ 2L(sup G − G) and S ≤ 3L."""
-    u, steep, g, top = sp.symbols("u L g s", positive=True)
+    u, steep = sp.symbols("u L", positive=True)
     step = u / steep
     return vanishes(u * step - steep * step**2 / 2 - u**2 / (2 * steep))
 
@@ -93,9 +93,7 @@ def _third_alone(payoff: PairPayoff, beta: Any, z: Any, third: Any, lead: int) -
     policy = np.array([(1 - e) / 2, (1 - e) / 2, e], dtype=object)
     heights = np.array([sp.Integer(0), z, third], dtype=object)
     half = sp.Rational(1, 2)
-    q = np.array(
-        [[0, half, -half], [-half, 0, -lead * half], [half, lead * half, 0]], dtype=object
-    )
+    q = np.array([[0, half, -half], [-half, 0, -lead * half], [half, lead * half, 0]], dtype=object)
     gaps = heights[:, None] - heights[None]
     made = pair_payoff(payoff, _XP, q, gaps, beta)
     batched = Payoff(*(part[None] for part in made))
@@ -140,9 +138,7 @@ def _agrees() -> bool:
 def _largest() -> bool:
     """Σ w K_x ≤ max: averages over prompts."""
     w, top, k, f = law("w", 3), sp.Symbol("K"), vector("k", 3), vector("f", 3)
-    return _AVERAGE.check() and vanishes(
-        top * mean(w, f) - mean(w, k * f) - mean(w, (top - k) * f)
-    )
+    return _AVERAGE.check() and vanishes(top * mean(w, f) - mean(w, k * f) - mean(w, (top - k) * f))
 
 
 C35_STEPS: tuple[Step, ...] = (

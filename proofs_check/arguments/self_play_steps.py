@@ -10,7 +10,7 @@ import sympy as sp
 from proofs_check.arguments.algebra import SIZES, law, mean, vanishes, vector
 from proofs_check.evidence.argument import Step
 from sailtheory.numeric.numbers import Array
-from sailtheory.theory import fields, field_bound, formulas, pair_form
+from sailtheory.theory import field_bound, fields, formulas, pair_form
 from sailtheory.theory.payoff import Payoff
 
 
@@ -38,9 +38,7 @@ def _game() -> bool:
         first, other, v, w = law("p", m), law("o", m), vector("t", m), vector("r", m)
         q = _leads(m)
         s, r = v - mean(first, v), w - mean(other, w)
-        mixed = sum(
-            first[k] * other[j] * q[k, j] * s[k] * r[j] for k in range(m) for j in range(m)
-        )
+        mixed = sum(first[k] * other[j] * q[k, j] * s[k] * r[j] for k in range(m) for j in range(m))
         own = mean(first, (q @ other) * (s**2 - mean(first, s**2)))
         theirs = mean(other, (first @ q) * (r**2 - mean(other, r**2)))
         whole = -own - mixed + mixed + theirs

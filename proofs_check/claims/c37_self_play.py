@@ -31,7 +31,10 @@ def check(context: Context) -> Iterator[Evidence]:
     )  # fmt: skip
     rng = context.rng("C37")
     game, pair = Tally("∇₁²P ⪯ F̄, any opponent"), Tally("∇₁²P ⪯ ½F̄, two responses")
-    other, field = Tally("∇₁²P ⪰ −F̄, as the other player needs"), Tally("sym DV ⪯ ½F̄, self-play's field")
+    other, field = (
+        Tally("∇₁²P ⪰ −F̄, as the other player needs"),
+        Tally("sym DV ⪯ ½F̄, self-play's field"),
+    )
     for _ in range(_PROBLEMS[context.effort]):
         problem = next(payoff_problems(rng, 1.0, 6.0, 1))
         if problem.span.dimension == 0:
@@ -67,7 +70,9 @@ def _two(wins: float = 1.0) -> PreferenceProblem:
 
 def _cycle() -> PreferenceProblem:
     return PreferenceProblem(
-        features=[[[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]], beta=1.0, radius=4,
+        features=[[[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]],
+        beta=1.0,
+        radius=4,
         preferences=[[[0.5, 1, 0], [0, 0.5, 1], [1, 0, 0.5]]],
     )
 

@@ -122,7 +122,9 @@ def _no_gamma(
     return Falsehood(f"no-gamma-{name}", says, check)
 
 
-def _wrong(name: str, says: str, of: str, c: float, reach: float, *, mass: float = 0.0) -> Falsehood:
+def _wrong(
+    name: str, says: str, of: str, c: float, reach: float, *, mass: float = 0.0
+) -> Falsehood:
     """c too large: a rare response whose chance fell most, beside ``mass`` that fell as well.
 
     With a negative ``reach`` it rose.

@@ -94,9 +94,7 @@ class Jet:
         (f, f1, f2, f3), (g, g1, g2, g3) = self.parts, that.parts
         if self.constant and that.constant:
             return Jet(self.xp, (f * g, 0, 0, 0))
-        kinks = [
-            one.kink.times(two.value) for one, two in ((self, that), (that, self)) if one.kink
-        ]
+        kinks = [one.kink.times(two.value) for one, two in ((self, that), (that, self)) if one.kink]
         for one, two in ((self, that), (that, self)):
             if one.kink and one.kink.value is not None and two.constant and kinks[0]:
                 kinks[0] = replace(kinks[0], value=one.kink.value * two.value)

@@ -8,7 +8,7 @@ With |z| ≤ Z on C, for every policy, preference and number of responses,
 where −J_x ≤ N = sup_{0≤t≤Z}[ψ(t) − ct] + cZ/2, ψ(t) = max(−G(t), −G(−t)), for any c ≥ 0: two
 responses differ by Z/2 at most in the mean. For a concave G the best c gives ½(ψ(0) + ψ(Z)).
 −G's K is K⁻. Floats propose b, c and s; balls show that the supremum is at most s, as
-G'² + (G'' − s)(b − G) ≤ 0 on all pieces: near a maximum of G the quotient itself cannot be enclosed.
+G'² + (G'' − s)(b − G) ≤ 0 on all pieces: near a maximum of G the quotient cannot be enclosed.
 """
 
 from __future__ import annotations

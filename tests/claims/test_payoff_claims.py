@@ -33,7 +33,7 @@ MUTATIONS = [
     ("C37", formulas, "pair_sum", scaled(2), (4, 6)),
     ("C37", formulas, "off_policy_gradient", scaled(sympy.Rational(1, 2)), (5,)),
     ("C38", divergences, "divergence_curvature", scaled(2), (0,)),
-    ("C38", divergences, "_chi2", lambda f: lambda xp, l: f(xp, 2 * l), (1,)),
+    ("C38", divergences, "_chi2", lambda f: lambda xp, log_w: f(xp, 2 * log_w), (1,)),
     ("C38", divergences, "divergence_threshold", scaled(2), (8,)),
 ]
 

@@ -12,9 +12,9 @@ from sailtheory.cli import main
 from sailtheory.convergence import fit_rate
 from sailtheory.convergence.gaps import gaps_to
 from sailtheory.convergence.prediction import predict
-from sailtheory.objectives.sail_target import SAILTarget
 from sailtheory.landscape import Domain, Search, largest_curvature_on, maximise
 from sailtheory.numeric.numbers import arb_numbers
+from sailtheory.objectives.sail_target import SAILTarget
 
 T = np.arange(1.0, 401.0)
 EPS = np.finfo(float).eps

@@ -42,9 +42,10 @@ AFRESH = {
 def grid_bound(name, beta, z_range):
     """K of a payoff by a search over b, c and z, from differences: an estimate from below."""
     z = np.linspace(-z_range, z_range, 241)
+    step = mp.mpf("1e-10")
     with mp.workdps(30):
         g, u, h = (
-            np.array([float(mp.diff(lambda t: AFRESH[name](t, beta), mp.mpf(x), k, h=mp.mpf("1e-10")))
+            np.array([float(mp.diff(lambda t: AFRESH[name](t, beta), mp.mpf(x), k, h=step))
                       for x in z + 1e-9]) for k in range(3)
         )  # fmt: skip
     t = z[120:] - 1e-15
@@ -115,7 +116,7 @@ def test_bounded_payoffs_have_a_constant_free_of_the_radius():
     ("formula", "words"),
     [
         ("max(-(z - 1)**2, -4)", "convex kink"), ("abs(z)", "convex kink"),
-        ("log(z)", "not finite"), ("1/z", "not finite"), 
+        ("log(z)", "not finite"), ("1/z", "not finite"),
     ],
 )  # fmt: skip
 def test_what_has_no_constant_is_refused(formula, words):
