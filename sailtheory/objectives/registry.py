@@ -20,10 +20,10 @@ from sailtheory.objectives.reward_target import RewardTarget
 from sailtheory.objectives.sail_target import SAILTarget
 from sailtheory.objectives.target import Target
 from sailtheory.problem.problem import PreferenceProblem
-from sailtheory.theory.payoffs import PAYOFFS
+from sailtheory.theory.payoffs import PAYOFFS, PairPayoff, custom_payoff, named_payoff
 from sailtheory.theory.reward_methods import METHODS, reward_method
 
-__all__ = ["Kind", "kind", "names", "register", "target"]
+__all__ = ["Kind", "kind", "names", "payoff_of", "register", "target"]
 
 
 @dataclass(frozen=True)
@@ -85,10 +85,23 @@ def _held(name: str) -> dict[str, Any]:
     for part in rest.split(",") if colon else []:
         option, _, value = part.partition("=")
         try:
-            options[option.strip()] = float(value)
+            plainly = value.strip()
+            options[option.strip()] = int(plainly) if plainly.isdigit() else float(plainly)
         except ValueError:
             raise InputError("objective", name, f"{plain}:option=number,…") from None
     return options
+
+
+def payoff_of(name: str) -> PairPayoff:
+    """The payoff of an objective that has one, by its name with options; SAIL's is the logistic.
+
+    Raises:
+        InputError: There is no such payoff.
+    """
+    plain, held = kind(name).name, _held(name)
+    if plain == "payoff":
+        return custom_payoff(held["formula"])
+    return named_payoff("logistic" if plain == "sail" else plain, **held)
 
 
 def target(problem: PreferenceProblem, name: str = "sail", **options: Any) -> Target:

@@ -1,30 +1,30 @@
-"""A user's payoff as an expression in z and beta: parsed against a list, never run as code."""
+"""A user's payoff, or the form of a bound, as an expression: parsed against a list, never run."""
 
 from __future__ import annotations
 
 import ast
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from sailtheory.errors import InputError
 from sailtheory.numeric.jets import FUNCTIONS, Jet
 
-__all__ = ["parsed"]
+__all__ = ["Node", "expression", "parsed"]
 
 _LONGEST, _MOST_PARTS, _HIGHEST_POWER = 400, 200, 12
-_ALLOWED = "numbers, z, beta, + - * / **, and " + ", ".join(FUNCTIONS)
 _OPERATIONS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: lambda a, b: a + b, ast.Sub: lambda a, b: a - b,
     ast.Mult: lambda a, b: a * b, ast.Div: lambda a, b: a / b,
 }  # fmt: skip
 
-Node = Callable[[Jet, Any], Jet]
-"""z and β to a jet."""
+Node = Callable[[Mapping[str, Jet]], Jet]
+"""The values of names to a jet."""
 
 
 def parsed(text: str) -> Callable[[Jet, Any], Jet]:
-    """The function that an expression states.
+    """The payoff that an expression in z and beta states.
 
     Args:
         text: For example ``log_sigmoid(z) - 0.1*z**2``.
@@ -33,89 +33,109 @@ def parsed(text: str) -> Callable[[Jet, Any], Jet]:
         z as a jet and β to the payoff as a jet.
 
     Raises:
-        InputError: It does not parse, is too long, or holds anything but numbers, z, beta,
+        InputError: As :func:`expression`.
+    """
+    made = expression(text, ("z", "beta"), "payoff", needed="z")
+    return lambda z, beta: made({"z": z, "beta": _number(z, beta)})
+
+
+def expression(text: str, names: tuple[str, ...], field: str, *, needed: str = "") -> Node:
+    """The function that an expression states.
+
+    Args:
+        text: The expression.
+        names: What it may speak of.
+        field: What it is for, as a refusal names it.
+        needed: A name that it has to hold.
+
+    Raises:
+        InputError: It does not parse, is too long, or holds anything but numbers, these names,
             + − * / **, and functions of a short list.
     """
     if not isinstance(text, str) or len(text) > _LONGEST:
-        raise InputError("payoff", text, f"an expression of at most {_LONGEST} characters")
+        raise InputError(field, text, f"an expression of at most {_LONGEST} characters")
+    reader = _Reader(names, field)
     try:
         tree = ast.parse(text.strip(), mode="eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        raise InputError("payoff", text, f"an expression: {_ALLOWED}") from None
+        raise InputError(field, text, f"an expression: {reader.allowed}") from None
     if sum(1 for _ in ast.walk(tree)) > _MOST_PARTS:
-        raise InputError("payoff", text, f"an expression of at most {_MOST_PARTS} parts")
-    if not any(isinstance(node, ast.Name) and node.id == "z" for node in ast.walk(tree)):
-        raise InputError("payoff", text, "an expression in z")
-    return _node(tree.body)
+        raise InputError(field, text, f"an expression of at most {_MOST_PARTS} parts")
+    found = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    if needed and needed not in found:
+        raise InputError(field, text, f"an expression in {needed}")
+    return reader.node(tree.body)
 
 
-def _refused(node: ast.AST, why: str = "") -> InputError:
-    found = ast.unparse(node)
-    return InputError("payoff", found, why or f"not allowed here; what is: {_ALLOWED}")
+def _number(like: Jet, value: Any) -> Jet:
+    return Jet(like.xp, (like.xp.asarray(value)[()], 0, 0, 0))
 
 
-def _node(node: ast.expr) -> Node:
-    if isinstance(node, ast.Constant):
-        return _constant(_finite(node))
-    if isinstance(node, ast.Name):
-        if node.id == "z":
-            return lambda z, beta: z
-        if node.id == "beta":
-            return lambda z, beta: _number(z, beta)
-        raise _refused(node)
-    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.UAdd):
-        inner, sign = _node(node.operand), -1 if isinstance(node.op, ast.USub) else 1
-        return lambda z, beta: inner(z, beta) * sign
-    if isinstance(node, ast.BinOp):
-        return _operation(node)
-    if isinstance(node, ast.Call):
-        return _call(node)
-    raise _refused(node)
+@dataclass(frozen=True)
+class _Reader:
+    """Turns parsed nodes into functions; what it does not know it refuses."""
 
+    names: tuple[str, ...]
+    field: str
 
-def _number(z: Jet, value: Any) -> Jet:
-    return Jet(z.xp, (z.xp.asarray(value)[()], 0, 0, 0))
+    @property
+    def allowed(self) -> str:
+        return f"numbers, {', '.join(self.names)}, + - * / **, and {', '.join(FUNCTIONS)}"
 
+    def _refused(self, node: ast.AST, why: str = "") -> InputError:
+        accepted = why or f"not allowed here; what is: {self.allowed}"
+        return InputError(self.field, ast.unparse(node), accepted)
 
-def _constant(value: float) -> Node:
-    return lambda z, beta: _number(z, value)
+    def node(self, node: ast.expr) -> Node:
+        if isinstance(node, ast.Constant):
+            value = self._finite(node)
+            return lambda at: _number(next(iter(at.values())), value)
+        if isinstance(node, ast.Name) and node.id in self.names:
+            name = node.id
+            return lambda at: at[name]
+        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.UAdd):
+            inner, sign = self.node(node.operand), -1 if isinstance(node.op, ast.USub) else 1
+            return lambda at: inner(at) * sign
+        if isinstance(node, ast.BinOp):
+            return self._operation(node)
+        if isinstance(node, ast.Call):
+            return self._call(node)
+        raise self._refused(node)
 
+    def _finite(self, node: ast.Constant) -> float:
+        value = node.value
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise self._refused(node)
+        try:
+            number = float(value)
+        except OverflowError:
+            number = math.inf
+        if not math.isfinite(number):
+            raise self._refused(node, "a finite number is expected")
+        return number
 
-def _finite(node: ast.Constant) -> float:
-    value = node.value
-    if type(value) not in (int, float):
-        raise _refused(node)
-    try:
-        finite = math.isfinite(float(value))
-    except OverflowError:
-        finite = False
-    if not finite:
-        raise _refused(node, "a finite number is expected")
-    return float(value)
+    def _operation(self, node: ast.BinOp) -> Node:
+        left = self.node(node.left)
+        if isinstance(node.op, ast.Pow):
+            power = node.right
+            if not (isinstance(power, ast.Constant) and type(power.value) is int):
+                why = "a power has a whole number after **; write exp or log otherwise"
+                raise self._refused(node, why)
+            if not 1 <= power.value <= _HIGHEST_POWER:
+                raise self._refused(node, f"powers from 1 to {_HIGHEST_POWER} are allowed")
+            exponent = power.value
+            return lambda at: left(at) ** exponent
+        if type(node.op) not in _OPERATIONS:
+            raise self._refused(node)
+        right, operation = self.node(node.right), _OPERATIONS[type(node.op)]
+        return lambda at: operation(left(at), right(at))
 
-
-def _operation(node: ast.BinOp) -> Node:
-    left = _node(node.left)
-    if isinstance(node.op, ast.Pow):
-        power = node.right
-        if not (isinstance(power, ast.Constant) and type(power.value) is int):
-            raise _refused(node, "a power has a whole number after **; write exp or log otherwise")
-        if not 1 <= power.value <= _HIGHEST_POWER:
-            raise _refused(node, f"powers from 1 to {_HIGHEST_POWER} are allowed")
-        exponent = power.value
-        return lambda z, beta: left(z, beta) ** exponent
-    if type(node.op) not in _OPERATIONS:
-        raise _refused(node)
-    right, operation = _node(node.right), _OPERATIONS[type(node.op)]
-    return lambda z, beta: operation(left(z, beta), right(z, beta))
-
-
-def _call(node: ast.Call) -> Node:
-    if not (isinstance(node.func, ast.Name) and node.func.id in FUNCTIONS):
-        raise _refused(node.func)
-    arity, function = FUNCTIONS[node.func.id]
-    if node.keywords or len(node.args) != arity:
-        expected = f"{arity} argument{'s' if arity > 1 else ''}"
-        raise _refused(node, f"{node.func.id} takes {expected}")
-    arguments = [_node(each) for each in node.args]
-    return lambda z, beta: function(*(each(z, beta) for each in arguments))
+    def _call(self, node: ast.Call) -> Node:
+        if not (isinstance(node.func, ast.Name) and node.func.id in FUNCTIONS):
+            raise self._refused(node.func)
+        arity, function = FUNCTIONS[node.func.id]
+        if node.keywords or len(node.args) != arity:
+            expected = f"{arity} argument{'s' if arity > 1 else ''}"
+            raise self._refused(node, f"{node.func.id} takes {expected}")
+        arguments = [self.node(each) for each in node.args]
+        return lambda at: function(*(each(at) for each in arguments))
