@@ -2,8 +2,7 @@
 
 ``python -m benchmarks.control [--out FILE] [--rounds N]``. One torch thread. The two sides
 of a ratio take turns in short blocks; a ratio is the median over the pairs of blocks, in
-CPU seconds of the process, so that other load on the machine touches both alike. Threads
-are judged by wall time instead, and need idle cores to show anything.
+CPU seconds of the process, so that other load on the machine touches both alike.
 """
 
 from __future__ import annotations
@@ -146,10 +145,9 @@ def bitwise_products(rounds: int) -> dict[str, Any]:
     )
 
 
-def environment_steps(rounds: int, name: str, threads: int) -> dict[str, Any]:
-    """Eight environments in a vector against a plain loop over eight, by wall time."""
-    vector = Vector([Episodes(make_task(name), np.random.default_rng(k)) for k in range(RUNS)],
-                    threads)  # fmt: skip
+def environment_steps(rounds: int, name: str) -> dict[str, Any]:
+    """Eight environments in a vector against a plain loop over eight."""
+    vector = Vector([Episodes(make_task(name), np.random.default_rng(k)) for k in range(RUNS)])
     vector.reset()
     plain = [make_task(name) for _ in range(RUNS)]
     for k, env in enumerate(plain):
@@ -168,9 +166,9 @@ def environment_steps(rounds: int, name: str, threads: int) -> dict[str, Any]:
         for t in range(count):
             vector.step(actions[t % 64])
 
-    found = compare(mine, loop, 25, rounds, time.perf_counter)
+    found = compare(mine, loop, 25, rounds)
     vector.close()
-    return {"peer": "a loop over env.step", "unit": f"steps of {RUNS}, {threads} threads"} | found
+    return {"peer": "a loop over env.step", "unit": f"steps of {RUNS}"} | found
 
 
 def main() -> None:
@@ -189,10 +187,8 @@ def main() -> None:
         results[benchmark.__name__] = benchmark(arguments.rounds)
         print(benchmark.__name__, json.dumps(results[benchmark.__name__]), flush=True)
     for task in ("cheetah-run", "walker-walk", "door-open"):
-        for threads in (1, 2):
-            key = f"steps/{task}/{threads}"
-            results[key] = environment_steps(arguments.rounds, task, threads)
-            print(key, json.dumps(results[key]), flush=True)
+        results[f"steps/{task}"] = environment_steps(arguments.rounds, task)
+        print(task, json.dumps(results[f"steps/{task}"]), flush=True)
     results["load_after"] = os.getloadavg()[0]
     save(results, arguments.out)
 

@@ -34,12 +34,15 @@ SEED = 0
 KINDS = ("mlp", "lm")
 
 
-def objective(kind: str, device: str, copies: int = 1) -> CandidateObjective:
-    """A policy of about a million parameters with preference data, π_ref uniform."""
+def objective(kind: str, device: str, copies: int = 1, width: int = 680) -> CandidateObjective:
+    """A policy of about a million parameters with preference data, π_ref uniform.
+
+    ``width`` is that of the perceptron's layers.
+    """
     generator = torch.Generator().manual_seed(SEED)
     policy: torch.nn.Module
     if kind == "mlp":
-        policy = MLPPolicy(64, [680, 680, 680], generator=generator, dtype=torch.float32)
+        policy = MLPPolicy(64, [width] * 3, generator=generator, dtype=torch.float32)
         inputs = torch.randn(64 * copies, 4, 64, generator=generator)
     else:
         import transformers

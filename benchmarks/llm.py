@@ -83,31 +83,36 @@ def sail(folder: str | None, output: str, chat: bool = True, **options: Any) -> 
     return SAILTrainer(
         model, reward_funcs=reward, processing_class=words,
         args=SAILConfig(
-            output, **SHARED, method="sail-dpr", log_kl_steps=0, kl_coef=0.01, **options
+            output, method="sail-dpr", log_kl_steps=0, kl_coef=0.01, **(SHARED | options)
         ),
         train_dataset=[{"prompt": prompt} for prompt in given(chat)],
     )  # fmt: skip
 
 
-def trl(folder: str | None, output: str, chat: bool) -> Any:
+def trl(folder: str | None, output: str, chat: bool, **options: Any) -> Any:
     from datasets import Dataset
     from trl.experimental.online_dpo import OnlineDPOConfig, OnlineDPOTrainer
 
     model, words = start(folder)
     return OnlineDPOTrainer(
         model=model, ref_model=copy.deepcopy(model), reward_funcs=reward, processing_class=words,
-        args=OnlineDPOConfig(output, **SHARED, max_length=512),
+        args=OnlineDPOConfig(output, max_length=512, **(SHARED | options)),
         train_dataset=Dataset.from_list([{"prompt": prompt} for prompt in given(chat)]),
     )  # fmt: skip
 
 
-def in_turn(mine: Callable[[], None], peer: Callable[[], None], rounds: int) -> dict[str, Any]:
-    """CPU seconds of each, turn about, and the ratio of the pairs."""
+def in_turn(
+    mine: Callable[[], None],
+    peer: Callable[[], None],
+    rounds: int,
+    clock: Callable[[], float] = time.process_time,
+) -> dict[str, Any]:
+    """CPU seconds of each, or by another clock, turn about, and the ratio of the pairs."""
 
     def seconds(work: Callable[[], None]) -> float:
-        began = time.process_time()
+        began = clock()
         work()
-        return time.process_time() - began
+        return clock() - began
 
     mine(), peer()
     pairs = [(seconds(mine), seconds(peer)) for _ in range(rounds)]
@@ -120,9 +125,17 @@ def in_turn(mine: Callable[[], None], peer: Callable[[], None], rounds: int) -> 
     }  # fmt: skip
 
 
-def steps(folder: str | None, rounds: int, output: str, chat: bool) -> dict[str, Any]:
+def steps(
+    folder: str | None,
+    rounds: int,
+    output: str,
+    chat: bool,
+    device: str = "cpu",
+    clock: Callable[[], float] = time.process_time,
+) -> dict[str, Any]:
     """Passes of each, all parameters trained."""
-    mine, peer = sail(folder, output, chat), trl(folder, output, chat)
+    where = {"use_cpu": device == "cpu"}
+    mine, peer = sail(folder, output, chat, **where), trl(folder, output, chat, **where)
     own, theirs = adamw(mine.model), adamw(peer.model)
     rows, texts = mine.train_dataset, given(chat)
     counted = []
@@ -138,7 +151,7 @@ def steps(folder: str | None, rounds: int, output: str, chat: bool) -> dict[str,
         for k in range(0, len(rows), BATCH):
             step_of(peer, {"prompt": texts[k : k + BATCH]}, theirs)
 
-    found = in_turn(a_pass, other, rounds)
+    found = in_turn(a_pass, other, rounds, clock)
     kinds = {count // (len(rows) * TOKENS) for count in counted}
     lengths = sorted(len(item["prompt_ids"]) for item in rows)
     return {

@@ -47,16 +47,19 @@ def try_falsehood(falsehood: Falsehood, context: Context) -> tuple[bool, Verdict
     return is_refuted(verdict), verdict
 
 
+_HEAD = """# Planted falsehoods
+
+**The checks refute {} of {} wrong variants of the claims.** Each went through
+the check of the claim itself, and has a witness that replays. Written by `make evidence`.
+
+| claim | false variant | verdict | witness θ | what fails there | value |
+|---|---|---|---|---|---|"""
+
+
 def planted(chosen: Sequence[Claim], context: Context, table: str | None = None) -> int:
     """Print one line a falsehood, optionally write a Markdown table; 1 if one is missed."""
     total = refuted = failures = 0
-    rows = [
-        "# Planted falsehoods\n\nEach wrong variant of a claim, the verdict of the check that "
-        "the claim itself goes through, and the\nwitness that replays. Written by "
-        "`make evidence`.\n",
-        "| claim | false variant | verdict | witness θ | what fails there | value |",
-        "|---|---|---|---|---|---|",
-    ]
+    rows = []
     for claim in chosen:
         for falsehood in claim.planted:
             began, total = time.perf_counter(), total + 1
@@ -79,7 +82,7 @@ def planted(chosen: Sequence[Claim], context: Context, table: str | None = None)
     if failures:
         return INTERNAL
     if table is not None:
-        write_text("\n".join(rows) + "\n", table, "table")
+        write_text("\n".join([_HEAD.format(refuted, total), *rows]) + "\n", table, "table")
     return int(missed > 0)
 
 

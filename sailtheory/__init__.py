@@ -1,11 +1,19 @@
 """sailtheory: check the theory of SAIL and SAIL-RevKL, and say honestly what holds.
 
-The commands are functions too: :func:`audit`, :func:`check`, :func:`certify`, :func:`replay`,
-:func:`frontier`, :func:`rates`, :func:`sweep`, :func:`reward_thresholds` and :func:`problem_from`.
+The commands are functions too, those of :mod:`sailtheory.api`.
 """
 
-from typing import TYPE_CHECKING, Any
-
+from sailtheory.api import (
+    audit,
+    certify,
+    check,
+    frontier,
+    problem_from,
+    rates,
+    replay,
+    reward_thresholds,
+    sweep,
+)
 from sailtheory.errors import InputError
 from sailtheory.objectives.algebra import Objective
 from sailtheory.objectives.fields import ExpectedReward, Gain, OnlineDPO, OnlineDPORevKL
@@ -23,20 +31,7 @@ from sailtheory.objectives.sail import (
 from sailtheory.problem.preferences import BradleyTerry, PreferenceMatrix
 from sailtheory.problem.problem import PreferenceProblem
 
-if TYPE_CHECKING:
-    from sailtheory.api import (
-        audit,
-        certify,
-        check,
-        frontier,
-        problem_from,
-        rates,
-        replay,
-        reward_thresholds,
-        sweep,
-    )
-
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "DPO",
@@ -68,16 +63,3 @@ __all__ = [
     "reward_thresholds",
     "sweep",
 ]
-
-
-def __getattr__(name: str) -> Any:
-    """The functions, imported when they are asked for."""
-    if name in __all__:
-        from sailtheory import api
-
-        return getattr(api, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return [*globals(), *__all__]

@@ -124,6 +124,7 @@ def check(
     effort: str = "quick",
     seed: int = 0,
     progress: _Progress = _silent,
+    jobs: int = 1,
     **options: Any,
 ) -> Report | TargetReport:
     """What holds on a problem; see :func:`sailtheory.analysis.check.check`.
@@ -135,6 +136,7 @@ def check(
         effort: ``quick`` or ``full``.
         seed: Seed of the search.
         progress: Receives the stage.
+        jobs: Processes, for the thresholds prompt by prompt; of ``sail`` alone.
         options: Of the objective, such as ``group=8``.
     """
     from sailtheory.analysis.check import check as run
@@ -142,7 +144,9 @@ def check(
 
     found = _target(problem, objective, options)
     if objective == "sail":
-        return run(found.problem, gamma, effort, seed, progress)
+        return run(found.problem, gamma, effort, seed, progress, jobs)
+    if jobs > 1:
+        raise InputError("jobs", jobs, f"1 with the objective {objective}: it has one process")
     return check_target(found, gamma, effort, seed, progress)
 
 

@@ -24,6 +24,7 @@ from sailtheory.landscape.domain import Domain
 from sailtheory.landscape.search import Search
 from sailtheory.problem.preferences import BradleyTerry, probabilities
 from sailtheory.problem.problem import PreferenceProblem
+from sailtheory.progress import lines
 from sailtheory.verdict import Witness
 
 __all__ = [
@@ -188,7 +189,8 @@ def find_counterexample(
     Args:
         lhs: Left side, (problem, θ (k, d)) to (k,), or one number; NaN where it is not defined.
         rhs: Right side, of the same form.
-        problem_or_strategy: A problem, or a strategy of problems.
+        problem_or_strategy: A problem, or a strategy of problems; a search of more than three
+            seconds says on standard error how far it is.
         tolerance: What counts as failure: lhs − rhs > tolerance · (1 + |lhs| + |rhs|).
         effort: Of each search; by default ``quick`` on one problem and ``light`` on
             each problem of a strategy.
@@ -207,29 +209,37 @@ def find_counterexample(
         raise InputError("tolerance", tolerance, "a finite number ≥ 0 is expected")
     if isinstance(problem_or_strategy, PreferenceProblem):
         search = Search(Domain(problem_or_strategy), effort or "quick", seed)
-        return _on_problem(lhs, rhs, search, tolerance, np.inf)
+        with lines("find_counterexample: the worst point of C"):
+            return _on_problem(lhs, rhs, search, tolerance, np.inf)
+
+    tried = itertools.count(1)
 
     def attempt(problem: PreferenceProblem, enough: float) -> Witness | None:
         search = Search(Domain(problem), effort or "light", seed)
+        say(f"find_counterexample: {next(tried)} problems searched")
         return _on_problem(lhs, rhs, search, tolerance, enough)
 
-    try:
-        smallest = find(
-            problem_or_strategy,
-            lambda problem: attempt(problem, tolerance) is not None,
-            settings=settings(
-                max_examples=max_examples,
-                deadline=None,
-                database=None,
-                phases=[Phase.generate, Phase.shrink],
-                suppress_health_check=list(HealthCheck),
-            ),
-            random=random.Random(seed),
-        )
-    except NoSuchExample:
-        return None
-    smallest = _reduced(smallest, fails=lambda problem: attempt(problem, tolerance) is not None)
-    return attempt(smallest, np.inf) or attempt(smallest, tolerance)
+    def fails(problem: PreferenceProblem) -> bool:
+        return attempt(problem, tolerance) is not None
+
+    with lines() as say:
+        try:
+            smallest = find(
+                problem_or_strategy,
+                fails,
+                settings=settings(
+                    max_examples=max_examples,
+                    deadline=None,
+                    database=None,
+                    phases=[Phase.generate, Phase.shrink],
+                    suppress_health_check=list(HealthCheck),
+                ),
+                random=random.Random(seed),
+            )
+        except NoSuchExample:
+            return None
+        smallest = _reduced(smallest, fails)
+        return attempt(smallest, np.inf) or attempt(smallest, tolerance)
 
 
 def _reduced(

@@ -25,6 +25,8 @@ from sailtheory.problem.problem_file import dumps
 
 __all__ = ["Evidence", "Outcome", "Strength", "Verdict", "Witness", "conclude"]
 
+_SHOWN = 4  # coordinates of a point
+
 
 class Outcome(StrEnum):
     """What a check found."""
@@ -67,6 +69,10 @@ class Witness:
     value: float
     replay: Callable[[], bool]
     data: dict[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        shown = [f"{x:.4g}" for x in self.theta[:_SHOWN]] + ["…"] * (len(self.theta) > _SHOWN)
+        return f"Witness({self.statement}: {self.value:.4g} at θ = ({', '.join(shown)}))"
 
     def as_dict(self) -> dict[str, Any]:
         """JSON form; the problem is given as TOML text that loads back."""

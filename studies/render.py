@@ -91,5 +91,5 @@ _ENVIRONMENT = Environment(
 )  # fmt: skip
 _ENVIRONMENT.filters |= {
     f.__name__: f for f in (fill, fixed, fmt, interval, plus_minus, short, spread)
-}
+} | {"median": median}
 _ENVIRONMENT.globals |= {"short": short, "table": table}

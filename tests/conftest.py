@@ -82,6 +82,16 @@ class Skips:
             terminalreporter.write_line(f"SKIPPED, BUT NOT IN {LIST.name}: {name}: {reason}")
 
 
+@pytest.fixture(autouse=True, scope="session")
+def silent_progress():
+    """What is said of time on a busy machine does not get into what tests compare."""
+    from sailtheory import progress
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(progress, "FIRST", 600.0)
+        yield
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_collection():
     """What is imported by the end of it stays: no collection of garbage looks through it again.

@@ -46,6 +46,8 @@ _MEASURED = {
     "Networks": "networks",
     "Control: the core": "studies/sac_equivalence",
     "Control: the arms": "studies/control_arms",
+    "Control: sail on a point mass": "studies/point_mass",
+    "Control: the dose of the KL": "studies/kl_dose",
     "Which objective learns": "studies/sequence_arms",
     "The prefix ratio along a run": "studies/prefix_ratio",
     "The KL of a reward": "studies/reward_kl",

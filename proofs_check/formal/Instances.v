@@ -5,7 +5,7 @@ From Coq Require Import Reals QArith Qreals Lra Lia Psatz List.
 From Coquelicot Require Import Coquelicot.
 From Sail Require Import Numbers Sums Vectors Sigmoid Prompt C11_relative_curvature C03_reference_hessian C05_at_reference
   C07_kl_hessian C09_fisher_floor C16_stochastic_ascent C17_mirror_ascent C19_bias C20_price C23_reduction C25_data_dependent
-  C29_online_dpo C30_reward C32_group_advantage C35_any_payoff C36_no_score_term
+  C29_online_dpo C30_reward C31_pass_rate C32_group_advantage C35_any_payoff C36_no_score_term
   Ascent Problem Objectives C12_strong_concavity C13_pl C15_projected_ascent Monotone Certificate Differentials.
 Import ListNotations.
 Open Scope R_scope.
@@ -105,6 +105,20 @@ Theorem instance_C30 : exists best, maximiser (in_C P) (total P (regularised P (
 Proof.
   destruct (C30 P P_valid correct 0 1 (11/10)) as [_ [[best [H _]] _]].
   - intros x [|k] _ _; simpl; lra.
+  - lra.
+  - now exists best.
+Qed.
+
+(** MaxRL with two samples: f' = 2 - V. *)
+Theorem instance_C31 : exists best, maximiser (in_C P) (total P (regularised P
+  (pass_rates P (fun v => 2 * v - v * v / 2) (fun v => 2 - v) (fun _ => -1) correct) (21/10))) best.
+Proof.
+  destruct (C31 P P_valid (fun v => 2 * v - v * v / 2) (fun v => 2 - v) (fun _ => -1) correct 2 1 (21/10)) as [_ [[best [H _]] _]].
+  - intros v; auto_derive; [easy|field].
+  - intros v; auto_derive; [easy|ring].
+  - intros x [|k] _ _; simpl; [right|left]; reflexivity.
+  - intros v Hv; repeat split; lra.
+  - intros v Hv; split; nra.
   - lra.
   - now exists best.
 Qed.

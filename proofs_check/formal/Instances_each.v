@@ -4,7 +4,7 @@ From Coq Require Import Reals QArith Qreals Lra Lia Psatz List.
 From Coquelicot Require Import Coquelicot.
 From Sail Require Import Numbers Sums Vectors Sigmoid Prompt Derivatives C01_gradient C02_hessian C03_reference_hessian C04_concavity
   C05_at_reference C07_kl_hessian C08_other_kl C09_fisher_floor C11_relative_curvature C11_c_zero C11_free_of_radius C11b_averaged_value
-  C16_stochastic_ascent C17_mirror_ascent C19_bias C20_price C23_reduction C23_two_responses C25_data_dependent C29_online_dpo C30_reward
+  C16_stochastic_ascent C17_mirror_ascent C19_bias C20_price C23_reduction C23_two_responses C25_data_dependent C29_online_dpo C30_reward C31_pass_rate
   C32_group_advantage C35_any_payoff C36_no_score_term Ascent Problem Objectives C12_strong_concavity C13_pl C15_projected_ascent
   Monotone Certificate Differentials Instances.
 Import ListNotations.
@@ -127,7 +127,15 @@ Proof.
   interval with (i_bisect z).
 Qed.
 
-(** C30 and C32. *)
+(** C30, C31 and C32; C31 for MaxRL with two samples, f' = 2 - V. *)
+Lemma unit_binary : forall k, (k < responses Q0)%nat -> unit0 k = 0 \/ unit0 k = 1.
+Proof. intros [|k] _; simpl; [right|left]; reflexivity. Qed.
+Lemma slope_nonneg : forall v, 0 <= v <= 1 -> 0 <= 2 - v.
+Proof. intros; lra. Qed.
+Lemma upper_falls : forall v, 0 <= v <= 1 -> (1 - v) * -1 <= 2 - v.
+Proof. intros; lra. Qed.
+Lemma lower_rises : forall v, 0 <= v <= 1 -> - (2 - v) <= v * -1.
+Proof. intros; lra. Qed.
 Lemma reward_range : forall k, (k < responses Q0)%nat -> 0 <= unit0 k <= 2.
 Proof. intros [|k] _; simpl; lra. Qed.
 Lemma reward_below : forall x, reward Q0 unit0 x < 2.
@@ -274,6 +282,10 @@ Definition instance_C30_superlevel_convex := ltac:(holds (C30_superlevel_convex 
   (Rlt_le _ _ reward_ref) ltac:(lra) (ref Q0) (ref Q0) (1 / 2) ltac:(lra) (Rle_refl _) (Rle_refl _))).
 Definition instance_C30_superlevel_concave := ltac:(holds (C30_superlevel_concave Q0 V0 unit0 0 2 reward_range 3 ltac:(lra) (ref Q0) unit0
   reward_ref (Rle_refl _) fisher_unit0)).
+Definition instance_C31_upper := ltac:(holds (C31_upper Q0 V0 unit0 unit_binary (fun v => 2 - v) (fun _ => -1) slope_nonneg upper_falls
+  x0 unit0)).
+Definition instance_C31_lower := ltac:(holds (C31_lower Q0 V0 unit0 unit_binary (fun v => 2 - v) (fun _ => -1) slope_nonneg lower_rises
+  x0 unit0)).
 Definition instance_C32_curvature := ltac:(holds (C32_curvature Q1 V1 2 (compare_two 1) ltac:(lia) (fun ys H => proj1 (group_of_two ys H))
   (fun ys H => proj1 (proj2 (group_of_two ys H))) (fun ys H => proj2 (proj2 (group_of_two ys H))) x1 unit0)).
 Definition instance_C35 := ltac:(holds (C35 Q1 V1 log_sigma (fun z => sigma (- z)) (fun z => - sigma' z) x1 unit0 (1 / 10) b11 h11 margins1 below11

@@ -285,6 +285,19 @@ MUTANTS = (
         0.5,
     ),
     _m(
+        "C31_pass_rate",
+        "rate'' v v x <= (1 - reward Q r x) * g (reward Q r x) * fisher Q x v.",
+        "rate'' v v x <= (1 - reward Q r x) / 2 * g (reward Q r x) * fisher Q x v.",
+        w.rare_reward,
+        0.5,
+    ),
+    _m(
+        "C31_pass_rate",
+        "Hypothesis upper_falls : forall v, 0 <= v <= 1 -> (1 - v) * g1 v <= g v.",
+        "Hypothesis upper_falls : forall v, 0 <= v <= 1 -> (1 - v) * g1 v <= 2 * g v.",
+        w.steep_slope,
+    ),
+    _m(
         "C32_group_advantage",
         "Rabs (group' v v x) <= sqrt (INR G - 1) * fisher Q x v.",
         "Rabs (group' v v x) <= sqrt (INR G - 1) / 2 * fisher Q x v.",

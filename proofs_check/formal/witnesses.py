@@ -307,6 +307,14 @@ def rare_reward(share: float, mass: float = 0.1) -> float:
     return (1 - 2 * mass) - share * (1 - mass)
 
 
+def steep_slope(mass: float = 0.1) -> float:
+    """∇²f/F of two responses, rewards (1, 0), against (1 − V)f', where f''(1 − V) = 2f' at V.
+
+    With f' = 1 it is (1 − 2V) + V(1 − V)f'', and f'' = 2/(1 − V) obeys the weaker hypothesis there.
+    """
+    return (1 - 2 * mass) + 2 * mass - (1 - mass)
+
+
 def group_of_two(bound: float, mass: float = 0.1) -> float:
     """Relative slope of the group advantage for G = 2, A = ±1 where rewards differ: 1 − 2π₁."""
     return (1 - 2 * mass) - bound

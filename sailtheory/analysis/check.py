@@ -166,6 +166,7 @@ def check(
     effort: str = "quick",
     seed: int = 0,
     progress: Callable[[str], None] = lambda stage: None,
+    jobs: int = 1,
 ) -> Report:
     """Check the theory's assumptions and constants on one problem.
 
@@ -175,6 +176,7 @@ def check(
         effort: ``quick`` or ``full``.
         seed: Seed of the search.
         progress: Called with the name of each stage as it begins.
+        jobs: Processes that bound the prompts' thresholds; they change no number.
 
     Raises:
         InputError: γ negative or not finite, unknown effort, bad seed.
@@ -200,7 +202,7 @@ def check(
     progress("curvature of J_γ")
     worst = largest_curvature_on(revkl, rough, star.theta)
     progress("thresholds by prompt")
-    rungs = None if null else ladder(problem, k_b, effort)
+    rungs = None if null else ladder(problem, k_b, effort, jobs=jobs)
     certain = k_b if rungs is None else rungs.least
     strict = [] if rungs is None else rungs.proofs(used, strict=True)
     k_minus = float(bounds.lower_curvature(FLOAT64, beta, problem.z_max_above))
@@ -214,7 +216,7 @@ def check(
             FLOAT64, max(steepest.value or 0.0, 0.0), diameter, radius, lam_min
         )
     progress("maximiser")
-    best = maximise(revkl, search)
+    best = maximise(revkl, search, concave=used >= certain)
     progress("PL constants")
     slopes = Slopes(revkl, domain)
     plain = pl_constant(revkl, search, best, "plain", smoothness, strict, slopes)
@@ -232,7 +234,9 @@ def check(
 
     progress("price of the guarantee")
     price = {
-        name: best if max(at, 0.0) == used else maximise(SAILRevKL(problem, max(at, 0.0)), search)
+        name: best
+        if max(at, 0.0) == used
+        else maximise(SAILRevKL(problem, max(at, 0.0)), search, concave=at >= certain)
         for name, at in (("zero", 0.0), ("instance", star.value),
                          ("per_prompt", None if rungs is None else rungs.per_prompt),
                          ("relative", k_b), ("closed_form", closed))

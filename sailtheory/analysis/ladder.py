@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from sailtheory.certificates.prompts.certify import Plan, certify_prompts
+from sailtheory.certificates.prompts.parallel import Workers
 from sailtheory.certificates.refine import Budget
 from sailtheory.problem.problem import PreferenceProblem
 from sailtheory.problem.reduced import ProblemPrompts
@@ -68,6 +69,7 @@ def ladder(
     relative: float,
     effort: str = "quick",
     progress: Callable[[str], None] = lambda stage: None,
+    jobs: int = 1,
 ) -> Ladder | None:
     """Bounds of γ* from the prompts of a problem, None where no policy moves.
 
@@ -76,10 +78,13 @@ def ladder(
         relative: K_B.
         effort: ``full`` opens as many boxes for each prompt as a certificate, all else few.
         progress: Called with what is being done.
+        jobs: Processes, which share the prompts; they change no number.
     """
     source = ProblemPrompts(problem)
     boxes = _MANY if effort == "full" else _FEW
-    tight = certify_prompts(source, Plan(None, Budget(progress=progress), boxes=boxes))
+    tight = certify_prompts(
+        source, Plan(None, Budget(progress=progress), Workers(jobs), boxes=boxes)
+    )
     if tight.first is None:
         return None
     data = min(relative, tight.first)

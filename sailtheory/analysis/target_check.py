@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,9 +19,11 @@ from sailtheory.landscape.concavity import (
 from sailtheory.landscape.domain import Domain
 from sailtheory.landscape.fisher import least_fisher
 from sailtheory.landscape.maximiser import Maximiser, maximise
+from sailtheory.landscape.pencil import largest_curvature
 from sailtheory.landscape.pl import PLConstant, Slopes, pl_constant
 from sailtheory.landscape.search import Search
 from sailtheory.numeric.numbers import FLOAT64
+from sailtheory.objectives.algebra import Objective
 from sailtheory.objectives.sail import regularised
 from sailtheory.objectives.target import CurvatureBounds, Target
 from sailtheory.problem.problem import PreferenceProblem
@@ -198,12 +200,10 @@ def check_target(
     penalised = regularised(objective, used)
     progress("γ*")
     star = largest_relative_curvature_on(objective, search)
-    rough = Search(domain, "light", seed) if search.spectra_are_dear else search
     progress("curvature")
-    steepest = largest_curvature_on(objective, rough, star.theta)
-    worst = largest_curvature_on(penalised, rough, star.theta)
+    steepest, worst = (_steepest(each, search, star) for each in (objective, penalised))
     progress("maximiser")
-    best = maximise(penalised, search)
+    best = maximise(penalised, search, concave=least is not None and used >= least)
     lower = None if known is None else known.lower
     smooth = mu = factor = None
     if lower is not None and np.isfinite(lower):
@@ -236,6 +236,17 @@ def check_target(
     )  # fmt: skip
 
 
+def _steepest(objective: Objective, search: Search, star: Curvature) -> Curvature:
+    """The largest curvature found; where spectra are dear, that at the point of γ* alone.
+
+    Whether an objective is concave is decided by γ*, the certain bounds and its own witness.
+    """
+    if not search.spectra_are_dear or star.value is None:
+        return largest_curvature_on(objective, search, star.theta)
+    value, direction = largest_curvature(objective, search.domain, star.theta)
+    return replace(star, value=float(value), direction=direction)
+
+
 def _price(
     target: Target, search: Search, star: Curvature, known: CurvatureBounds | None,
     used: tuple[float, Maximiser],
@@ -252,6 +263,7 @@ def _price(
             continue
         gamma = max(float(level), 0.0)
         if gamma not in found:
-            found[gamma] = maximise(regularised(target.objective, gamma), search)
+            sure = known is not None and gamma >= known.least
+            found[gamma] = maximise(regularised(target.objective, gamma), search, concave=sure)
         out[name] = Worth(gamma, float(target.worth(found[gamma].theta)), found[gamma])
     return out

@@ -137,14 +137,15 @@ def trade_off(
 
     def at(gamma: float, start: np.ndarray | None) -> TradePoint:
         progress(f"γ = {gamma:.4g}")
-        best = maximise(regularised(objective, gamma), search, start)
+        certified = least is not None and gamma >= least
+        best = maximise(regularised(objective, gamma), search, start, certified)
         return TradePoint(
             gamma=gamma,
             worth=float(target.worth(best.theta)),
             kl_ref_policy=best.kl_ref_policy,
             concave=None if star is None or (gamma >= star and not trusted) else gamma >= star,
             guaranteed=proved is not None and gamma >= proved,
-            certified=least is not None and gamma >= least,
+            certified=certified,
             theta=best.theta,
         )
 

@@ -11,7 +11,7 @@ import tempfile
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
 
@@ -129,7 +129,9 @@ def _refusals(settings: Mapping[str, Any]) -> Iterator[None]:
 
 def _classes(method: str) -> tuple[Any, Any]:
     if method == "online-dpo":
-        from trl.experimental import online_dpo
+        with warnings.catch_warnings():  # that what is experimental may change
+            warnings.simplefilter("ignore")
+            from trl.experimental import online_dpo
 
         return online_dpo.OnlineDPOTrainer, online_dpo.OnlineDPOConfig
     import trl
@@ -139,14 +141,25 @@ def _classes(method: str) -> tuple[Any, Any]:
 
 
 def _known(config: Any, settings: Mapping[str, Any]) -> None:
-    names = [field.name for field in fields(config)]
-    for name in settings:
+    names = {field.name: field for field in fields(config)}
+    for name, value in settings.items():
         if name in _OWN:
             raise InputError("setting", name, "one that changes the loss: batches are listed here")
         if name not in names:
             near = difflib.get_close_matches(name, names, 3)
             told = f"a field of {config.__name__}" + (f", as {', '.join(near)}" if near else "")
             raise InputError("setting", name, told)
+        if isinstance(value, str) and (kind := _kind(names[name])):
+            raise InputError(name, value, f"{kind} is expected")
+
+
+def _kind(field: Any) -> str | None:
+    """What a setting is, where its default says that it is no text."""
+    default = field.default if field.default_factory is MISSING else field.default_factory()
+    one = default[0] if isinstance(default, list) and default else default
+    if isinstance(one, bool):
+        return "true or false"
+    return "a number" if isinstance(one, int | float) else None
 
 
 def _trainer(made: Any, args: Any, folder: Path, *, with_reference: bool) -> Any:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO
 
@@ -11,6 +12,7 @@ import typer
 
 from sailtheory.cli.streams import spelt
 from sailtheory.errors import InputError
+from sailtheory.progress import lines
 from sailtheory.storage.files import require_writable
 
 if TYPE_CHECKING:
@@ -50,18 +52,22 @@ def require_outputs(*read: str | None, **paths: str | None) -> None:
 
 
 class Progress:
-    """A status line on standard error, only on a terminal."""
+    """On standard error: a status line on a terminal, elsewhere a line where it takes long."""
 
     def __enter__(self) -> Callable[[str], None]:
-        console = _console(sys.stderr)
-        plain = not console.encoding.startswith("utf")
-        self._status = console.status("", spinner="line" if plain else "dots")
-        if sys.stderr.isatty():
-            self._status.start()
-        return lambda stage: self._status.update(stage)
+        self._shown = _status() if sys.stderr.isatty() else lines()
+        return self._shown.__enter__()
 
-    def __exit__(self, *_: object) -> None:
-        self._status.stop()
+    def __exit__(self, *error: Any) -> None:
+        self._shown.__exit__(*error)
+
+
+@contextmanager
+def _status() -> Iterator[Callable[[str], None]]:
+    console = _console(sys.stderr)
+    plain = not console.encoding.startswith("utf")
+    with console.status("", spinner="line" if plain else "dots") as status:
+        yield lambda stage: status.update(stage)
 
 
 def console_for(json: str | None) -> Console:
@@ -77,4 +83,14 @@ def _console(stream: TextIO) -> Console:
         def render_str(self, text: str, **named: Any) -> Text:
             return super().render_str(spelt(text, self.encoding), **named)
 
-    return Spelling(file=stream, width=None if stream.isatty() else 120, highlight=False)
+        def print(self, *shown: Any, **named: Any) -> None:
+            if not stream.isatty() and all(isinstance(each, str) for each in shown):
+                fits = all(len(word) <= _PROSE for each in shown for word in each.split())
+                named = ({"width": _PROSE} if fits else {"soft_wrap": True}) | named
+            super().print(*shown, **named)
+
+    return Spelling(file=stream, width=None if stream.isatty() else _TABLES, highlight=False)
+
+
+_PROSE, _TABLES = 80, 120
+"""Columns where no terminal says how many: sentences wrap, paths and tables stay whole."""

@@ -37,9 +37,6 @@ def control(
     config: Annotated[str | None, typer.Option(help="A TOML file of settings.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with what is there.")] = False,
     device: Annotated[str, typer.Option(help="Where the networks live: cpu or cuda.")] = "cpu",
-    threads: Annotated[
-        int, typer.Option(min=1, help="Environments stepped at once; pays where physics is slow.")
-    ] = 1,
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Show the metrics to TensorBoard as well.")
     ] = False,
@@ -88,9 +85,8 @@ def control(
         folder = Path(out) / name / method if paper else Path(out)
         with ProgressTable(settings.steps, len(numbers), sys.stdout) as table:
             folders += train(
-                settings, numbers, folder, resume=resume, threads=threads, tensorboard=tensorboard,
-                progress=table,
-            )  # fmt: skip
+                settings, numbers, folder, resume=resume, tensorboard=tensorboard, progress=table
+            )
     for folder in folders:
         if parquet:
             write_parquet(folder)

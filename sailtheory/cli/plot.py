@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from sailtheory import plots
-from sailtheory.cli.common import Problem, Seed, require_outputs
+from sailtheory.cli.common import Problem, Progress, Seed, require_outputs
 from sailtheory.cli.objectives import SAIL, Epsilon, Group, Objective, Std, given, load_target
 from sailtheory.errors import InputError
 
@@ -30,6 +30,10 @@ def plot(
     size: Annotated[
         str | None, typer.Option(metavar="WIDTHxHEIGHT", help="In mm, such as 174x60.")
     ] = None,
+    panel: Annotated[
+        str | None,
+        typer.Option(metavar="LETTER", help="One panel only, such as b: fits a column of 84 mm."),
+    ] = None,
     label: Annotated[
         list[str] | None,
         typer.Option(metavar="OLD=NEW", help="New words for a label, title or legend."),
@@ -48,11 +52,14 @@ def plot(
     target = check_target(out)
     require_outputs(problem, out=out, data=data)
     of = load_target(problem, objective, given(group, std, epsilon))
-    found = plots.compute(kind, of.problem if objective == SAIL else of, name=Path(problem).stem, gamma=gamma, seed=seed)
+    source, name = of.problem if objective == SAIL else of, Path(problem).stem
+    with Progress() as progress:
+        progress(f"the data of {kind}")
+        found = plots.compute(kind, source, name=name, gamma=gamma, seed=seed)
     if data is not None:
         plots.write_data(found, data)
-    plots.save(plots.draw(found, lengths, words), target)
-    print(found["caption"])
+    plots.save(plots.draw(found, lengths, words, panel), target)
+    print(found["caption"] if panel is None else f"Panel ({panel}) of: {found['caption']}")
 
 
 def _size(text: str | None) -> tuple[float, float] | None:

@@ -62,6 +62,9 @@ def problem(
         bool, typer.Option("--drop-bad", help="Leave wrong rows out, and count them.")
     ] = False,
     limit: Annotated[int | None, typer.Option(min=1, help="Read so many rows.")] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace a problem folder at --out.")
+    ] = False,
     suggest: Annotated[
         bool, typer.Option("--suggest", help="A guide to β and B; DATA may be a problem folder.")
     ] = False,
@@ -83,13 +86,15 @@ def problem(
         raise InputError("policy", policy, "--suggest beside it is expected")
     theta = None if policy is None else read_vector(policy, "policy")
     if suggest and is_folder(data):
-        _suggested(ProblemFolder.open(data), theta, seed, json)
+        _suggested(ProblemFolder.open(data), theta, seed, json, given=True)
         return
     if response_rewards and (suggest or beta is not None):
         name, found = ("suggest", True) if suggest else ("beta", beta)
         raise InputError(name, found, "none with --response-rewards, which no β sees")
-    if not suggest:
+    if not suggest or out is not None:
         _require(out=out, radius=radius, **({} if response_rewards else {"beta": beta}))
+    if out is not None and is_folder(out) and not force:
+        raise InputError("out", out, "a new place, or --force to replace the problem folder there")
     rule = Rule(
         temperature=_fittable(temperature, "temperature"),
         confidence=_fittable(confidence, "confidence"),
@@ -105,32 +110,33 @@ def problem(
             center=None if center is None else read_vector(center, "center"),
             ref_params=None if ref_params is None else read_vector(ref_params, "ref-params"),
         )  # fmt: skip
-        folder = _built(request, None if suggest else json)
+        folder = _built(request, out, None if suggest else json)
         if suggest:
-            _suggested(folder, theta, seed, json)
+            given = beta is not None and radius is not None
+            _suggested(folder, theta, seed, json, given)
 
 
-def _built(request: Any, json: str | None) -> Any:
+def _built(request: Any, out: str | None, json: str | None) -> Any:
     from sailtheory.preference_data.build import build
     from sailtheory.report.json_file import write
     from sailtheory.report.preference_data import print_import
 
     with Progress() as progress:
         folder = build(request, progress)
-    print_import(console_for(json), folder.report, request.out)
+    print_import(console_for(json), folder.report, out)
     if json is not None:
         write({"schema": "sailtheory.import/1"} | folder.report, json)
     return folder
 
 
-def _suggested(folder: Any, theta: Any, seed: int, json: str | None) -> None:
+def _suggested(folder: Any, theta: Any, seed: int, json: str | None, given: bool) -> None:
     from sailtheory.preference_data.suggest import suggest
     from sailtheory.report.json_file import write
     from sailtheory.report.preference_data import print_suggestion
 
     with Progress() as progress:
         progress("fitting")
-        found = suggest(folder, seed, theta)
+        found = suggest(folder, seed, theta, given)
     print_suggestion(console_for(json), found)
     if json is not None:
         write(found, json)

@@ -19,6 +19,7 @@ from sailtheory.cli.common import (
     require_outputs,
 )
 from sailtheory.cli.objectives import SAIL, Epsilon, Group, Objective, Std, given, load_target
+from sailtheory.errors import InputError
 
 
 def check(
@@ -30,17 +31,32 @@ def check(
     group: Group = None,
     std: Std = None,
     epsilon: Epsilon = None,
+    divergence: Annotated[
+        str | None,
+        typer.Option(help="chi2, kl-policy, js, chipo, entropy, alpha=A … in place of KL."),
+    ] = None,
     effort: Effort = "quick",
     json: Json = None,
     html: HtmlFile = None,
     seed: Seed = 0,
+    jobs: Annotated[
+        int, typer.Option(min=1, max=1024, help="Processes, for the thresholds prompt by prompt.")
+    ] = 1,
 ) -> None:
-    """What holds on your problem, how large γ must be, and what that costs."""
+    """What holds on your problem, how large γ must be, and what that costs.
+
+    There is no time limit: γ* is one search over all prompts at once, and half of it says nothing.
+    --effort sets how long it takes; certify has --time-limit.
+    """
+    if objective != SAIL and jobs > 1:
+        raise InputError("jobs", jobs, f"1 with --objective {objective}: it has one process")
     from sailtheory.report.json_file import write
     from sailtheory.storage.files import write_text
 
     require_outputs(problem, json=json, html=html)
     target = load_target(problem, objective, given(group, std, epsilon))
+    if divergence is not None:
+        return _check_divergence(target, divergence, gamma, effort, json, html, seed)
     began = time.perf_counter()
     with Progress() as progress:
         if objective == SAIL:  # with online DPO beside it
@@ -48,7 +64,7 @@ def check(
             from sailtheory.report.html_problem import problem_page as page
             from sailtheory.report.text import print_report as show
 
-            report: Any = run(target.problem, gamma, effort, seed, progress)
+            report: Any = run(target.problem, gamma, effort, seed, progress, jobs)
         else:
             from sailtheory.analysis.target_check import check_target
             from sailtheory.report.html_target import target_page as page
@@ -60,6 +76,23 @@ def check(
         write(report.as_dict(), json)
     if html is not None:
         write_text(page(report, Path(problem).name, time.perf_counter() - began), html, "html")
+
+
+def _check_divergence(
+    target: Any, name: str, gamma: float | None, effort: str, json: str | None, html: str | None,
+    seed: int,
+) -> None:  # fmt: skip
+    from sailtheory.analysis.divergence_check import check_divergence
+    from sailtheory.report.divergence_check import print_divergence_report
+    from sailtheory.report.json_file import write
+
+    if html is not None:
+        raise InputError("html", html, "none yet with --divergence: --json has all of it")
+    with Progress() as progress:
+        report = check_divergence(target, name, gamma, effort, seed, progress)
+    print_divergence_report(console_for(json), report)
+    if json is not None:
+        write(report.as_dict(), json)
 
 
 def frontier(

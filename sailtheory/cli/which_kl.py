@@ -25,7 +25,7 @@ def which_kl(
     require_outputs(json=json)
     require_extra("torch", "torch")
     from sailtheory.auditing.small_trainer import parsed, trl_update, trl_version
-    from sailtheory.report.expected_update import as_dict, distances, sentences, table
+    from sailtheory.report.expected_update import as_dict, distances, headline, sentences, table
     from sailtheory.report.json_file import write
 
     asked = parsed(settings or [])
@@ -34,6 +34,7 @@ def which_kl(
         found = trl_update(method, asked)
     told = " ".join(f"{name}={value}" for name, value in asked.items()) or "as it comes"
     console = console_for(json)
+    console.print(headline(found, asked), markup=False)
     console.print(table(found, f"{found.method} of TRL {trl_version()}, {told}"))
     apart = distances(found)
     if apart is not None:

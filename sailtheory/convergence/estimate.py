@@ -6,8 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy.stats import norm
-from scipy.stats import t as student
+from scipy.special import ndtri, stdtrit
 
 from sailtheory.convergence.bootstrap import DRAWS, correlation, resample
 from sailtheory.convergence.models import Curve, Points, fit_floor, fit_plain, whiten
@@ -151,7 +150,7 @@ def _resampled(
     operator[:, :-1] -= rho * inverse[:, 1:]
     errors = resample(operator, curve.residuals / curve.sd, rho, rng, block=block, draws=draws)
     dof = max(_independent(curve, rho) - len(curve.theta), 2.0)
-    errors *= student.ppf(_QUANTILES[1], dof) / norm.ppf(_QUANTILES[1])
+    errors *= stdtrit(dof, _QUANTILES[1]) / ndtri(_QUANTILES[1])
     # Gaps are exact to their resolution, logarithms and sums to units in the last place.
     m = len(curve.residuals)
     units = 8 * np.finfo(float).eps * (1 + np.abs(points.y[-m:]))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from sailtheory.convergence.models import least_squares
 from sailtheory.convergence.series_file import vector
@@ -137,7 +137,7 @@ class _Line:
         robust = (inverse**2) @ (r / (1 - leverage)) ** 2
         # Logarithms are exact to a few units in the last place.
         rounding = np.abs(inverse) @ (8 * np.finfo(float).eps * (1 + np.abs(y)))
-        half = student.ppf((1 + LEVEL) / 2, dof) * np.sqrt(np.maximum(usual, robust)) + rounding
+        half = stdtrit(dof, (1 + LEVEL) / 2) * np.sqrt(np.maximum(usual, robust)) + rounding
         self.low, self.high = self.theta - half, self.theta + half
 
 

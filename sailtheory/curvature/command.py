@@ -78,9 +78,11 @@ def run(config_path: str | Path) -> dict[str, Any]:
     policy = MLPPolicy.load(path.parent / config.policy)
     dtype = next(policy.parameters()).dtype
     arrays = read_npz(path.parent / config.data, "data")
-    unknown = set(arrays) - {"inputs", "log_ref", "preferences", "rewards", "weights"} - {
-        "response_rewards"
-    }
+    unknown = (
+        set(arrays)
+        - {"inputs", "log_ref", "preferences", "rewards", "weights"}
+        - {"response_rewards"}
+    )
     if unknown or not {"inputs", "log_ref"} <= set(arrays):
         accepted = "inputs, log_ref, preferences or rewards, response_rewards, weights"
         raise InputError("data", sorted(arrays), accepted)

@@ -8,7 +8,6 @@ from functools import cached_property
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
-from scipy.stats import qmc
 
 from sailtheory.numeric.exact import exact_array, to_fraction
 from sailtheory.numeric.layout import responses_outside
@@ -49,6 +48,11 @@ class Domain:
         blocks = self.problem.blocks()
         return [responses_outside(self.reduce(block.features)) for block in blocks]
 
+    @cached_property
+    def single_features(self) -> list[np.ndarray]:
+        """:attr:`features` in float32."""
+        return [responses_outside(features.astype(np.float32)) for features in self.features]
+
     def expect_memory(self) -> None:
         """Refuse a problem on which a search would not fit.
 
@@ -56,7 +60,8 @@ class Domain:
             InputError: The estimate, and what is free.
         """
         rows, r = sum(self.problem.responses), self.dimension
-        stacked = rows * (self.problem.dimension + (0 if self.problem.span.is_full else r))
+        copied = r / 2 + (0 if self.problem.span.is_full else r)  # in float32, and on S
+        stacked = rows * (self.problem.dimension + copied)
         matrices = 40 * r**2 if r <= DENSE else 4 * r**2
         pairs = 30 * sum(m * m for m in self.problem.responses)
         sizes = f"{self.problem.prompts} prompts of {self.problem.dimension} features"
@@ -130,6 +135,8 @@ class Domain:
         scrambled Sobol sequence: half of it uniform in the ball, a quarter on
         the sphere, a quarter at log-uniform distances from θ_ref.
         """
+        from scipy.stats import qmc  # half a second, which only a search pays
+
         r = self.dimension
         fixed = [np.zeros((1, r)), self.ref[None, :], self._along_differences(count // 8, rng)]
         size = 1 << max(count - 1, 1).bit_length()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse.linalg import LinearOperator, minres
 
+from sailtheory.landscape.bfgs import ascend
 from sailtheory.landscape.domain import DENSE, Domain
 from sailtheory.landscape.pencil import hessian_on_span, hessian_operator
 from sailtheory.landscape.search import Search
@@ -18,6 +19,8 @@ from sailtheory.problem.problem import PreferenceProblem
 __all__ = ["Maximiser", "gain", "maximise", "newton_distance", "stationary_point"]
 
 _NEWTON_STEPS = 12
+_CLIMB_STEPS, _CLIMB_TOLERANCE = 200, 1e-12
+_STATIONARY, _NEAR = 1e-10, 1e-6
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,10 @@ def gain(problem: PreferenceProblem, theta: np.ndarray) -> np.ndarray:
 
 
 def maximise(
-    objective: Objective, search: Search, extra_starts: np.ndarray | None = None
+    objective: Objective,
+    search: Search,
+    extra_starts: np.ndarray | None = None,
+    concave: bool = False,
 ) -> Maximiser:
     """The best point of an objective on C.
 
@@ -70,24 +76,64 @@ def maximise(
         objective: Any objective.
         search: Engine; its effort and seed apply.
         extra_starts: Further starting points, (k, d).
+        concave: Whether the objective is proved concave on C: then a stationary point is its
+            maximiser, and one climb finds it. Where that climb ends elsewhere, the search runs.
     """
-    domain = search.domain
+    x = _top_of_concave(objective, search.domain, extra_starts) if concave else None
+    if x is not None:
+        return _maximiser(objective, search.domain, x, None, True)
     found = search.maximise(objective.value, objective.gradient, extra_starts)
-    x = stationary_point(objective, domain, domain.coordinates(found.theta), ascend=True)
-    theta = domain.embed(x)
-    problem = domain.problem
+    x = search.domain.coordinates(found.theta)
+    x = stationary_point(objective, search.domain, x, ascend=True)
+    return _maximiser(objective, search.domain, x, found.spread, found.trusted)
+
+
+def _maximiser(
+    objective: Objective,
+    domain: Domain,
+    x: np.ndarray,
+    maxima: tuple[float, ...] | None,
+    trusted: bool,
+) -> Maximiser:
+    theta, problem = domain.embed(x), domain.problem
+    value = float(objective.value(theta))
     ahead = float(gain(problem, theta)) if problem.states_preferences else np.nan
     return Maximiser(
         theta=theta,
-        value=float(objective.value(theta)),
+        value=value,
         on_boundary=bool(domain.on_boundary(x)),
         stationarity=_stationarity(objective, domain, x),
         kl_ref_policy=float(KLRefPolicy(problem).value(theta)),
         win_rate=0.5 + ahead,
         gain=ahead,
-        maxima=found.spread,
-        trusted=found.trusted,
+        maxima=(value,) if maxima is None else maxima,
+        trusted=trusted,
     )
+
+
+@np.errstate(all="ignore")
+def _top_of_concave(
+    objective: Objective, domain: Domain, starts: np.ndarray | None
+) -> np.ndarray | None:
+    """The maximiser of a concave objective, (r,); None where one climb stops before it."""
+    if domain.dimension == 0 or domain.radius == 0.0:
+        return None
+    near = domain.ref[None] if starts is None else domain.coordinates(np.atleast_2d(starts)[:1])
+    start = domain.project(near)
+
+    def value(x: np.ndarray) -> np.ndarray:
+        return np.asarray(objective.value(domain.embed(x)))
+
+    def slope(x: np.ndarray) -> np.ndarray:
+        return domain.reduce(objective.gradient(domain.embed(x)))
+
+    ends, _ = ascend(value, slope, start, value(start), domain.radius, _CLIMB_STEPS,
+                     _CLIMB_TOLERANCE)  # fmt: skip
+    x = stationary_point(objective, domain, ends[0], ascend=True)
+    small = _STATIONARY * (1.0 + float(np.linalg.norm(slope(start))))
+    if not _stationarity(objective, domain, x) <= small:
+        return None
+    return x if newton_distance(objective, domain, x) <= _NEAR * domain.radius else None
 
 
 def _stationarity(objective: Objective, domain: Domain, x: np.ndarray) -> float:

@@ -28,6 +28,8 @@ _PointMeasure = Callable[[np.ndarray], tuple[float, np.ndarray]]
 
 _ROOT = 1 << 13  # entries of a root of F̄ that is factored instead of F̄
 _CONDITION = 1e10  # of F̄; beyond it, its root is factored
+_SINGLE = 1 << 20  # entries of the features beyond which directions are found in float32
+_SINGLE_CONDITION = 1e4  # of F̄; beyond it, float32 does not do
 _FLAT = 16  # dimensions up to which many points are solved at once
 _VECTORS, _ITERATIONS, _RESIDUAL = 4, 60, 1e-7
 
@@ -52,8 +54,10 @@ def largest_curvature(
         return values[..., -1], domain.lift(vectors[..., -1])
 
     def dense(point: np.ndarray) -> tuple[float, np.ndarray]:
-        values, vectors = _top(hessian_on_span(objective, domain, point))
-        return float(values[-1]), domain.lift(vectors[:, -1])
+        single = not domain.small(_SINGLE)
+        values, vectors = _top(_laplacian(domain, objective.pair_weights(point), single))
+        v = domain.lift(vectors[:, -1])
+        return float(objective.curvature(point, v) if single else values[-1]), v
 
     return _each(dense, theta)
 
@@ -151,22 +155,41 @@ def _by_root(
 def _by_cholesky(
     objective: Objective, domain: Domain, theta: np.ndarray
 ) -> tuple[float, np.ndarray]:
-    """The pencil at one point θ (d,), whitened by the Cholesky factor of F̄."""
-    fisher = hessian_on_span(KLRefPolicy(domain.problem), domain, theta)
+    """The pencil at one point θ (d,), whitened by the Cholesky factor of F̄.
+
+    Where matrices are dear, the direction is that of float32; its curvature is a quotient in
+    float64, and so never above the eigenvalue.
+    """
+    if not domain.small(_SINGLE):
+        found = _whitened(objective, domain, theta, single=True)
+        if found is not None:
+            v = domain.lift(found[1])
+            norm = float(KLRefPolicy(domain.problem).curvature(theta, v))
+            return float(objective.curvature(theta, v)) / norm, v / np.sqrt(norm)
+    found = _whitened(objective, domain, theta, single=False)
+    if found is None:
+        value, direction = _by_root(objective, domain, theta)
+        return float(value), direction
+    return found[0], domain.lift(found[1])
+
+
+def _whitened(
+    objective: Objective, domain: Domain, theta: np.ndarray, single: bool
+) -> tuple[float, np.ndarray] | None:
+    """λ_max of the pencil and its direction (r,); None where F̄ is too close to singular."""
+    fisher = _laplacian(domain, KLRefPolicy(domain.problem).pair_weights(theta), single)
     scale = np.sqrt(np.maximum(np.diagonal(fisher), np.finfo(float).tiny))
     try:
         factor = np.linalg.cholesky(fisher / scale / scale[:, None])
     except np.linalg.LinAlgError:
-        factor = np.zeros((1, 1))
-    diagonal = np.diagonal(factor)
-    if not diagonal.min() ** 2 * _CONDITION > diagonal.max() ** 2:
-        value, direction = _by_root(objective, domain, theta)
-        return float(value), direction
-    hessian = hessian_on_span(objective, domain, theta) / scale / scale[:, None]
+        return None
+    diagonal, condition = np.diagonal(factor), _SINGLE_CONDITION if single else _CONDITION
+    if not diagonal.min() ** 2 * condition > diagonal.max() ** 2:
+        return None
+    hessian = _laplacian(domain, objective.pair_weights(theta), single) / scale / scale[:, None]
     half = solve_triangular(factor, hessian, lower=True)
     values, vectors = _top(solve_triangular(factor, half.T, lower=True))
-    direction = solve_triangular(factor.T, vectors[:, -1], lower=False) / scale
-    return float(values[-1]), domain.lift(direction)
+    return float(values[-1]), solve_triangular(factor.T, vectors[:, -1], lower=False) / scale
 
 
 def _by_cholesky_at_once(
@@ -190,11 +213,16 @@ def _by_cholesky_at_once(
     return values[..., -1], domain.lift(direction)
 
 
-def _laplacian(domain: Domain, weights: list[np.ndarray]) -> np.ndarray:
-    """½ Σ w_kl Δ_klΔ_klᵀ on S, of one point: (r, r)."""
+def _laplacian(domain: Domain, weights: list[np.ndarray], single: bool = False) -> np.ndarray:
+    """½ Σ w_kl Δ_klΔ_klᵀ on S, of one point, by products in float32 or float64: (r, r)."""
     total = np.zeros((domain.dimension, domain.dimension))
-    for pairs, features in zip(weights, domain.features, strict=True):
-        total += pair_form.laplacian_all(pairs, features)
+    for pairs, features in zip(
+        weights, domain.single_features if single else domain.features, strict=True
+    ):
+        unit = float(np.abs(pairs).max(initial=0.0)) if single else 1.0  # far from underflow
+        if unit > 0:
+            scaled = (pairs / unit).astype(np.float32) if single else pairs
+            total += unit * pair_form.laplacian_all(scaled, features)
     return total
 
 

@@ -311,7 +311,7 @@ def without_diagonal(matrix: Array) -> Array:
     """The last two axes (m, m) of an array in any system, with 0 on the diagonal."""
     if hasattr(matrix, "new_ones"):  # torch
         return matrix * (1 - matrix.new_ones(matrix.shape[-1]).diag())
-    return matrix * (1 - np.eye(matrix.shape[-1], dtype=int))
+    return matrix * (1 - np.eye(matrix.shape[-1], dtype=np.int8))  # float32 stays what it is
 
 
 def numbers_of(values: Array) -> NumberSystem:

@@ -16,7 +16,7 @@ from typing import Any
 
 from sailtheory.errors import InputError
 from sailtheory.objectives.payoff_target import custom_target, named_target
-from sailtheory.objectives.reward_target import RewardTarget
+from sailtheory.objectives.reward_target import OPTIONS, RewardTarget
 from sailtheory.objectives.sail_target import SAILTarget
 from sailtheory.objectives.target import Target
 from sailtheory.problem.problem import PreferenceProblem
@@ -125,12 +125,10 @@ def target(problem: PreferenceProblem, name: str = "sail", **options: Any) -> Ta
 
 
 register(Kind("sail", "SAIL on preferences", SAILTarget))
-_GROUPED = {"group": 8, "std": "sample", "epsilon": 0.0}
-_TAKES = {"grpo": _GROUPED, "dynamic-sampling": _GROUPED, "reward": {}, "arcsine": {}, "log": {}}
 for _name in METHODS:
     register(Kind(
         _name, reward_method(_name).title, partial(RewardTarget, name=_name),
-        _TAKES.get(_name, {"group": 8}), preferences=False,
+        OPTIONS[_name], preferences=False,
     ))  # fmt: skip
 for _name, _recipe in PAYOFFS.items():
     register(Kind(_name, _recipe.formula, partial(named_target, payoff=_name), _recipe.options))

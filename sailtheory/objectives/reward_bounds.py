@@ -123,9 +123,7 @@ def reward_bounds(objective: RewardObjective) -> CurvatureBounds | None:
     )
 
 
-def _linear(
-    objective: RewardObjective, k: float, rewards: list[np.ndarray]
-) -> CurvatureBounds:
+def _linear(objective: RewardObjective, k: float, rewards: list[np.ndarray]) -> CurvatureBounds:
     """K times the range of the rewards (C30)."""
     ranges = np.array([np.ptp(r) for r in rewards])
     best = np.array([r.max() for r in rewards])

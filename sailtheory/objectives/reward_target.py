@@ -12,7 +12,14 @@ from sailtheory.objectives.target import CurvatureBounds, Target
 from sailtheory.problem.problem import PreferenceProblem
 from sailtheory.theory.reward_methods import reward_method
 
-__all__ = ["RewardTarget"]
+__all__ = ["OPTIONS", "RewardTarget"]
+
+_GROUPED = {"group": 8, "std": "sample", "epsilon": 0.0}
+OPTIONS: dict[str, dict[str, Any]] = {
+    "reward": {}, "dr-grpo": {"group": 8}, "grpo": _GROUPED, "dynamic-sampling": _GROUPED,
+    "arcsine": {}, "log": {}, "pass-at-k": {"group": 8}, "maxrl": {"group": 8},
+}  # fmt: skip
+"""What each method takes, and its defaults."""
 
 
 class RewardTarget(Target):
@@ -39,12 +46,13 @@ class RewardTarget(Target):
     ) -> None:  # fmt: skip
         self.method = reward_method(name, group, std, epsilon)
         self.name, self.title = name, self.method.title
-        self._settings = {"group": group, "std": std, "epsilon": epsilon}
+        given: dict[str, Any] = {"group": group, "std": std, "epsilon": epsilon}
+        self._settings = {option: given[option] for option in OPTIONS[name]}
         self.objective = RewardObjective(problem, self.method)
 
     def on(self, problem: PreferenceProblem) -> RewardTarget:
         """The same method on another problem."""
-        return RewardTarget(problem, self.name, **self._settings)  # type: ignore[arg-type]
+        return RewardTarget(problem, self.name, **self._settings)
 
     def worth(self, theta: np.ndarray) -> np.ndarray:
         """The mean reward, E_x V_x."""
@@ -55,5 +63,5 @@ class RewardTarget(Target):
         return reward_bounds(self.objective)
 
     def settings(self) -> dict[str, Any]:
-        """Group, standard deviation and ε."""
+        """Group, standard deviation and ε, as far as the method has them."""
         return dict(self._settings)

@@ -141,6 +141,7 @@ def draw(
     data: dict[str, Any],
     size: tuple[float, float] | None = None,
     labels: Mapping[str, str] | None = None,
+    panel: str | None = None,
 ) -> Figure:
     """A figure from its data, which may have gone through JSON.
 
@@ -148,31 +149,41 @@ def draw(
         data: The data.
         size: Width and height in mm; default that of the kind.
         labels: New words for labels, titles and legends, by what they say now.
+        panel: Letter of the one panel to draw, as wide as a column.
 
     Raises:
-        InputError: Not the data of a figure, a size that is not positive or too small for
-            the kind, or words that are nowhere in it.
+        InputError: Not the data of a figure, no such panel, a size that is not positive or
+            too small for the kind, or words that are nowhere in it.
     """
     if not isinstance(data, dict) or data.get("schema") != SCHEMA:
         found = data.get("schema") if isinstance(data, dict) else data
         raise InputError("schema", found, f"{SCHEMA} is expected")
     module = _module(data["kind"])
+    from sailtheory.plots import panel as panels
     from sailtheory.plots import style
 
     with style.context():
         figure: Figure = module.draw(data)
+        if panel is not None:
+            panels.alone(figure, panel)
     if size is not None:
-        check_size(size)
-        own = tuple(side * 25.4 for side in figure.get_size_inches())
-        least = tuple(_SHRUNK * side for side in own)
-        if any(asked < side for asked, side in zip(size, least, strict=True)):
-            shown, made = (f"{width:.0f}x{height:.0f}" for width, height in (least, own))
-            fits = f"at least {shown}, as it is made for {made}: words would overlap"
-            raise InputError("size", f"{size[0]:g}x{size[1]:g}", fits)
-        figure.set_size_inches(size[0] / 25.4, size[1] / 25.4)
+        _resize(figure, size, list(panels.letters(figure)))
     for now, new in (labels or {}).items():
         _reword(figure, now, new)
     return figure
+
+
+def _resize(figure: Figure, size: tuple[float, float], letters: list[str]) -> None:
+    check_size(size)
+    own = tuple(side * 25.4 for side in figure.get_size_inches())
+    least = tuple(_SHRUNK * side for side in own)
+    if any(asked < side for asked, side in zip(size, least, strict=True)):
+        shown, made = (f"{width:.0f}x{height:.0f}" for width, height in (least, own))
+        fits = f"at least {shown}, as it is made for {made}: words would overlap"
+        if letters:
+            fits += f"; one panel ({', '.join(letters)}) fits a column of 84 mm"
+        raise InputError("size", f"{size[0]:g}x{size[1]:g}", fits)
+    figure.set_size_inches(size[0] / 25.4, size[1] / 25.4)
 
 
 def _reword(figure: Figure, now: str, new: str) -> None:
@@ -257,6 +268,5 @@ def _sizes(problem: PreferenceProblem) -> str:
     prompts = "1 prompt" if problem.prompts == 1 else f"{problem.prompts} prompts"
     scale = f"β = {float(problem.beta):g}, " if problem.states_preferences else ""
     return (
-        f"{prompts}, {m} responses, d = {problem.dimension}, "
-        f"{scale}B = {float(problem.radius):g}"
+        f"{prompts}, {m} responses, d = {problem.dimension}, {scale}B = {float(problem.radius):g}"
     )

@@ -64,11 +64,15 @@ def series(target: Target, gamma: float | None, seed: int) -> dict[str, Any]:
         found["maximisers"] = [cut.coordinates(t) for t in best]
     found["curvature"] = curvature
     found["radius"] = domain.radius
-    levels_found = f"γ* = {star.value:.3g} by search, {name} = {bound:.3g} by theorem ({known.claims})."
+    levels_found = (
+        f"γ* = {star.value:.3g} by search, {name} = {bound:.3g} by theorem ({known.claims})."
+    )
     of = "" if of_sail else ", J = {objective}"
     if domain.dimension == 1:
         caption = (
-            "Second derivative of J_γ along C, a segment, on {problem}" + of + ", for rising γ: J_γ is "
+            "Second derivative of J_γ along C, a segment, on {problem}"
+            + of
+            + ", for rising γ: J_γ is "
             f"not concave where it is positive. {levels_found} Dotted vertical: θ_ref."
         )
     else:
@@ -126,6 +130,8 @@ def _maps(found: dict[str, Any]) -> Any:
         shrink=0.7, label=r"$\lambda_{\max}(\nabla^2 J_\gamma)$",
     )  # fmt: skip
     bar.ax.minorticks_off()
+    for ax in axes[0]:
+        ax.color_bar = bar
     return figure
 
 

@@ -84,7 +84,11 @@ def _near(
 
 
 def _stops(
-    objective: Objective, domain: Domain, cut: Plane | None, best: np.ndarray, value: float,
+    objective: Objective,
+    domain: Domain,
+    cut: Plane | None,
+    best: np.ndarray,
+    value: float,
     smooth: float,
 ) -> dict[str, Any]:
     """Ends of projected ascent; stop 0 is the maximiser, whatever else counts as below it."""

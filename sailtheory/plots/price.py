@@ -20,7 +20,8 @@ __all__ = ["draw", "series"]
 
 _POINTS = 33
 _NAMES = {
-    "instance": r"$\gamma^*$", "data": r"$K_{\mathrm{data}}$", "theorem": "$K$", "online": "$K_V$", "relative": "$K_B$", "closed_form": "closed form",
+    "instance": r"$\gamma^*$", "data": r"$K_{\mathrm{data}}$", "theorem": "$K$",
+    "online": "$K_V$", "relative": "$K_B$", "closed_form": "closed form",
 }  # fmt: skip
 _OF_SAIL = [("gain", "kl", "SAIL"), ("online_gain", "online_kl", "online DPO")]
 
@@ -119,25 +120,28 @@ def draw(data: dict[str, Any]) -> Any:
     left.axhline(0, **style.ZERO)
     left.set_ylabel("win rate − ½" if beside else f"gain in {measure}")
     shown = [name for _, name, _ in curves]
-    for name, line in zip(shown, style.LINES, strict=False):
-        right.plot(levels, positive(found[name]), marker="o", markersize=2.5, **line)
+    for (_, name, whose), line in zip(curves, style.LINES, strict=False):
+        right.plot(levels, positive(found[name]), marker="o", markersize=2.5, label=whose, **line)
+    ceiling = None
     if beside:
-        right.plot(levels, positive(found["kl_ceiling"]), label=r"ceiling $\log 2\,/\,\gamma$",
-                   **style.LINES[5])  # fmt: skip
-        right.legend(loc="lower left")
+        ceiling = right.plot(levels, positive(found["kl_ceiling"]), **style.LINES[5],
+                             label=r"ceiling $\log 2\,/\,\gamma$")  # fmt: skip
         shown.append("kl_ceiling")
     kl = [array(found[name]) for name in shown]
     if found["kl_at_zero"] > 0:
         right.axhline(found["kl_at_zero"], **style.BOUND)
     style.log_axis(right.yaxis, np.stack(kl))
     right.set_ylabel(r"$\mathrm{KL}(\pi_{\mathrm{ref}}\,\|\,\pi_\theta)$")
+    if ceiling is not None:
+        right.legend(handles=ceiling, loc="lower left")
     styles = ((0, (5, 1.5)), (0, (3, 1, 1, 1, 1, 1)), (0, (1, 1)), (0, (5, 1.2, 1, 1.2)))
-    colors = {"instance": style.BLACK, "data": style.SKY, "theorem": style.GREEN, "online": style.SKY, "relative": style.GREEN,
+    colors = {"instance": style.BLACK, "data": style.SKY, "online": style.SKY,
+              "theorem": style.GREEN, "relative": style.GREEN,
               "closed_form": style.PURPLE}  # fmt: skip
-    for i, ax in enumerate((left, right)):
+    for ax in (left, right):
         for dash, (name, mark) in zip(styles, found["marks"].items(), strict=False):
-            label = f"{_NAMES[name]} = {mark:.3g}" if i == 0 else None
-            ax.axvline(mark, color=colors[name], linestyle=dash, linewidth=1.0, label=label)
+            ax.axvline(mark, color=colors[name], linestyle=dash, linewidth=1.0,
+                       label=f"{_NAMES[name]} = {mark:.3g}")  # fmt: skip
         style.log_axis(ax.xaxis, levels)
         ax.set_xlabel(r"$\gamma$")
     left.legend(loc="lower left")

@@ -136,14 +136,17 @@ def log_axis(axis: Any, values: np.ndarray) -> None:
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
-def scale_bar(figure: Figure, mapped: Any, axes: Any, label: str = "", **where: Any) -> None:
-    """A horizontal colour bar with few labels."""
+def scale_bar(figure: Figure, mapped: Any, axes: Any, label: str = "", **where: Any) -> Any:
+    """A horizontal colour bar with few labels, which its panels know as ``color_bar``."""
     from matplotlib.ticker import MaxNLocator
 
     bar = figure.colorbar(mapped, ax=axes, orientation="horizontal", label=label, **where)
     bar.ax.minorticks_off()
     bar.locator = MaxNLocator(5)
     bar.update_ticks()
+    for panel in np.ravel(axes):
+        panel.color_bar = bar
+    return bar
 
 
 def power_of_ten(values: np.ndarray) -> tuple[float, str]:

@@ -1,7 +1,8 @@
 """J and J_γ of a neural policy: by enumeration over candidates, and by sampling (C18).
 
-Enumeration takes any payoff. Those of J evaluate the pair payoff of :mod:`sailtheory.theory.formulas` on log-ratios
-log π_θ/π_ref, for which the partition functions cancel as in the log-linear case.
+Enumeration takes any payoff. Those of J evaluate the pair payoff of
+:mod:`sailtheory.theory.formulas` on log-ratios log π_θ/π_ref, for which the
+partition functions cancel as in the log-linear case.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ Parameters = Mapping[str, Tensor]
 
 
 class CandidateObjective:
-    """c·J(θ) − γ·KL, or with another payoff in J's place, over a finite candidate set, as a function of named parameters.
+    """c·J(θ) − γ·KL over a finite candidate set, as a function of named parameters.
+
+    Another payoff may stand in J's place.
 
     It is written as an outer function of the logits (:meth:`of_logits`) after the
     network (:meth:`logits`): the Gauss–Newton split of its Hessian follows that seam.

@@ -128,7 +128,10 @@ def _arrays(stated: Preferred | Rewarded) -> dict[str, Any]:
 
 
 def _report(
-    data: Collected, stated: Preferred | Rewarded, features: dict[str, Any], measured: dict[str, Any]
+    data: Collected,
+    stated: Preferred | Rewarded,
+    features: dict[str, Any],
+    measured: dict[str, Any],
 ) -> dict[str, Any]:
     """The report of an import, as JSON; names are stable."""
     return {
@@ -138,8 +141,8 @@ def _report(
         "direction": data.direction,
         "rows": data.rows,
         "dropped": [
-            {"what": what, "reason": reason, "count": count}
-            for (what, reason), count in sorted(data.dropped.items())
+            {"what": key[0], "reason": key[1], "count": count, "first": data.examples[key]}
+            for key, count in sorted(data.dropped.items())
         ],
         "notes": [
             {"note": note, "count": count}
@@ -170,6 +173,7 @@ def _features(
     request: Request, data: Collected, progress: Callable[[str], None]
 ) -> tuple[np.ndarray | Iterable[np.ndarray], dict[str, Any]]:
     if request.embedder is not None:
+        progress(f"features by {request.embedder}")
         return embed(data.prompts, request.embedder, Path(request.out), progress)
     name = str(request.features)
     if is_file(name):

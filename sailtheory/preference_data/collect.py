@@ -17,6 +17,8 @@ from sailtheory.preference_data.rows import read_rows
 __all__ = ["Collected", "Prompt", "Vectors", "collect", "collect_file"]
 
 SAME = "the two responses are the same text"
+NO_NUMBER = "the score is no finite number"
+_SHOWN = 3
 
 
 @dataclass
@@ -56,6 +58,7 @@ class Collected:
         responses: Responses in these rows, also those left out; None where a wrong row was
             skipped, so that nobody knows.
         dropped: What was left out, by (what, reason).
+        examples: Where the first of these stand.
         merged: What was merged, and what else there is to say, with counts.
     """
 
@@ -67,6 +70,7 @@ class Collected:
     rows: int
     responses: int | None
     dropped: Counter[tuple[str, str]]
+    examples: dict[tuple[str, str], list[str]]
     merged: Counter[str]
 
     @property
@@ -135,7 +139,7 @@ def collect(
         raise InputError("data", source, accepted)
     return Collected(
         source, found, format is not None, gathering.choices, prompts, gathering.rows,
-        gathering.responses, gathering.dropped, gathering.merged,
+        gathering.responses, gathering.dropped, gathering.examples, gathering.merged,
     )  # fmt: skip
 
 
@@ -148,6 +152,7 @@ class _Gathering:
         self.rows = 0
         self.responses: int | None = 0  # None once a wrong row was skipped
         self.dropped: Counter[tuple[str, str]] = Counter()
+        self.examples: dict[tuple[str, str], list[str]] = {}
         self.merged: Counter[str] = Counter()
 
     def read(self, rows: Iterator[tuple[str, Any]], limit: int | None) -> None:
@@ -157,7 +162,7 @@ class _Gathering:
                 self._check_prompt(item)
                 vectors = self.vectors(row, len(item.responses)) if self.vectors else None
             except Dropped as drop:
-                self.dropped["rows", drop.reason] += 1
+                self._drop("rows", drop.reason, where)
                 if self.responses is not None:
                     self.responses += drop.responses
             except InputError as error:
@@ -192,8 +197,14 @@ class _Gathering:
     def _wrong(self, where: str, error: InputError) -> None:
         if not self.drop_bad:
             raise InputError(f"{where} {error.field}", error.value, error.accepted) from None
-        self.dropped["rows", f"wrong: {error.field}"] += 1
+        self._drop("rows", f"wrong: {error.field}", where)
         self.responses = None
+
+    def _drop(self, what: str, reason: str, where: str) -> None:
+        self.dropped[what, reason] += 1
+        first = self.examples.setdefault((what, reason), [])
+        if len(first) < _SHOWN:
+            first.append(where.rpartition("/")[2])
 
     def _add(self, item: Item, where: str, vectors: list[Any] | None) -> None:
         for remark in item.remarks:
@@ -209,11 +220,17 @@ class _Gathering:
             if reason is None and item.responses[0] == item.responses[1]:
                 reason = SAME
             if reason:
-                self.dropped["rows", reason] += 1
+                self._drop("rows", reason, where)
                 return
         else:
-            for reason in filter(None, reasons):
-                self.dropped["responses", reason] += 1
+            for i, reason in enumerate(reasons):
+                if reason:
+                    told = (
+                        f" has {item.scores[i]!r:.30}"
+                        if item.scores and reason == NO_NUMBER
+                        else ""
+                    )
+                    self._drop("responses", reason, where + told)
         prompt = self._prompt(item, where)
         at = {
             i: self._response(prompt, text, places[i], None if vectors is None else vectors[i])
@@ -233,7 +250,7 @@ class _Gathering:
         scores = [finite(score) for score in item.scores]
         for i, score in enumerate(scores):
             if score is None and not reasons[i]:
-                reasons[i] = "the score is no finite number"
+                reasons[i] = NO_NUMBER
         return [0.0 if score is None else score for score in scores]
 
     def _prompt(self, item: Item, where: str) -> Prompt:
@@ -262,7 +279,7 @@ class _Gathering:
         kept = []
         for prompt in self.prompts.values():
             if len(prompt.responses) < 2:
-                self.dropped["prompts", "fewer than two responses"] += 1
+                self._drop("prompts", "fewer than two responses", prompt.id)
             else:
                 kept.append(prompt)
         return kept

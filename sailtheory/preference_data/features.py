@@ -33,6 +33,7 @@ def vectors_of(features: str) -> Vectors:
             one vector each; or a field of the objects that hold the responses.
     """
     names = [name.strip() for name in features.split(",")]
+    lengths: list[int] = []  # of the first vector
 
     def read(row: Mapping[str, Any], count: int) -> list[Any]:
         if len(names) > 1:
@@ -45,22 +46,20 @@ def vectors_of(features: str) -> Vectors:
         if not isinstance(found, (list, tuple)) or len(found) != count:
             told = f"{len(found)} vectors" if isinstance(found, (list, tuple)) else found
             raise InputError(features, told, f"{count} vectors are expected, one a response")
-        return [_vector(entry, features) for entry in found]
+        vectors = [_vector(entry, features) for entry in found]
+        lengths.extend([len(vectors[0])] if vectors and not lengths else [])
+        for vector in vectors:
+            if len(vector) != lengths[0]:
+                accepted = f"{lengths[0]} numbers are expected, as in the first row"
+                raise InputError(features, f"a vector of {len(vector)}", accepted)
+        return vectors
 
     return read
 
 
 def from_column(data: Collected) -> np.ndarray:
-    """The vectors of the collected responses, (N, d): float32 where that loses nothing.
-
-    Raises:
-        InputError: Vectors of unlike lengths.
-    """
-    rows = [vector for prompt in data.prompts for vector in prompt.vectors]
-    lengths = sorted({len(row) for row in rows})
-    if len(lengths) != 1:
-        raise InputError("features", f"vectors of lengths {lengths}", "one length is expected")
-    wide = np.stack(rows)
+    """The vectors of the collected responses, (N, d): float32 where that loses nothing."""
+    wide = np.stack([vector for prompt in data.prompts for vector in prompt.vectors])
     with np.errstate(over="ignore"):
         narrow = wide.astype(np.float32)
     return narrow if np.array_equal(narrow, wide) else wide

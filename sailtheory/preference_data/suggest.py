@@ -44,7 +44,7 @@ class Fit:
 
 
 def suggest(
-    folder: ProblemFolder, seed: int = 0, policy: np.ndarray | None = None
+    folder: ProblemFolder, seed: int = 0, policy: np.ndarray | None = None, given: bool = True
 ) -> dict[str, Any]:
     """What β and B fit a folder's data, as JSON.
 
@@ -52,12 +52,13 @@ def suggest(
         folder: The problem; its β and B play no part in the fits.
         seed: Of the prompts that are held out.
         policy: Parameters of a trained log-linear policy, (d,).
+        given: Whether somebody chose its β and B.
 
     Returns:
         ``fits``, one a ridge; ``best``, the one of the least held-out loss; ``pairs`` fitted on
         and ``prompts`` of ``of_prompts``; ``radii``, for each β the B = ‖w‖/β that the best fit
         asks for, with Z_max and K_B; ``policy``, the same for the policy's distance; ``given``,
-        the same for the folder's own β and B.
+        the same for the folder's own β and B; None where it is only made for this.
     """
     data = folder.report.get("data") or measure(folder)
     diameter = float(data["feature_diameter"])
@@ -70,7 +71,7 @@ def suggest(
         "prompts": used, "of_prompts": folder.prompts, "pairs": len(p),
         "fits": [vars(fit) for fit in fits], "best": vars(best),
         "radii": [_cost(beta, best.norm / beta, diameter) for beta in BETAS],
-        "given": _cost(folder.beta, folder.radius, diameter), "policy": None,
+        "given": _cost(folder.beta, folder.radius, diameter) if given else None, "policy": None,
     }  # fmt: skip
     if policy is not None:
         if policy.shape != (folder.dimension,):

@@ -76,6 +76,8 @@ class PreferenceProblem:
     response_rewards: tuple[np.ndarray, ...] | None = None
     states_preferences: bool = True
     """False where its ties stand for preferences that nobody stated (``reward_problem``)."""
+    ids: tuple[str, ...] | None = None
+    """What the data call the prompts, where a problem folder says so."""
 
     def __init__(
         self,

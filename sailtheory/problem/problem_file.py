@@ -265,6 +265,8 @@ def of_folder(folder: ProblemFolder, *, preferences: bool = True) -> PreferenceP
         weights=arrays.get("weights", np.ones(folder.prompts)).tolist(),
         base=[None if base is None else base[a:b] for a, b in prompts],
     )
+    ids = folder.ids()
+    found.ids = None if ids is None else tuple(ids)
     return found if folder.states_preferences else without_preferences(found)
 
 

@@ -14,9 +14,8 @@ def round_ticks(low: float, high: float) -> np.ndarray:
     rough = (high - low) / _TICKS
     power = 10.0 ** np.floor(np.log10(rough))
     step = power * next(m for m in (1, 2, 5, 10) if m * power >= rough * (1 - 1e-9))
-    ticks: np.ndarray = (
-        np.arange(np.ceil(low / step - 1e-9), np.floor(high / step + 1e-9) + 1) * step
-    )
+    first, last = np.ceil(low / step - 1e-9), np.floor(high / step + 1e-9)
+    ticks: np.ndarray = np.arange(first, last + 1) * step + 0.0  # 0, where −0 would be written -0
     return ticks
 
 

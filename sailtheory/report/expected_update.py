@@ -11,7 +11,7 @@ from rich.table import Table
 from sailtheory.auditing.decompose import Finding, Kind, combination
 from sailtheory.auditing.expected_update import KLS, ExpectedUpdate, Part
 
-__all__ = ["as_dict", "distances", "finding_dict", "sentences", "table"]
+__all__ = ["as_dict", "distances", "finding_dict", "headline", "sentences", "table"]
 
 _FAMILIES = {"one_length": "responses of one length", "lengths": "of different lengths"}
 _THEORY = {
@@ -22,6 +22,35 @@ _THEORY = {
     "token_kl_ref_policy": "C34: no threshold, whatever γ, for responses of two tokens or more",
     "token_kl_policy_ref": "C34: not the gradient of the sequence's KL; no threshold is known",
 }
+
+
+def headline(found: ExpectedUpdate, settings: Mapping[str, Any]) -> str:
+    """What is trained under these settings, in plain sentences."""
+    sides = found.one_length, found.lengths
+    if all(side.kl.kind is Kind.STILL for side in sides):
+        why = "beta=0" if "beta" in settings else "TRL's default is beta=0"
+        return f"No KL is trained: {why}. The update is that of the reward alone."
+    one, lengths = map(_trained, sides)
+    told = one if one == lengths else (
+        f"{one} where all responses have one length. Where lengths differ: {lengths}"
+    )  # fmt: skip
+    return (
+        f"What is trained: {told}. V is a prompt's expected reward, f the method's function of it."
+    )
+
+
+def _trained(side: Part) -> str:
+    if side.gamma is not None:
+        (name,) = side.kl.coefficients
+        return f"E f(V) − {side.gamma:.4g}·{side.kl.texts[name]}"
+    mixed = [side.kl.texts[name] for name in _only(side.kl)]
+    if len(mixed) > 1:
+        return f"no exact E f(V) − γ·KL, as the KL's part mixes {' and '.join(mixed)}"
+    if not side.apart:
+        return "the reward alone"
+    near = min(side.apart, key=lambda name: side.apart[name].distance)
+    left = _share(side, near)
+    return f"no exact E f(V) − γ·KL (nearest is {side.kl.texts[near]}, with {left} left over)"
 
 
 def table(found: ExpectedUpdate, title: str) -> Table:

@@ -100,13 +100,13 @@ def _formula(latex: str) -> Markup | None:
 
 
 def _numeric(rows: Iterable[Sequence[object]], columns: int) -> list[bool]:
-    """Which columns hold numbers only; none does in an empty table."""
+    """Which columns hold numbers or percentages only; none does in an empty table."""
     return [all(map(_is_number, c)) for c in zip(*rows, strict=True)] or [False] * columns
 
 
 def _is_number(value: object) -> bool:
     try:
-        float(str(value).replace("−", "-"))
+        float(str(value).replace("−", "-").removesuffix(" %"))
     except ValueError:
         return False
     return True

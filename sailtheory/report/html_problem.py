@@ -87,7 +87,9 @@ def problem_page(
             )
             for of, best in prices
         ],
-        price_figure=price_figure([(of, best.kl_ref_policy, best.gain) for of, best in prices]),
+        price_figure=price_figure(
+            [(_last(of), best.kl_ref_policy, best.gain) for of, best in prices]
+        ),
         objectives=[
             (
                 says,
@@ -101,19 +103,24 @@ def problem_page(
     )
 
 
-def _earned(report: Report) -> list[tuple[str, ...]]:
-    return [
-        (
-            name,
-            f"{each.win_rate:.4f}",
-            percent(each.share),
-            number(each.reward),
-            percent(each.reward_share),
-            number(each.kl_ref_policy),
-            "" if each.settled else "the search does not agree on it",
-        )
-        for name, each in earned(report)
-    ]
+def _last(names: str) -> str:
+    """Of several names of one γ the last, with its value: a picture has little space."""
+    return " = ".join(names.split(" = ")[-2:])
+
+
+def _earned(report: Report) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Columns and rows; rewards only where the preferences state some."""
+    columns, known = ("policy", "win rate", "share", "KL(π_ref‖π)"), False
+    if report.online.best.reward is not None:
+        columns, known = (*columns, "reward", "share"), True
+    rows = []
+    for name, each in earned(report):
+        unsettled = "" if each.settled else " (the search does not agree on it)"
+        row = (name + unsettled, f"{each.win_rate:.4f}", percent(each.share),
+               number(each.kl_ref_policy))  # fmt: skip
+        rewards = (number(each.reward), percent(each.reward_share)) if known else ()
+        rows.append((*row, *rewards))
+    return columns, rows
 
 
 def problem_file(problem: PreferenceProblem) -> str:

@@ -79,7 +79,7 @@ def _chart(each: Trajectory) -> Markup:
             "width": int(_WIDTH), "height": int(_HEIGHT), "left": _LEFT, "right": _RIGHT,
             "bottom": _BOTTOM, "title": f"{each.name}: {described(each)}",
             "rows": [(down(float(y)), f"{y + 0.0:.6g}") for y in marks],  # −0 is 0
-            "columns": [(across(float(x)), f"{x + 0.0:,.6g}") for x in round_ticks(x0, x1)],
+            "columns": [(across(float(x)), f"{x:,.6g}") for x in round_ticks(x0, x1)],
             "line": " ".join(f"{x:.1f},{y:.1f}" for x, y in places),
             "dots": places if len(places) <= 60 else [],
             "level": None if each.level is None else down(each.level),

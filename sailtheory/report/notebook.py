@@ -5,6 +5,7 @@ Text and HTML are made of the tables that the commands print; nothing is worded 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from functools import singledispatch
 from html import escape
@@ -56,87 +57,40 @@ class _Pieces:
         self.found.append(piece if markup else escape_markup(piece))
 
 
-@singledispatch
-def _show(result: object, console: Any) -> None:
-    raise TypeError(f"no words for {type(result).__name__}")
+def _said(words: Callable[[Any], str]) -> Callable[[Any, Any], None]:
+    """What prints a result that is told in text alone."""
+    return lambda console, result: console.print(words(result))
 
 
-@_show.register
-def _(result: Report, console: Any) -> None:
-    print_report(console, result)
-
-
-@_show.register
-def _(result: Frontier, console: Any) -> None:
-    print_frontier(console, result)
-
-
-@_show.register
-def _(result: TargetReport, console: Any) -> None:
-    print_target_report(console, result)
-
-
-@_show.register
-def _(result: TradeOff, console: Any) -> None:
-    print_trade_off(console, result)
-
-
-@_show.register
-def _(result: Sweep, console: Any) -> None:
-    print_sweep(console, result)
-
-
-@_show.register
-def _(result: Prediction, console: Any) -> None:
-    print_prediction(console, result)
-
-
-@_show.register
-def _(result: Audit, console: Any) -> None:
-    print_audit(result, "the run", console)
-
-
-@_show.register
-def _(result: Assessment, console: Any) -> None:
-    print_assessment(console, result)
-
-
-@_show.register
-def _(result: RateFit, console: Any) -> None:
-    console.print(describe(result))
-
-
-@_show.register
-def _(result: Certificate, console: Any) -> None:
-    console.print(certificates.summary(result))
-
-
-@_show.register
-def _(result: PromptCertificate, console: Any) -> None:
-    console.print(prompts.summary(result))
-
-
-@_show.register
-def _(result: BoundCertificate, console: Any) -> None:
-    console.print(bounded.summary(result))
-
-
-@_show.register
-def _(result: AveragedCertificate, console: Any) -> None:
-    console.print(averaged.summary(result))
+_PRINTED: dict[type, Callable[[Any, Any], None]] = {
+    Report: print_report,
+    Frontier: print_frontier,
+    TargetReport: print_target_report,
+    TradeOff: print_trade_off,
+    Sweep: print_sweep,
+    Prediction: print_prediction,
+    Assessment: print_assessment,
+    Audit: lambda console, found: print_audit(found, "the run", console),
+    RateFit: _said(describe),
+    Certificate: _said(certificates.summary),
+    PromptCertificate: _said(prompts.summary),
+    BoundCertificate: _said(bounded.summary),
+    AveragedCertificate: _said(averaged.summary),
+}
+"""What prints each kind of result on a console."""
 
 
 def text(result: object) -> str:
     """What the command prints."""
     out = StringIO()
-    _show(result, Console(file=out, width=_WIDTH, highlight=False))
+    _PRINTED[type(result)](Console(file=out, width=_WIDTH, highlight=False), result)
     return out.getvalue().rstrip("\n")
 
 
 def html(result: object) -> str:
     """The same, its tables as those of HTML."""
     pieces = _Pieces()
-    _show(result, pieces)
+    _PRINTED[type(result)](pieces, result)
     return "".join(map(_html, pieces.found))
 
 
@@ -331,11 +285,26 @@ def _(result: Report, ax: Any, line: dict[str, Any]) -> None:
     """The thresholds that are known, the largest on top, and γ."""
     names = {"instance": "γ*", "per_prompt": "ḡ", "data": r"$K_{\mathrm{data}}$",
              "relative": "$K_B$", "closed_form": "closed form"}  # fmt: skip
-    known = {label: value for name, label in names.items()
-             if (value := getattr(result.thresholds, name)) is not None and value > 0}  # fmt: skip
+    values = {label: getattr(result.thresholds, name) for name, label in names.items()}
+    _draw_thresholds(values, result.gamma, ax, line)
+
+
+@_draw.register
+def _(result: TargetReport, ax: Any, line: dict[str, Any]) -> None:
+    """The same for any objective."""
+    known = result.bounds
+    data, proved = (None, None) if known is None else (known.data, known.relative)
+    values = {"γ*": result.gamma_star.value, r"$K_{\mathrm{data}}$": data, "$K$": proved}
+    _draw_thresholds(values, result.gamma, ax, line)
+
+
+def _draw_thresholds(
+    values: dict[str, float | None], gamma: float, ax: Any, line: dict[str, Any]
+) -> None:
+    known = {label: value for label, value in values.items() if value is not None and value > 0}
     ax.plot(list(known.values()), list(known), **{"marker": "o", "linestyle": "none"} | line)
     ax.grid(axis="y", linewidth=0.5)
-    ax.axvline(result.gamma, color="black", linestyle="--", linewidth=1)
+    ax.axvline(gamma, color="black", linestyle="--", linewidth=1)
     ax.set_xscale("log")
     ax.set_xlabel("γ (dashed: in use)")
 

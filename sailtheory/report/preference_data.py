@@ -14,8 +14,8 @@ from sailtheory.report.numerals import number
 __all__ = ["print_import", "print_suggestion"]
 
 
-def print_import(console: Console, report: dict[str, Any], out: str) -> None:
-    """The report of a problem folder."""
+def print_import(console: Console, report: dict[str, Any], out: str | None) -> None:
+    """The report of a problem folder; without a place to write it to, that is said."""
     data = report["data"]
     sizes = ", ".join(f"{count} of {m}" for m, count in data["responses"].items())
     named = "as named" if report["format_named"] else "as detected"
@@ -34,10 +34,18 @@ def print_import(console: Console, report: dict[str, Any], out: str) -> None:
         lines.append(f"{cut} texts were longer than the model's {longest} tokens and were cut")
     for line in lines:
         console.print(escape(line), soft_wrap=True)
-    left_out = [(f"{e['count']} {e['what']}", e["reason"]) for e in report["dropped"]]
+    left_out = [
+        (f"{e['count']} {e['what']}", f"{e['reason']}: {_places(e)}") for e in report["dropped"]
+    ]
     _listed(console, "Left out", left_out)
     _listed(console, "Notes", [(str(e["count"]), e["note"]) for e in report["notes"]])
-    console.print(escape(f"written to {Path(out)}"), soft_wrap=True)
+    wrote = "nothing is written without --out" if out is None else f"written to {Path(out)}"
+    console.print(escape(wrote), soft_wrap=True)
+
+
+def _places(entry: dict[str, Any]) -> str:
+    more = ", …" if entry["count"] > len(entry["first"]) else ""
+    return ", ".join(entry["first"]) + more
 
 
 def _preferences(data: dict[str, Any]) -> list[str]:
@@ -90,24 +98,23 @@ def print_suggestion(console: Console, found: dict[str, Any]) -> None:
     console.print(table)
     console.print(
         f"{found['pairs']} pairs of {found['prompts']} of {found['of_prompts']} prompts, a fifth "
-        "of the prompts held out; * is the least held-out loss (0.6931 is chance).",
-        soft_wrap=True,
+        "of the prompts held out; * is the least held-out loss (0.6931 is chance)."
     )
     if found["best"] == found["fits"][0]:
         console.print("The least ridge fits best: ‖w‖ and B may have to be larger.")
     if found["best"] == found["fits"][-1]:
         console.print("The largest ridge fits best: the features hardly tell the preferences.")
-    console.print(_costs("What the best fit asks for: B = ‖w‖/β around θ_ref", found["radii"]))
+    console.print(_costs("What the best fit asks for", found["radii"]))
     if found["policy"]:
-        console.print(_costs("What the trained policy asks for: its distance from θ_ref",
-                             found["policy"]))  # fmt: skip
-    console.print(_costs("As the folder has it", [found["given"]]))
+        console.print(_costs("What the trained policy asks for", found["policy"]))
+    if found["given"]:
+        console.print(_costs("With the β and B that are given", [found["given"]]))
     console.print(
-        f"D = {number(found['feature_diameter'])}, Z_max = βBD with the centre at θ_ref. K_B is "
+        f"D = {number(found['feature_diameter'])}. The best fit asks for B = ‖w‖/β around θ_ref, a "
+        "policy for its distance from θ_ref. Z_max = βBD with the centre at θ_ref. K_B is "
         "the γ that the theorem asks for. βB is what the data decide; a smaller β lowers K_B "
         "towards its limit at that Z_max. The fit is an estimate: a ball that leaves out the "
-        "policy that you train says nothing of it.",
-        soft_wrap=True,
+        "policy that you train says nothing of it."
     )
 
 

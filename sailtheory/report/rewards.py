@@ -8,7 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from sailtheory.report.numerals import number, percent, times
-from sailtheory.rewards.assess import Assessment, Ends, rests_on
+from sailtheory.rewards.assess import Assessment, Ends, MethodReport, rests_on
 
 __all__ = ["print_assessment"]
 
@@ -27,7 +27,7 @@ def print_assessment(console: Console, found: Assessment) -> None:
     console.print(f"{escape(found.chosen.title)}{gamma}, {_KL[asked.kl]}\n")
     if asked.kl == "ref-policy":
         console.print(_thresholds(found))
-    if rates.binary and (asked.gamma is not None or asked.kl == "ref-policy"):
+    if rates.binary and (asked.gamma or asked.kl == "ref-policy"):
         console.print(_reached(found))
     console.print(_worst(found))
     console.print(_basis(found))
@@ -61,9 +61,18 @@ def _thresholds(found: Assessment) -> Table:
         cells = ["∞" if unbounded else number(each.threshold), _spread(each.path)]
         cells += [number(each.sequence)] if asked.rho is not None else []
         if asked.gamma is not None:
-            cells += [percent(each.alone), percent(each.alone_sure), number(each.factor)]
+            cells += [percent(each.alone), percent(each.alone_sure), _factor(each, asked.gamma)]
         table.add_row(escape(each.title), *cells)
     return table
+
+
+def _factor(each: MethodReport, gamma: float) -> str:
+    """Mirror ascent's, or why it has none."""
+    if each.factor is not None:
+        return number(each.factor)
+    if each.threshold is None:
+        return "— (K = ∞)" if each.path is not None else "—"
+    return "— (γ ≤ K)" if gamma <= each.threshold else "— (K⁻ = ∞)"
 
 
 def _spread(path: Ends | None) -> str:
@@ -79,7 +88,7 @@ def _reached(found: Assessment) -> Table:
                   title_justify="left")  # fmt: skip
     table.add_column("method")
     kinds = {
-        "at γ": found.settings.gamma is not None,
+        "at γ": bool(found.settings.gamma),
         "at its own threshold": found.settings.kl == "ref-policy",
         "at K": found.settings.kl == "ref-policy",
     }
@@ -137,6 +146,11 @@ def _summary(found: Assessment) -> str:
     k, gamma = chosen.threshold, asked.gamma
     if k is None:
         said = "No γ is enough for all pass rates: what is needed grows without bound as V falls."
+    elif gamma == 0:
+        said = (
+            f"γ = 0: nothing is guaranteed, and no maximiser exists where a prompt can be solved; "
+            f"γ > {number(k)} is enough for any prompts."
+        )
     elif gamma is None:
         said = f"γ > {number(k)} is enough for any prompts."
     elif gamma > k:

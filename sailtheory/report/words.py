@@ -77,7 +77,8 @@ def worst_prompts(report: Report) -> str:
     found = report.ladder
     if found is None or len(report.problem.features) == 1:
         return ""
-    shown = ", ".join(str(x) for x, _, _ in found.worst[:_SHOWN])
+    ids = report.problem.ids or range(len(report.problem.features))
+    shown = ", ".join(str(ids[x]) for x, _, _ in found.worst[:_SHOWN])
     rest = f"; 99 % of the prompts need at most {number(found.most_prompts)}"
     return (
         f"Prompts that need most: {shown}{rest if found.most_prompts < found.per_prompt else ''}."
@@ -142,21 +143,29 @@ def _against_theorem(gamma: float, k_b: float) -> str:
     return f"{times(k_b / gamma)} below what the theorem asks (K_B = {number(k_b)})"
 
 
+_PRICED = {"instance": "γ*", "per_prompt": "ḡ", "relative": "K_B", "closed_form": "closed form"}
+
+
 def priced(report: Report) -> list[tuple[str, Maximiser]]:
-    """The maximisers of J_γ at the γ in use and at each threshold, with the name of γ."""
-    levels = report.thresholds
-    rows = {
-        "zero": ("0", report.price.get("zero")),
-        "instance": (f"γ* = {number(levels.instance)}", report.price.get("instance")),
-        "gamma": (f"γ = {number(report.gamma)}", report.maximiser),
-        "per_prompt": (f"ḡ = {number(levels.per_prompt)}", report.price.get("per_prompt")),
-        "relative": (f"K_B = {number(levels.relative)}", report.price.get("relative")),
-        "closed_form": (
-            f"closed form = {number(levels.closed_form)}",
-            report.price.get("closed_form"),
-        ),
-    }
-    return [(name, best) for name, best in rows.values() if best is not None]
+    """The maximisers of J_γ at 0, at the γ in use and at each positive threshold, γ rising.
+
+    Each with what its γ is; those that are equal share a line.
+    """
+    levels = {key: getattr(report.thresholds, key) for key in _PRICED}
+    rows = [(0.0, "", report.price.get("zero")), (report.gamma, "γ in use", report.maximiser)]
+    rows += [
+        (level, _PRICED[key], report.price.get(key))
+        for key, level in levels.items()
+        if level is not None and level > 0
+    ]
+    at: dict[float, tuple[list[str], Maximiser]] = {}
+    for level, name, best in rows:
+        if best is not None:
+            at.setdefault(level, ([], best))[0].append(name)
+    return [
+        (" = ".join([*filter(None, names), number(level)]), best)
+        for level, (names, best) in sorted(at.items(), key=lambda each: each[0])
+    ]
 
 
 _EARNED = {"zero": "γ", "gamma": "γ in use", "certain": "least certain γ", "proved": "proved γ"}

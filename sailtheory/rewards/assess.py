@@ -41,7 +41,8 @@ class Settings:
         group: G.
         std: ``population`` or ``sample``.
         epsilon: What is added to the standard deviation.
-        gamma: γ > 0, None where only thresholds are wanted.
+        gamma: γ ≥ 0, None where only thresholds are wanted. At 0 nothing is guaranteed, and
+            where p > 0 no policy attains the supremum.
         kl: One of :data:`KLS`.
         rho: The largest prefix ratio of π_θ to π_ref that a run has measured; None where not.
         confidence: Of each prompt's interval.
@@ -80,7 +81,7 @@ class MethodReport:
         path: The path threshold of each prompt.
         alone: Share of the prompts for which γ is above it.
         alone_sure: Share for which it is whatever the rate in the interval.
-        factor: Mirror ascent's, 1 − (γ − K)/(γ + K⁻), where γ > K.
+        factor: Mirror ascent's, 1 − (γ − K)/(γ + K⁻), where γ > K and K⁻ is finite.
         at_gamma: The tabular maximiser's pass rate at γ.
         at_path: At each prompt's own path threshold (estimated).
         at_threshold: At K.
@@ -228,7 +229,10 @@ def assess(rates: PassRates, settings: Settings) -> Assessment:
             outside of them.
     """
     asked = settings
-    require(">", **{k: v for k, v in (("gamma", asked.gamma), ("rho", asked.rho)) if v is not None})
+    if asked.gamma is not None:
+        require(">=", gamma=asked.gamma)
+    if asked.rho is not None:
+        require(">", rho=asked.rho)
     if asked.kl not in KLS:
         raise InputError("kl", asked.kl, f"one of {', '.join(KLS)} is expected")
     if not 0 < asked.confidence < 1:
@@ -265,7 +269,7 @@ def _of_rates(rates: PassRates, asked: Settings) -> tuple[Ends, Look]:
     def look(method: RewardMethod) -> MethodReport:
         k, lower = method.threshold(FLOAT64), method.lower(FLOAT64)
         gamma = None
-        if asked.gamma is not None:
+        if asked.gamma:
             solve = maximiser_ref_policy if asked.kl == "ref-policy" else maximiser_policy_ref
             p = (few.value, few.low, few.high)
             gamma = Ends(*(spread(solve(method, np.array(asked.gamma), each)) for each in p))

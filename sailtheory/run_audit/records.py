@@ -104,11 +104,15 @@ def _control(record: Record) -> Trace:
     apart = [(s, float(v)) for s, name, v in record.rows if name == "reference/distance"]
     points = tuple(Point(step, distance=value) for step, value in apart)
     radius = config.get("reference.radius")
-    gamma = float(config["kl_coef"]) if method.endswith("revkl") else 0.0
     pairs = method.startswith("sail")
+    gamma = float(config["kl_coef"]) if method.endswith("revkl") else 0.0
+    if "sail.score" in config and pairs:  # the penalty lies beside weight · J
+        gamma /= float(config["sail.weight"])
+    # Before that setting the score term was part of the loss.
+    score = float(config.get("sail.score", 1.0)) if pairs else None
     facts = Facts(
         float(config["sail.beta"]) if pairs else None, gamma,
-        None if radius is None else float(radius), 1.0 if pairs else None,
+        None if radius is None else float(radius), score,
     )  # fmt: skip
     stated = {
         "reference": _moves(record),
@@ -118,15 +122,24 @@ def _control(record: Record) -> Trace:
         ),
         "preferences": _learned(record) if pairs
                        else unknown("no preferences enter the actor's loss"),
-        "divergence": holds(f"kl_coef = {gamma:g}, in closed form") if gamma
+        "divergence": holds(f"γ = {gamma:g}, in closed form") if gamma
                       else violated(f"{method} has no penalty"),
-        "score": holds("weight 1, beside α log π − Q, which is no part of J") if pairs
-                 else holds("no pairs need one"),
+        "score": _beside(score),
         "step": violated("Adam's updates are not along the gradient: C15 is of gradient steps"),
         "threshold": unknown("candidates and a B: ActorProbe gives both (studies/control_arms)")
                      if pairs else unknown("no preferences enter the actor's loss"),
     }  # fmt: skip
     return _trace(record, "a record of train control", facts, stated, points)
+
+
+def _beside(score: float | None) -> Found:
+    """The score term in an actor's loss."""
+    if score is None:
+        return holds("no pairs need one")
+    if score not in (0, 1):
+        return violated(f"sail.score = {score:g}: the gradient of no objective")
+    what = "weight 1" if score else "absent: the field is not J's gradient (C29)"
+    return holds(f"{what}, beside α log π − Q, which is no part of J")
 
 
 def _moves(record: Record) -> Found:
@@ -141,7 +154,9 @@ def _moves(record: Record) -> Found:
 
 
 def _learned(record: Record) -> Found:
-    """Whether the learned rewards moved once there was a π_ref."""
+    """Whether what p is made of moved once there was a π_ref."""
+    if record.config.get("sail.value") == "critic":
+        return violated("p = σ of the critic's values, which move with every update")
     fits = [step for step, name, _ in record.rows if name == "reward/fit"]
     late = [step for step in fits if step > int(record.config["reference.since"])]
     if late:

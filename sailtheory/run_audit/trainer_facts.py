@@ -99,9 +99,7 @@ def _group(trainer: Any) -> Told:
     else:
         how = {True: "group", False: "none"}.get(args.scale_rewards, args.scale_rewards)
         scaled = {"group": True, "none": False}.get(how)
-    facts = Facts(
-        group=int(args.num_generations), scaled=scaled, leave_one_out=leave_one_out
-    )
+    facts = Facts(group=int(args.num_generations), scaled=scaled, leave_one_out=leave_one_out)
     return Told(facts, stated)
 
 

@@ -20,7 +20,14 @@ require_extra("torch", "torch")
 import torch
 from torch import Tensor
 
-__all__ = ["Pairs", "pair_loss", "score_coefficient", "score_loss"]
+__all__ = [
+    "Pairs",
+    "leave_one_out",
+    "pair_loss",
+    "score_coefficient",
+    "score_loss",
+    "weighted_scores",
+]
 
 
 @dataclass(frozen=True)
@@ -81,4 +88,33 @@ def score_loss(pairs: Pairs, preference: Tensor, beta: float) -> Tensor:
     stands between them and the parameters.
     """
     both = pairs.first + pairs.second
-    return pairs.weighted(-score_coefficient(pairs, preference, beta) * (both - both.detach()))
+    return pairs.weighted(weighted_scores(both, score_coefficient(pairs, preference, beta)))
+
+
+def weighted_scores(log_prob: Tensor, weights: Tensor) -> Tensor:
+    """Value 0, gradient −weights · ∇log π, entry by entry."""
+    return -weights.detach() * (log_prob - log_prob.detach())
+
+
+@torch.no_grad()
+def leave_one_out(coefficients: Tensor, one: Tensor, other: Tensor) -> Tensor:
+    """What the scores s_i of m ≥ 3 candidates are weighed with, all their pairs being compared.
+
+    The mean over pairs of c_ij(s_i + s_j) is that over candidates of 2s_i times the mean of c over
+    the pairs with i. From this the mean over the pairs without i is taken: it is independent of
+    y_i, so no expectation changes.
+
+    Args:
+        coefficients: c of the pairs i < j, (m(m − 1)/2, ...).
+        one: i of each pair.
+        other: j.
+
+    Returns:
+        Weights (m, ...): the estimate is the mean over candidates of weight times score.
+    """
+    pairs, count = len(coefficients), int(other.max()) + 1
+    zero = coefficients.new_zeros(count, *coefficients.shape[1:])
+    own = zero.index_add(0, one, coefficients).index_add(0, other, coefficients)
+    total = sum(coefficients.unbind(), zero[0])  # whose bits do not depend on what lies beside
+    without = (total - own) / (pairs - (count - 1))
+    return 2 * (own / (count - 1) - without)

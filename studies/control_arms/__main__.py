@@ -1,7 +1,8 @@
 """Does KL(π_ref‖π_θ) in PEBBLE's actor loss change what is learned? Paired runs, equal budgets.
 
 ``python -m studies.control_arms --runs FOLDER [--plan NAME] [--seeds S …] [--until HH:MM]``
-trains the arms and plans of design.md, which was written down before any run.
+trains the arms and plans of design.md, which was written down before any run. `sail` and
+`sail-revkl` are those of segments.py, which the library no longer has.
 
 Resumable: a finished run is kept, others go on from their checkpoint, and what is committed is
 not trained again. Runs of one arm train together, ``--together`` seeds in a stack, which changes
@@ -29,6 +30,7 @@ from sailtheory.storage.files import write_text
 from sailtheory.training.control.settings import Settings, settings_of
 from sailtheory.training.control.train import train
 from studies.control_arms.evidence import check, merge, summary
+from studies.control_arms.segments import METHODS, SegmentSettings, weighing
 
 EVIDENCE = Path("studies/control_arms/evidence.json")
 ARMS = ("pebble", "pebble-revkl", "sail", "sail-revkl")
@@ -109,6 +111,8 @@ def settings(plan: Plan, task: str, arm: str, seed: int) -> Settings:
         "steps": plan.steps,
         "evaluate_every": plan.steps // 6,
         "checkpoint_every": plan.steps // 60,
+        "reference.every": 50_000,
+        "sail.weight": SegmentSettings().weight,
     }
     return settings_of(task, arm, seed, changed, plan.changed)
 
@@ -125,7 +129,10 @@ def run(name: str, plan: Plan, seeds: list[int], folder: Path, until: float | No
             print(time.strftime("%H:%M"), name, task, arm, missing, flush=True)
             out = folder / name / task / arm
             chosen = settings(plan, task, arm, missing[0])
-            train(chosen, missing, out, resume=True, progress=stop_at(until))
+            own = METHODS.get(arm)
+            if own is not None:
+                own = weighing(own, SegmentSettings(weight=chosen.sail.weight))
+            train(chosen, missing, out, resume=True, progress=stop_at(until), method=own)
 
 
 def work(

@@ -29,6 +29,7 @@ from sailtheory.training.control.probe import ActorProbe
 from sailtheory.training.control.settings import settings_of
 from sailtheory.training.control.train import Trainer
 from studies.control_arms.__main__ import SMALLER
+from studies.control_arms.segments import METHODS, SegmentSettings
 
 OUT = Path("studies/control_arms/curvature.json")
 SINCE, EVERY, LENGTH = 3000, 300, 10
@@ -64,7 +65,7 @@ def main() -> None:
     torch.set_num_threads(1)
     changed = SMALLER | {"steps": asked.steps, "reference.since": SINCE, "reference.every": None}
     settings = settings_of("cheetah-run", "sail-revkl", 0, changed, {"evaluate_every": 10**9})
-    trainer, probe, records = Trainer(settings, [0]), None, []
+    trainer, probe, records = Trainer(settings, [0], method=METHODS["sail-revkl"]), None, []
     for step in range(1, asked.steps + 1):
         trainer.advance()
         if step >= SINCE and (step - SINCE) % EVERY == 0:
@@ -88,7 +89,7 @@ def main() -> None:
         "kl_coef": settings.kl_coef,
         "length": LENGTH,
         "segment": settings.feedback.segment,
-        "sail_weight": settings.sail.weight,
+        "sail_weight": SegmentSettings().weight,
         "thresholds": [thresholds(probe, radius * part) for part in (0.01, 0.1, 1.0)],
         "records": records,
     }

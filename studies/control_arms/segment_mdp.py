@@ -35,9 +35,8 @@ import torch
 from torch import Tensor
 
 from sailtheory.storage.files import write_text
-from sailtheory.training.control.sac import SegmentPairs
-from sailtheory.training.control.sail import SAILAgent
-from sailtheory.training.control.settings import ReferenceSettings, SACSettings, SAILSettings
+from sailtheory.training.control.settings import ReferenceSettings, SACSettings
+from studies.control_arms.segments import SegmentAgent, SegmentPairs, SegmentSettings
 
 F64 = torch.float64
 STATES, ACTIONS, HORIZON = 3, 2, 3
@@ -141,11 +140,12 @@ class MDP:
         value = chance @ self.payoff(theta, beta, length) @ chance
         return torch.autograd.grad(value, theta)[0]
 
-    def agent(self, beta: float, weight: float) -> SAILAgent:
+    def agent(self, beta: float, weight: float) -> SegmentAgent:
         """The arm's own class, its actor and reference being tables."""
-        agent = SAILAgent(
+        agent = SegmentAgent(
             STATES, ACTIONS, SACSettings(width=1), [torch.Generator()],
-            rules=ReferenceSettings(), objective=SAILSettings(beta=beta, weight=weight), dtype=F64,
+            rules=ReferenceSettings(), objective=SegmentSettings(beta=beta, weight=weight),
+            dtype=F64,
         )  # fmt: skip
         agent.actor, agent.reference = Tabular(self.theta), Tabular(self.theta_ref)  # type: ignore[assignment]
         return agent
@@ -193,7 +193,7 @@ class MDP:
         return float(one @ (ratio[:, None] + ratio).abs() @ one)
 
 
-def shipped_gradient(agent: SAILAgent, pairs: SegmentPairs, chance: Tensor) -> Tensor:
+def shipped_gradient(agent: SegmentAgent, pairs: SegmentPairs, chance: Tensor) -> Tensor:
     """The expected gradient of what the arm's loss descends, turned into an ascent: (3, 2)."""
     terms = torch.stack(list(agent.sail_terms(pairs).values())).sum(0)
     table: Any = agent.actor.table

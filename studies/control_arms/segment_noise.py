@@ -20,7 +20,6 @@ import argparse
 import json
 import math
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +29,18 @@ from torch import Tensor
 
 from sailtheory.storage.files import write_text
 from sailtheory.training.control.learner import generator_of
-from sailtheory.training.control.sac import Batch, SegmentPairs
-from sailtheory.training.control.sail import SAILAgent, draw_segments, segment_log_probs
+from sailtheory.training.control.sac import Batch
 from sailtheory.training.control.settings import Settings
 from sailtheory.training.control.train import Trainer
 from studies.control_arms.__main__ import PLANS, settings
+from studies.control_arms.segments import (
+    METHODS,
+    SegmentAgent,
+    SegmentPairs,
+    SegmentSettings,
+    segment_log_probs,
+    weighing,
+)
 
 OUT = Path("studies/control_arms/segment_noise.json")
 NOTHING, DRAWS, EVERY = 1e-9, 64, 1000
@@ -47,13 +53,13 @@ def gradients(trainer: Trainer, draw: int) -> dict[str, Tensor]:
     and ``drift``, the mean of both scores.
     """
     agent, learner = trainer.agent, trainer.learners[0]
-    assert isinstance(agent, SAILAgent)
+    assert isinstance(agent, SegmentAgent)
     rng = generator_of(learner.seed, 7, trainer.step, draw)
     rows = np.zeros((1, trainer.settings.sac.batch, sum(agent.widths) + agent.widths[0] + 2))
     rows = rows.astype(np.float32)
     learner.buffer.sample(rng, rows[0])
-    segments = trainer.segments([APART + draw])
-    batch = Batch.of_rows(torch.tensor(rows), *agent.widths)._replace(segments=segments)
+    segments = agent.segments(trainer.learners, [APART + draw])
+    batch = Batch.of_rows(torch.tensor(rows), *agent.widths)._replace(compared=segments)
     noise = rng.standard_normal((1, rows.shape[1], agent.widths[1]), np.float32)
     terms, _ = agent.actor_terms(batch, torch.tensor(noise))
     weight = agent.objective.weight
@@ -74,9 +80,9 @@ def in_same_states(
     """Pairs whose second segments have the states of the first, with actions drawn in them."""
     states = segments.states[:, :, :1].repeat(1, 1, 2, 1, 1)
     noise = torch.tensor(rng.standard_normal(tuple(segments.unsquashed.shape), np.float32))
-    unsquashed = draw_segments(trainer.agent.actor, states, noise)
-    q = trainer.learners[0].preference(states[0].numpy(), torch.tanh(unsquashed[0]).numpy())
-    return SegmentPairs(states, unsquashed, torch.tensor(q.astype(np.float32))[None])
+    agent = trainer.agent
+    assert isinstance(agent, SegmentAgent)
+    return agent.answered(trainer.learners, states, noise)
 
 
 def flat(trainer: Trainer, value: Tensor) -> Tensor:
@@ -124,7 +130,8 @@ def rounded(value: float) -> float:
 
 def follow(chosen: Settings, steps: int) -> Iterator[dict[str, Any]]:
     """Rows along a run."""
-    trainer = Trainer(chosen, [chosen.seed])
+    quiet = weighing(METHODS[chosen.method], SegmentSettings(weight=NOTHING))
+    trainer = Trainer(chosen, [chosen.seed], method=quiet)
     while trainer.step < steps:
         trainer.advance()
         if trainer.step > chosen.reference.since and trainer.step % EVERY == 0:
@@ -140,14 +147,14 @@ def main() -> None:
     asked = parser.parse_args()
     torch.set_num_threads(1)
     chosen = settings(PLANS["sail"], "cheetah-run", "sail", 0)
-    chosen = replace(chosen, sail=replace(chosen.sail, weight=NOTHING))
+    asked_of_j = SegmentSettings()
     rows = []
     for row in follow(chosen, asked.steps):
         rows.append(row)
         print(json.dumps(row), flush=True)
     result = {
         "task": chosen.task, "seed": chosen.seed, "steps": asked.steps, "draws": DRAWS,
-        "pairs": chosen.sail.pairs, "segment": chosen.feedback.segment, "beta": chosen.sail.beta,
+        "pairs": asked_of_j.pairs, "segment": chosen.feedback.segment, "beta": asked_of_j.beta,
         "rows": rows,
     }  # fmt: skip
     write_text(json.dumps(result, indent=1) + "\n", asked.out)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from statistics import median
 from typing import Any
 
-from sailtheory.training.control.settings import SAILSettings
+from studies.control_arms.segments import SegmentSettings
 from studies.render import read
 
 HEAVY = 0.1
@@ -44,7 +44,7 @@ def noise() -> Values:
     """How large the terms of J are beside SAC's, and the weight that follows."""
     found = read("control_arms/segment_noise.json")
     rows = [r | {"ratio": r["sac_noise"] / r["score_noise"]} for r in found["rows"]]
-    ratios, default = [r["ratio"] for r in rows], SAILSettings().weight
+    ratios, default = [r["ratio"] for r in rows], SegmentSettings().weight
     return found | {
         "rows": rows,
         "hidden": sum(r["score_mean"] == 0 for r in rows),

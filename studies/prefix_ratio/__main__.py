@@ -14,8 +14,9 @@ import torch
 
 from sailtheory.runs.machine import libraries
 from sailtheory.storage.files import write_text
+from studies.evidence import rounded, save
 from studies.render import read
-from studies.sequence_arms.__main__ import commit, rounded
+from studies.sequence_arms.__main__ import commit
 from studies.sequence_arms.arms import BATCH, UPDATES, run
 from studies.sequence_arms.tuned import KL, PLAIN, SAIL, Record
 from studies.sequence_arms.world import World, responses, table
@@ -70,9 +71,7 @@ def main() -> None:
             print(seed, arm, f"log ρ {runs[-1]['curve'][-1][1]['log_ratio']:.2f}", flush=True)
     head = {"updates": UPDATES, "batch": BATCH, "arms": ARMS, "seeds": SEEDS, "every": EVERY,
             "versions": libraries()}  # fmt: skip
-    lines = ",\n".join(json.dumps(rounded(each), ensure_ascii=False) for each in runs)
-    text = json.dumps(head, indent=1, ensure_ascii=False)[:-2]
-    write_text(f'{text},\n "runs": [\n{lines}\n]\n}}\n', asked.out, "out")
+    save(head, map(rounded, runs), asked.out)
 
 
 if __name__ == "__main__":

@@ -14,13 +14,13 @@ import time
 from collections.abc import Callable, Iterator
 from itertools import product
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
 from sailtheory.runs.machine import hardware, libraries
 from sailtheory.storage.files import write_text
+from studies.evidence import rounded, save
 from studies.reward_kl import grpo, world
 from studies.reward_kl.arms import GROUP, PROVED, RATIOS, SCALES, Fields, arms, thresholds
 from studies.reward_kl.ascent import CURVE, learn, settle
@@ -144,22 +144,6 @@ def settings() -> Record:
     }  # fmt: skip
 
 
-def save(runs: list[Record], out: str) -> None:
-    """All records, a line each."""
-    head = json.dumps(rounded(settings()), indent=1, ensure_ascii=False)[:-2]
-    lines = ",\n".join(json.dumps(r, ensure_ascii=False) for r in runs)
-    write_text(f'{head},\n "runs": [\n{lines}\n]\n}}\n', out, "out")
-
-
-def rounded(value: Any) -> Any:
-    """Six digits: more than any of it means."""
-    if isinstance(value, float):
-        return float(f"{value:.6g}")
-    if isinstance(value, dict):
-        return {key: rounded(each) for key, each in value.items()}
-    return [rounded(each) for each in value] if isinstance(value, list | tuple) else value
-
-
 def main() -> None:
     """Tune, then the fresh worlds, then TRL's cells; what is there is kept."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -174,7 +158,7 @@ def main() -> None:
     for kind in kinds(FRESH):
         rates = rates_of(runs, kind)
         runs.append(runner.do("fresh", kind, lambda kind=kind, rates=rates: fresh(kind, rates)))
-    save(runs, asked.out)
+    save(rounded(settings()), runs, asked.out)
     tried = [
         runner.do("trl-tuning", {"cell": c, "rate": r, "seed": s},
                   lambda c=c, r=r, s=s: grpo.run(c, r, s))
@@ -186,7 +170,7 @@ def main() -> None:
                   lambda c=c, s=s: grpo.run(c, taken[c], s))
         for s, c in product(FRESH, grpo.CELLS)
     ]  # fmt: skip
-    save([*runs, *tried, *tested], asked.out)
+    save(rounded(settings()), [*runs, *tried, *tested], asked.out)
 
 
 if __name__ == "__main__":

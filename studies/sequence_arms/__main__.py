@@ -13,12 +13,12 @@ import json
 import subprocess
 import time
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from sailtheory.runs.machine import hardware, libraries
 from sailtheory.storage.files import write_text
+from studies.evidence import rounded, save
 from studies.sequence_arms import world as worlds
 from studies.sequence_arms.arms import ARMS, BATCH, HOOKED, UPDATES, run
 from studies.sequence_arms.tuned import KL, PLAIN, Record, tuned
@@ -110,22 +110,6 @@ def settings() -> Record:
     }  # fmt: skip
 
 
-def save(runs: list[Record], rates: dict[str, float], out: str) -> None:
-    """All runs, a line each."""
-    head = json.dumps(settings() | {"tuned": rates}, indent=1, ensure_ascii=False)[:-2]
-    lines = ",\n".join(json.dumps(rounded(r), ensure_ascii=False) for r in runs)
-    write_text(f'{head},\n "runs": [\n{lines}\n]\n}}\n', out, "out")
-
-
-def rounded(value: Any) -> Any:
-    """Six digits: more than any of it means."""
-    if isinstance(value, float):
-        return float(f"{value:.6g}")
-    if isinstance(value, dict):
-        return {key: rounded(each) for key, each in value.items()}
-    return [rounded(each) for each in value] if isinstance(value, list | tuple) else value
-
-
 def main() -> None:
     """Tune, then run at the tuned rates; what is there is kept."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -139,11 +123,11 @@ def main() -> None:
     runner = Runner(folder, time.monotonic() + asked.seconds)
     runs = runner.do(tuning())
     rates = tuned(runs)
-    save(runs, rates, asked.out)
+    save(settings() | {"tuned": rates}, map(rounded, runs), asked.out)
     if len(runs) < len(tuning()):
         return  # no rate is tuned before all arms have had all of their runs
     runs = runs + runner.do(fresh(rates))
-    save(runs, rates, asked.out)
+    save(settings() | {"tuned": rates}, map(rounded, runs), asked.out)
 
 
 if __name__ == "__main__":

@@ -55,7 +55,7 @@ def smallest_ratio_along_the_flat_direction(scale, radius, gamma):
     return float(min(ratios))
 
 
-@pytest.mark.parametrize(("scale", "radius"), [(1e-5, 1e2), (1e-5, 1e4), (1e-5, 1e5), (3e-6, 1e2)])
+@pytest.mark.parametrize(("scale", "radius"), [(1e-5, 1e4), (3e-6, 1e2)])
 def test_a_flat_direction_is_no_refutation_of_pl_and_its_ratio_is_found(scale, radius):
     report = check(flat_direction(scale, radius))
     assert report.sail_revkl[0].strength is Strength.PROVED
@@ -66,8 +66,7 @@ def test_a_flat_direction_is_no_refutation_of_pl_and_its_ratio_is_found(scale, r
         assert pl.constant == pytest.approx(true, rel=0.05)
 
 
-@pytest.mark.parametrize("gamma", [0.1, 1.0])
-@pytest.mark.parametrize("radius", [1e2, 1e4])
+@pytest.mark.parametrize(("radius", "gamma"), [(1e2, 0.1), (1e4, 1.0)])
 def test_a_flat_direction_is_not_refuted_without_a_proof_either(radius, gamma):
     report = check(flat_direction(1e-5, radius), gamma)
     for pl in (report.plain, report.prox):
@@ -111,14 +110,11 @@ def test_the_verdict_on_pl_needs_a_maximum_on_which_the_search_agrees():
 
 
 def cases():
-    rng = np.random.default_rng(7)
-    for _ in range(2):
-        problem = random_problem(rng)
-        yield problem
-        phi = [np.asarray(f, dtype=float) for f in problem.features]
-        scaled = [f * np.array([1e-6] + [1.0] * (f.shape[1] - 1)) for f in phi]
-        yield problem.replace(features=scaled)
-        yield problem.replace(radius=float(problem.radius) * 50)
+    problem = random_problem(np.random.default_rng(7))
+    yield problem
+    phi = [np.asarray(f, dtype=float) for f in problem.features]
+    yield problem.replace(features=[f * np.array([1e-6] + [1.0] * (f.shape[1] - 1)) for f in phi])
+    yield problem.replace(radius=float(problem.radius) * 50)
     yield examples.load("c14-spurious-stop")
     yield examples.load("c13-boundary-maximiser")
 
@@ -131,12 +127,12 @@ def searched_once(monkeypatch):
     """What does not depend on γ is searched once for a problem, not at each γ again."""
     for function in (largest_curvature_on, largest_relative_curvature_on, maximise):
 
-        def ask(objective, search, *starts, function=function):
+        def ask(objective, search, *starts, function=function, **settings):
             factors = [factor for factor, _ in getattr(objective, "terms", [])]
-            given = [point.tobytes() for point in starts]
+            given = [*(point.tobytes() for point in starts), *settings.items()]
             key = (function, objective.problem, search.effort, search.seed, *factors, *given)
             if key not in FOUND:
-                FOUND[key] = function(objective, search, *starts)
+                FOUND[key] = function(objective, search, *starts, **settings)
             return FOUND[key]
 
         monkeypatch.setattr(f"sailtheory.analysis.check.{function.__name__}", ask)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 pytest.importorskip("transformers", reason="the extra llm is not installed")
-pytest.importorskip("trl", reason="the extra peers is not installed")
+pytest.importorskip("trl", reason="the extra trl is not installed")
 
 from datasets import Dataset
 from trl import DPOConfig, DPOTrainer, GRPOConfig, GRPOTrainer, RLOOConfig, RLOOTrainer

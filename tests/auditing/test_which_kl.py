@@ -8,16 +8,18 @@ import json
 import pytest
 
 pytest.importorskip("transformers", reason="the extra llm is not installed")
-pytest.importorskip("trl", reason="the extra peers is not installed")
+pytest.importorskip("trl", reason="the extra trl is not installed")
 
 import trl
 from trl.experimental import online_dpo
 
 from docs.generate import blocks, which_kl, which_kl_quotes
-from sailtheory.auditing.decompose import Kind
+from sailtheory.auditing.decompose import Finding, Kind
+from sailtheory.auditing.expected_update import ExpectedUpdate, Part
 from sailtheory.auditing.small_trainer import parsed
 from sailtheory.cli import main
 from sailtheory.errors import InputError
+from sailtheory.report.expected_update import headline
 
 PAGE = which_kl.PAGE.read_text(encoding="utf-8")
 DATA = json.loads(which_kl.EVIDENCE.read_text(encoding="utf-8"))
@@ -93,6 +95,8 @@ def test_the_command(capsys, tmp_path):
     words = ["which-kl", "grpo", "beta=0.04", "loss_type=luspo", "scale_rewards=none"]
     assert main([*words, "num_generations=2", "--json", str(out)]) == 0
     shown = capsys.readouterr().out
+    first = " ".join(shown.partition("GRPOTrainer")[0].split())
+    assert first.startswith("What is trained: ") and "E f(V) − 0.04·KL(π_θ‖π_ref) by token" in first
     assert "0.04·∇KL(π_θ‖π_ref) by token" in shown and "C34" in shown
     found = json.loads(out.read_text())
     assert found["schema"] == "sailtheory.which-kl/1" and found["group"] == 2
@@ -118,13 +122,21 @@ def test_what_is_no_combination_is_told_with_the_nearest(capsys):
         (["grpo", "loss_type=nope"], "what TRL accepts: Unknown loss type"),
         (["grpo", "output_dir=x"], "batches are listed here"),
         (["grpo", "num_generations=1"], "an integer ≥ 2"),
-        (["grpo", "beta=x"], "what TRL accepts"),
+        (["grpo", "beta=abc"], "beta = abc: a number is expected"),
+        (["online-dpo", "beta=abc"], "beta = abc: a number is expected"),
     ],
 )
 def test_bad_input_is_one_line(words, says, capsys):
     assert main(["which-kl", *words]) == 2
     (line,) = [x for x in capsys.readouterr().err.splitlines() if x.startswith("sailtheory:")]
     assert says in line
+
+
+def test_no_kl_is_said_first():
+    still = Finding(Kind.STILL, {}, 0.0, 1.0, 1.0)
+    found = ExpectedUpdate("GRPOTrainer", 4, *[Part(still, still, {})] * 2)
+    assert headline(found, {}).startswith("No KL is trained: TRL's default is beta=0.")
+    assert headline(found, {"beta": 0}).startswith("No KL is trained: beta=0.")
 
 
 def test_settings_are_read_as_values():

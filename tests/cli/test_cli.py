@@ -142,7 +142,7 @@ TYPED = {
     "rates": "gamma seed",
     "plot": "gamma seed",
     "compare": "effect seed",
-    "train control": "steps threads",
+    "train control": "steps",
     "train llm": "method kl-coef tune seed steps",
 }
 
@@ -165,7 +165,7 @@ RANGES = {
     "rates": ["--gamma=-1"],
     "plot": ["--gamma=nan", "--seed=-1"],
     "compare": ["--seed=-1"],
-    "train control": ["--steps=0", "--threads=0"],
+    "train control": ["--steps=0"],
     "train llm": ["--kl-coef=-0.5", "--kl-coef=nan", "--seed=-1"],
 }
 
@@ -246,7 +246,7 @@ def test_installed_command_and_light_import():
         [sys.executable, "-m", "sailtheory", "--version"], capture_output=True, text=True,
         check=True,
     )  # fmt: skip
-    assert shown.stdout == "sailtheory 0.1.0\n"
+    assert shown.stdout == "sailtheory 0.2.0\n"
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,9 @@ def test_nothing_moves_without_differences():
 
 def test_nothing_moves_in_one_point():
     with pytest.raises(InputError, match="radius = 0"):
-        predict(SAILTarget(examples.load("bradley-terry").replace(radius=0, ref_params=[0, 0])), 1.0)
+        predict(
+            SAILTarget(examples.load("bradley-terry").replace(radius=0, ref_params=[0, 0])), 1.0
+        )
 
 
 def test_gaps_that_vanish_at_once_have_no_kind_of_decay():

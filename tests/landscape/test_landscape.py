@@ -97,6 +97,31 @@ def test_section_4_witness_is_found():
     assert star.value >= 5.80
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_one_climb_finds_the_maximum_of_a_concave_objective(seed, monkeypatch):
+    problem = random_problem(np.random.default_rng(seed))
+    search = Search(Domain(problem))
+    gamma = relative_bound(float(problem.beta), problem.z_max * (1 + 1e-14))
+    for objective in (SAILRevKL(problem, gamma), SAILRevKL(problem, 30 * gamma)):
+        searched = maximise(objective, search)
+        with monkeypatch.context() as patch:
+            patch.setattr(Search, "maximise", None)  # no search helps
+            best = maximise(objective, search, concave=True)
+        assert best.value == pytest.approx(searched.value, rel=1e-13)
+        assert best.theta == pytest.approx(searched.theta, abs=1e-7)
+        assert best.trusted and best.maxima == (best.value,)
+
+
+def test_a_climb_that_ends_before_the_top_is_replaced_by_a_search(monkeypatch):
+    monkeypatch.setattr("sailtheory.landscape.maximiser._CLIMB_STEPS", 0)
+    monkeypatch.setattr("sailtheory.landscape.maximiser._NEWTON_STEPS", 0)
+    problem = random_problem(np.random.default_rng(1))
+    objective, search = SAILRevKL(problem, 20.0), Search(Domain(problem))
+    found = maximise(objective, search, concave=True)
+    assert found.value == search.maximise(objective.value, objective.gradient).value
+    assert found.value > objective.value(problem.ref_params)
+
+
 def test_maximiser_against_a_generic_solver():
     problem = examples.load("ragged")
     objective = SAILRevKL(problem, 0.05)

@@ -16,8 +16,12 @@ from sailtheory.numeric.numbers import arb_numbers
 from sailtheory.objectives import curvature_sign as sign_module
 from sailtheory.objectives.curvature_sign import curvature_sign
 from sailtheory.problem import blocks as blocks_module
+from sailtheory.theory import pair_form
 
-ENGINES = {"root": (512, 1 << 30), "Cholesky": (512, 0), "products": (0, 0)}
+ENGINES = {
+    "root": (512, 1 << 30, 1 << 30), "Cholesky": (512, 0, 1 << 30), "float32": (512, 0, 0),
+    "products": (0, 0, 0),
+}  # fmt: skip
 
 
 def data_set(prompts=40, responses=3, dimension=12, seed=0, dtype=np.float64):
@@ -43,9 +47,8 @@ def points(problem, count=3):
 
 @pytest.fixture(params=ENGINES)
 def engine(request, monkeypatch):
-    dense, root = ENGINES[request.param]
-    monkeypatch.setattr(pencil, "DENSE", dense)
-    monkeypatch.setattr(pencil, "_ROOT", root)
+    for name, value in zip(("DENSE", "_ROOT", "_SINGLE"), ENGINES[request.param], strict=True):
+        monkeypatch.setattr(pencil, name, value)
 
 
 @pytest.mark.parametrize("shape", [(40, 3, 30), (12, 3, 40), (40, 3, 8)])
@@ -78,6 +81,26 @@ def test_a_nearly_singular_fisher_matrix_goes_to_its_root(monkeypatch):
     monkeypatch.setattr(pencil, "_ROOT", 0)
     found, _ = pencil.largest_relative_curvature(objective, domain, theta)
     np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("radius", [1.5, 30])
+def test_directions_of_float32_have_curvatures_of_float64(radius, monkeypatch):
+    """Never above the eigenvalue; where F̄ is nearly singular, float64 takes over."""
+    problem = data_set(40, 3, 30).replace(radius=radius)
+    domain, objective = Domain(problem), SAILRevKL(problem, 0.1)
+    theta = radius * points(problem)
+    monkeypatch.setattr(pencil, "_ROOT", 0)
+    expected, _ = pencil.largest_relative_curvature(objective, domain, theta)
+    monkeypatch.setattr(pencil, "_SINGLE", 0)
+    products, used = pair_form.laplacian_all, []
+    monkeypatch.setattr(
+        pair_form, "laplacian_all", lambda w, phi: used.append(w.dtype) or products(w, phi)
+    )
+    found, _ = pencil.largest_relative_curvature(objective, domain, theta)
+    assert np.dtype(np.float32) in used
+    assert (np.dtype(np.float64) in used) == (radius > 2)
+    assert found == pytest.approx(expected, rel=1e-9)
+    assert (found <= expected * (1 + 1e-13)).all()
 
 
 @pytest.mark.usefixtures("engine")

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from matplotlib.text import Text
 
-from sailtheory import InputError, PreferenceProblem, examples, plots
+from sailtheory import InputError, PreferenceProblem, examples, plots, progress
 from sailtheory.cli import main
 from sailtheory.plots import style
 from tests.support.figure_checks import CASES, FIGURES, collisions, drawn, fewer_points, made
@@ -60,7 +60,7 @@ def drawn_as_is(figure):
 # --- data ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("kind", "problem"), CASES)
+@pytest.mark.parametrize(("kind", "problem"), dict(CASES).items())
 def test_data_repeat_and_drawing_needs_only_them(kind, problem, tmp_path):
     data = made(kind, problem)
     assert data["kind"] == kind and problem in data["caption"]
@@ -135,6 +135,25 @@ def test_committed_figure(path):
         assert path.with_suffix(suffix).is_file()
 
 
+@pytest.mark.parametrize(
+    ("name", "panel", "words"),
+    [
+        ("price", "b", {"SAIL", "online DPO"}),  # which the other panel's legend says
+        ("divergences", "a", {r"$\mathrm{KL}(\pi_{\mathrm{ref}}\,\|\,\pi_\theta)$"}),
+        ("curvature_map", "b", {r"$\theta_2$", r"$\lambda_{\max}(\nabla^2 J_\gamma)$"}),
+        ("spectra", "c", {r"$\|\theta - \theta_{\mathrm{ref}}\|$", "DPO term"}),
+    ],
+)
+def test_a_panel_alone_is_complete_and_fits_a_column(name, panel, words):
+    data = json.loads((FIGURES / f"{name}.json").read_text(encoding="utf-8"))
+    figure = plots.draw(data, panel=panel)
+    with style.context():
+        figure.draw_without_rendering()
+    assert collisions(figure) == []
+    assert figure.get_size_inches()[0] * 25.4 == pytest.approx(style.SINGLE)
+    assert words <= {text.get_text() for text in figure.findobj(Text)}
+
+
 # --- bad input and odd problems --------------------------------------------------------------
 
 
@@ -145,11 +164,14 @@ def problem_file(tmp_path):
     return str(path)
 
 
-def test_command(problem_file, tmp_path, capsys):
+def test_command(problem_file, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(progress, "FIRST", 0.0)
     image, data = tmp_path / "a.svg", tmp_path / "a.json"
     words = ["plot", "divergences", problem_file, "-o", str(image), "--data", str(data)]
     assert main([*words, "--size", "160x70"]) == 0
-    assert "mine (1 prompt, 2 responses, d = 1" in capsys.readouterr().out
+    shown = capsys.readouterr()
+    assert "mine (1 prompt, 2 responses, d = 1" in shown.out
+    assert "the data of divergences (" in shown.err
     width = float(re.search(r'width="([\d.]+)pt"', image.read_text("utf-8"))[1])
     assert width == pytest.approx(160 / 25.4 * 72, rel=1e-4)
     assert json.loads(data.read_text("utf-8"))["seed"] == 0
@@ -160,6 +182,8 @@ def test_command(problem_file, tmp_path, capsys):
     [
         (["price", "-o", "a.png", "--size", "84"], "174x60"),
         (["divergences", "-o", "a.png", "--size", "84x60"], "at least 139x58"),
+        (["divergences", "-o", "a.png", "--size", "84x60"], "one panel (a, b)"),
+        (["divergences", "-o", "a.png", "--panel", "d"], "one of a, b is expected"),
         (["price", "-o", "a.png", "--size", "0x5"], "above 0"),
         (["price", "-o", "a.png", "--label", "bound"], "OLD=NEW"),
         (["nonsense", "-o", "a.png"], "self-preference"),

@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 
+from sailtheory import InputError
 from sailtheory.cli import main
 from sailtheory.problem import problem_file
 from sailtheory.problem.folder import ProblemFolder
@@ -95,6 +96,34 @@ def test_what_is_left_out_is_told_and_kept_in_the_folder(tmp_path, capsys):
     assert folder.report["data"]["rank"] == 1
 
 
+def test_rewards_of_a_verifier_are_none_of_bradley_terry(data, tmp_path, capsys):
+    given = [{"prompt": f"Q{i}", "response": f"a{k}", "reward": int(k == i), "e": [k, i * k]}
+             for i in range(2) for k in range(3)]  # fmt: skip
+    given.append(given[0])  # drawn twice
+    source, out = write_jsonl(tmp_path / "r.jsonl", iter(given)), tmp_path / "p"
+    common = (source, "--features", "e", "--radius", "2", "--out", out)
+    code, told, err = run(capsys, *common, "--response-rewards")
+    assert (code, err) == (0, "")
+    for words in ("never Bradley-Terry's", "rewards are 0 and 1; all alike in 0 prompts",
+                  "π_ref is uniform over the distinct ones"):  # fmt: skip
+        assert words in told.replace("\n", ""), words
+    loaded = problem_file.load(out, preferences=False)
+    assert [r.tolist() for r in loaded.response_rewards] == [[1, 0, 0], [0, 1, 0]]
+    assert not loaded.states_preferences
+    with pytest.raises(InputError, match="rewards of responses alone"):
+        problem_file.load(out)
+    for more, said in (
+        (("--beta", "0.1", "--temperature", "1"), "--response-rewards beside it"),
+        (("--response-rewards", "--temperature", "1"), "--response-rewards makes none"),
+        (("--response-rewards", "--beta", "1"), "which no β sees"),
+    ):
+        code, _, err = run(capsys, *common, *more)
+        assert code == 2 and said in err and len(err.splitlines()) == 1, err
+    compared = write_jsonl(tmp_path / "c.jsonl", iter([COMPARED["trl"]]))
+    code, _, err = run(capsys, compared, *common[1:], "--response-rewards")
+    assert code == 2 and "comparisons" in err
+
+
 def test_counts_are_kept_beside_what_was_estimated_from_them(tmp_path, capsys):
     compared = [COMPARED["trl"] | {"x": [1, 0], "y": [0, 1]}] * 3
     compared.append(COMPARED["trl"] | {"chosen": "b", "rejected": "a", "x": [0, 1], "y": [1, 0]})
@@ -164,6 +193,31 @@ def test_nothing_else_is_replaced(data, tmp_path, capsys):
     assert (tmp_path / "p" / "thesis.tex").read_text() == "x"
 
 
+def test_a_problem_folder_is_replaced_only_on_request(data, tmp_path, capsys):
+    out = tmp_path / "p"
+    assert run(capsys, data, *GOOD, "--out", out)[0] == 0
+    before = (out / "problem.json").read_bytes()
+    other = (*GOOD[:3], "0.2", *GOOD[4:], "--out", out)
+    code, _, err = run(capsys, data, *other)
+    assert code == 2 and "--force to replace the problem folder there" in err
+    assert (out / "problem.json").read_bytes() == before
+    assert run(capsys, data, *other, "--force")[0] == 0 and ProblemFolder.open(out).beta == 0.2
+
+
+def test_what_is_left_out_is_named_by_its_row(tmp_path, capsys):
+    given = list(rows(6))
+    for i in (1, 4):
+        given[i]["scores"][2] = "high"
+    path = write_jsonl(tmp_path / "d.jsonl", given)
+    code, told, _ = run(capsys, path, *GOOD, "--out", tmp_path / "p")
+    assert code == 0
+    assert "no finite number: d.jsonl:2 has 'high', d.jsonl:5 has 'high'" in " ".join(told.split())
+    given[3]["e"][1] = [1.0, 2.0]
+    path = write_jsonl(tmp_path / "d.jsonl", given)
+    _, _, err = run(capsys, path, *GOOD, "--out", tmp_path / "q")
+    assert "d.jsonl:4 e = a vector of 2: 4 numbers are expected" in err
+
+
 def test_center_and_reference(data, tmp_path, capsys):
     np.save(tmp_path / "c.npy", np.array([0.5, 0, 0, 0]))
     options = ("--center", tmp_path / "c.npy", "--ref-params", tmp_path / "c.npy")
@@ -187,6 +241,9 @@ def test_a_guide_from_data_that_are_linear(data, tmp_path, capsys):
     assert at[0.1]["z_max"] == pytest.approx(found["best"]["norm"] * found["feature_diameter"])
     assert found["policy"][0]["radius"] == pytest.approx(10 * np.linalg.norm(TRUTH))
     assert not list(tmp_path.glob("problem*"))
+    # β and B were not given, so nothing is said of any.
+    assert found["given"] is None and "that are given" not in told
+    assert "nothing is written" in told and "written to" not in told
 
 
 def test_a_guide_from_a_folder_has_the_threshold_of_check(data, tmp_path, capsys):

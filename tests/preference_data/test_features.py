@@ -66,7 +66,7 @@ BAD = {
     "broadcast": ([[1, 2]], "1 vectors: 2 vectors are expected"),
     "no list": (1.0, "e = 1.0: 2 vectors"),
     "scalars": ([1, 2], "e = 1: a vector of numbers"),
-    "unlike": ([[1], [1, 2]], "vectors of lengths [1, 2]: one length"),
+    "unlike": ([[1], [1, 2]], "row 1 e = a vector of 2: 1 numbers are expected, as in"),
     "null": ([[1], [None]], "e = None: finite real numbers"),
     "text": ([["1"], [2]], "e = '1': finite real numbers"),
     "true": ([[True], [2]], "e = True: finite"),

@@ -8,8 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import typer
+from typer.exceptions import TyperException
 
-from sailtheory.cli import main
+from sailtheory import examples
+from sailtheory.cli import app, main
 
 README = Path(__file__).parents[2] / "README.md"
 DOCS = README.parent / "docs"
@@ -49,6 +52,42 @@ def test_worked_example(capsys, tmp_path, monkeypatch):
             assert lines(shown) == lines(output)
             ran += 1
     assert ran == 2
+
+
+COMMANDS = sorted(
+    set(re.findall(r"(?:^|`)(sailtheory (?!is |--)[^`\n]+)", README.read_text("utf-8"), re.M))
+)
+RUN = ("check problem.toml --gamma", "certify", "rewards", "example")
+"""Those that take seconds; the others are run by tests of their own."""
+
+
+def parsed(words: list[str]) -> None:
+    """Refuse a command or option that is none."""
+    group = typer.main.get_command(app)
+    while isinstance(group, typer.core.TyperGroup):
+        group = group.commands[words.pop(0)]
+    group.make_context(group.name, words)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_commands_of_the_readme_run_as_printed(command, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    words = shlex.split(command.partition(" >")[0])[1:]
+    if not command.removeprefix("sailtheory ").startswith(RUN):
+        return parsed(words)
+    Path("problem.toml").write_text(examples.text("c08-kl-policy-ref"), encoding="utf-8")
+    Path("runs").mkdir()
+    Path("runs/grpo.csv").write_text("prompt,samples,correct\na,8,2\nb,8,5\n", encoding="utf-8")
+    assert main(words) == 0
+    assert capsys.readouterr().out
+
+
+def test_a_command_that_is_none_is_noticed():
+    assert len(COMMANDS) >= 15
+    with pytest.raises(TyperException):
+        parsed(shlex.split("frontier problem.toml --points-of 8"))
+    with pytest.raises(KeyError):
+        parsed(["train", "robots"])
 
 
 def python_example(word, page):

@@ -23,6 +23,7 @@ from tests.support.browser import CHROMIUM, REQUIRED, Browser, pixels
 
 LEDGER = json.loads((Path(__file__).parents[2] / "docs/evidence/ledger.json").read_text("utf-8"))
 IDS = [entry["id"] for entry in LEDGER["claims"]]
+FEW = {"C01", "C04", "C08b", "C11b", "C22"}  # those that broken pages are made of
 
 if not CHROMIUM and not REQUIRED:
     pytest.skip("no chromium: the pages were not tested in a browser", allow_module_level=True)
@@ -57,6 +58,7 @@ def pages() -> dict[str, str]:
     report = check(examples.load("c04-weighted-reference"), 0.01)
     return {
         "ledger": ledger_page(results, Context(), 1.0),
+        "short": ledger_page([r for r in results if r.claim.id in FEW], Context(), 1.0),
         "problem": problem_page(report, "<script>problem</script>.toml", 1.0),
     }
 
@@ -78,10 +80,15 @@ def quiet(browser: Browser, tmp_path, text: str) -> None:
     ]
 
 
+def told(text: str) -> list[str]:
+    """The claims that a page has a link to, or a place for."""
+    return [name for name in IDS if f'href="#{name}"' in text or f'id="{name}"' in text]
+
+
 def reachable(browser: Browser, tmp_path, text: str) -> None:
     """Every claim is in the navigation, and following the link shows it."""
     show(browser, tmp_path, text)
-    for name in IDS:
+    for name in told(text):
         found = browser.run(
             f"""(() => {{
               const link = document.querySelector('nav a[href="#{name}"]');
@@ -122,7 +129,7 @@ def typeset(browser: Browser, tmp_path, text: str) -> None:
         "[...document.querySelectorAll('math')].map(m => {"
         "const b = m.getBoundingClientRect(); return [b.width, b.height]; })"
     )
-    assert len(sizes) >= len(IDS)
+    assert len(sizes) >= len(told(text))
     assert all(width > 5 and height > 5 for width, height in sizes)
     raised = browser.run(
         """(() => {
@@ -152,7 +159,7 @@ def copies(browser: Browser, tmp_path, text: str) -> None:
               const button = document.querySelector('button[data-copy="{anchor}"]');
               if (button.hidden) return ["hidden", "", ""];
               button.click();
-              for (let i = 0; i < 1000 && !button.nextElementSibling.textContent; i++)
+              for (let i = 0; i < 200 && !button.nextElementSibling.textContent; i++)
                 await new Promise(r => setTimeout(r, 10));
               return [await navigator.clipboard.readText(),
                       button.nextElementSibling.textContent,
@@ -222,6 +229,7 @@ def test_ledger(name, browser, pages, tmp_path):
 
 
 def test_every_claim_is_reachable(browser, pages, tmp_path):
+    assert told(pages["ledger"]) == IDS
     reachable(browser, tmp_path, pages["ledger"])
 
 
@@ -277,8 +285,8 @@ BROKEN = {
 @pytest.mark.parametrize("name", BROKEN)
 def test_the_check_fails_on_a_broken_page(name, browser, pages, tmp_path):
     looks, breaks = BROKEN[name]
-    text = breaks(pages["ledger"])
-    assert text != pages["ledger"]
+    text = breaks(pages["short"])
+    assert text != pages["short"]
     if name != "script outside the policy":
         # The policy would stop a script that was altered, whatever the alteration does.
         text = re.sub(r"script-src '[^']*'", "script-src 'unsafe-inline'", text)

@@ -19,6 +19,7 @@ from sailtheory.claims import Claim, Context, Falsehood, run
 from sailtheory.cli import main
 from sailtheory.problem.problem_file import dumps, loads
 from sailtheory.problem.problem_file import load as load_problem
+from sailtheory.report.axes import round_ticks
 from sailtheory.report.html import page, piece, templates
 from sailtheory.report.html_figures import price_figure, thresholds_figure
 from sailtheory.report.html_ledger import ledger_page
@@ -263,3 +264,7 @@ def test_a_page_that_cannot_be_written_is_one_line(tmp_path, capsys):
     assert main(["check", str(path), "--html", str(tmp_path / "no" / "page.html")]) == 2
     out, err = capsys.readouterr()
     assert out == "" and err.count("\n") == 1 and "html = " in err
+
+
+def test_zero_on_an_axis_has_no_sign():
+    assert [f"{x:g}" for x in round_ticks(0.0, 100.0)] == ["0", "20", "40", "60", "80", "100"]

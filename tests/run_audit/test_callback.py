@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("transformers", reason="the extra llm is not installed")
-pytest.importorskip("trl", reason="the extra peers is not installed")
+pytest.importorskip("trl", reason="the extra trl is not installed")
 pytest.importorskip("datasets", reason="the extra llm is not installed")
 pytest.importorskip("peft", reason="the extra llm is not installed")
 

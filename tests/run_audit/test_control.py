@@ -16,8 +16,8 @@ SMALL = (
     "steps=420", "random_steps=50", "entropy_steps=50", "sac.width=8", "sac.batch=8",
     "reward.width=8", "reward.epochs=1", "feedback.segment=5", "feedback.every=100",
     "feedback.queries=4", "feedback.maximum=12", "reference.since=250", "reference.every=100",
-    "reference.radius=0.5", "kl_coef=0.25", "log_every=20", "evaluate_every=420",
-    "evaluation_episodes=1", "checkpoint_every=420",
+    "reference.radius=0.5", "kl_coef=0.25", "sail.states=8", "sail.value=reward",
+    "log_every=20", "evaluate_every=420", "evaluation_episodes=1", "checkpoint_every=420",
 )  # fmt: skip
 
 

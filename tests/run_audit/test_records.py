@@ -90,6 +90,11 @@ def test_each_line_of_a_language_run(key, standing, why, changes):
         ("divergence", HOLDS, "in closed form", FAR, {}),
         ("divergence", VIOLATED, "sail has no penalty", FAR, {"method": "sail"}),
         ("score", HOLDS, "weight 1", FAR, {}),
+        ("score", HOLDS, "absent", FAR, {"sail.score": 0.0, "sail.weight": 0.5}),
+        ("score", VIOLATED, "of no objective", FAR, {"sail.score": 0.5, "sail.weight": 0.5}),
+        ("divergence", HOLDS, "γ = 0.5,", FAR, {"sail.score": 0.0, "sail.weight": 0.5}),
+        ("threshold", HOLDS, "γ = 0.5 > 2β = 0.2", FAR, {"sail.score": 0.0, "sail.weight": 0.5}),
+        ("preferences", VIOLATED, "every update", FAR, {"sail.value": "critic"}),
         ("linear", UNKNOWN, "ActorProbe", FAR, {}),
     ],
 )

@@ -18,12 +18,12 @@ from sailtheory import InputError
 from sailtheory.runs.read import Record
 from sailtheory.storage.config import flatten, plain
 from sailtheory.training.control.methods import method_named
-from sailtheory.training.control.settings import SAILSettings
 from studies.control_arms import __main__ as control_arms
 from studies.control_arms.evidence import check, merge, summary
 from studies.control_arms.page import KEYS, comparisons, far, page, terms, unread, values
 from studies.control_arms.pairs import between_arms, both, concluded, of_scores, score
 from studies.control_arms.pairs import worse_than_pebble as worse
+from studies.control_arms.segments import SegmentSettings
 from studies.control_arms.theory import HEAVY, noise, segment_gamma
 from studies.render import read
 
@@ -273,7 +273,7 @@ def test_a_summary_keeps_settings_and_what_was_spent():
 @pytest.mark.parametrize("plan, arm, part, change, key", [
     ("published", "pebble", "settings", {"sac.batch": 65}, "sac.batch"),
     ("published", "pebble-revkl", "settings", {"kl_coef": 1.0}, "kl_coef"),  # declared
-    ("sail", "sail-revkl", "settings", {"sail.recent": 1000}, "sail.recent"),
+    ("sail", "sail-revkl", "settings", {"sail.beta": 1000}, "sail.beta"),
     ("published", "pebble", "spent", {"spent/queries": 50.0}, "spent/queries"),
     ("sail", "sail", "settings", {"task": "walker-stand"}, "task"),
     ("sail", "sail", "settings", {"method": "pebble"}, "method"),
@@ -301,9 +301,9 @@ def test_arms_that_differ_as_a_whole_are_refused(part, change, key):
 
 def test_what_a_run_has_not_read_is_not_compared_but_said():
     data = four()
-    data["published"]["cheetah-run"]["pebble"][1]["unread"]["sail.recent"] = 1000
+    data["published"]["cheetah-run"]["pebble"][1]["unread"]["sail.beta"] = 1000
     check(data, control_arms.TOGETHER)
-    assert unread(data) == [{"key": "sail.recent", "arm": "pebble", "values": ["200", "1000"]}]
+    assert unread(data) == [{"key": "sail.beta", "arm": "pebble", "values": ["0.1", "1000"]}]
     assert unread(four()) == []
 
 
@@ -364,7 +364,7 @@ def test_the_example_of_the_probe_runs(capsys):
 def test_the_default_weight_is_what_the_noise_table_says():
     rows = read("control_arms/segment_noise.json")["rows"]
     ratios = sorted(row["sac_noise"] / row["score_noise"] for row in rows)
-    assert len(ratios) % 2 and float(f"{ratios[len(ratios) // 2]:.0e}") == SAILSettings().weight
+    assert len(ratios) % 2 and float(f"{ratios[len(ratios) // 2]:.0e}") == SegmentSettings().weight
     assert control_arms.PLANS["heavy"].changed == {"sail.weight": HEAVY}
     told = noise()
     assert told["heavy_times"] == pytest.approx((HEAVY / ratios[-1], HEAVY / ratios[0]))

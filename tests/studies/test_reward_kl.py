@@ -12,6 +12,7 @@ import torch
 
 from docs.generate import how_large
 from figures import reward_kl
+from studies.evidence import rounded
 from studies.render import ROOT, read
 from studies.reward_kl import __main__ as study
 from studies.reward_kl import grpo, page, world
@@ -248,7 +249,7 @@ def test_nothing_is_concluded_before_all_is_done():
 
 def test_the_evidence_is_of_the_design():
     data = read("reward_kl/evidence.json")
-    head = json.loads(json.dumps(study.rounded(study.settings())))
+    head = json.loads(json.dumps(rounded(study.settings())))
     for name in head.keys() - {"versions", "machine"}:
         assert data[name] == head[name]
     assert page.Study(data).complete
@@ -263,7 +264,7 @@ def test_a_fresh_record_anew():
     found = next(r for r in data["runs"] if r["stage"] == "fresh" and r["depth"] == 1)
     kind = {k: found[k] for k in ("seed", "depth", "pass_rate", "scale")}
     rates = {name: arm["rate"] for name, arm in found["arms"].items()}
-    again = study.rounded(study.fresh(kind, rates))
+    again = rounded(study.fresh(kind, rates))
     assert again["threshold"] == pytest.approx(found["threshold"], rel=1e-4)
     for name, arm in found["arms"].items():
         for field in ("pass_rate", "bad_objective", "bad_pass_rate"):

@@ -10,23 +10,26 @@ pytest.importorskip("dm_control", reason="the extra rl is not installed")
 
 from sailtheory.storage.config import assignments
 from sailtheory.training import pairs as pair_terms
-from sailtheory.training.control import sail as shipped
 from sailtheory.training.control.settings import settings_of
 from sailtheory.training.control.train import Trainer
 from studies.control_arms import segment_noise
+from studies.control_arms import segments as shipped
 from studies.control_arms.segment_noise import best_baseline, gradients, measure, size
 
 SMALL = assignments(
     "steps=400 random_steps=40 entropy_steps=20 reset_updates=2 sac.width=8 sac.batch=16"
     " reward.width=16 reward.epochs=3 feedback.every=500 feedback.segment=10 evaluate_every=500"
-    " feedback.queries=5 feedback.maximum=18 log_every=10 reference.since=100 sail.recent=40"
+    " feedback.queries=5 feedback.maximum=18 log_every=10 reference.since=100"
     " sac.actor_rate=0.003".split()
 )
 
 
 @pytest.fixture(scope="module")
 def trainer():
-    trainer = Trainer(settings_of("cheetah-run", "sail", 0, SMALL), [0])
+    trainer = Trainer(
+        settings_of("cheetah-run", "sail", 0, SMALL), [0],
+        method=shipped.weighing(shipped.METHODS["sail"], shipped.SegmentSettings(recent=40)),
+    )  # fmt: skip
     while trainer.step < 130:
         trainer.advance()
     yield trainer
@@ -78,12 +81,12 @@ def test_measuring_changes_no_number_of_the_run(trainer, monkeypatch):
 
 
 def test_in_the_same_states_only_actions_differ(trainer):
-    segments = trainer.segments([segment_noise.APART])
+    segments = trainer.agent.segments(trainer.learners, [segment_noise.APART])
     same = segment_noise.in_same_states(trainer, segments, np.random.default_rng(0))
     assert torch.equal(same.states[:, :, 0], segments.states[:, :, 0])
     assert torch.equal(same.states[:, :, 0], same.states[:, :, 1])
     assert not torch.equal(same.unsquashed[:, :, 0], same.unsquashed[:, :, 1])
-    actions = torch.tanh(same.unsquashed[0]).numpy()
-    wanted = trainer.learners[0].preference(same.states[0].numpy(), actions)
+    rows = torch.cat([same.states[0], torch.tanh(same.unsquashed[0])], -1).numpy()
+    wanted = shipped.preference(trainer.learners[0], rows)
     assert np.abs(same.preference[0].numpy() - wanted).max() < 1e-6
     assert 0 < np.abs(wanted).max() < np.abs(segments.preference.numpy()).max()

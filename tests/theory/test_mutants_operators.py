@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import ast
 import inspect
-from collections.abc import Iterator
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -17,9 +15,9 @@ from types import ModuleType
 import pytest
 
 from proofs_check.claims import all_claims
-from sailtheory.claims import Claim, Context, attempt
+from sailtheory.claims import Context, attempt
 from sailtheory.theory import fields, formulas, pair_form
-from sailtheory.verdict import Evidence, Outcome
+from tests.support.claims import up_to_a_refutation
 from tests.support.mutants import Mutant, mutants
 
 MODULES = (formulas, pair_form, fields)
@@ -75,13 +73,6 @@ BY_TESTS = {"combine", "squared_gaps", "laplacian_product", "laplacian_form"}
 """Those that no claim needs; tests/landscape/test_pencil.py and tests/certificates notice."""
 
 
-ORDER = (
-    "C03", "C07", "C01", "C08", "C02", "C06", "C21", "C04", "C28", "C29", "C12", "C09", "C13",
-    "C11",
-)  # fmt: skip
-"""Claims that rest on the formulas, cheap ones first; the count of mutants runs them."""
-
-
 def public_formulas() -> dict[str, object]:
     return {
         name: function
@@ -113,18 +104,6 @@ def with_slip(mutant: Mutant) -> object:
     return space[mutant.function]
 
 
-def up_to_a_refutation(claim: Claim) -> Claim:
-    """The claim, its check ended by a refutation: it outweighs whatever would follow."""
-
-    def check(context: Context) -> Iterator[Evidence]:
-        for evidence in claim.check(context):
-            yield evidence
-            if evidence.outcome is Outcome.REFUTED:
-                return
-
-    return replace(claim, check=check)
-
-
 @pytest.fixture(scope="module")
 def ledger():
     return {claim.id: up_to_a_refutation(claim) for claim in all_claims()}
@@ -137,11 +116,6 @@ def test_every_formula_is_covered():
 def test_slips_are_many_and_of_every_kind():
     made = [mutant for name in public_formulas() for mutant in slips(name)]
     assert len(made) > 250 and {mutant.kind for mutant in made} == KINDS
-
-
-@pytest.mark.parametrize("claim_id", ORDER)
-def test_verdicts_are_as_expected_without_a_slip(claim_id, ledger):
-    assert attempt(ledger[claim_id], Context()).as_expected
 
 
 @pytest.mark.parametrize("name", sorted(COVERED_BY))

@@ -146,8 +146,10 @@ def parse(data: dict[str, Any]) -> BoundCertificate:
         _exact(data, "gamma"),
         None if data["prompts"] is None else _numbers(data["prompts"], "prompts"),
         _exact(data, "lower"),
-        None if witness is None else tuple(_numbers(v, "witness") for v in witness),  # type: ignore[arg-type]
-        data["data"], data["problem"], data["note"], float(_numbers([data["seconds"]], "seconds")[0]),
+        None if witness is None
+        else (_numbers(witness[0], "witness"), _numbers(witness[1], "witness")),
+        data["data"], data["problem"], data["note"],
+        float(_numbers([data["seconds"]], "seconds")[0]),
     )  # fmt: skip
 
 

@@ -76,9 +76,7 @@ def certify_bound(
     return made(verdict, least, lower, None if lower is None else found, note)
 
 
-def convex_at(
-    target: Target, gamma: Fraction, theta: np.ndarray, direction: np.ndarray
-) -> bool:
+def convex_at(target: Target, gamma: Fraction, theta: np.ndarray, direction: np.ndarray) -> bool:
     """Whether the objective less γKL is convex at θ along a direction, in ball arithmetic."""
     level = float(gamma)
     while Fraction(level) < gamma:  # a larger γ is harder to be convex at

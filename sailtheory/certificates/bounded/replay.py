@@ -79,6 +79,8 @@ def _seen(of: Target, lower: Fraction, witness: tuple[np.ndarray, np.ndarray] | 
     if theta.shape != size or direction.shape != size or not direction.any():
         return False
     inside = Domain(of.problem).inside(theta)
-    return inside is not None and bool((inside == theta).all()) and convex_at(
-        of, lower, theta, direction
+    return (
+        inside is not None
+        and bool((inside == theta).all())
+        and convex_at(of, lower, theta, direction)
     )

@@ -119,42 +119,15 @@ class Learner:
             self.buffer.relabel(self.model.rewards)
         return found
 
-    def own_states(self, update: int) -> tuple[np.ndarray, np.ndarray]:
-        """States of pairs of the actor's last segments, and noise for actions in them.
+    def generator(self, use: int, *more: int) -> np.random.Generator:
+        """A generator of the run's for another use, such as a method's own draws."""
+        return generator_of(self.seed, use, *more)
 
-        Drawn from a generator of their own, so minibatches are those of a run without.
-
-        Args:
-            update: On which, with the seed, the draw depends.
-
-        Returns:
-            States (n, 2, L, o), the segments uniform and independent; standard normal noise
-            (n, 2, L, a).
-        """
-        rules, length = self.settings.sail, self.settings.feedback.segment
-        rng = generator_of(self.seed, 5, update)
-        found = self.buffer.segments(rng, 2 * rules.pairs, length, rules.recent)
-        observations, actions = self.buffer.widths
-        states = found.pairs[..., :observations].reshape(rules.pairs, 2, length, observations)
-        noise = rng.standard_normal((*states.shape[:-1], actions), np.float32)
-        return states, noise
-
-    def preference(self, states: np.ndarray, actions: np.ndarray) -> np.ndarray:
-        """q = p₁₂ − ½ of pairs of segments, p₁₂ = σ(Σ r̂₁ − Σ r̂₂), r̂ the members' mean reward.
-
-        Args:
-            states: (n, 2, L, o).
-            actions: (n, 2, L, a).
-
-        Returns:
-            (n,).
-        """
+    def learned_rewards(self, rows: np.ndarray) -> np.ndarray:
+        """The members' mean reward of states and actions side by side, (..., o + a): (...)."""
         assert self.model is not None
-        rows = np.concatenate([states, actions], -1)
-        rewards = self.model.rewards(rows.reshape(-1, rows.shape[-1])).astype(np.float64)
-        first, second = rewards.reshape(rows.shape[:-1]).sum(-1).T
-        found: np.ndarray = np.tanh((first - second) / 2) / 2
-        return found
+        flat = self.model.rewards(rows.reshape(-1, rows.shape[-1]))
+        return flat.reshape(rows.shape[:-1])
 
     def _average(self) -> float:
         """Mean true return of a segment, by the last episodes; by all steps before one ends."""

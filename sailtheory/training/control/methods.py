@@ -31,7 +31,10 @@ class Method:
     declared: tuple[str, ...] = ()
 
 
-_SAIL = ("sail.beta", "sail.weight", "sail.pairs", "sail.recent")
+_SAIL = (
+    "sail.beta", "sail.weight", "sail.score", "sail.kappa", "sail.value", "sail.states",
+    "sail.candidates",
+)  # fmt: skip
 _REFERENCE = ("reference.since", "reference.every", "reference.radius")
 
 METHODS = {
@@ -46,7 +49,7 @@ METHODS = {
 }
 """``sac`` sees the true reward, an upper line; ``pebble`` is arXiv 2106.05091;
 ``pebble-revkl`` is what the published SAIL-RevKL code does; ``sail`` and ``sail-revkl`` are
-the segment-level objectives (sailtheory.training.control.sail)."""
+SAIL with states as prompts (sailtheory.training.control.sail)."""
 
 
 def method_named(name: str) -> Method:

@@ -65,6 +65,7 @@ class ActorProbe:
         candidates: m of each prompt.
         length: L of a candidate; ``feedback.segment`` by default. Log-ratios grow with L,
             and when they reach tens the policy on the candidates has no Fisher matrix left.
+        recent: They come from the last so many steps.
         gamma: Of −γ KL(π_ref‖π_θ) over the candidates.
         share: Largest share of time.
 
@@ -78,7 +79,7 @@ class ActorProbe:
 
     def __init__(
         self, trainer: Trainer, run: int = 0, *, prompts: int = 4, candidates: int = 4,
-        length: int | None = None, gamma: float = 0.0, share: float = 0.1,
+        length: int | None = None, recent: int = 200, gamma: float = 0.0, share: float = 0.1,
     ) -> None:  # fmt: skip
         agent = trainer.agent
         if not isinstance(agent, Referenced) or agent.taken is None:
@@ -87,7 +88,7 @@ class ActorProbe:
         settings, learner = trainer.settings, trainer.learners[run]
         found = learner.buffer.segments(
             generator_of(learner.seed, 6, trainer.step), prompts * candidates,
-            settings.feedback.segment if length is None else length, settings.sail.recent,
+            settings.feedback.segment if length is None else length, recent,
         )  # fmt: skip
         pairs = torch.tensor(found.pairs, dtype=torch.float64)
         drawn, width = agent.policy(run).double().cpu(), agent.widths[0]

@@ -19,6 +19,8 @@ _SHOWN = {
     "queries": ("spent/queries",),
 }
 """Column, and the metrics it shows; the first that was ever measured wins."""
+_BESIDE = {"success": "eval/success", "reward accuracy": "reward/accuracy"}
+"""Told with a return where they were measured."""
 
 
 class ProgressTable:
@@ -55,7 +57,7 @@ class ProgressTable:
             self._live.update(self.table(step))
         elif any("eval/return" in metrics for metrics in measured.values()):
             speed, left = self._pace(step)
-            returns = ", ".join(f"{s}: {m['eval/return']:.1f}" for s, m in measured.items())
+            returns = ", ".join(f"{s}: {_return(m)}" for s, m in measured.items())
             print(
                 f"step {step}/{self._steps}  {speed}  {left} left  return of seed {returns}",
                 file=self._console.file, flush=True,
@@ -86,3 +88,9 @@ class ProgressTable:
         each = (step - began) / seconds
         left = int((self._steps - step) / each)
         return f"{each * self._runs:.0f} steps/s", f"{left // 3600}:{left // 60 % 60:02d} h"
+
+
+def _return(metrics: Mapping[str, float]) -> str:
+    beside = [f"{name} {metrics[key]:.2f}" for name, key in _BESIDE.items() if key in metrics]
+    told = f"{metrics['eval/return']:.1f}"
+    return f"{told} ({', '.join(beside)})" if beside else told

@@ -12,6 +12,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
+from sailtheory.errors import InputError
 from sailtheory.policies.gaussian import TanhGaussianPolicy
 from sailtheory.training.control.networks import StackedMLP
 from sailtheory.training.control.sac import SAC, Batch, Tree
@@ -60,6 +61,13 @@ class Referenced(SAC):
     def extras(cls, settings: Settings) -> dict[str, Any]:
         """What the constructor takes besides SAC's settings."""
         return {"rules": settings.reference}
+
+    @classmethod
+    def check(cls, settings: Settings) -> None:
+        """A reference that is never used makes the method another one."""
+        if settings.reference.since >= settings.steps:
+            accepted = f"below steps = {settings.steps}: without a reference there is no term"
+            raise InputError("reference.since", settings.reference.since, accepted)
 
     def begin(self, step: int) -> None:
         """Take the reference when it is time."""

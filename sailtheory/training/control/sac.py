@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import torch
 from torch import Tensor
@@ -19,26 +19,18 @@ from sailtheory.training.control.clipped_double_q import clipped_double_q
 from sailtheory.training.control.networks import StackedAdam, StackedMLP
 from sailtheory.training.control.settings import SACSettings, Settings
 
-__all__ = ["SAC", "Batch", "SegmentPairs", "Tree"]
+if TYPE_CHECKING:
+    from sailtheory.training.control.learner import Learner
+
+__all__ = ["SAC", "Batch", "Tree"]
 
 Tree = dict[str, Any]
-
-
-class SegmentPairs(NamedTuple):
-    """Pairs of segments: (K, n, 2, L, o) states, (K, n, 2, L, a) actions before squashing.
-
-    ``preference`` is q = p₁₂ − ½ of each pair, (K, n).
-    """
-
-    states: Tensor
-    unsquashed: Tensor
-    preference: Tensor
 
 
 class Batch(NamedTuple):
     """K minibatches: states (K, B, o), actions (K, B, a), (K, B) rewards and 1 − terminated.
 
-    A method that compares segments finds its pairs here as well.
+    ``compared`` is what a method's ``prepare`` has added.
     """
 
     observations: Tensor
@@ -46,7 +38,7 @@ class Batch(NamedTuple):
     following: Tensor
     rewards: Tensor
     goes_on: Tensor
-    segments: SegmentPairs | None = None
+    compared: Any = None
 
     @classmethod
     def of_rows(cls, rows: Tensor, observations: int, actions: int) -> Batch:
@@ -111,13 +103,20 @@ class SAC:
         """For runs of these settings, observations and actions being of these widths."""
         return cls(*sizes, settings.sac, generators, device=settings.device)
 
+    @classmethod
+    def check(cls, settings: Settings) -> None:
+        """Refuse settings with which the method would fail, or be another one, after hours.
+
+        Raises:
+            InputError: The setting.
+        """
+
     def begin(self, step: int) -> None:
         """Told the step in the environments before the updates that follow it."""
 
-    @property
-    def wants_segments(self) -> bool:
-        """Whether minibatches should come with pairs of the actor's segments."""
-        return False
+    def prepare(self, batch: Batch, learners: Sequence[Learner]) -> Batch:
+        """Add to a minibatch what the method's terms need besides."""
+        return batch
 
     def observed(self) -> dict[str, Tensor]:
         """What to log besides the loss terms, (K,) each."""

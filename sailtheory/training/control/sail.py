@@ -1,54 +1,79 @@
-"""The segment-level SAIL objective in an actor's loss.
+"""SAIL in an actor's loss: a state is the prompt, actions of the present actor its responses.
 
-A segment σ = (s₁, a₁, …, s_L, a_L) has the implicit reward
-h(σ) = β Σ_t log π_θ/π_ref(a_t|s_t), and the objective, to be maximised, is::
+In state s the objective, to be maximised, is::
 
-    J(θ) = E g,   g = p₁₂ log σ(z) + p₂₁ log σ(−z),   z = h(σ₁) − h(σ₂)
+    J_s(θ) = E g,   g = p log σ(z) + (1 − p) log σ(−z),   a, a' ~ π_θ(·|s) independent,
+    z = β(log π_θ/π_ref(a|s) − log π_θ/π_ref(a'|s)),   p = σ(κ(v(s, a) − v(s, a')))
 
-over pairs of segments whose states are drawn from a fixed distribution d, the last steps of
-the run, and whose actions π_θ draws in them. Given the states of both, the actions are
-independent, and the score of a segment's is Σ_t ∇log π_θ(a_t|s_t), exactly: with these
-scores the expectation of (C18)'s estimate is the exact gradient of J.
+J is its mean over the states of minibatches. v is min(Q₁, Q₂) of the critic, or the learned
+reward; either is held fixed, as preferences are in the theory. Both actions answer one state, so
+log Z(s) cancels in z and J is the reduction of a bilevel problem (C21).
 
-Unlike the two responses to a prompt, the two segments have states of their own, as preferences
-over segments have them. So log Z of the one does not cancel that of the other in z, and J is
-not the reduction of a bilevel problem (C21).
+In each of n states m actions are drawn. All their pairs are compared. The terms' expected
+gradient is −weight (V + score · S), exactly: V is ∇J without its score term (C29), V + S is ∇J
+(C18). The coefficient of an action's score leaves out the mean over the pairs without it, which
+changes no expectation.
 
-Left out, against the J of the segments that π_θ would walk itself: that states depend on the
-actions before them, and so on θ. studies/control_arms/segment_mdp.py measures what that costs
-where it can be enumerated. Actions as they were recorded would keep that dependence, but
-they are those of earlier actors, one update a step (studies/control_arms/segment_age.py).
+With KL(π_ref‖π_θ) over the same states and ``score`` 0, what is ascended besides SAC's objective
+is weight (V − γ∇KL), γ = kl_coef / weight. For log-linear policies it has one solution if
+γ > 2β (C29), and K_V(Z) < 2β suffices where |z| ≤ Z. An actor is a network, SAC's objective lies
+beside it, and the largest |z| seen is no bound: so the thresholds are logged, and guarantee
+nothing.
 
 Log-densities are those of actions before squashing: from a tanh that rounds to ±1 none can be
 had, and the slope of tanh cancels in π_θ/π_ref and does not depend on θ.
-
-p₁₂ is Bradley–Terry's with the learned reward of the states and drawn actions; no query is
-spent on it.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from sailtheory.policies.gaussian import TanhGaussianPolicy
+from sailtheory.errors import InputError
+from sailtheory.numeric.numbers import numbers_of
+from sailtheory.theory.field_bound import field_bound, field_limit
 from sailtheory.training.control.reference import Referenced, RevKLAgent
-from sailtheory.training.control.sac import Batch, SegmentPairs
+from sailtheory.training.control.sac import Batch
 from sailtheory.training.control.settings import SAILSettings, Settings
-from sailtheory.training.pairs import Pairs, pair_loss, score_coefficient, score_loss
+from sailtheory.training.pairs import (
+    Pairs,
+    leave_one_out,
+    pair_loss,
+    score_coefficient,
+    weighted_scores,
+)
 
-__all__ = ["SAILAgent", "SAILRevKLAgent", "draw_segments", "segment_log_probs"]
+if TYPE_CHECKING:
+    from sailtheory.training.control.learner import Learner
+
+__all__ = ["Candidates", "SAILAgent", "SAILRevKLAgent"]
+
+
+class Candidates(NamedTuple):
+    """m actions of each run's actor in each of n states.
+
+    Attributes:
+        states: (K, n, o).
+        unsquashed: Actions before squashing, (m, K, n, a).
+        rewards: Their learned rewards, (m, K, n); None where the critic judges.
+    """
+
+    states: Tensor
+    unsquashed: Tensor
+    rewards: Tensor | None = None
 
 
 class SAILAgent(Referenced):
-    """``actor/sail_dpo`` and ``actor/sail_score``: −weight · J, and its score term of value 0.
+    """``actor/sail_dpo`` and, where asked for, ``actor/sail_score`` of value 0.
 
     Absent until there is a reference.
 
     Args:
-        objective: β and the weight.
+        objective: β, κ, the weights and the numbers of states and candidates.
     """
 
     def __init__(self, *args: Any, objective: SAILSettings, **kind: Any) -> None:
@@ -61,67 +86,120 @@ class SAILAgent(Referenced):
         """What the constructor takes besides SAC's settings."""
         return super().extras(settings) | {"objective": settings.sail}
 
-    @property
-    def wants_segments(self) -> bool:
-        """Once there is a reference."""
-        return self.taken is not None
+    @classmethod
+    def check(cls, settings: Settings) -> None:
+        """Refuse settings that would fail, or mean nothing, only after hours."""
+        super().check(settings)
+        asked = settings.sail
+        if asked.states > settings.sac.batch:
+            accepted = f"at most sac.batch = {settings.sac.batch}, from which they are taken"
+            raise InputError("sail.states", asked.states, accepted)
+        if asked.score and asked.candidates < 3:
+            accepted = "at least 3, so that a pair is left out of another action's baseline"
+            raise InputError("sail.candidates", asked.candidates, accepted)
+        earliest = settings.random_steps + settings.entropy_steps
+        if settings.reference.since < earliest:
+            accepted = f"at least {earliest}, when the reward is learned and the critic its own"
+            raise InputError("reference.since", settings.reference.since, accepted)
+
+    def prepare(self, batch: Batch, learners: Sequence[Learner]) -> Batch:
+        """Draw the candidates of an update, once there is a reference.
+
+        Their noise comes from generators of their own, so minibatches and SAC's noise are
+        those of a run without.
+        """
+        if self.taken is None:
+            return batch
+        asked = self.objective
+        shape = (asked.candidates, asked.states, self.widths[1])
+        drawn = [
+            learner.generator(5, self.updates(k)).standard_normal(shape, np.float32)
+            for k, learner in enumerate(learners)
+        ]
+        states = batch.observations[:, : asked.states]
+        with torch.no_grad():
+            noise = torch.tensor(np.stack(drawn, 1), device=states.device)
+            unsquashed = self.actor.draw_unsquashed(states, noise)
+        candidates = Candidates(states, unsquashed)
+        if asked.value == "reward":
+            candidates = candidates._replace(rewards=_learned(candidates, learners))
+        return batch._replace(compared=candidates)
 
     def actor_terms(self, batch: Batch, noise: Tensor) -> tuple[dict[str, Tensor], Tensor]:
-        """As of SAC, and the objective's where the minibatch has segments."""
+        """As of SAC, and the objective's where the minibatch has candidates."""
         terms, log_prob = super().actor_terms(batch, noise)
-        if batch.segments is not None:
-            terms |= self.sail_terms(batch.segments)
+        if batch.compared is not None:
+            terms |= self.sail_terms(batch.compared)
         return terms, log_prob
 
-    def sail_terms(self, segments: SegmentPairs) -> dict[str, Tensor]:
-        """Both terms, (K,) each, means over the n pairs of a run."""
-        beta, weight = self.objective.beta, self.objective.weight
-        own = segment_log_probs(self.actor, segments)
+    def sail_terms(self, candidates: Candidates) -> dict[str, Tensor]:
+        """Both terms, (K,) each, means over the n states of a run and the pairs in each."""
+        asked, (states, unsquashed, _) = self.objective, candidates
+        own = self.actor.log_prob_unsquashed(states, unsquashed)
         with torch.no_grad():
-            ref = segment_log_probs(self.reference, segments)
-        pairs = Pairs(own[..., 0], own[..., 1], ref[..., 0], ref[..., 1])
-        coefficient = score_coefficient(pairs, segments.preference, beta)
-        self._seen = {
-            "sail/margin": pairs.margin(beta).detach().abs().mean(-1),
-            "sail/score_coefficient": coefficient.abs().mean(-1),
-        }
-        losses = {"sail_dpo": pair_loss, "sail_score": score_loss}
+            ref = self.reference.log_prob_unsquashed(states, unsquashed)
+            value = self.judged(candidates)
+        one, other = torch.triu_indices(len(own), len(own), 1, device=own.device)
+        pairs = Pairs(own[one], own[other], ref[one], ref[other])
+        preference = torch.tanh(asked.kappa * (value[one] - value[other]) / 2) / 2
+        terms = {"actor/sail_dpo": asked.weight * _by_run(pair_loss(pairs, preference, asked.beta))}
+        coefficient = score_coefficient(pairs, preference, asked.beta)
+        self._seen = self._observed(pairs, preference, coefficient)
+        if asked.score:
+            surrogate = weighted_scores(own, leave_one_out(coefficient, one, other))
+            terms["actor/sail_score"] = asked.weight * asked.score * _by_run(surrogate)
+        return terms
+
+    @torch.no_grad()
+    def judged(self, candidates: Candidates) -> Tensor:
+        """v of each candidate, (m, K, n)."""
+        if candidates.rewards is not None:
+            return candidates.rewards
+        states, unsquashed = candidates.states, candidates.unsquashed
+        count, runs, size, _ = unsquashed.shape
+        actions = torch.tanh(unsquashed).transpose(0, 1).reshape(runs, count * size, -1)
+        smaller = self.values(self.critic, states.repeat(1, count, 1), actions).amin(1)
+        return smaller.view(runs, count, size).transpose(0, 1)
+
+    def _observed(self, pairs: Pairs, preference: Tensor, coefficient: Tensor) -> dict[str, Tensor]:
+        margin = pairs.margin(self.objective.beta).detach().abs()
         return {
-            f"actor/{name}": weight * loss(pairs, segments.preference, beta).mean(-1)
-            for name, loss in losses.items()
+            "sail/margin": _by_run(margin),
+            "sail/largest_margin": margin.amax((0, 2)),
+            "sail/preference": _by_run(preference.abs()),
+            "sail/payoff": _by_run(coefficient),
         }
 
     def observed(self) -> dict[str, Tensor]:
-        """As before, and of the last pairs the mean |z| and the mean |g + log 2|.
-
-        The score term's own value is 0 whatever its gradient; this is its size.
-        """
+        """As before, and of the last candidates the mean and largest |z|, |p − ½|, J + log 2."""
         return super().observed() | self._seen
 
 
 class SAILRevKLAgent(SAILAgent, RevKLAgent):
-    """The terms of both."""
+    """The terms of both; without the score term γ and C29's thresholds are logged."""
+
+    def _observed(self, pairs: Pairs, preference: Tensor, coefficient: Tensor) -> dict[str, Tensor]:
+        found = super()._observed(pairs, preference, coefficient)
+        if self.objective.score:  # C29 is about V alone
+            return found
+        beta, margin = self.objective.beta, found["sail/largest_margin"]
+        gamma = self.kl_coef / self.objective.weight
+        return found | {
+            "c29/gamma": torch.full_like(margin, gamma),
+            "c29/threshold": torch.full_like(margin, field_limit(beta)),
+            "c29/threshold_at_margin": field_bound(numbers_of(margin), beta, margin),
+        }
 
 
-@torch.no_grad()
-def draw_segments(policy: TanhGaussianPolicy, states: Tensor, noise: Tensor) -> Tensor:
-    """Actions before squashing at each state of segments, μ + σ noise: (K, n, 2, L, a).
-
-    Args:
-        policy: Of K runs.
-        states: (K, n, 2, L, o).
-        noise: Standard normal, (K, n, 2, L, a).
-    """
-    return policy.draw_unsquashed(_by_run(states), _by_run(noise)).view(noise.shape)
-
-
-def segment_log_probs(policy: TanhGaussianPolicy, segments: SegmentPairs) -> Tensor:
-    """Σ_t log π(u_t|s_t) of each segment, u_t before squashing: (K, n, 2)."""
-    states = segments.states
-    each = policy.log_prob_unsquashed(_by_run(states), _by_run(segments.unsquashed))
-    return each.view(states.shape[:-1]).sum(-1)
+def _learned(candidates: Candidates, learners: Sequence[Learner]) -> Tensor:
+    """The learned reward of each candidate, (m, K, n)."""
+    actions = torch.tanh(candidates.unsquashed)
+    states = candidates.states.expand(*actions.shape[:-1], -1)
+    rows = torch.cat([states, actions], -1).cpu().numpy()
+    found = [learner.learned_rewards(rows[:, k]) for k, learner in enumerate(learners)]
+    return torch.tensor(np.stack(found, 1), device=actions.device)
 
 
 def _by_run(values: Tensor) -> Tensor:
-    """(K, n, 2, L, k) to (K, 2nL, k)."""
-    return values.reshape(len(values), -1, values.shape[-1])
+    """Means over pairs, or candidates, and states: (p, K, n) to (K,)."""
+    return values.transpose(0, 1).flatten(1).mean(-1)

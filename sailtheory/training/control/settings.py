@@ -14,6 +14,7 @@ from typing import Any, Literal
 from sailtheory.storage.config import resolve, setting
 
 __all__ = [
+    "METHODS_OWN",
     "PAPER",
     "PAPER_SEEDS",
     "FeedbackSettings",
@@ -24,10 +25,12 @@ __all__ = [
     "Sampling",
     "Settings",
     "TeacherSettings",
+    "Valued",
     "settings_of",
 ]
 
 Sampling = Literal["uniform", "disagreement", "entropy"]
+Valued = Literal["critic", "reward"]
 
 
 @dataclass(frozen=True)
@@ -141,20 +144,26 @@ class ReferenceSettings:
 
 @dataclass(frozen=True)
 class SAILSettings:
-    """The segment-level SAIL objective in the actor's loss (sail, sail-revkl).
+    """SAIL in the actor's loss (sail, sail-revkl), a state being the prompt.
 
     Attributes:
-        beta: β of the implicit reward β Σ_t log π_θ/π_ref(a_t|s_t).
-        weight: Of the objective against α log π − Q. At the default its gradient is about as
-            noisy as theirs, at first less and later more (studies/control_arms/segment_noise.py).
-        pairs: Pairs of segments in an update; their length is ``feedback.segment``.
-        recent: Their states come from the last so many steps.
+        beta: β of the implicit reward β log π_θ/π_ref(a|s).
+        weight: Of the objective against α log π − Q.
+        score: Of the score term beside the DPO term; 1 ascends the objective, 0 the field
+            without the score term.
+        kappa: κ of p = σ(κ(v(s, a) − v(s, a'))).
+        value: What v is: the critic's min(Q₁, Q₂), or the learned reward.
+        states: Prompts in an update, the first of the minibatch.
+        candidates: Actions of the present actor in each.
     """
 
     beta: float = setting(0.1, above=0)
-    weight: float = setting(0.002, above=0)
-    pairs: int = setting(2, at_least=1)
-    recent: int = setting(200, at_least=2)
+    weight: float = setting(1.0, above=0)
+    score: float = setting(0.0, at_least=0)
+    kappa: float = setting(1.0, above=0)
+    value: Valued = "critic"
+    states: int = setting(64, at_least=1)
+    candidates: int = setting(4, at_least=2)
 
 
 @dataclass(frozen=True)
@@ -182,7 +191,7 @@ class Settings:
         teacher: Who answers (pebble).
         kl_coef: Of KL(π_ref‖π_θ) in the actor's loss (pebble-revkl, sail-revkl).
         reference: π_ref (pebble-revkl, sail, sail-revkl).
-        sail: The SAIL objective (sail, sail-revkl).
+        sail: SAIL (sail, sail-revkl).
     """
 
     task: str
@@ -219,6 +228,12 @@ PAPER: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 """Where the paper's tasks differ from the defaults (its PEBBLE arm's feedback)."""
 
+METHODS_OWN: dict[str, dict[str, Any]] = {
+    "sail": {"reference.every": 2000},
+    "sail-revkl": {"reference.every": 2000},
+}
+"""Where methods differ from the defaults: margins are small while π_ref is recent."""
+
 PAPER_SEEDS = {
     "walker-walk": (4, 5, 6), "walker-stand": (7, 8, 9), "cheetah-run": (4, 5, 6),
     "door-open": (10, 11, 12),
@@ -227,11 +242,15 @@ PAPER_SEEDS = {
 
 
 def settings_of(task: str, method: str, seed: int, *given: Mapping[str, Any]) -> Settings:
-    """The paper's settings for a task, changed by what is given.
+    """The paper's settings for a task, changed by what the method needs and by what is given.
 
     Raises:
         InputError: An unknown key, or a value outside its domain.
     """
     return resolve(
-        Settings, PAPER.get(task, {}), *given, {"task": task, "method": method, "seed": seed}
+        Settings,
+        PAPER.get(task, {}),
+        METHODS_OWN.get(method, {}),
+        *given,
+        {"task": task, "method": method, "seed": seed},
     )

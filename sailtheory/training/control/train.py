@@ -17,9 +17,7 @@ from sailtheory.storage.config import TrackedConfig, plain
 from sailtheory.training.control.evaluate import evaluate
 from sailtheory.training.control.learner import Learner, generator_of
 from sailtheory.training.control.methods import Method, method_named
-from sailtheory.training.control.reference import Referenced
-from sailtheory.training.control.sac import Batch, SegmentPairs
-from sailtheory.training.control.sail import SAILAgent, draw_segments
+from sailtheory.training.control.sac import Batch
 from sailtheory.training.control.settings import Settings
 from sailtheory.training.control.tasks import SCALES, Episodes, make_task, try_task
 from sailtheory.training.control.vector import Vector
@@ -37,15 +35,18 @@ class Trainer:
     Args:
         settings: Of all runs, but for the seed.
         seeds: One a run, all different.
-        threads: How many environments step at once; changes no number.
+        method: One that is not among the methods; by default the one that the settings name.
 
     Attributes:
         step: Steps taken in each environment.
     """
 
-    def __init__(self, settings: Settings, seeds: Sequence[int], threads: int = 1) -> None:
+    def __init__(
+        self, settings: Settings, seeds: Sequence[int], method: Method | None = None
+    ) -> None:
         self.settings, self.seeds, self.step = settings, _each_once(seeds), 0
-        self.method = method_named(settings.method)
+        name = settings.method  # read even where the method is one's own: it tells runs apart
+        self.method = method or method_named(name)
         device = settings.device
         self.learners = [
             Learner(settings, seed, self.method.learns_reward, device) for seed in self.seeds
@@ -53,10 +54,9 @@ class Trainer:
         observations, actions = sizes = self.learners[0].episodes.sizes
         generators = [learner.torch_generator for learner in self.learners]
         self.agent = self.method.agent.of(settings, sizes, generators)
-        self.vector = Vector([learner.episodes for learner in self.learners], threads)
+        self.vector = Vector([learner.episodes for learner in self.learners])
         self._examiner = Vector(
-            [Episodes(make_task(settings.task), generator_of(seed, 4)) for seed in self.seeds],
-            threads,
+            [Episodes(make_task(settings.task), generator_of(seed, 4)) for seed in self.seeds]
         )
         rows = 2 * observations + actions + 2
         self._rows = np.zeros((len(self.seeds), settings.sac.batch, rows), np.float32)
@@ -131,30 +131,7 @@ class Trainer:
                 rows[:, -2] = learner.entropy.rewards(states, learner.buffer.states())
         batch = torch.tensor(self._rows, device=self.settings.device)
         minibatch = Batch.of_rows(batch, *self.agent.widths)
-        if self.agent.wants_segments:
-            updates = [self.agent.updates(k) for k in range(len(self.learners))]
-            minibatch = minibatch._replace(segments=self.segments(updates))
-        self._terms = self.agent.update(minibatch)
-
-    def segments(self, updates: Sequence[int]) -> SegmentPairs:
-        """Last states of each run, with actions that its present actor draws in them.
-
-        Args:
-            updates: One number a run, on which its draw depends.
-        """
-        drawn = [learner.own_states(k) for learner, k in zip(self.learners, updates, strict=True)]
-        device = self.settings.device
-        states, noise = (
-            torch.tensor(np.stack(part), device=device) for part in zip(*drawn, strict=True)
-        )
-        unsquashed = draw_segments(self.agent.actor, states, noise)
-        actions = torch.tanh(unsquashed).cpu().numpy()
-        preference = [
-            learner.preference(own, chosen)
-            for learner, (own, _), chosen in zip(self.learners, drawn, actions, strict=True)
-        ]
-        q = torch.tensor(np.stack(preference).astype(np.float32), device=device)
-        return SegmentPairs(states, unsquashed, q)
+        self._terms = self.agent.update(self.agent.prepare(minibatch, self.learners))
 
     def examine(self) -> list[dict[str, float]]:
         """Evaluate each run; what is drawn depends on seed and step alone."""
@@ -185,7 +162,7 @@ class Trainer:
         self._terms = {n: torch.tensor([t["terms"][n] for t in trees]) for n in names}
 
     def close(self) -> None:
-        """End the environments and their threads."""
+        """End the environments."""
         self.vector.close()
         self._examiner.close()
 
@@ -196,9 +173,9 @@ def train(
     out: str | Path,
     *,
     resume: bool = False,
-    threads: int = 1,
     tensorboard: bool = False,
     progress: Progress | None = None,
+    method: Method | None = None,
 ) -> list[Path]:
     """Train runs together, each with its record in ``out/seed-SEED``.
 
@@ -207,9 +184,9 @@ def train(
         seeds: One a run.
         out: Folder of the folders.
         resume: Go on with the runs that are there; those that are done stay as they are.
-        threads: How many environments step at once; changes no number.
         tensorboard: Show the metrics to TensorBoard as well.
         progress: Told what is measured.
+        method: One of your own, by the name in the settings; by default the one of that name.
 
     Returns:
         The folders.
@@ -218,7 +195,7 @@ def train(
         InputError: Settings that cannot be used, folders that hold other runs, runs that
             have no checkpoint of one step in common.
     """
-    method = method_named(settings.method)
+    method = method or method_named(settings.method)
     seeds = _each_once(seeds)
     _check(settings, method)
     longest = try_task(settings.task)  # so that a bad task leaves no folder behind
@@ -242,7 +219,7 @@ def train(
     }
     runs = {seed: run for seed, run in runs.items() if not run.finished}
     if runs:
-        _run(Trainer(tracked.view, list(runs), threads), runs, progress)
+        _run(Trainer(tracked.view, list(runs), method), runs, progress)
     return folders
 
 
@@ -318,21 +295,7 @@ def _check(settings: Settings, method: Method) -> None:
         )
     if settings.capacity is not None and settings.capacity < settings.feedback.segment:
         raise InputError("capacity", settings.capacity, "a segment at least")
-    if issubclass(method.agent, SAILAgent):
-        minimum = 2 * settings.feedback.segment  # one lies there, an episode's end within or not
-        if settings.sail.recent < minimum:
-            accepted = f"at least 2 feedback.segment = {minimum}"
-            raise InputError("sail.recent", settings.sail.recent, accepted)
-        if settings.capacity is not None and settings.capacity < minimum:
-            accepted = f"at least 2 feedback.segment = {minimum} for {method.name}"
-            raise InputError("capacity", settings.capacity, accepted)
-        earliest = settings.random_steps + max(settings.sail.recent, settings.entropy_steps)
-        if settings.reference.since < earliest:
-            accepted = f"at least {earliest}, so that the learning actor has visited all states"
-            raise InputError("reference.since", settings.reference.since, accepted)
-    if issubclass(method.agent, Referenced) and settings.reference.since >= settings.steps:
-        accepted = f"below steps = {settings.steps}: without a reference {method.name} is pebble"
-        raise InputError("reference.since", settings.reference.since, accepted)
+    method.agent.check(settings)
     if settings.device != "cpu":
         try:  # "meta" holds tensors, but draws nothing
             zero = torch.zeros(1, device=settings.device)

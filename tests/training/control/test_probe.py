@@ -13,14 +13,14 @@ from sailtheory import SAIL, InputError
 from sailtheory.numeric.numbers import FLOAT64
 from sailtheory.storage.config import assignments
 from sailtheory.training.control.probe import ActorProbe
-from sailtheory.training.control.sac import SegmentPairs
 from sailtheory.training.control.settings import settings_of
 from sailtheory.training.control.train import Trainer
+from studies.control_arms.segments import SegmentPairs, segment_log_probs
 
 SMALL = assignments(
     "steps=220 random_steps=40 entropy_steps=20 reset_updates=2 sac.width=8 sac.batch=16"
-    " reward.width=16 reward.epochs=3 feedback.every=500 feedback.segment=10"
-    " feedback.queries=5 feedback.maximum=18 reference.since=100 sail.recent=40 sail.beta=0.4"
+    " sail.states=8 reward.width=16 reward.epochs=3 feedback.every=500 feedback.segment=10"
+    " feedback.queries=5 feedback.maximum=18 reference.since=100 sail.beta=0.4"
     " sac.actor_rate=0.001".split()
 )
 
@@ -37,7 +37,7 @@ def trainer():
 @pytest.fixture(scope="module")
 def moved(trainer):
     """A probe from when the reference was taken, and the actors some updates later."""
-    probe = ActorProbe(trainer, run=1, prompts=3, candidates=4)
+    probe = ActorProbe(trainer, run=1, prompts=3, candidates=4, recent=40)
     probe.follow()
     log_policy = torch.log_softmax(probe.objective.policy(probe.objective.data.all.inputs), -1)
     assert (log_policy + np.log(4)).abs().max() < 1e-9  # uniform on what it has drawn
@@ -47,7 +47,7 @@ def moved(trainer):
     return probe, problem
 
 
-def test_the_margins_are_those_that_the_arm_descends(trainer, moved):
+def test_the_margins_are_those_of_the_actor(trainer, moved):
     probe = moved[0]
     probe.follow()
     batch = probe.objective.data.all
@@ -56,8 +56,9 @@ def test_the_margins_are_those_that_the_arm_descends(trainer, moved):
     stacked = SegmentPairs(
         torch.stack([states, states]), torch.stack([unsquashed, unsquashed]), torch.zeros(2, 3)
     )
-    trainer.agent.sail_terms(stacked)
-    wanted = trainer.agent.observed()["sail/margin"][1]
+    agent = trainer.agent
+    own, ref = (segment_log_probs(p, stacked)[1].detach() for p in (agent.actor, agent.reference))
+    wanted = 0.4 * ((own - ref)[:, 0] - (own - ref)[:, 1]).abs().mean()
     ratio = probe.objective.policy(batch.inputs) - batch.log_ref
     z = 0.4 * (ratio[:, 0] - ratio[:, 1])
     assert abs(float(z.abs().mean().detach() - wanted)) < 1e-4 * float(wanted)

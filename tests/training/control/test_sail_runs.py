@@ -8,7 +8,6 @@ import pytest
 pytest.importorskip("dm_control", reason="the extra rl is not installed")
 
 import torch
-from scipy.stats import kstest
 
 from sailtheory import InputError
 from sailtheory.compare.arms import diff
@@ -24,7 +23,7 @@ SMALL = assignments(
     "steps=220 random_steps=60 entropy_steps=40 reset_updates=5 evaluate_every=500"
     " evaluation_episodes=1 checkpoint_every=80 log_every=50 sac.width=16 sac.batch=16"
     " reward.width=16 reward.epochs=3 feedback.every=50 feedback.segment=10"
-    " feedback.queries=5 feedback.maximum=18 reference.since=120 sail.recent=60".split()
+    " feedback.queries=5 feedback.maximum=18 reference.since=120 sail.states=12".split()
 )
 
 
@@ -43,18 +42,21 @@ def test_the_arms_train_and_may_be_compared(runs):
     records = [read_record(folder) for folder in runs.values()]
     found = diff(records)
     found.require()
-    assert found.allowed == () and found.same == () and found.unread == ()
+    assert [d.key for d in found.allowed] == ["reference.every"]  # the default of sail's own
+    assert found.same == () and found.unread == ()
     pebble, sail, both = records
     for record in (sail, both):
         steps, values = record.series("loss/actor/sail_dpo")
         assert steps.tolist() == [150, 200] and (values > 0).all()
-        assert record.series("loss/actor/sail_score")[1].tolist() == [0, 0]
+        assert "loss/actor/sail_score" not in record.names()  # it is off by default
         assert (record.series("sail/margin")[1] > 0).all()
-        assert (record.series("sail/score_coefficient")[1] > 0).all()
         assert record.series("loss/critic")[1][0] == pebble.series("loss/critic")[1][0]
         assert record.series("loss/critic")[1][-1] != pebble.series("loss/critic")[1][-1]
     assert "loss/actor/kl_ref_policy" in both.names()
     assert "loss/actor/kl_ref_policy" not in sail.names()
+    assert both.series("c29/gamma")[1].tolist() == pytest.approx([1e-4, 1e-4])
+    assert both.series("c29/threshold")[1].tolist() == pytest.approx([0.2, 0.2])
+    assert "c29/gamma" not in sail.names()
 
 
 def test_a_run_is_the_same_alone_and_resumed(runs, tmp_path, monkeypatch):
@@ -74,67 +76,55 @@ def test_a_run_is_the_same_alone_and_resumed(runs, tmp_path, monkeypatch):
     assert mine.read_bytes() == theirs.read_bytes()
 
 
-def test_segments_are_states_of_the_last_steps_and_actions_of_the_present_actor():
-    """Followed independently, by copies of each run's actor and its reward networks."""
-    trainer = Trainer(small("sail"), [0, 1])
-    for _ in range(130):
-        trainer.advance()
-    updates = [trainer.agent.updates(run) for run in range(2)]
-    found, again = trainer.segments(updates), trainer.segments(updates)
-    assert all(torch.equal(x, y) for x, y in zip(found, again, strict=True))
-    for run, learner in enumerate(trainer.learners):
-        update, actor = updates[run], trainer.agent.policy(run)
-        states, noise = learner.own_states(update)
-        assert states.shape == (2, 2, 10, 17) and noise.shape == (2, 2, 10, 6)
-        later = learner.own_states(update + 1)
-        assert not np.array_equal(states, later[0]) and not np.array_equal(noise, later[1])
-        assert torch.equal(found.states[run], torch.tensor(states))
-        held = learner.buffer.states()
-        for segment in states.reshape(-1, 10, 17):
-            place = [int(np.flatnonzero((held == s).all(1))[0]) for s in segment]
-            assert place == list(range(place[0], place[0] + 10)) and place[0] >= 70
-        mean, log_std = actor(torch.tensor(states.reshape(-1, 17)))
-        drawn = mean + log_std.exp() * torch.tensor(noise.reshape(-1, 6))
-        assert torch.allclose(found.unsquashed[run].reshape(-1, 6), drawn, rtol=1e-5, atol=1e-6)
-        rows = np.concatenate([states.reshape(-1, 17), drawn.detach().tanh()], 1)
-        total = learner.model.rewards(rows.astype(np.float32)).reshape(2, 2, 10).sum(2)
-        wanted = 1 / (1 + np.exp(total[:, 1] - total[:, 0])) - 0.5
-        assert np.abs(found.preference[run].numpy() - wanted).max() < 1e-5
-    assert not torch.equal(found.unsquashed[0], found.unsquashed[1])
-    assert not any(part.requires_grad for part in found)  # the score holds all of the gradient
-    trainer.close()
+@pytest.mark.parametrize("value", ["critic", "reward"])
+def test_candidates_are_of_the_present_actor_in_states_of_the_minibatch(value):
+    """Followed independently, by copies of each run's actor, critic and reward networks."""
+    trainer = Trainer(small("sail", sail__value=value, sail__score=1.0), [0, 1])
+    seen = []
+    prepare = trainer.agent.prepare
 
+    def watched(batch, learners):
+        before = [r.torch_generator.get_state() for r in learners]
+        found = prepare(batch, learners)
+        again = prepare(batch, learners)
+        if found.compared is not None:
+            assert torch.equal(found.compared.unsquashed, again.compared.unsquashed)
+        after = [r.torch_generator.get_state() for r in learners]
+        assert all(torch.equal(x, y) for x, y in zip(before, after, strict=True))
+        actors = [trainer.agent.policy(run) for run in range(2)]
+        seen.append((batch, found.compared, actors, [r.rng.bit_generator.state for r in learners]))
+        return found
 
-def test_segments_of_a_pair_are_uniform_and_independent_and_so_is_their_noise():
-    trainer = Trainer(small("sail"), [0])
-    while trainer.step < 130:
+    trainer.agent.prepare = watched
+    while trainer.step < 124:
         trainer.advance()
-    learner, count = trainer.learners[0], 4000
-    drawn = [learner.own_states(update) for update in range(count)]
-    noise = np.stack([noise for _, noise in drawn]).astype(float)
-    assert kstest(noise.ravel()[::7], "norm").pvalue > 1e-4
-    first, second = noise[:, :, 0].ravel(), noise[:, :, 1].ravel()
-    assert abs(np.corrcoef(first, second)[0, 1]) < 5 / first.size**0.5
-    place = {s.tobytes(): t for t, s in enumerate(learner.buffer.states())}
-    pairs = [[place[s.tobytes()] for s in pair[:, 0]] for x, _ in drawn for pair in x]
-    places = np.arange(70, 121)  # starts of ten steps among the last sixty
-    rows, columns = (np.searchsorted(places, x) for x in np.array(pairs).T)
-    table = np.zeros((len(places), len(places)))
-    np.add.at(table, (rows, columns), 1)
-    assert set(np.ravel(pairs)) == set(places)
-    expected = 2 * count / table.size  # 3.1 each: chi-square by its normal approximation
-    chi = ((table - expected) ** 2 / expected).sum()
-    assert abs(chi - (table.size - 1)) < 5 * (2 * table.size) ** 0.5
+    assert [c is None for _, c, *_ in seen][-7:] == [True, True, False, False, False, False, False]
+    batch, found, actors, _ = seen[-1]
+    assert found.unsquashed.shape == (4, 2, 12, 6) and not found.unsquashed.requires_grad
+    assert torch.equal(found.states, batch.observations[:, :12])
+    assert not torch.equal(found.unsquashed, seen[-2][1].unsquashed)
+    for run, (learner, actor) in enumerate(zip(trainer.learners, actors, strict=True)):
+        mean, log_std = actor(found.states[run])
+        noise = (found.unsquashed[:, run] - mean.detach()) / log_std.exp().detach()
+        wanted = learner.generator(5, trainer.agent.updates(run) - 1)
+        assert np.abs(noise.numpy() - wanted.standard_normal((4, 12, 6), np.float32)).max() < 1e-3
+        if value == "reward":
+            actions = torch.tanh(found.unsquashed[:, run])
+            rows = torch.cat([found.states[run].expand(4, -1, -1), actions], -1).numpy()
+            rewards = learner.model.rewards(rows.reshape(48, -1)).reshape(4, 12)
+            assert np.abs(found.rewards[:, run].numpy() - rewards).max() < 1e-6
+    assert (found.rewards is None) == (value == "critic")
     trainer.close()
 
 
 @pytest.mark.parametrize(
     ("changed", "field"),
     [
-        ({"sail__recent": 19}, "sail.recent"),
-        ({"capacity": 19}, "capacity"),
+        ({"sail__states": 17}, "sail.states"),
+        ({"sail__score": 1.0, "sail__candidates": 2}, "sail.candidates"),
+        ({"sail__value": "return"}, "sail.value"),
         ({"reference__since": 220}, "reference.since"),  # the last step: there is no use of it
-        ({"reference__since": 119}, "reference.since"),
+        ({"reference__since": 99}, "reference.since"),
         ({"sail__weight": 0.0}, "sail.weight"),
         ({"reference__every": 0}, "reference.every"),
         ({"reference__radius": 0.0}, "reference.radius"),

@@ -1,4 +1,4 @@
-"""Tasks: found again bit for bit, stepped in threads, refused with one clear line."""
+"""Tasks: found again bit for bit, refused with one clear line."""
 
 from __future__ import annotations
 
@@ -90,20 +90,6 @@ def test_an_open_door_is_a_success():
             observation, best = step.observation, max(best, step.success)
         found.append(best)
     assert found == [1.0, 0.0]
-
-
-def test_threads_change_nothing():
-    actions = np.random.default_rng(0).uniform(-1, 1, (60, 3, 6)).astype(np.float32)
-    seen = []
-    for threads in (1, 2, 5):
-        vector = Vector([episodes("walker-walk", seed) for seed in range(3)], threads)
-        vector.reset()
-        steps = [vector.step(a) for a in actions]
-        rows = [np.concatenate([s.following.ravel(), s.rewards]) for s in steps]
-        seen.append(np.stack(rows))
-        vector.close()
-    assert np.array_equal(seen[0], seen[1]) and np.array_equal(seen[0], seen[2])
-    assert not np.array_equal(seen[0][:, :24], seen[0][:, 24:48])
 
 
 def test_an_ended_episode_is_followed_by_a_new_one():

@@ -55,7 +55,7 @@ def assert_same(one, other):
 def left_alone(tmp_path_factory):
     """Two runs of pebble that nobody disturbed."""
     out = tmp_path_factory.mktemp("alone")
-    train(small(), [0, 1], out, threads=2)
+    train(small(), [0, 1], out)
     return out
 
 
@@ -94,7 +94,7 @@ def test_both_methods_train(tmp_path, task, method):
     assert (300, "eval/return") in [(step, n) for step, found in told for n in found[3]]
 
 
-def test_a_run_is_the_same_beside_another_and_with_threads(tmp_path, left_alone):
+def test_a_run_is_the_same_beside_another(tmp_path, left_alone):
     train(small(), [1], tmp_path)
     assert_same(files(tmp_path / "seed-1"), files(left_alone / "seed-1"))
     other = files(left_alone / "seed-0")
