@@ -263,7 +263,7 @@ def _price(
             continue
         gamma = max(float(level), 0.0)
         if gamma not in found:
-            sure = known is not None and gamma >= known.least
+            sure = known is not None and known.least is not None and gamma >= known.least
             found[gamma] = maximise(regularised(target.objective, gamma), search, concave=sure)
         out[name] = Worth(gamma, float(target.worth(found[gamma].theta)), found[gamma])
     return out
