@@ -43,6 +43,7 @@ GLOSSARY = (
 
 COMMANDS: dict[Callable[..., None], str] = {
     theory.verify: "sailtheory verify --claims C04,C11",
+    theory.new_claims: "sailtheory new-claims mypaper",
     preference_data.problem: "sailtheory problem data.jsonl --embed minilm --temperature 2 "
     "--beta 0.1 --radius 2 --out folder",
     problem.check: "sailtheory check problem.toml --gamma 0.1 --html report.html",

@@ -18,7 +18,8 @@ def print_discovery(console: Console, found: Discovery) -> None:
     def said(constants: dict[str, float]) -> str:
         return ", ".join(f"{name} = {number(value)}" for name, value in constants.items())
 
-    console.print(f"G(z) = {escape(found.payoff.formula)}; is ∇²J ⪯ ({escape(found.form)})F̄?")
+    formula, form = escape(found.payoff.formula), escape(found.form)
+    console.print(f"G(z) = {formula}; is ∇²J ⪯ ({form})F̄?")
     table = Table("β", "Z", "found by search", "K, proved (C35)", "found ÷ K", "tight")
     for cell in found.cells:
         sure = "" if cell.confirmed else ", not confirmed"
@@ -29,6 +30,6 @@ def print_discovery(console: Console, found: Discovery) -> None:
     console.print(table)
     console.print(f"[bold]No problem searched refutes {said(found.searched)}.[/bold] (supported)")
     console.print(
-        f"Proved at each β and Z of the table: {said(found.proved)}, as K is below it there. Between "
-        "them nothing is proved."
+        f"Proved at each β and Z of the table: {said(found.proved)}, as K is below it there. "
+        "Between them nothing is proved."
     )
