@@ -38,7 +38,7 @@ NAME = ["expected.toml"]
 verdict = "holds"
 strength = "supported"
 """,
-    "NAME/claims.py": '''"""The claims. Replace TAG01: DPO's loss is convex in log-linear policies."""
+    "NAME/claims.py": '''"""TAG01, to be replaced by your claims: DPO is convex."""
 
 from __future__ import annotations
 
