@@ -27,6 +27,7 @@ _GUIDE = {
     "Theory": "theory",
     "How large must the KL be?": "how-large-kl",
     "Which KL does your trainer have?": "which-kl",
+    "Other objectives and divergences": "objectives",
     "Which objective a loss follows": "loss-audit",
     "Does my run satisfy the theorem?": "audit-a-run",
     "Training language models": "llm-training",

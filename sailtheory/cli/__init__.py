@@ -14,6 +14,7 @@ from sailtheory.cli import (
     audit,
     certificates,
     curvature,
+    discover,
     models,
     plot,
     preference_data,
@@ -42,6 +43,7 @@ GLOSSARY = (
 
 COMMANDS: dict[Callable[..., None], str] = {
     theory.verify: "sailtheory verify --claims C04,C11",
+    theory.new_claims: "sailtheory new-claims mypaper",
     preference_data.problem: "sailtheory problem data.jsonl --embed minilm --temperature 2 "
     "--beta 0.1 --radius 2 --out folder",
     problem.check: "sailtheory check problem.toml --gamma 0.1 --html report.html",
@@ -50,6 +52,7 @@ COMMANDS: dict[Callable[..., None], str] = {
     certificates.certify: "sailtheory certify problem.toml --property gamma --out cert.json",
     certificates.replay: "sailtheory replay cert.json",
     rates.rates: "sailtheory rates problem.toml --gamma 1",
+    discover.discover: "sailtheory discover --objective ipo --form 'a*Z**2/beta**2 + b'",
     curvature.curvature: "sailtheory curvature config.toml",
     training.compare: "sailtheory compare runs/a/* runs/b/* --html page.html",
     audit.audit: "sailtheory audit runs/q",

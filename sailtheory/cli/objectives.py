@@ -24,7 +24,8 @@ def _names() -> list[str]:
 Objective = Annotated[
     str,
     typer.Option(
-        help="sail on preferences; grpo, reward, dr-grpo, dynamic-sampling, arcsine, log, "
+        help="sail, ipo, hinge, squared:margin=2 and other payoffs on preferences, or your own as "
+        "payoff:FORMULA in z and beta; grpo, reward, dr-grpo, dynamic-sampling, arcsine, log, "
         "pass-at-k or maxrl on response_rewards.",
         autocompletion=_names,
     ),

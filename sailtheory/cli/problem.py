@@ -31,6 +31,10 @@ def check(
     group: Group = None,
     std: Std = None,
     epsilon: Epsilon = None,
+    divergence: Annotated[
+        str | None,
+        typer.Option(help="chi2, kl-policy, js, chipo, entropy, alpha=A … in place of KL."),
+    ] = None,
     effort: Effort = "quick",
     json: Json = None,
     html: HtmlFile = None,
@@ -51,6 +55,8 @@ def check(
 
     require_outputs(problem, json=json, html=html)
     target = load_target(problem, objective, given(group, std, epsilon))
+    if divergence is not None:
+        return _check_divergence(target, divergence, gamma, effort, json, html, seed)
     began = time.perf_counter()
     with Progress() as progress:
         if objective == SAIL:  # with online DPO beside it
@@ -70,6 +76,23 @@ def check(
         write(report.as_dict(), json)
     if html is not None:
         write_text(page(report, Path(problem).name, time.perf_counter() - began), html, "html")
+
+
+def _check_divergence(
+    target: Any, name: str, gamma: float | None, effort: str, json: str | None, html: str | None,
+    seed: int,
+) -> None:  # fmt: skip
+    from sailtheory.analysis.divergence_check import check_divergence
+    from sailtheory.report.divergence_check import print_divergence_report
+    from sailtheory.report.json_file import write
+
+    if html is not None:
+        raise InputError("html", html, "none yet with --divergence: --json has all of it")
+    with Progress() as progress:
+        report = check_divergence(target, name, gamma, effort, seed, progress)
+    print_divergence_report(console_for(json), report)
+    if json is not None:
+        write(report.as_dict(), json)
 
 
 def frontier(

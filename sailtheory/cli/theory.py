@@ -73,3 +73,14 @@ def _processes(claims: int) -> int:
     from joblib import cpu_count
 
     return int(cpu_count()) if claims > _HANDFUL else 1
+
+
+def new_claims(
+    name: Annotated[str, typer.Argument(help="Of the package: small letters, digits and _.")],
+    out: Annotated[str | None, typer.Option(help="Folder; default: one of that name.")] = None,
+) -> None:
+    """Write a package for claims of your own: expected verdicts, planted falsehoods, tests."""
+    from sailtheory.claims_template import new_claims as write
+
+    root = write(name, out)
+    print(f"{root}: pip install -e '{root}[dev]', then pytest and sailtheory verify")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -44,8 +44,8 @@ class Point:
         return formulas.margins(self.block.beta, self.delta, self.block.features)
 
     @cached_property
-    def payoffs(self) -> dict[type, Payoff]:
-        """What objectives found here, by their class."""
+    def payoffs(self) -> dict[Hashable, Payoff]:
+        """What objectives found here, by their class, or by their payoff."""
         return {}
 
     @property

@@ -1,5 +1,8 @@
 """Objectives by name, each with its options: what ``--objective`` takes.
 
+A name may hold its options, so that every command takes them: ``squared:margin=2``, or a payoff
+of one's own, ``payoff:-max(0, 1 - z)**2``, which is parsed and never run as code.
+
 A new one is one line: ``register(Kind("name", "what it is", make, {"option": default}))``, where
 ``make(problem, **options)`` returns a :class:`~sailtheory.objectives.target.Target`.
 """
@@ -12,13 +15,15 @@ from functools import partial
 from typing import Any
 
 from sailtheory.errors import InputError
+from sailtheory.objectives.payoff_target import custom_target, named_target
 from sailtheory.objectives.reward_target import OPTIONS, RewardTarget
 from sailtheory.objectives.sail_target import SAILTarget
 from sailtheory.objectives.target import Target
 from sailtheory.problem.problem import PreferenceProblem
+from sailtheory.theory.payoffs import PAYOFFS, PairPayoff, custom_payoff, named_payoff
 from sailtheory.theory.reward_methods import METHODS, reward_method
 
-__all__ = ["Kind", "kind", "names", "register", "target"]
+__all__ = ["Kind", "kind", "names", "payoff_of", "register", "target"]
 
 
 @dataclass(frozen=True)
@@ -65,9 +70,38 @@ def kind(name: str) -> Kind:
     Raises:
         InputError: There is none.
     """
-    if name not in _KINDS:
+    plain, _, _ = name.partition(":")
+    if plain not in _KINDS:
         raise InputError("objective", name, f"one of {', '.join(_KINDS)} is expected")
-    return _KINDS[name]
+    return _KINDS[plain]
+
+
+def _held(name: str) -> dict[str, Any]:
+    """The options that a name holds, after its colon."""
+    plain, colon, rest = name.partition(":")
+    if plain == "payoff":
+        return {"formula": rest}
+    options: dict[str, Any] = {}
+    for part in rest.split(",") if colon else []:
+        option, _, value = part.partition("=")
+        try:
+            plainly = value.strip()
+            options[option.strip()] = int(plainly) if plainly.isdigit() else float(plainly)
+        except ValueError:
+            raise InputError("objective", name, f"{plain}:option=number,…") from None
+    return options
+
+
+def payoff_of(name: str) -> PairPayoff:
+    """The payoff of an objective that has one, by its name with options; SAIL's is the logistic.
+
+    Raises:
+        InputError: There is no such payoff.
+    """
+    plain, held = kind(name).name, _held(name)
+    if plain == "payoff":
+        return custom_payoff(held["formula"])
+    return named_payoff("logistic" if plain == "sail" else plain, **held)
 
 
 def target(problem: PreferenceProblem, name: str = "sail", **options: Any) -> Target:
@@ -82,7 +116,7 @@ def target(problem: PreferenceProblem, name: str = "sail", **options: Any) -> Ta
         InputError: An unknown name, an option that it does not take, or data that it needs and
             the problem does not state.
     """
-    found = kind(name)
+    found, options = kind(name), {**_held(name), **options}
     for option, value in options.items():
         if option not in found.options:
             taken = f"takes {', '.join(found.options)}" if found.options else "has no options"
@@ -96,3 +130,6 @@ for _name in METHODS:
         _name, reward_method(_name).title, partial(RewardTarget, name=_name),
         OPTIONS[_name], preferences=False,
     ))  # fmt: skip
+for _name, _recipe in PAYOFFS.items():
+    register(Kind(_name, _recipe.formula, partial(named_target, payoff=_name), _recipe.options))
+register(Kind("payoff", "G(z) of your own: payoff:FORMULA", custom_target, {"formula": ""}))
