@@ -123,8 +123,8 @@ class TargetReport(Shown):
                 "relative": None if known is None else known.relative,
             },
             "strengths": STRENGTHS,
-            "prompt_thresholds": _listed(known and known.prompts),
-            "path_thresholds": _listed(known and known.path),
+            "prompt_thresholds": _listed(None if known is None else known.prompts),
+            "path_thresholds": _listed(None if known is None else known.path),
             "pl": {
                 kind: _pl(found) for kind, found in zip(("plain", "prox"), self.pl, strict=True)
             },

@@ -61,16 +61,17 @@ def check(
     with Progress() as progress:
         if objective == SAIL:  # with online DPO beside it
             from sailtheory.analysis.check import check as run
-            from sailtheory.report.html_problem import problem_page as page
-            from sailtheory.report.text import print_report as show
+            from sailtheory.report import html_problem, text
 
             report: Any = run(target.problem, gamma, effort, seed, progress, jobs)
+            page: Any = html_problem.problem_page
+            show: Any = text.print_report
         else:
             from sailtheory.analysis.target_check import check_target
-            from sailtheory.report.html_target import target_page as page
-            from sailtheory.report.target_check import print_target_report as show
+            from sailtheory.report import html_target, target_check
 
             report = check_target(target, gamma, effort, seed, progress)
+            page, show = html_target.target_page, target_check.print_target_report
     show(console_for(json), report)
     if json is not None:
         write(report.as_dict(), json)
@@ -117,14 +118,16 @@ def frontier(
     with Progress() as progress:
         if objective == SAIL:  # with online DPO beside it
             from sailtheory.analysis.frontier import frontier as trace
-            from sailtheory.report.text import print_frontier as show
+            from sailtheory.report import text
 
             curve: Any = trace(target.problem, tolerance, points, effort, seed, progress)
+            show: Any = text.print_frontier
         else:
             from sailtheory.analysis.trade_off import trade_off
-            from sailtheory.report.target_check import print_trade_off as show
+            from sailtheory.report import target_check
 
             curve = trade_off(target, tolerance, points, effort, seed, progress)
+            show = target_check.print_trade_off
     show(console_for(json), curve)
     if json is not None:
         write(curve.as_dict(), json)

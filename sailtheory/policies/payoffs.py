@@ -138,7 +138,7 @@ class RewardPayoff(CandidatePayoff):
 
     def _rates(self, policy: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         assert batch.rewards is not None
-        return tuple(formulas.expectation(policy, r) for r in (batch.rewards, 1 - batch.rewards))  # type: ignore[return-value]
+        return tuple(formulas.expectation(policy, r) for r in (batch.rewards, 1 - batch.rewards))
 
     def value(self, policy: Tensor, log_ratio: Tensor, batch: Batch) -> Tensor:
         """f(V_x)."""
