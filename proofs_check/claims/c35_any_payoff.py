@@ -47,7 +47,7 @@ def check(context: Context) -> Iterator[Evidence]:
                 compare(above, spectrum(objective, theta), known.relative)
                 if known.lower is not None:
                     compare(below, spectrum(-objective, theta), known.lower)
-            floor.add(-objective.value(theta), np.float64(most),
+            floor.add(-objective.value(theta), np.asarray(most),
                       partial(_floor_fails, objective, theta, most))  # fmt: skip
         for third in (*rng.uniform(0, z, 3), 0.5 - 2 * beta):
             height = float(np.clip(third, 0, z))
