@@ -52,7 +52,14 @@ class PayoffTarget(Target):
         if nothing_moves(problem):
             return None
         known = payoff_bounds(self.payoff, float(problem.beta), problem.z_max_above)
-        return CurvatureBounds(known.relative, None, None, known.lower, claims="C35")
+        return CurvatureBounds(
+            known.relative,
+            None,
+            None,
+            known.lower,
+            claims="C35",
+            scope="for every problem of this β and Z_max",
+        )
 
     def settings(self) -> dict[str, Any]:
         """The payoff's options."""

@@ -46,7 +46,14 @@ class SAILTarget(Target):
             return None
         beta, z = float(problem.beta), problem.z_max_above
         lower = float(bounds.lower_curvature(FLOAT64, beta, z))
-        return CurvatureBounds(bounds.relative_bound(beta, z), None, None, lower, claims="C11")
+        return CurvatureBounds(
+            bounds.relative_bound(beta, z),
+            None,
+            None,
+            lower,
+            claims="C11",
+            scope="for every problem of this β and Z_max",
+        )
 
     def settings(self) -> dict[str, Any]:
         """None."""

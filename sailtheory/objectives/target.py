@@ -36,6 +36,7 @@ class CurvatureBounds:
             None where no such theorem is known.
         seen: What each prompt's bound rests on, in words, by position; the worst prompts only.
         claims: What proves ``relative``.
+        scope: The problems for which it does.
         data_claims: What proves ``data``, and by what.
     """
 
@@ -46,6 +47,7 @@ class CurvatureBounds:
     path: np.ndarray | None = None
     seen: Mapping[int, str] | None = None
     claims: str = ""
+    scope: str = "whatever the problem and B"
     data_claims: str = ""
 
     @property

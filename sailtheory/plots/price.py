@@ -112,13 +112,13 @@ def draw(data: dict[str, Any]) -> Any:
     figure, axes = style.panels(style.DOUBLE, 68, 1, 2, sharex=True)
     left, right = axes[0]
     measure = data["settings"]["measure"]
-    beside = measure == "win rate"  # SAIL, and online DPO beside it
+    beside = "online_gain" in found  # SAIL, and online DPO beside it
     curves = _OF_SAIL if beside else [("gain", "kl", "J")]
     for (name, _, whose), line in zip(curves, style.LINES, strict=False):
         left.plot(levels, array(found[name]), marker="o", markersize=2.5, label=whose, **line)
     left.axhline(found["gain_at_zero"], **style.BOUND)
     left.axhline(0, **style.ZERO)
-    left.set_ylabel("win rate − ½" if beside else f"gain in {measure}")
+    left.set_ylabel("win rate − ½" if measure == "win rate" else f"gain in {measure}")
     shown = [name for _, name, _ in curves]
     for (_, name, whose), line in zip(curves, style.LINES, strict=False):
         right.plot(levels, positive(found[name]), marker="o", markersize=2.5, label=whose, **line)

@@ -85,14 +85,15 @@ def thresholds(report: TargetReport) -> list[tuple[str, str, str, str]]:
     known = report.bounds
     assert known is not None
     proved = "∞" if known.relative is None else number(known.relative)
-    certain = "∞" if known.data is None else number(known.data)
-    return [
+    rows = [
         ("γ* (this problem)", number(report.gamma_star.value), STRENGTHS["instance"],
          "the least γ that works here, found by search"),
-        ("K_data (by prompt)", certain, STRENGTHS["data"], f"from {known.data_claims}"),
-        ("K (theorem)", proved, STRENGTHS["relative"],
-         f"whatever the problem and B ({known.claims})"),
     ]  # fmt: skip
+    if known.data_claims:
+        certain = "∞" if known.data is None else number(known.data)
+        rows.append(("K_data (by prompt)", certain, STRENGTHS["data"], f"from {known.data_claims}"))
+    said = f"{known.scope} ({known.claims})"
+    return [*rows, ("K (theorem)", proved, STRENGTHS["relative"], said)]
 
 
 def prompts(report: TargetReport) -> list[str]:
