@@ -75,7 +75,7 @@ def tuned(arm: str, own: Record) -> Record:
 
 
 def thresholds(runs: list[Record]) -> Record | None:
-    """γ, C29's 2β, and K_V at the largest |z| of any run's end."""
+    """γ, C29's 2β, and K_V at the largest |z| along any run."""
     if not runs:
         return None
     last = [run["last"] for run in runs]

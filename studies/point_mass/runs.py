@@ -33,6 +33,8 @@ KEPT = (
     "eval/return", "reward/accuracy", "sail/margin", "sail/largest_margin", "c29/gamma",
     "c29/threshold", "c29/threshold_at_margin", "reference/distance", "loss/actor/kl_ref_policy",
 )  # fmt: skip
+LARGEST = {"sail/largest_margin", "c29/threshold_at_margin", "loss/actor/kl_ref_policy"}
+"""Of these the largest value along the run is committed: they are 0 where π_ref is taken anew."""
 
 
 @dataclass(frozen=True)
@@ -88,8 +90,9 @@ def kept(folder: Path, seeds: Sequence[int]) -> list[Record]:
                 if name in record.names():
                     steps, values = record.series(name)
                     rounded = [float(f"{float(v):.6g}") for v in values]
-                    curves[name] = [int(steps[-1]), rounded if name == "eval/return" else
-                                    rounded[-1:]]  # fmt: skip
+                    if name != "eval/return":
+                        rounded = [max(rounded)] if name in LARGEST else rounded[-1:]
+                    curves[name] = [int(steps[-1]), rounded]
             found.append({"seed": seed, "score": score(curves), "last": curves})
     return found
 
