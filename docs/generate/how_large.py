@@ -14,7 +14,8 @@ from docs.generate import blocks
 from sailtheory.numeric.numbers import FLOAT64
 from sailtheory.storage.files import write_text
 from sailtheory.theory.reward_maximiser import maximiser_ref_policy
-from sailtheory.theory.reward_methods import RewardMethod, reward_method
+from sailtheory.theory.reward_methods import reward_method
+from sailtheory.theory.reward_slopes import RewardMethod
 from studies.render import fill, read
 from studies.reward_kl.arms import NONE, REF_POLICY, Arm
 from studies.reward_kl.page import Study

@@ -15,7 +15,8 @@ from proofs_check.arguments.relative_steps import STEPS as RELATIVE
 from proofs_check.evidence.argument import Step
 from sailtheory.numeric.numbers import Array, sympy_numbers
 from sailtheory.theory import bernstein, fields, formulas, pair_form, pass_rate
-from sailtheory.theory.reward_methods import STDS, Slopes, group_deviation, reward_method
+from sailtheory.theory.reward_methods import STDS, group_deviation, reward_method
+from sailtheory.theory.reward_slopes import Slopes
 
 _XP = sympy_numbers()
 AVERAGE = RELATIVE[5]

@@ -20,7 +20,8 @@ from sailtheory.landscape.pencil import largest_relative_curvature
 from sailtheory.numeric.numbers import FLOAT64, arb_numbers
 from sailtheory.objectives.rewards import RewardObjective
 from sailtheory.problem.reward_problem import reward_problem
-from sailtheory.theory.reward_methods import METHODS, RewardMethod, reward_method
+from sailtheory.theory.reward_methods import METHODS, reward_method
+from sailtheory.theory.reward_slopes import RewardMethod
 from sailtheory.verdict import Evidence, Outcome, Strength
 
 GROUP = 8

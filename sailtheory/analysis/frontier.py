@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from sailtheory.analysis.online import FieldThresholds, field_thresholds
-from sailtheory.analysis.trade_off import BISECTIONS, MOST_POINTS, TradePoint, trade_off
+from sailtheory.analysis.trade_off import BISECTIONS, TradePoint, trade_off
 from sailtheory.landscape.domain import Domain
 from sailtheory.landscape.maximiser import gain
 from sailtheory.landscape.solution import solve
@@ -19,7 +19,7 @@ from sailtheory.objectives.sail_target import SAILTarget
 from sailtheory.problem.problem import PreferenceProblem
 from sailtheory.shown import Shown
 
-__all__ = ["MOST_POINTS", "Frontier", "FrontierPoint", "OnlinePoint", "frontier"]
+__all__ = ["Frontier", "FrontierPoint", "OnlinePoint", "frontier"]
 
 SCHEMA = "sailtheory.frontier/1"
 

@@ -22,7 +22,8 @@ from sailtheory.auditing.library import Objective, library
 from sailtheory.auditing.models import SmallModel, small_models
 from sailtheory.auditing.trainers import trainer_loss
 from sailtheory.errors import InputError
-from sailtheory.theory.reward_methods import RewardMethod, reward_method
+from sailtheory.theory.reward_methods import reward_method
+from sailtheory.theory.reward_slopes import RewardMethod
 
 __all__ = [
     "GROUP", "KLS", "Apart", "ExpectedUpdate", "Part", "expected_update", "kl_apart", "kl_term",

@@ -14,7 +14,7 @@ from sailtheory.auditing.batches import Sampling
 from sailtheory.auditing.library import Objective
 from sailtheory.auditing.models import SmallModel
 from sailtheory.numeric.numbers import numbers_of
-from sailtheory.theory.reward_methods import RewardMethod
+from sailtheory.theory.reward_slopes import RewardMethod
 
 __all__ = ["TRL_EPSILON", "group_objectives"]
 

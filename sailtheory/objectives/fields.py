@@ -22,7 +22,7 @@ from sailtheory.problem.problem import PreferenceProblem
 from sailtheory.theory import fields, formulas
 from sailtheory.theory.payoff import Payoff
 
-__all__ = ["ExpectedReward", "Gain", "OnlineDPO", "OnlineDPORevKL", "has_rewards"]
+__all__ = ["ExpectedReward", "Gain", "OnlineDPO", "OnlineDPORevKL", "ScoreMean", "has_rewards"]
 
 
 class OnlineDPO(PairObjective):
@@ -78,7 +78,7 @@ def OnlineDPORevKL(problem: PreferenceProblem, gamma: float) -> Objective:
     return regularised(OnlineDPO(problem), gamma)
 
 
-class _ScoreMean(BlockObjective):
+class ScoreMean(BlockObjective):
     """E_x E_{π_θ} r for scores r of the responses: its Hessian is E[(r − E r)ssᵀ]."""
 
     @abstractmethod
@@ -98,7 +98,7 @@ class _ScoreMean(BlockObjective):
         return fields.score_mean_curvature_gradient(at.policy, self._scores(at), along)
 
 
-class Gain(_ScoreMean):
+class Gain(ScoreMean):
     """Win rate against π_ref, less ½: E_x Σ π_θ(y₁)π_ref(y₂)q (section 1).
 
     Raises:
@@ -114,7 +114,7 @@ class Gain(_ScoreMean):
         return formulas.expectation(at.ref[..., None, :], at.block.preference)
 
 
-class ExpectedReward(_ScoreMean):
+class ExpectedReward(ScoreMean):
     """E_x E_{π_θ} r, for problems whose preferences are Bradley–Terry with rewards r.
 
     Raises:

@@ -17,7 +17,7 @@ from sailtheory.objectives.rewards import RewardObjective, response_rewards
 from sailtheory.objectives.target import CurvatureBounds, nothing_moves
 from sailtheory.problem.blocks import Block
 from sailtheory.problem.problem import PreferenceProblem
-from sailtheory.theory.reward_methods import RewardMethod
+from sailtheory.theory.reward_slopes import RewardMethod
 
 __all__ = ["pass_rate_ranges", "reward_bounds"]
 

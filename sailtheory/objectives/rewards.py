@@ -19,7 +19,8 @@ from sailtheory.objectives.expectation import BlockObjective, Point
 from sailtheory.problem.blocks import Block
 from sailtheory.problem.problem import PreferenceProblem
 from sailtheory.theory import fields, formulas, pass_rate
-from sailtheory.theory.reward_methods import STDS, RewardMethod, Slopes
+from sailtheory.theory.reward_methods import STDS
+from sailtheory.theory.reward_slopes import RewardMethod, Slopes
 
 __all__ = ["GroupField", "RewardObjective", "response_rewards"]
 

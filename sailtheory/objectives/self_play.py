@@ -9,7 +9,7 @@ import numpy as np
 from sailtheory.errors import InputError
 from sailtheory.numeric.numbers import Array
 from sailtheory.objectives.expectation import Point
-from sailtheory.objectives.fields import OnlineDPO, _ScoreMean
+from sailtheory.objectives.fields import OnlineDPO, ScoreMean
 from sailtheory.problem.fields import no_preferences
 from sailtheory.problem.problem import PreferenceProblem
 from sailtheory.theory import fields, formulas
@@ -62,7 +62,7 @@ class SelfPlay(OnlineDPO):
         return self.hessian(theta) + self._total(turning, theta, width=self.problem.dimension)
 
 
-class WinsAgainst(_ScoreMean):
+class WinsAgainst(ScoreMean):
     """P(π_θ ≻ π_θ') for a fixed opponent θ': what one player of the game ascends.
 
     Args:

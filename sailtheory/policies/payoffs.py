@@ -16,7 +16,8 @@ from sailtheory.objectives.registry import kind
 from sailtheory.policies.data import Batch, CandidateData
 from sailtheory.theory import formulas, pair_form
 from sailtheory.theory.bounds import pointwise_relative_bound, relative_bound
-from sailtheory.theory.reward_methods import METHODS, RewardMethod, reward_method
+from sailtheory.theory.reward_methods import METHODS, reward_method
+from sailtheory.theory.reward_slopes import RewardMethod
 
 __all__ = ["CandidatePayoff", "RewardPayoff", "SAILPayoff", "candidate_payoff"]
 

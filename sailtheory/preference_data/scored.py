@@ -154,12 +154,13 @@ FORMATS = (
         lambda row: {"prompt", "response", "score"} <= row.keys(), _one_a_row,
     ),
     Format(
-        "rewards", "rewards, of a verifier or a reward model", "scores",
+        "rewards", "rewards, of a verifier or a reward model: higher is better",
+        "scores",
         lambda row: {"prompt", "responses", "rewards"} <= row.keys(),
         partial(_own, name_of="rewards"), rewards=True,
     ),
     Format(
-        "reward-a-row", "reward, of a verifier or a reward model", "scores",
+        "reward-a-row", "reward, of a verifier or a reward model: higher is better", "scores",
         lambda row: {"prompt", "response", "reward"} <= row.keys(),
         partial(_one_a_row, name_of="reward"), rewards=True,
     ),

@@ -16,7 +16,8 @@ from sailtheory.report.words import ONE_POLICY, vector
 from sailtheory.verdict import Verdict
 
 __all__ = [
-    "print_target_report", "print_trade_off", "statements", "summary", "thresholds",
+    "constants", "price", "print_target_report", "print_trade_off", "prompts", "statements",
+    "summary", "thresholds",
 ]  # fmt: skip
 
 _SHOWN = 3

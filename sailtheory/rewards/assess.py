@@ -20,7 +20,8 @@ from sailtheory.rewards.read import PassRates
 from sailtheory.shown import Shown
 from sailtheory.theory import bounds
 from sailtheory.theory.reward_maximiser import maximiser_policy_ref, maximiser_ref_policy
-from sailtheory.theory.reward_methods import RewardMethod, reward_method
+from sailtheory.theory.reward_methods import reward_method
+from sailtheory.theory.reward_slopes import RewardMethod
 
 __all__ = ["KLS", "Assessment", "Ends", "MethodReport", "Settings", "assess", "rests_on"]
 

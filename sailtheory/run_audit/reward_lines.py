@@ -12,7 +12,8 @@ from sailtheory.rewards.assess import Settings, assess
 from sailtheory.rewards.read import PassRates, read_pass_rates
 from sailtheory.run_audit.standing import Found, Standing, unknown, violated
 from sailtheory.run_audit.trace import Facts, Trace
-from sailtheory.theory.reward_methods import RewardMethod, reward_method
+from sailtheory.theory.reward_methods import reward_method
+from sailtheory.theory.reward_slopes import RewardMethod
 
 __all__ = ["EPSILON", "pass_rates_of", "threshold"]
 

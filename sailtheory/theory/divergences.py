@@ -23,6 +23,7 @@ from sailtheory.theory.formulas import centred, expectation, pair_sum
 __all__ = [
     "DIVERGENCES",
     "Divergence",
+    "Parts",
     "alpha_divergence",
     "divergence",
     "divergence_curvature",

@@ -29,7 +29,7 @@ from sailtheory.theory.fields import (
     score_mean_gradient,
 )
 from sailtheory.theory.formulas import centred, expectation
-from sailtheory.theory.reward_methods import Slopes
+from sailtheory.theory.reward_slopes import Slopes
 
 __all__ = [
     "Groups",

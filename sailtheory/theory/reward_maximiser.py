@@ -17,7 +17,7 @@ from collections.abc import Callable
 import numpy as np
 
 from sailtheory.numeric.numbers import FLOAT64
-from sailtheory.theory.reward_methods import RewardMethod
+from sailtheory.theory.reward_slopes import RewardMethod
 
 __all__ = ["maximiser_policy_ref", "maximiser_ref_policy"]
 

@@ -22,18 +22,12 @@ from typing import Any
 
 from sailtheory.errors import InputError, require, whole_number
 from sailtheory.numeric.numbers import FLOAT64, Array, NumberSystem
-from sailtheory.theory.reward_slopes import Polynomial, RewardMethod, Slopes, exact_numbers
+from sailtheory.theory.reward_slopes import Polynomial, RewardMethod, exact_numbers
 from sailtheory.theory.unbounded_methods import Arcsine, DynamicSampling, Logarithm
 
 __all__ = [
     "METHODS",
     "STDS",
-    "Arcsine",
-    "DynamicSampling",
-    "Logarithm",
-    "Polynomial",
-    "RewardMethod",
-    "Slopes",
     "group_deviation",
     "reward_method",
 ]

@@ -8,6 +8,8 @@ from sailtheory import InputError
 from sailtheory.preference_data.collect import collect
 from sailtheory.preference_data.formats import FORMATS
 from sailtheory.preference_data.item import Choices
+from sailtheory.preference_data.preferences import Rule
+from sailtheory.preference_data.rewarded import rewarded
 from tests.support.preference_rows import (
     ARENA,
     BEST_FIRST,
@@ -53,6 +55,31 @@ def test_scores_by_format(name):
     assert prompt.turns == WHICH
 
 
+REWARDED = {
+    "rewards": [{"prompt": "Which?", "responses": ["a", "b", "a"], "rewards": [1, 0, 0.5]}],
+    "reward-a-row": [{"prompt": "Which?", "response": text, "reward": r}
+                     for text, r in (("a", 1), ("b", 0), ("a", 0.5))],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REWARDED)
+def test_rewards_by_format(name):
+    data = read(*REWARDED[name])
+    assert data.format.name == name and data.format.rewards
+    (prompt,) = data.prompts
+    assert dict(zip(prompt.responses, prompt.scores, strict=True)) == {"a": [1, 0.5], "b": [0]}
+    found = rewarded(data, Rule(), None)
+    assert [list(values) for values in found.values] == [[0.75, 0]]
+    assert sum(found.notes.values()) == 2
+    with pytest.raises(InputError, match="temperature = 2"):
+        rewarded(data, Rule(temperature=2.0), None)
+
+
+def test_comparisons_are_no_rewards():
+    with pytest.raises(InputError, match="comparisons"):
+        rewarded(read(COMPARED["trl"]), Rule(), None)
+
+
 @pytest.mark.parametrize("name", COMPARED)
 def test_comparisons_by_format(name):
     data = read(COMPARED[name], label=LABELS.get(name))
@@ -63,7 +90,7 @@ def test_comparisons_by_format(name):
 
 def test_every_format_says_its_direction_and_has_a_test():
     tested = {*SCORED, *COMPARED, "helpsteer2", "trl-unpaired", "oasst-messages", "score-a-row"}
-    assert tested == set(FORMATS)
+    assert tested | {*REWARDED} == set(FORMATS)
     for format in FORMATS.values():
         said_so = ("better", "best", "tie", "a 1")
         assert any(word in format.direction for word in said_so), format.name

@@ -163,9 +163,9 @@ def test_commands_take_a_folder(tmp_path, capsys):
 
 def test_pages_do_not_repeat_a_large_problem(folder, monkeypatch):
     problem = problem_file.load(folder.path)
-    assert html_problem._file(problem) == problem_file.dumps(problem)
+    assert html_problem.problem_file(problem) == problem_file.dumps(problem)
     monkeypatch.setattr(html_problem, "_MOST_NUMBERS", 50)
-    assert html_problem._file(problem).endswith("its 51 features are not repeated here.\n")
+    assert html_problem.problem_file(problem).endswith("its 51 features are not repeated here.\n")
 
 
 def edit_header(folder, **changes):

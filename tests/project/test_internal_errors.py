@@ -148,7 +148,7 @@ def test_claims_that_cannot_be_loaded_name_their_package(monkeypatch, capsys):
     "error", [RuntimeError("odd"), BrokenPipeError(32, "a worker's"), KeyError("k")]
 )
 def test_a_defect_in_any_command_is_not_exit_code_1(command, error, monkeypatch, capsys):
-    def fail(_):
+    def fail(_, **__):
         raise error
 
     monkeypatch.setattr("sailtheory.problem.problem_file.load", fail)
