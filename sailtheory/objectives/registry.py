@@ -3,7 +3,7 @@
 A name may hold its options, so that every command takes them: ``squared:margin=2``, or a payoff
 of one's own, ``payoff:-max(0, 1 - z)**2``, which is parsed and never run as code.
 
-A new one is one line: ``register(Kind("name", "what it is", make, {"option": default}))``, where
+A new one is ``register(ObjectiveKind("name", "what it is", make, {"option": default}))``, where
 ``make(problem, **options)`` returns a :class:`~sailtheory.objectives.target.Target`.
 """
 
@@ -23,11 +23,11 @@ from sailtheory.problem.problem import PreferenceProblem
 from sailtheory.theory.payoffs import PAYOFFS, PairPayoff, custom_payoff, named_payoff
 from sailtheory.theory.reward_methods import METHODS, reward_method
 
-__all__ = ["Kind", "kind", "names", "payoff_of", "register", "target"]
+__all__ = ["ObjectiveKind", "kind", "names", "payoff_of", "register", "target"]
 
 
 @dataclass(frozen=True)
-class Kind:
+class ObjectiveKind:
     """An objective that can be asked for by name.
 
     Attributes:
@@ -45,10 +45,10 @@ class Kind:
     preferences: bool = True
 
 
-_KINDS: dict[str, Kind] = {}
+_KINDS: dict[str, ObjectiveKind] = {}
 
 
-def register(made: Kind) -> None:
+def register(made: ObjectiveKind) -> None:
     """Add an objective.
 
     Raises:
@@ -64,7 +64,7 @@ def names() -> list[str]:
     return list(_KINDS)
 
 
-def kind(name: str) -> Kind:
+def kind(name: str) -> ObjectiveKind:
     """The objective of that name.
 
     Raises:
@@ -124,12 +124,16 @@ def target(problem: PreferenceProblem, name: str = "sail", **options: Any) -> Ta
     return found.make(problem, **{**found.options, **options})
 
 
-register(Kind("sail", "SAIL on preferences", SAILTarget))
+register(ObjectiveKind("sail", "SAIL on preferences", SAILTarget))
 for _name in METHODS:
-    register(Kind(
+    register(ObjectiveKind(
         _name, reward_method(_name).title, partial(RewardTarget, name=_name),
         OPTIONS[_name], preferences=False,
     ))  # fmt: skip
 for _name, _recipe in PAYOFFS.items():
-    register(Kind(_name, _recipe.formula, partial(named_target, payoff=_name), _recipe.options))
-register(Kind("payoff", "G(z) of your own: payoff:FORMULA", custom_target, {"formula": ""}))
+    register(
+        ObjectiveKind(_name, _recipe.formula, partial(named_target, payoff=_name), _recipe.options)
+    )
+register(
+    ObjectiveKind("payoff", "G(z) of your own: payoff:FORMULA", custom_target, {"formula": ""})
+)

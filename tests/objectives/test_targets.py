@@ -10,7 +10,7 @@ from sailtheory.landscape import Domain
 from sailtheory.landscape.pencil import largest_relative_curvature
 from sailtheory.numeric.numbers import FLOAT64
 from sailtheory.objectives import registry
-from sailtheory.objectives.registry import Kind, names, register, target
+from sailtheory.objectives.registry import ObjectiveKind, names, register, target
 from sailtheory.problem.reward_problem import reward_problem
 from sailtheory.theory.reward_methods import METHODS, reward_method
 
@@ -75,9 +75,9 @@ def test_an_option_that_is_not_taken_is_refused():
 def test_an_objective_of_ones_own(monkeypatch):
     monkeypatch.setattr(registry, "_KINDS", dict(registry._KINDS))
     made = registry.kind("sail").make
-    register(Kind("mine", "SAIL under another name", made))
+    register(ObjectiveKind("mine", "SAIL under another name", made))
     assert names()[-1] == "mine"
     problem = examples.load("bradley-terry")
     assert target(problem, "mine").worth(problem.ref_params) == pytest.approx(0.5)
     with pytest.raises(InputError, match="name that no objective has"):
-        register(Kind("mine", "again", made))
+        register(ObjectiveKind("mine", "again", made))
