@@ -112,7 +112,7 @@ def draw(data: dict[str, Any]) -> Any:
     figure, axes = style.panels(style.DOUBLE, 68, 1, 2, sharex=True)
     left, right = axes[0]
     measure = data["settings"]["measure"]
-    beside = "online_gain" in found  # SAIL, and online DPO beside it
+    beside = bool({"online_gain", "online_kl", "kl_ceiling"} & found.keys())  # those of SAIL
     curves = _OF_SAIL if beside else [("gain", "kl", "J")]
     for (name, _, whose), line in zip(curves, style.LINES, strict=False):
         left.plot(levels, array(found[name]), marker="o", markersize=2.5, label=whose, **line)
