@@ -71,7 +71,7 @@ def statements(report: TargetReport) -> list[tuple[str, Verdict | None, str, str
     rows = []
     for name, (verdict, point) in (
         (f"{symbol} is concave", report.plain),
-        (f"{symbol} − γKL(π_ref‖π_θ) is", report.penalised),
+        (f"{symbol} − γKL(π_ref‖π_θ) is concave", report.penalised),
     ):
         at = "—" if point.value is None else vector(point.theta)
         rows.append((name, verdict, f"λ_max = {number(point.value)}", at))
