@@ -187,7 +187,8 @@ def find_counterexample(
     not need.
 
     Args:
-        lhs: Left side, (problem, θ (k, d)) to (k,), or one number; NaN where it is not defined.
+        lhs: Left side, a function (problem, θ (k, d)) that returns (k,) values or one number; NaN
+            where it is not defined.
         rhs: Right side, of the same form.
         problem_or_strategy: A problem, or a strategy of problems; a search of more than three
             seconds says on standard error how far it is.
