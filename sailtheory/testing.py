@@ -208,6 +208,9 @@ def find_counterexample(
     """
     if not (np.isfinite(tolerance) and tolerance >= 0):
         raise InputError("tolerance", tolerance, "a finite number ≥ 0 is expected")
+    for name, side in (("lhs", lhs), ("rhs", rhs)):
+        if not callable(side):
+            raise InputError(name, side, "a function of a problem and θ is expected")
     if isinstance(problem_or_strategy, PreferenceProblem):
         search = Search(Domain(problem_or_strategy), effort or "quick", seed)
         with lines("find_counterexample: the worst point of C"):

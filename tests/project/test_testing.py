@@ -98,6 +98,11 @@ def closed_form(problem):
     )
 
 
+def test_a_side_that_is_no_function_is_one_line():
+    with pytest.raises(InputError, match="a function of a problem"):
+        find_counterexample(curvature, 0.01, preference_problems())
+
+
 def test_a_true_bound_has_no_counterexample():
     assert find_counterexample(
         curvature, constant(closed_form), preference_problems(), max_examples=25
