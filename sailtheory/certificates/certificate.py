@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from fractions import Fraction
 from hashlib import sha256
@@ -21,7 +22,7 @@ from sailtheory.shown import Shown
 from sailtheory.storage.files import write_text
 from sailtheory.storage.readers import read_json
 
-__all__ = ["Certificate", "Stop", "WitnessPoint", "digest", "load", "parse"]
+__all__ = ["Certificate", "Stop", "WitnessPoint", "digest", "load", "parse", "require_unaltered"]
 
 SCHEMA = "sailtheory.certificate/1"
 VERDICTS = ("certified", "refuted", "undecided")
@@ -135,6 +136,22 @@ def digest(data: dict[str, Any]) -> str:
     return sha256(text.encode()).hexdigest()
 
 
+def require_unaltered(data: dict[str, Any], keys: AbstractSet[str]) -> None:
+    """Refuse a certificate's JSON form of other keys, or whose digest is not its own.
+
+    Raises:
+        InputError: A key is unknown or missing, or the digest differs.
+    """
+    for key in sorted(data.keys() ^ keys):
+        raise InputError(key, "unknown" if key in data else "missing", "the keys of the schema")
+    try:
+        agrees = data["digest"] == digest(data)
+    except (ValueError, RecursionError):  # NaN, or text that UTF-8 cannot hold
+        agrees = False
+    if not agrees:
+        raise InputError("digest", data["digest"], "the file was altered after it was written")
+
+
 def load(path: str | Path) -> Certificate:
     """Read a certificate. Its digest has to agree; whether it is true is for replay.
 
@@ -156,14 +173,7 @@ def parse(data: Any) -> Certificate:
         "schema", "verdict", "property", "note", "version", "gamma", "modulus", "lower", "witness",
         "problem", "basis", "radius", "bits", "pieces", "cover", "seconds", "digest",
     }  # fmt: skip
-    for key in sorted(data.keys() ^ expected):
-        raise InputError(key, "unknown" if key in data else "missing", "the keys of the schema")
-    try:
-        agrees = data["digest"] == digest(data)
-    except (ValueError, RecursionError):  # NaN, or text that UTF-8 cannot hold
-        agrees = False
-    if not agrees:
-        raise InputError("digest", data["digest"], "the file was altered after it was written")
+    require_unaltered(data, expected)
     _one_of(data, "verdict", VERDICTS)
     _one_of(data, "property", PROPERTIES)
     if not isinstance(data["bits"], int) or not 53 <= data["bits"] <= 4096:

@@ -25,14 +25,11 @@ class SelfPlay(OnlineDPO):
     ``jacobian`` DV, the Hessian that of DV's symmetric part, E[(r − ½)ssᵀ], r = P(· ≻ π_θ).
     """
 
-    def _payoff(self, at: Point) -> Payoff:
-        raise NotImplementedError
-
     def _lead(self, at: Point) -> Array:
         """A_k = P(y_k ≻ π_θ) − ½: (..., n, m)."""
         return formulas.expectation(at.policy[..., None, :], at.block.preference)
 
-    def _linear(self, at: Point) -> Payoff:
+    def _payoff(self, at: Point) -> Payoff:
         """G(z) = z/4β: u = 2q/4β."""
         q = at.block.preference + 0 * at.z
         flat = 0 * q
@@ -48,7 +45,7 @@ class SelfPlay(OnlineDPO):
         return formulas.pair_sum(self._lead(at))
 
     def _curvature_gradient(self, at: Point, along: Array) -> Array:
-        return fields.field_curvature_gradient(at.block.beta, at.policy, self._linear(at), along)
+        return fields.field_curvature_gradient(at.block.beta, at.policy, self._payoff(at), along)
 
     def jacobian(self, theta: Array) -> Array:
         """∂V_i/∂θ_j: (..., d, d)."""
@@ -56,7 +53,7 @@ class SelfPlay(OnlineDPO):
         def turning(at: Point) -> Array:
             block = at.block
             return fields.field_turning(
-                block.beta, at.policy, block.features, self._linear(at), block.weights
+                block.beta, at.policy, block.features, self._payoff(at), block.weights
             )
 
         return self.hessian(theta) + self._total(turning, theta, width=self.problem.dimension)

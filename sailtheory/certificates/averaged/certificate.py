@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sailtheory.certificates.certificate import digest
+from sailtheory.certificates.certificate import digest, require_unaltered
 from sailtheory.errors import InputError
 from sailtheory.shown import Shown
 from sailtheory.storage.files import write_text
@@ -98,14 +98,7 @@ def parse(data: dict[str, Any]) -> AveragedCertificate:
     Raises:
         InputError: Keys are unknown or missing, values malformed, or the digest differs.
     """
-    for key in sorted(data.keys() ^ _KEYS):
-        raise InputError(key, "unknown" if key in data else "missing", "the keys of the schema")
-    try:
-        agrees = data["digest"] == digest(data)
-    except (ValueError, RecursionError):
-        agrees = False
-    if not agrees:
-        raise InputError("digest", data["digest"], "the file was altered after it was written")
+    require_unaltered(data, _KEYS)
     fixed = {"schema": SCHEMA, "property": "gamma", "method": "averaged"}
     for key, value in fixed.items():
         if data[key] != value:

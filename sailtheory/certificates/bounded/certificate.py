@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from sailtheory.certificates.certificate import digest
+from sailtheory.certificates.certificate import digest, require_unaltered
 from sailtheory.errors import InputError
 from sailtheory.numeric.exact import to_fraction
 from sailtheory.problem.problem import PreferenceProblem
@@ -121,14 +121,7 @@ def parse(data: dict[str, Any]) -> BoundCertificate:
     Raises:
         InputError: Keys are unknown or missing, values malformed, or the digest differs.
     """
-    for key in sorted(data.keys() ^ _KEYS):
-        raise InputError(key, "unknown" if key in data else "missing", "the keys of the schema")
-    try:
-        agrees = data["digest"] == digest(data)
-    except (ValueError, RecursionError):
-        agrees = False
-    if not agrees:
-        raise InputError("digest", data["digest"], "the file was altered after it was written")
+    require_unaltered(data, _KEYS)
     allowed = {"verdict": ("certified", "refuted", "undecided"), "property": ("gamma", "concave")}
     for key, values in allowed.items():
         if data[key] not in values:

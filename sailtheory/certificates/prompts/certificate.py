@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from sailtheory.certificates.certificate import digest
+from sailtheory.certificates.certificate import digest, require_unaltered
 from sailtheory.certificates.prompts.witness import PromptWitness
 from sailtheory.errors import InputError
 from sailtheory.shown import Shown
@@ -117,14 +117,7 @@ def parse(data: dict[str, Any]) -> PromptCertificate:
     Raises:
         InputError: Keys are unknown or missing, values malformed, or the digest differs.
     """
-    for key in sorted(data.keys() ^ _KEYS):
-        raise InputError(key, "unknown" if key in data else "missing", "the keys of the schema")
-    try:
-        agrees = data["digest"] == digest(data)
-    except (ValueError, RecursionError):
-        agrees = False
-    if not agrees:
-        raise InputError("digest", data["digest"], "the file was altered after it was written")
+    require_unaltered(data, _KEYS)
     for key, value in (("property", "gamma"), ("method", "per-prompt")):
         if data[key] != value:
             raise InputError(key, data[key], f"{value} is expected")
