@@ -31,13 +31,18 @@ CASES = {
     "1000x4x64": {"shape": (1000, 4, 64), "ratio": 50, "before": True, "long": True},
     "10000x4x384": {"shape": (10_000, 4, 384), "seconds": 180, "gib": 2.0},
     "300x4x4096": {"shape": (300, 4, 4096)},
+    "grpo 10000x8x384": {"shape": (10_000, 8, 384), "rewards": True, "seconds": 180, "gib": 2.0},
 }  # fmt: skip
 ROOT = Path(__file__).parents[1]
 
 
-def synthetic(n: int, m: int, d: int) -> Any:
-    """Unit features, rewards linear in them with noise: differences of 1 on average."""
+def synthetic(n: int, m: int, d: int, correct: bool = False) -> Any:
+    """Unit features, rewards linear in them with noise: differences of 1 on average.
+
+    Where ``correct``, a response is correct (1) if its reward is above .5, or not (0).
+    """
     from sailtheory import BradleyTerry, PreferenceProblem
+    from sailtheory.problem.reward_problem import reward_problem
 
     rng = np.random.default_rng(0)
     phi = rng.normal(size=(n, m, d))
@@ -45,6 +50,8 @@ def synthetic(n: int, m: int, d: int) -> Any:
     rewards = phi @ rng.normal(size=d)
     rewards /= np.abs(rewards[:, :, None] - rewards[:, None]).mean() * m / (m - 1)
     rewards += 0.3 * rng.normal(size=(n, m))
+    if correct:
+        return reward_problem(features=phi, response_rewards=1.0 * (rewards > 0.5), radius=2)
     return PreferenceProblem(
         features=phi, preferences=[BradleyTerry(r) for r in rewards], beta=0.1, radius=2
     )
@@ -74,12 +81,20 @@ def run(name: str, path: str | None) -> None:
     import resource
 
     from sailtheory.analysis.check import check
+    from sailtheory.analysis.target_check import check_target
     from sailtheory.landscape.concavity import gamma_star
+    from sailtheory.objectives.registry import target
 
     case: dict[str, Any] = CASES[name]
+    rewards = case.get("rewards", False)
     began = time.process_time()
-    problem = choices(path) if name == "choices" and path else synthetic(*case["shape"])
-    report = check(problem, gamma=0.1)
+    problem = choices(path) if name == "choices" and path else synthetic(*case["shape"], rewards)
+    if rewards:
+        report: Any = check_target(target(problem, "grpo", group=8), gamma=0.1)
+        verdicts = report.plain[0], report.penalised[0], *(pl.verdict for pl in report.pl)
+    else:
+        report = check(problem, gamma=0.1)
+        verdicts = report.sail[0], report.sail_revkl[0], report.plain.verdict, report.prox.verdict
     spent = time.process_time() - began
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     found = report.gamma_star
@@ -90,15 +105,7 @@ def run(name: str, path: str | None) -> None:
         "gamma_star": found.value,
         "evaluations": found.search.evaluations,
         "trusted": found.search.trusted,
-        "verdicts": [
-            v.outcome.value
-            for v in (
-                report.sail[0],
-                report.sail_revkl[0],
-                report.plain.verdict,
-                report.prox.verdict,
-            )
-        ],
+        "verdicts": [verdict.outcome.value for verdict in verdicts],
     }
     if case.get("long") and "SAILTHEORY_BEFORE" not in os.environ:
         values = [gamma_star(problem, seed=seed).value for seed in range(1, 11)]
