@@ -1,0 +1,83 @@
+"""Inequalities and equalities tried at given points, in ball arithmetic from the start."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from flint import arb, ctx
+
+from proofs_check.evidence.argument import refute
+from sailtheory.claims import Context, Falsehood
+from sailtheory.numeric.numbers import Array
+from sailtheory.problem.problem import PreferenceProblem
+from sailtheory.verdict import Evidence, Outcome, Strength
+
+BITS = 128
+"""Working precision of a trial; a witness replays at twice as much."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One point at which a statement is tried.
+
+    Attributes:
+        problem: Where the point lives.
+        theta: The point, (d,).
+        excess: Balls, any shape, at the precision in force, none of which may be positive:
+            left − right of an inequality, abs(left − right) of an equality.
+    """
+
+    problem: PreferenceProblem
+    theta: np.ndarray
+    excess: Callable[[], Array]
+
+
+Cases = Callable[[Context], Iterable[Case]]
+
+
+def certain_excess(entries: Array) -> arb:
+    """The largest ball that is certainly positive; if none is, the ball that reaches highest."""
+    balls: list[arb] = list(np.asarray(entries, dtype=object).flat)
+    certain = [ball for ball in balls if ball > 0]
+    if certain:
+        return max(certain, key=lambda ball: float(ball.mid()))
+    return max(balls, key=lambda ball: float(ball.upper()), default=arb(0))
+
+
+def tried(says: str, cases: Iterable[Case]) -> Evidence:
+    """Support by every case, or a refutation by the first that certainly fails.
+
+    Args:
+        says: The statement, one line.
+        cases: Where it is tried.
+
+    Returns:
+        ``holds``, supported; ``refuted``, proved; or ``undecided`` where no case was finite.
+    """
+    count, highest = 0, -np.inf
+    for case in cases:
+        with ctx.workprec(BITS):
+            worst = certain_excess(case.excess())
+        if worst > 0:
+            return refute(
+                case.problem, case.theta, f"not so: {says}", float(worst.mid()),
+                lambda case=case: certain_excess(case.excess()),
+            )  # fmt: skip
+        if worst.is_finite():
+            count, highest = count + 1, max(highest, float(worst.upper()))
+    if not count:
+        detail = f"{says}: no instance was defined"
+        return Evidence("sampled", detail, Outcome.UNDECIDED, Strength.SUPPORTED)
+    detail = f"{says}: {count} instances in balls, none exceeds {highest:.0e}"
+    return Evidence("sampled", detail, Outcome.HOLDS, Strength.SUPPORTED)
+
+
+def false_at(name: str, says: str, cases: Cases) -> Falsehood:
+    """A falsehood that :func:`tried` has to refute."""
+
+    def check(context: Context) -> Iterator[Evidence]:
+        yield tried(says, cases(context))
+
+    return Falsehood(name, says, check)
