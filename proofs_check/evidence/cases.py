@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from flint import arb, ctx
 
 from proofs_check.evidence.argument import refute
 from sailtheory.claims import Context, Falsehood
-from sailtheory.numeric.numbers import Array
+from sailtheory.numeric.numbers import Array, arb_numbers
+from sailtheory.objectives.algebra import Objective
 from sailtheory.problem.problem import PreferenceProblem
 from sailtheory.verdict import Evidence, Outcome, Strength
 
@@ -81,3 +83,33 @@ def false_at(name: str, says: str, cases: Cases) -> Falsehood:
         yield tried(says, cases(context))
 
     return Falsehood(name, says, check)
+
+
+# --- what cases are made of ----------------------------------------------------------------
+
+
+def tabular(preferences: list[Any], base: Any, beta: float) -> PreferenceProblem:
+    """One parameter a response, θ_ref = 0: θ is log π/π_ref up to a constant for each prompt.
+
+    Args:
+        preferences: Of each prompt, (m, m) or a model.
+        base: π_ref up to a factor, (n, m).
+        beta: β.
+    """
+    n, m = len(base), len(base[0])
+    return PreferenceProblem(
+        features=np.eye(n * m).reshape(n, m, n * m), preferences=preferences, base=list(base),
+        beta=beta, radius=100,
+    )  # fmt: skip
+
+
+def flat_at(objective: Objective, theta: np.ndarray | Callable[[], Array]) -> Case:
+    """Is the gradient of an objective 0 at θ?
+
+    Args:
+        objective: Any.
+        theta: (d,) float64, taken exactly; or what encloses it.
+    """
+    at = theta if callable(theta) else lambda: arb_numbers().asarray(theta)
+    shown = np.array([float(x) for x in at()])
+    return Case(objective.problem, shown, lambda: abs(objective.gradient(at())))

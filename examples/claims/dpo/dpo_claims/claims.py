@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from dpo_claims.problems import COUNT, best, every, of_rewards, problems, rewards_of
 from dpo_claims.steps import DPO02_STEPS, DPO04_STEPS, DPO05_STEPS
 from proofs_check.arguments.gibbs import GIBBS_STEPS
 from proofs_check.claims.c01_gradient import off_policy, off_policy_value
 from proofs_check.evidence.argument import argue
-from proofs_check.evidence.cases import Case, false_at, tried
+from proofs_check.evidence.cases import Case, false_at, flat_at, tabular, tried
 from proofs_check.symbolic.identities import Identity, conclude_by, establish, false_identity
 from proofs_check.symbolic.settings import Prompt, Setting
 from sailtheory import (
@@ -25,62 +26,13 @@ from sailtheory import (
     Objective,
     PreferenceProblem,
 )
-from sailtheory.claims import Claim, Context, Falsehood, expectations
+from sailtheory.claims import Claim, Context, expectations
 from sailtheory.numeric.numbers import FLOAT64, Array, arb_numbers
 from sailtheory.theory import formulas
 from sailtheory.verdict import Evidence
 
 _XP = arb_numbers()
-_PROBLEMS = {"quick": 6, "full": 200}
 _PAPER = "Rafailov et al., arXiv 2305.18290"
-_MOST = 100  # a radius that no witness leaves
-
-
-# --- problems ------------------------------------------------------------------------------
-
-
-def tabular(
-    preferences: list[Any], base: list[Any], beta: float, features: Any = None
-) -> PreferenceProblem:
-    """One parameter a response unless ``features`` says otherwise, θ_ref = 0."""
-    m = len(base[0])
-    eye = np.eye(m * len(base)).reshape(len(base), m, -1)
-    return PreferenceProblem(
-        features=eye if features is None else features, preferences=preferences, base=base,
-        beta=beta, radius=_MOST,
-    )  # fmt: skip
-
-
-def of_rewards(rewards: Any, base: Any, beta: float) -> PreferenceProblem:
-    """Bradley–Terry with rewards (n, m); the numbers have few bits, so that r/β is exact."""
-    return tabular([BradleyTerry(r) for r in rewards], list(base), beta)
-
-
-def problems(context: Context, name: str) -> Iterator[PreferenceProblem]:
-    """Random ones: 1 or 2 prompts, 2 to 4 responses, β from ¼ to 4, π_ref not uniform."""
-    rng = context.rng(name)
-    for i in range(_PROBLEMS[context.effort]):
-        shape = (1 + i % 2, 2 + i % 3)
-        yield of_rewards(
-            rng.integers(-16, 17, shape) / 8, rng.integers(1, 9, shape) / 4, 2.0 ** (i % 5 - 2)
-        )
-
-
-def rewards_of(problem: PreferenceProblem) -> np.ndarray:
-    """All rewards, one prompt after another: (nm,)."""
-    models: list[Any] = list(problem.preferences)
-    return np.concatenate([np.asarray(each.rewards, dtype=float) for each in models])
-
-
-def best(problem: PreferenceProblem) -> np.ndarray:
-    """θ = r/β, where π_θ = π_ref e^{r/β}/Z."""
-    return rewards_of(problem) / float(problem.beta)
-
-
-def flat_at(objective: Objective, theta: np.ndarray) -> Case:
-    """Is the gradient of an objective 0 at θ?"""
-    problem = objective.problem
-    return Case(problem, theta, lambda: abs(objective.gradient(_XP.asarray(theta))))
 
 
 # --- DPO01: the optimal policy ---------------------------------------------------------------
@@ -133,11 +85,6 @@ def check_policy(context: Context) -> Iterator[Evidence]:
         cases.append(flat_at(value(problem), best(problem)))
         cases.append(shortfall(problem, rng.normal(size=problem.dimension)))
     yield tried("the gradient is 0 at θ = r/β, and θ loses β KL(π_θ‖π*)", cases)
-
-
-def every(name: str, says: str, case: Callable[[PreferenceProblem], Case]) -> Falsehood:
-    """A statement that the problems of its claim refute."""
-    return false_at(name, says, lambda context: map(case, problems(context, name)))
 
 
 PLANTED_POLICY = (
@@ -287,7 +234,7 @@ def _smoothed(problem: PreferenceProblem) -> Case:
         clean = model.centred(FLOAT64) * 0.75 + 0.5
         upper = np.triu(clean, 1)
         noisy.append(upper + np.tril(1 - upper.T, -1) + np.eye(len(clean)) / 2)
-    return flat_at(DPO(tabular(noisy, list(problem.base), float(problem.beta))), best(problem))
+    return flat_at(DPO(tabular(noisy, problem.base, float(problem.beta))), best(problem))
 
 
 def _cycle(wins: float, beta: float = 1.0) -> PreferenceProblem:
@@ -310,9 +257,12 @@ def _reproduced(_: Context) -> list[Case]:
 def _any_pairs(_: Context) -> list[Case]:
     """One feature for rewards 3, 0, 1: its slope's sign depends on which pairs are drawn."""
     made = [
-        tabular([BradleyTerry([3, 0, 1])], [base], 1.0, [[[1.0], [0.0], [2.0]]])
+        PreferenceProblem(
+            features=[[[1.0], [0.0], [2.0]]], preferences=[BradleyTerry([3, 0, 1])], base=[base],
+            beta=1.0, radius=100,
+        )
         for base in ([1, 1, 1 / 256], [1 / 256, 1, 1])
-    ]
+    ]  # fmt: skip
     theta = np.array([1.0])
 
     def excess() -> Array:
@@ -353,7 +303,7 @@ def rises(
 
 def _orders(context: Context) -> Iterator[Case]:
     rng = context.rng("DPO05")
-    for i in range(_PROBLEMS[context.effort]):
+    for i in range(COUNT[context.effort]):
         m, beta = 2 + i % 3, 2.0 ** (i % 7 - 3)
         yield rises(ordered(m, beta), rng.normal(size=m) * 4 / beta)
 
@@ -429,7 +379,8 @@ def all_claims() -> list[Claim]:
             id="DPO05", title="if one response always wins, DPO's optimum is at infinity, any β",
             statement=r"p_{12} = 1 \implies \log\frac{\pi(y_1)\pi_{ref}(y_2)}"
             r"{\pi(y_2)\pi_{ref}(y_1)} = \infty",
-            source="Azar et al., arXiv 2310.12036, section 4", hypotheses=("p = 1", "π_ref > 0", "two responses; orders of more are sampled"),
+            source="Azar et al., arXiv 2310.12036, section 4",
+            hypotheses=("p = 1", "π_ref > 0", "two responses; orders of more are sampled"),
             check=check_deterministic, planted=PLANTED_DETERMINISTIC, **written["DPO05"],
         ),
     ]  # fmt: skip
