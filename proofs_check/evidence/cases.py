@@ -40,12 +40,15 @@ Cases = Callable[[Context], Iterable[Case]]
 
 
 def certain_excess(entries: Array) -> arb:
-    """The largest ball that is certainly positive; if none is, the ball that reaches highest."""
+    """The largest ball that is certainly positive, else one that is not finite, else the highest."""
     balls: list[arb] = list(np.asarray(entries, dtype=object).flat)
     certain = [ball for ball in balls if ball > 0]
     if certain:
         return max(certain, key=lambda ball: float(ball.mid()))
-    return max(balls, key=lambda ball: float(ball.upper()), default=arb(0))
+    unknown = [ball for ball in balls if not ball.is_finite()]
+    return (
+        unknown[0] if unknown else max(balls, key=lambda ball: float(ball.upper()), default=arb(0))
+    )
 
 
 def tried(says: str, cases: Iterable[Case]) -> Evidence:
@@ -56,9 +59,10 @@ def tried(says: str, cases: Iterable[Case]) -> Evidence:
         cases: Where it is tried.
 
     Returns:
-        ``holds``, supported; ``refuted``, proved; or ``undecided`` where no case was finite.
+        ``holds``, supported; ``refuted``, proved; or ``undecided`` without a case, or with one
+        that is not finite.
     """
-    count, highest = 0, -np.inf
+    count, highest, defined = 0, -np.inf, True
     for case in cases:
         with ctx.workprec(BITS):
             worst = certain_excess(case.excess())
@@ -67,10 +71,12 @@ def tried(says: str, cases: Iterable[Case]) -> Evidence:
                 case.problem, case.theta, f"not so: {says}", float(worst.mid()),
                 lambda case=case: certain_excess(case.excess()),
             )  # fmt: skip
-        if worst.is_finite():
-            count, highest = count + 1, max(highest, float(worst.upper()))
-    if not count:
-        detail = f"{says}: no instance was defined"
+        defined = worst.is_finite()
+        if not defined:
+            break
+        count, highest = count + 1, max(highest, float(worst.upper()))
+    if not (count and defined):
+        detail = f"{says}: an instance was not defined, or there was none"
         return Evidence("sampled", detail, Outcome.UNDECIDED, Strength.SUPPORTED)
     detail = f"{says}: {count} instances in balls, none exceeds {highest:.0e}"
     return Evidence("sampled", detail, Outcome.HOLDS, Strength.SUPPORTED)

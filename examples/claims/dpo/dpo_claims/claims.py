@@ -35,7 +35,7 @@ _XP = arb_numbers()
 _PAPER = "Rafailov et al., arXiv 2305.18290"
 
 
-# --- DPO01: the optimal policy ---------------------------------------------------------------
+# --- DPO01: the optimal policy ----------------------------------------------------------------
 
 
 def value(problem: PreferenceProblem) -> Objective:
@@ -99,7 +99,7 @@ PLANTED_POLICY = (
 )  # fmt: skip
 
 
-# --- DPO02: what preferences tell of the reward ------------------------------------------------
+# --- DPO02: what preferences tell of the reward -----------------------------------------------
 
 
 def same_preferences(
@@ -163,7 +163,7 @@ PLANTED_IDENTIFIED = (
 )  # fmt: skip
 
 
-# --- DPO03: the gradient -----------------------------------------------------------------------
+# --- DPO03: the gradient ----------------------------------------------------------------------
 
 
 def drawn(weight: Callable[[Prompt, int, int], Any], *, loser: bool = True) -> Any:
@@ -213,7 +213,7 @@ PLANTED_GRADIENT = (
 )  # fmt: skip
 
 
-# --- DPO04: the minimiser ------------------------------------------------------------------------
+# --- DPO04: the minimiser ---------------------------------------------------------------------
 
 
 def check_minimiser(context: Context) -> Iterator[Evidence]:
@@ -284,7 +284,7 @@ PLANTED_MINIMISER = (
 )  # fmt: skip
 
 
-# --- DPO05: deterministic preferences ------------------------------------------------------------
+# --- DPO05: deterministic preferences ---------------------------------------------------------
 
 
 def ordered(m: int, beta: float, wins: float = 1.0) -> PreferenceProblem:

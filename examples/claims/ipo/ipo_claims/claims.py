@@ -28,7 +28,7 @@ _PROBLEMS = {"quick": 6, "full": 200}
 _PAPER = "Azar et al., arXiv 2310.12036"
 
 
-# --- problems ------------------------------------------------------------------------------
+# --- problems ---------------------------------------------------------------------------------
 
 
 def problems(context: Context, name: str) -> Iterator[PreferenceProblem]:
@@ -57,7 +57,7 @@ def every(name: str, says: str, case: Callable[[PreferenceProblem], Case]) -> Fa
     return false_at(name, says, lambda context: map(case, problems(context, name)))
 
 
-# --- IPO01: the optimal policy ---------------------------------------------------------------
+# --- IPO01: the optimal policy ----------------------------------------------------------------
 
 
 def regularised(wins: Objective) -> Objective:
@@ -108,7 +108,7 @@ PLANTED_POLICY = (
 )  # fmt: skip
 
 
-# --- IPO02: one minimiser ----------------------------------------------------------------------
+# --- IPO02: one minimiser ---------------------------------------------------------------------
 
 
 def check_minimiser(context: Context) -> Iterator[Evidence]:
@@ -159,7 +159,7 @@ PLANTED_MINIMISER = (
 )  # fmt: skip
 
 
-# --- IPO03, IPO04: forms of the loss -----------------------------------------------------------
+# --- IPO03, IPO04: forms of the loss ----------------------------------------------------------
 
 
 def against(slope: Callable[[Prompt, int, int], Array]) -> Any:
@@ -291,7 +291,7 @@ PLANTED_SAMPLED = (
 )  # fmt: skip
 
 
-# --- IPO05: bounded log-ratios -----------------------------------------------------------------
+# --- IPO05: bounded log-ratios ----------------------------------------------------------------
 
 
 def within(problem: PreferenceProblem, bound: Callable[[Array], Array]) -> list[Case]:

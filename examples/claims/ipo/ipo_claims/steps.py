@@ -4,24 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import sympy as sp
 
-from proofs_check.arguments.algebra import SIZES, law, mean, vanishes, vector
+from proofs_check.arguments.algebra import SIZES, law, leads, mean, vanishes, vector
 from proofs_check.arguments.gibbs import GIBBS_STEPS
 from proofs_check.evidence.argument import Step
-from sailtheory.numeric.numbers import Array
 from sailtheory.theory import formulas
-
-
-def leads(m: int) -> Array:
-    """q_kl = P(k ≻ l) − ½, free and antisymmetric: (m, m)."""
-    q = np.zeros((m, m), dtype=object)
-    for k in range(m):
-        for j in range(k + 1, m):
-            q[k, j] = sp.Symbol(f"q{k}{j}")
-            q[j, k] = -q[k, j]
-    return q
 
 
 def _win_rate() -> bool:
