@@ -35,12 +35,16 @@ class Case:
     theta: np.ndarray
     excess: Callable[[], Array]
 
+    def worst(self) -> arb:
+        """:func:`certain_excess` of its balls."""
+        return certain_excess(self.excess())
+
 
 Cases = Callable[[Context], Iterable[Case]]
 
 
 def certain_excess(entries: Array) -> arb:
-    """The largest ball that is certainly positive, else one that is not finite, else the highest."""
+    """The largest certainly positive ball; else one that is not finite; else the highest."""
     balls: list[arb] = list(np.asarray(entries, dtype=object).flat)
     certain = [ball for ball in balls if ball > 0]
     if certain:
@@ -65,12 +69,10 @@ def tried(says: str, cases: Iterable[Case]) -> Evidence:
     count, highest, defined = 0, -np.inf, True
     for case in cases:
         with ctx.workprec(BITS):
-            worst = certain_excess(case.excess())
+            worst = case.worst()
         if worst > 0:
-            return refute(
-                case.problem, case.theta, f"not so: {says}", float(worst.mid()),
-                lambda case=case: certain_excess(case.excess()),
-            )  # fmt: skip
+            says = f"not so: {says}"
+            return refute(case.problem, case.theta, says, float(worst.mid()), case.worst)
         defined = worst.is_finite()
         if not defined:
             break

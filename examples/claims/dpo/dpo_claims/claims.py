@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from dpo_claims.problems import COUNT, best, every, of_rewards, problems, rewards_of
+from dpo_claims.problems import COUNT, best, every, log_base, of_rewards, problems, rewards_of
 from dpo_claims.steps import DPO02_STEPS, DPO04_STEPS, DPO05_STEPS
 from proofs_check.arguments.gibbs import GIBBS_STEPS
 from proofs_check.claims.c01_gradient import off_policy, off_policy_value
@@ -83,7 +83,7 @@ def check_policy(context: Context) -> Iterator[Evidence]:
     cases = []
     for problem in problems(context, "DPO01"):
         cases.append(flat_at(value(problem), best(problem)))
-        cases.append(shortfall(problem, rng.normal(size=problem.dimension)))
+        cases.append(shortfall(problem, rng.normal(size=(problem.dimension,))))
     yield tried("the gradient is 0 at θ = r/β, and θ loses β KL(π_θ‖π*)", cases)
 
 
@@ -93,7 +93,7 @@ PLANTED_POLICY = (
     every("other-kl", "π_ref e^{r/β}/Z maximises E_π r − βKL(π_ref‖π) too",
           lambda p: flat_at(ExpectedReward(p) - float(p.beta) * KLRefPolicy(p), best(p))),
     every("no-reference", "the optimum is e^{r/β}/Z, without π_ref",
-          lambda p: flat_at(value(p), best(p) - np.log(np.concatenate(p.base).astype(float)))),
+          lambda p: flat_at(value(p), best(p) - log_base(p))),
     every("mean-reward", "the maximum is the mean reward of π*", is_its_mean_reward),
     every("half", "a policy loses ½β KL(π‖π*)", lambda p: shortfall(p, 0 * best(p), 0.5)),
 )  # fmt: skip
@@ -145,7 +145,7 @@ def check_identified(context: Context) -> Iterator[Evidence]:
 
 
 def _one_raised(rewards: np.ndarray) -> np.ndarray:
-    return rewards + np.eye(rewards.shape[1])[0]
+    return np.asarray(rewards + np.eye(rewards.shape[1])[0])
 
 
 PLANTED_IDENTIFIED = (

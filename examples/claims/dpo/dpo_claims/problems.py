@@ -36,6 +36,12 @@ def rewards_of(problem: PreferenceProblem) -> np.ndarray:
     return np.concatenate([np.asarray(each.rewards, dtype=float) for each in models])
 
 
+def log_base(problem: PreferenceProblem) -> np.ndarray:
+    """log π_ref up to a constant for each prompt, one prompt after another: (nm,)."""
+    base: list[Any] = list(problem.base)
+    return np.asarray(np.log(np.concatenate(base).astype(float)))
+
+
 def best(problem: PreferenceProblem) -> np.ndarray:
     """θ = r/β, where π_θ = π_ref e^{r/β}/Z."""
     return rewards_of(problem) / float(problem.beta)

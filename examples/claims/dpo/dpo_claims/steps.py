@@ -91,7 +91,8 @@ def _realised() -> bool:
 
 def _one_minimiser() -> bool:
     """η_kl = β²G'' < 0 off the diagonal: J's curvature along v vanishes only if v is constant."""
-    beta, a, z = sp.Symbol("beta", positive=True), *sp.symbols("a z", real=True)
+    beta = sp.Symbol("beta", positive=True)
+    a, z = sp.symbols("a z", real=True)
     eta = formulas.dpo_curvature(beta, _payoff(a, z))
     share = sp.exp(z) / (1 + sp.exp(z)) ** 2
     ratio = sp.simplify(sp.simplify(eta / (beta**2 * share)).rewrite(sp.exp))
@@ -112,7 +113,7 @@ def _rises() -> bool:
 def _nothing_left() -> bool:
     """π(loser) = ν₂/(ν₁e^t + ν₂) → 0 as the log-ratio t grows, whatever π_ref and β."""
     t, ours, theirs = sp.symbols("t a b", positive=True)
-    return sp.limit(theirs / (ours * sp.exp(t) + theirs), t, sp.oo) == 0
+    return bool(sp.limit(theirs / (ours * sp.exp(t) + theirs), t, sp.oo) == 0)
 
 
 def _label_noise() -> bool:

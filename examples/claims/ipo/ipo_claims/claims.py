@@ -68,7 +68,7 @@ def regularised(wins: Objective) -> Objective:
 def _opponents(context: Context) -> Iterator[Case]:
     rng = context.rng("IPO01 μ")
     for problem in problems(context, "IPO01"):
-        other = rng.normal(size=problem.dimension)
+        other = rng.normal(size=(problem.dimension,))
         yield flat_at(regularised(WinsAgainst(problem, other)), root(problem, other))
 
 
@@ -134,7 +134,8 @@ def _pairwise(problem: PreferenceProblem) -> Case:
 
 def _uniform(problem: PreferenceProblem) -> Case:
     """At the win rates against uniform opponents."""
-    even = -np.log(np.concatenate(problem.base).astype(float))
+    base: list[Any] = list(problem.base)
+    even = -np.log(np.concatenate(base).astype(float))
     return flat_at(IPO(problem), root(problem, even))
 
 

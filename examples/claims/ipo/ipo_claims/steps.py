@@ -35,7 +35,8 @@ def _variance() -> bool:
 
 def _bent() -> bool:
     """The loss is a square: every pair of two responses has η = −4 in ∇²(−L), whatever p."""
-    beta, q, z = sp.Symbol("beta", positive=True), *sp.symbols("q z", real=True)
+    beta = sp.Symbol("beta", positive=True)
+    q, z = sp.symbols("q z", real=True)
     return vanishes(formulas.dpo_curvature(beta, formulas.squared_payoff(q, z, beta)) + 4)
 
 

@@ -125,7 +125,7 @@ def _sharp() -> bool:
     finest = sp.limit(m * sp.sinh(_ETA / (2 * m)), m, sp.oo) - _ETA / 2
     x = sp.Symbol("x", positive=True)
     leading = sp.series(sp.log(sp.sinh(x) / x), x, 0, 3).removeO() - x**2 / 6
-    return finest == 0 and leading == 0
+    return bool(finest == 0 and leading == 0)
 
 
 def _summed() -> bool:
