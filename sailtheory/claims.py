@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import re
 import time
+import tomllib
 import traceback
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import entry_points
+from importlib.resources import files
 from typing import Any
 
 import numpy as np
@@ -32,6 +34,7 @@ __all__ = [
     "Falsehood",
     "Result",
     "attempt",
+    "expectations",
     "registered",
     "run",
     "run_all",
@@ -164,6 +167,25 @@ class Result:
             "seconds": self.seconds,
         }
         return out if self.failure is None else out | {"error": self.failure.says}
+
+
+def expectations(package: str) -> dict[str, dict[str, Any]]:
+    """What ``expected.toml`` of a package says of each claim, for the fields of :class:`Claim`.
+
+    Args:
+        package: The package, as ``__package__`` names it.
+
+    Returns:
+        ``expected`` and ``reachable`` by id.
+
+    Raises:
+        ValueError: A verdict or a strength that there is not.
+    """
+    text = (files(package) / "expected.toml").read_text(encoding="utf-8")
+    return {
+        name: {"expected": Outcome(entry["verdict"]), "reachable": Strength(entry["strength"])}
+        for name, entry in tomllib.loads(text).items()
+    }
 
 
 class ClaimsError(Exception):

@@ -42,14 +42,12 @@ strength = "supported"
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Iterator
-from importlib.resources import files
 
 import numpy as np
 
 from sailtheory import DPO, SAIL, Objective, PreferenceProblem, examples
-from sailtheory.claims import Claim, Context, Falsehood
+from sailtheory.claims import Claim, Context, Falsehood, expectations
 from sailtheory.landscape import Domain, largest_curvature
 from sailtheory.objectives.curvature_sign import curvature_sign
 from sailtheory.objectives.payoff import PayoffObjective
@@ -101,18 +99,15 @@ PLANTED = (
 
 def all_claims() -> list[Claim]:
     """What the entry point registers."""
-    text = (files(__package__) / "expected.toml").read_text(encoding="utf-8")
-    expected = tomllib.loads(text)["TAG01"]
     return [Claim(
         id="TAG01",
         title="DPO's population objective is concave in log-linear policies",
         statement=r"\\nabla^2 \\mathbb{E}_{\\pi_{ref}}[\\log\\sigma(z)] \\preceq 0",
         source="Rafailov et al., 2305.18290: logistic regression on log-ratios",
         hypotheses=("log-linear policies", "pairs from a fixed law"),
-        expected=Outcome(expected["verdict"]),
-        reachable=Strength(expected["strength"]),
         check=lambda context: concave(DPO, "DPO is concave", context),
         planted=PLANTED,
+        **expectations(__package__)["TAG01"],
     )]
 ''',
     "tests/test_claims.py": '''"""Each claim ends as expected; each planted falsehood is refuted."""

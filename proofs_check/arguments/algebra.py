@@ -49,6 +49,16 @@ def vector(name: str, m: int) -> Array:
     return np.array(sp.symbols(f"{name}:{m}", real=True), dtype=object)
 
 
+def leads(m: int) -> Array:
+    """q_kl = P(k ≻ l) − ½, free and antisymmetric: (m, m)."""
+    q = np.empty((m, m), dtype=object)
+    for k in range(m):
+        for j in range(k, m):
+            q[k, j] = sp.Symbol(f"q{k}{j}") if k != j else sp.Integer(0)
+            q[j, k] = -q[k, j]
+    return q
+
+
 def mean(weights: Array, values: Array) -> Any:
     """Σ weights · values."""
     return (weights * values).sum()

@@ -7,21 +7,11 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
-from proofs_check.arguments.algebra import SIZES, law, mean, vanishes, vector
+from proofs_check.arguments.algebra import SIZES, law, leads, mean, vanishes, vector
 from proofs_check.evidence.argument import Step
 from sailtheory.numeric.numbers import Array
 from sailtheory.theory import field_bound, fields, formulas, pair_form
 from sailtheory.theory.payoff import Payoff
-
-
-def _leads(m: int) -> Array:
-    """q_kl = P(k ≻ l) − ½, free and antisymmetric: (m, m)."""
-    q = np.empty((m, m), dtype=object)
-    for k in range(m):
-        for j in range(k, m):
-            q[k, j] = sp.Symbol(f"q{k}{j}") if k != j else sp.Integer(0)
-            q[j, k] = -q[k, j]
-    return q
 
 
 def _form(policy: Array, eta: Array, along: Array) -> Any:
@@ -36,7 +26,7 @@ def _game() -> bool:
     """
     for m in SIZES:
         first, other, v, w = law("p", m), law("o", m), vector("t", m), vector("r", m)
-        q = _leads(m)
+        q = leads(m)
         s, r = v - mean(first, v), w - mean(other, w)
         mixed = sum(first[k] * other[j] * q[k, j] * s[k] * r[j] for k in range(m) for j in range(m))
         own = mean(first, (q @ other) * (s**2 - mean(first, s**2)))
@@ -58,7 +48,7 @@ def _range_one() -> bool:
 
 def _two_responses() -> bool:
     """m = 2: r₁ − r₂ = q₁₂, whatever the opponent is: the range is at most ½."""
-    other, q = law("o", 2), _leads(2)
+    other, q = law("o", 2), leads(2)
     r = q @ other
     return vanishes(r[0] - r[1] - q[0, 1])
 
@@ -76,7 +66,7 @@ def _game_is_sharp() -> bool:
 def _field() -> bool:
     """Against itself: sym DV = E[(r − ½)ssᵀ], E[q s₁s₂ᵀ] antisymmetric, |r − ½| ≤ ½ (m ≤ 3)."""
     for m in SIZES:
-        policy, v, q = law("p", m), vector("t", m), _leads(m)
+        policy, v, q = law("p", m), vector("t", m), leads(m)
         s = v - mean(policy, v)
         lead = q @ policy
         level = mean(policy, lead)  # V − ½
@@ -94,7 +84,7 @@ def _field() -> bool:
 def _linear_payoff() -> bool:
     """V is the field of G(z) = z over 4β, so C36 gives 2β/4β = ½."""
     beta = sp.Symbol("beta", positive=True)
-    policy, q = law("p", 3), _leads(3)
+    policy, q = law("p", 3), leads(3)
     zero = 0 * q
     made = Payoff(zero[None], (2 * q)[None], zero[None], zero[None])
     other = formulas.off_policy_gradient(beta, policy[None], made)[0] / (4 * beta)

@@ -85,9 +85,11 @@ def along_direction(at: Setting) -> tuple[Array, Array]:
         return x.pairs(pair) - mean * 2 * (v @ x.fisher @ v)
 
     def moment(sign: int) -> Any:
-        return at.expect(
-            lambda x: x.pairs(lambda k, j: ((x.scores[k] + sign * x.scores[j]) @ v) ** 2)
-        )
+        def square(x: Prompt, k: int, j: int) -> Any:
+            along = (x.scores[k] + sign * x.scores[j]) @ v
+            return along * along  # Arb's powers of balls that hold 0 are not finite
+
+        return at.expect(lambda x: x.pairs(lambda k, j: square(x, k, j)))
 
     produced = v @ at.objective(SelfPreferenceSAIL).hessian(at.theta) @ v
     spread = at.expect(lambda x: v @ x.fisher @ v) * 2

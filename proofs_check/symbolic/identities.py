@@ -14,6 +14,7 @@ import numpy as np
 from flint import arb, ctx
 
 from proofs_check.evidence.argument import refute
+from proofs_check.evidence.cases import BITS, certain_excess
 from proofs_check.evidence.instances import random_points, random_problem
 from proofs_check.symbolic.differential_field import all_zero
 from proofs_check.symbolic.rational import UnknownFunctionError
@@ -24,9 +25,6 @@ from sailtheory.problem.problem import PreferenceProblem
 from sailtheory.verdict import Evidence, Outcome, Strength
 
 Sides = Callable[[Setting], tuple[Array, Array]]
-
-BITS = 128
-"""Working precision of the trial; a witness replays at twice as much."""
 
 QUICK = ((2, 3, 2),)
 FULL = ((2, 3, 2), (1, 3, 3), (1, 4, 1))
@@ -76,11 +74,7 @@ def largest_gap(identity: Identity, problem: PreferenceProblem, point: Array, se
         union of all entries' distances, which shows how closely they agree.
     """
     setting = Balls(problem, None if identity.at_reference else point, seed)
-    entries: list[arb] = [abs(e) for e in difference(*identity.sides(setting)).flat]
-    apart = [e for e in entries if e > 0]
-    if apart:
-        return max(apart, key=lambda e: float(e.mid()))
-    return max(entries, key=lambda e: float(e.upper()), default=arb(0))
+    return certain_excess(abs(difference(*identity.sides(setting))))
 
 
 def trial_problem(rng: np.random.Generator, responses: int | None = None) -> PreferenceProblem:

@@ -1,0 +1,1 @@
+"""DPO's known claims, checked by `sailtheory verify`."""

@@ -1,0 +1,1 @@
+"""IPO's known claims, checked by `sailtheory verify`."""

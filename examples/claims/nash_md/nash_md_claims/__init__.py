@@ -1,0 +1,1 @@
+"""The last iterate of Nash-MD, checked by `sailtheory verify`."""
