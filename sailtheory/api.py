@@ -137,13 +137,15 @@ def check(
         seed: Seed of the search.
         progress: Receives the stage.
         jobs: Processes, for the thresholds prompt by prompt; of ``sail`` alone.
-        options: Of the objective, such as ``group=8``.
+        options: Of the objective, such as ``group=8``; and ``divergence="chi2"`` or another that
+            γ weighs in place of KL(π_ref‖π_θ).
     """
     from sailtheory.analysis.check import check as run
     from sailtheory.analysis.target_check import check_target
+    from sailtheory.objectives.sail_target import SAILTarget
 
     found = _target(problem, objective, options)
-    if objective == "sail":
+    if isinstance(found, SAILTarget):
         return run(found.problem, gamma, effort, seed, progress, jobs)
     if jobs > 1:
         raise InputError("jobs", jobs, f"1 with the objective {objective}: it has one process")
@@ -168,9 +170,10 @@ def frontier(
     """
     from sailtheory.analysis.frontier import frontier as run
     from sailtheory.analysis.trade_off import trade_off
+    from sailtheory.objectives.sail_target import SAILTarget
 
     found = _target(problem, objective, options)
-    if objective == "sail":
+    if isinstance(found, SAILTarget):
         return run(found.problem, tolerance, points, effort, seed, progress)
     return trade_off(found, tolerance, points, effort, seed, progress)
 
@@ -221,7 +224,7 @@ def rates(
         objective: Of the problem, as for :func:`check`.
         seed: Seed of everything random.
         progress: Receives the stage.
-        options: Of the objective.
+        options: Of the objective, and ``divergence``.
 
     Raises:
         InputError: As :func:`sailtheory.convergence.fit_rate` and
@@ -271,7 +274,7 @@ def certify(
         objective: ``sail``, or another by its own bounds: ``gamma`` and ``concave`` only, and
             neither tolerance, method, jobs nor time_limit.
         progress: Receives a line.
-        options: Of the objective.
+        options: Of the objective, and ``divergence``.
 
     Returns:
         A certificate, whose ``verdict`` is ``certified``, ``refuted`` or ``undecided``.
@@ -292,7 +295,7 @@ def certify(
         raise InputError("property", property, "gamma, concave or pl")
     if not time_limit > 0:
         raise InputError("time_limit", time_limit, "a positive number of seconds is expected")
-    if objective != "sail":
+    if objective != "sail" or options.get("divergence", "kl-ref") != "kl-ref":
         require_closed_form(objective, property, tol=tolerance, method=method,
                             jobs=jobs, time_limit=time_limit)  # fmt: skip
         level = None if gamma is None else to_fraction(gamma, "gamma")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from sailtheory.analysis.ladder import ladder
+from sailtheory.objectives.penalised import Penalised
 from sailtheory.objectives.sail_target import SAILTarget
 from sailtheory.objectives.target import CurvatureBounds, Target
 from sailtheory.verdict import Evidence, Outcome, Strength
@@ -22,6 +23,9 @@ def certain(target: Target, effort: str = "quick") -> CurvatureBounds | None:
     Returns:
         None where S = {0}.
     """
+    if isinstance(target, Penalised):
+        inner = certain(target.inner, effort)
+        return None if inner is None else target.relative_to_penalty(inner)
     known = target.bounds()
     if known is None or not isinstance(target, SAILTarget):
         return known
@@ -33,7 +37,7 @@ def certain(target: Target, effort: str = "quick") -> CurvatureBounds | None:
 
 
 def proofs(known: CurvatureBounds | None, gamma: float, strict: bool = False) -> list[Evidence]:
-    """Why an objective less γKL is concave on C, or (``strict``) strongly on S; empty without.
+    """Why an objective less γD is concave on C, or (``strict``) strongly on S; empty without.
 
     Args:
         known: What is certain.

@@ -1,4 +1,4 @@
-"""What holds on one problem for an objective other than SAIL, less γKL(π_ref‖π_θ)."""
+"""What holds on one problem for an objective less γD: any but SAIL less γKL(π_ref‖π_θ)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sailtheory.landscape.concavity import (
     Curvature,
     concavity,
     largest_curvature_on,
-    largest_relative_curvature_on,
+    least_gamma_on,
 )
 from sailtheory.landscape.domain import Domain
 from sailtheory.landscape.fisher import least_fisher
@@ -24,7 +24,7 @@ from sailtheory.landscape.pl import PLConstant, Slopes, pl_constant
 from sailtheory.landscape.search import Search
 from sailtheory.numeric.numbers import FLOAT64
 from sailtheory.objectives.algebra import Objective
-from sailtheory.objectives.sail import regularised
+from sailtheory.objectives.penalised import Penalised
 from sailtheory.objectives.target import CurvatureBounds, Target
 from sailtheory.problem.problem import PreferenceProblem
 from sailtheory.shown import Shown
@@ -65,12 +65,12 @@ class TargetReport(Shown):
         seed: Of the searches.
         plain: Verdict on the concavity of the objective, and where it was decided.
         penalised: The same for J_γ.
-        gamma_star: The largest relative curvature found.
+        gamma_star: The least γ that works, found by search; ∞ where none does.
         bounds: What is proved or certified of the curvature; None when S = {0}.
         pl: Plain and prox PL constants of J_γ.
         mu: Strong concavity modulus (C12); None unless γ is above the least certain threshold.
         smoothness: Λ (C12); None where K⁻ is infinite.
-        factor: Mirror ascent's 1 − (γ − K)/(γ + K⁻) with the least certain K (C17).
+        factor: Mirror ascent's 1 − (γ − K)/(γ + K⁻) with the least certain K (C17); by A for any D.
         start: Worth of π_ref.
         price: Maximisers at γ = 0 and at each threshold, by name.
     """
@@ -96,6 +96,14 @@ class TargetReport(Shown):
         """The problem."""
         return self.target.problem
 
+    def _divergence(self) -> dict[str, Any]:
+        """What JSON holds of a D that is not KL(π_ref‖π_θ)."""
+        if not isinstance(self.target, Penalised):
+            return {}
+        never = self.gamma_star.value == np.inf
+        why = "" if self.bounds is None else self.bounds.why
+        return {"divergence": self.target.facts() | {"no_gamma_works": never, "why": why}}
+
     def as_dict(self) -> dict[str, Any]:
         """JSON form; names are stable."""
         from sailtheory import __version__
@@ -114,11 +122,12 @@ class TargetReport(Shown):
                 "radius": float(problem.radius),
             },
             "gamma": self.gamma,
+            **self._divergence(),
             "concavity": {
                 "objective": _verdict(*self.plain), "penalised": _verdict(*self.penalised),
             },
             "thresholds": {
-                "instance": self.gamma_star.value,
+                "instance": _finite(self.gamma_star.value),
                 "data": None if known is None else known.data,
                 "relative": None if known is None else known.relative,
             },
@@ -141,6 +150,10 @@ class TargetReport(Shown):
                 for name, each in self.price.items()
             },
         }  # fmt: skip
+
+
+def _finite(value: float | None) -> float | None:
+    return None if value is None or not np.isfinite(value) else value
 
 
 def _listed(values: np.ndarray | None) -> list[float] | None:
@@ -176,7 +189,7 @@ def check_target(
     seed: int = 0,
     progress: Callable[[str], None] = lambda stage: None,
 ) -> TargetReport:
-    """Check the landscape of an objective less γKL(π_ref‖π_θ).
+    """Check the landscape of an objective less γD.
 
     Args:
         target: The objective, with its problem.
@@ -197,17 +210,18 @@ def check_target(
     used = (least or 0.0) if gamma is None else gamma
     if not (np.isfinite(used) and used >= 0):
         raise InputError("gamma", gamma, "a finite γ ≥ 0 is required")
-    penalised = regularised(objective, used)
+    penalised = target.penalised(used)
     progress("γ*")
-    star = largest_relative_curvature_on(objective, search)
+    star = least_gamma_on(objective, target.penalty, search)
     progress("curvature")
     steepest, worst = (_steepest(each, search, star) for each in (objective, penalised))
     progress("maximiser")
     best = maximise(penalised, search, concave=least is not None and used >= least)
     lower = None if known is None else known.lower
     smooth = mu = factor = None
-    if lower is not None and np.isfinite(lower):
-        smooth = float(bounds.smoothness(used, lower, problem.feature_diameter))
+    if known is not None and lower is not None and np.isfinite(lower):
+        c, stiff = known.convexity, known.stiffness
+        smooth = float(bounds.smoothness(stiff * used, c * lower, problem.feature_diameter))
     progress("PL constants")
     rough = Search(domain, "light", seed) if search.spectra_are_dear else search
     strict = proofs(known, used, strict=True)
@@ -218,11 +232,12 @@ def check_target(
     convex = [*([star] if star.value is not None and star.value > used else []), *stops]
     others = [p for p in (star, worst) if p.value is not None and p.value > 0] + stops
     lam = least_fisher(domain)
-    if least is not None and used > least:
+    if known is not None and least is not None and used > least:
+        c, stiff = known.convexity, known.stiffness
         if lower is not None and np.isfinite(lower):
-            factor = float(bounds.contraction(used - least, used + lower))
+            factor = float(bounds.contraction(c * (used - least), stiff * used + c * lower))
         if lam > 0:
-            mu = float(bounds.strong_concavity(
+            mu = c * float(bounds.strong_concavity(
                 FLOAT64, used, least, problem.feature_diameter, float(problem.radius), lam
             ))  # fmt: skip
     progress("price of the guarantee")
@@ -265,6 +280,6 @@ def _price(
         gamma = max(float(level), 0.0)
         if gamma not in found:
             sure = known is not None and known.least is not None and gamma >= known.least
-            found[gamma] = maximise(regularised(target.objective, gamma), search, concave=sure)
+            found[gamma] = maximise(target.penalised(gamma), search, concave=sure)
         out[name] = Worth(gamma, float(target.worth(found[gamma].theta)), found[gamma])
     return out

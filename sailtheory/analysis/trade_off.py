@@ -10,11 +10,10 @@ import numpy as np
 
 from sailtheory.analysis.certain import certain
 from sailtheory.errors import InputError
-from sailtheory.landscape.concavity import largest_relative_curvature_on
+from sailtheory.landscape.concavity import least_gamma_on
 from sailtheory.landscape.domain import Domain
 from sailtheory.landscape.maximiser import maximise
 from sailtheory.landscape.search import Search
-from sailtheory.objectives.sail import regularised
 from sailtheory.objectives.target import CurvatureBounds, Target
 from sailtheory.shown import Shown
 
@@ -29,7 +28,7 @@ BISECTIONS = 12
 
 @dataclass(frozen=True)
 class TradePoint:
-    """The maximiser of an objective less γKL(π_ref‖π_θ) on C at one γ.
+    """The maximiser of an objective less γD on C at one γ.
 
     Attributes:
         gamma: γ.
@@ -62,7 +61,7 @@ class TradeOff(Shown):
     Attributes:
         target: The objective, with its problem.
         points: By increasing γ; γ = 0, γ* and the certain bounds are among them.
-        instance: γ* found by search; None if S = {0}.
+        instance: γ* found by search, ∞ where no γ works; None if S = {0}.
         bounds: What is certain of the curvature; None if S = {0}.
         tolerance: The loss of worth against γ = 0 that is tolerated.
         affordable: The largest γ up to which the loss stays within the tolerance.
@@ -88,7 +87,7 @@ class TradeOff(Shown):
             "seed": self.seed,
             "objective": {"name": target.name, "title": target.title, **target.settings()},
             "measure": target.measure,
-            "instance": self.instance,
+            "instance": None if self.instance == np.inf else self.instance,
             "data": None if known is None else known.data,
             "relative": None if known is None else known.relative,
             "tolerance": self.tolerance,
@@ -124,10 +123,9 @@ def trade_off(
         raise InputError("tolerance", tolerance, f"a loss of {target.measure} in [0, 1]")
     if not 5 <= count <= MOST_POINTS:
         raise InputError("points", count, f"an integer from 5 to {MOST_POINTS} is expected")
-    objective = target.objective
     search = Search(Domain(target.problem), effort, seed)
     progress("γ*")
-    found = largest_relative_curvature_on(objective, search)
+    found = least_gamma_on(target.objective, target.penalty, search)
     star = found.value
     trusted = found.search is not None and found.search.trusted
     progress("thresholds by prompt")
@@ -138,7 +136,7 @@ def trade_off(
     def at(gamma: float, start: np.ndarray | None) -> TradePoint:
         progress(f"γ = {gamma:.4g}")
         certified = least is not None and gamma >= least
-        best = maximise(regularised(objective, gamma), search, start, certified)
+        best = maximise(target.penalised(gamma), search, start, certified)
         return TradePoint(
             gamma=gamma,
             worth=float(target.worth(best.theta)),
@@ -168,7 +166,7 @@ def trade_off(
 
 def grid(thresholds: Sequence[float | None], count: int) -> list[float]:
     """γ = 0, the thresholds, and values spaced evenly in log γ around them."""
-    fixed = {0.0} | {g for g in thresholds if g is not None and g > 0}
+    fixed = {0.0} | {g for g in thresholds if g is not None and 0 < g < np.inf}
     top = 2 * max(fixed) or 1.0
     low = min((g for g in fixed if g > 0), default=top) / 30
     spaced = np.geomspace(top, low, count - len(fixed))  # one point is the largest

@@ -66,10 +66,24 @@ class Constants(RelativeConstants):
         lower: K⁻, with ∇²J ⪰ −K⁻ F̄ (C11).
         smooth: Λ = (γ + K⁻)D²/4 (C12).
         modulus: μ (C12); None unless γ > K_B and F̄(c) ≻ 0 on S.
+        convexity: c, with c·F̄ ⪯ ∇²D for the penalty D; K and K⁻ are relative to ∇²D.
+        stiffness: C, with ∇²D ⪯ C·F̄.
     """
 
     smooth: float
     modulus: float | None
+    convexity: float = 1.0
+    stiffness: float = 1.0
+
+    @property
+    def relative_modulus(self) -> float:
+        """c(γ − K), by A; γ − K for KL(π_ref‖π_θ)."""
+        return self.convexity * (self.gamma - self.relative)
+
+    @property
+    def relative_smooth(self) -> float:
+        """Cγ + cK⁻, by A; γ + K⁻ for KL(π_ref‖π_θ)."""
+        return self.stiffness * self.gamma + self.convexity * self.lower
 
 
 @dataclass(frozen=True)
@@ -126,7 +140,7 @@ def constants(objective: Objective) -> Constants:
 
 
 def target_constants(target: Target, gamma: float) -> Constants:
-    """The constants of a target less γKL(π_ref‖π_θ): with K_B for SAIL, else the least certain K.
+    """The constants of a target less γD: with K_B for SAIL, else the least certain K.
 
     Args:
         target: Not null.
@@ -138,10 +152,14 @@ def target_constants(target: Target, gamma: float) -> Constants:
     known, problem = target.bounds(), target.problem
     if known is None or known.least is None or known.lower is None:
         found = "S = {0}" if known is None else "infinite constants"
-        raise InputError("objective", f"{target.name}, {found}", "one whose K and K⁻ are finite")
-    smooth = float(bounds.smoothness(gamma, known.lower, problem.feature_diameter))
+        why = "" if known is None or not known.why else f": {known.why}"
+        accepted = f"one whose K and K⁻ are finite{why}"
+        raise InputError("objective", f"{target.name}, {found}", accepted)
+    c, stiff = known.convexity, known.stiffness
+    smooth = float(bounds.smoothness(stiff * gamma, c * known.lower, problem.feature_diameter))
     modulus = _modulus(problem, gamma, known.least)
-    return Constants(gamma, known.least, known.lower, smooth, modulus)
+    modulus = None if modulus is None else c * modulus
+    return Constants(gamma, known.least, known.lower, smooth, modulus, c, stiff)
 
 
 def field_constants(problem: PreferenceProblem, gamma: float) -> FieldConstants:

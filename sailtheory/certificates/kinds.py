@@ -60,7 +60,7 @@ def require_closed_form(objective: str, property_: str, **given: Any) -> None:
         InputError: One of them in one line, with what to use.
     """
     if property_ == "pl":
-        accepted = f"gamma or concave, for {objective}: check --objective {objective} searches μ"
+        accepted = f"gamma or concave, for {objective}: check searches μ"
         raise InputError("property", property_, accepted)
     for name, value in given.items():
         if value != _UNUSED[name]:

@@ -12,7 +12,16 @@ import typer
 
 from sailtheory.cli.common import Problem, Progress, require_outputs
 from sailtheory.cli.exits import DIFFERS, UNDECIDED
-from sailtheory.cli.objectives import SAIL, Epsilon, Group, Objective, Std, given, load_target
+from sailtheory.cli.objectives import (
+    SAIL,
+    Divergence,
+    Epsilon,
+    Group,
+    Objective,
+    Std,
+    given,
+    load_target,
+)
 from sailtheory.errors import InputError
 from sailtheory.numeric.exact import to_fraction
 from sailtheory.storage import lock
@@ -78,6 +87,7 @@ def certify(
     group: Group = None,
     std: Std = None,
     epsilon: Epsilon = None,
+    divergence: Divergence = None,
 ) -> None:
     """Prove a property over the whole of C: exit 0 certified, 1 refuted, 3 undecided."""
     import time
@@ -94,11 +104,11 @@ def certify(
     limit = math.inf if time_limit is None else time_limit
     if not limit > 0:
         raise InputError("time-limit", limit, "a positive number of seconds is expected")
-    if objective != SAIL:
+    options = given(group, std, epsilon, divergence)
+    if objective != SAIL or "divergence" in options:
         unused = {"tol": tol, "method": method, "jobs": jobs, "time_limit": limit, "formal": formal}
-        options = given(group, std, epsilon)
         raise typer.Exit(_certify_bound(problem, objective, options, property_, gamma, out, unused))
-    if given(group, std, epsilon):
+    if options:
         raise InputError("objective", objective, "another one takes --group, --std and --epsilon")
     if method != "auto" and property_ != "gamma":
         raise InputError("method", method, "only gamma can be certified by another method")

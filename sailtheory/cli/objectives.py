@@ -9,7 +9,7 @@ import typer
 if TYPE_CHECKING:
     from sailtheory.objectives.target import Target
 
-__all__ = ["SAIL", "Epsilon", "Group", "Objective", "Std", "given", "load_target"]
+__all__ = ["SAIL", "Divergence", "Epsilon", "Group", "Objective", "Std", "given", "is_paper", "load_target"]
 
 SAIL = "sail"
 """The objective of the paper, which commands take by default."""
@@ -41,12 +41,29 @@ Std = Annotated[
 Epsilon = Annotated[
     float | None, typer.Option(min=0, help="Added to the deviation (0); TRL's is 1e-4.")
 ]
+Divergence = Annotated[
+    str | None,
+    typer.Option(
+        help="In place of KL(π_ref‖π_θ): chi2, kl-policy, js, chipo, entropy, alpha=A, or a sum "
+        "such as '0.5*chi2 + kl-policy'."
+    ),
+]
 
 
-def given(group: int | None, std: str | None, epsilon: float | None) -> dict[str, Any]:
-    """The options that were given."""
-    options = {"group": group, "std": std, "epsilon": epsilon}
+def given(
+    group: int | None, std: str | None, epsilon: float | None, divergence: str | None
+) -> dict[str, Any]:
+    """The options that were given; KL(π_ref‖π_θ) by its name is none."""
+    named = None if divergence == "kl-ref" else divergence
+    options = {"group": group, "std": std, "epsilon": epsilon, "divergence": named}
     return {name: value for name, value in options.items() if value is not None}
+
+
+def is_paper(target: Target) -> bool:
+    """Whether it is SAIL less γKL(π_ref‖π_θ), of which more is known."""
+    from sailtheory.objectives.sail_target import SAILTarget
+
+    return isinstance(target, SAILTarget)
 
 
 def load_target(path: str, objective: str, options: dict[str, Any]) -> Target:

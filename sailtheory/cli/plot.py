@@ -9,7 +9,17 @@ import typer
 
 from sailtheory import plots
 from sailtheory.cli.common import Problem, Progress, Seed, require_outputs
-from sailtheory.cli.objectives import SAIL, Epsilon, Group, Objective, Std, given, load_target
+from sailtheory.cli.objectives import (
+    SAIL,
+    Divergence,
+    Epsilon,
+    Group,
+    Objective,
+    Std,
+    given,
+    is_paper,
+    load_target,
+)
 from sailtheory.errors import InputError
 
 
@@ -42,6 +52,7 @@ def plot(
     group: Group = None,
     std: Std = None,
     epsilon: Epsilon = None,
+    divergence: Divergence = None,
     seed: Seed = 0,
 ) -> None:
     """Draw a figure of your problem and print its caption."""
@@ -51,8 +62,8 @@ def plot(
     lengths, words = _size(size), dict(_words(each) for each in label or [])
     target = check_target(out)
     require_outputs(problem, out=out, data=data)
-    of = load_target(problem, objective, given(group, std, epsilon))
-    source, name = of.problem if objective == SAIL else of, Path(problem).stem
+    of = load_target(problem, objective, given(group, std, epsilon, divergence))
+    source, name = of.problem if is_paper(of) else of, Path(problem).stem
     with Progress() as progress:
         progress(f"the data of {kind}")
         found = plots.compute(kind, source, name=name, gamma=gamma, seed=seed)

@@ -18,7 +18,17 @@ from sailtheory.cli.common import (
     console_for,
     require_outputs,
 )
-from sailtheory.cli.objectives import SAIL, Epsilon, Group, Objective, Std, given, load_target
+from sailtheory.cli.objectives import (
+    SAIL,
+    Divergence,
+    Epsilon,
+    Group,
+    Objective,
+    Std,
+    given,
+    is_paper,
+    load_target,
+)
 from sailtheory.errors import InputError
 
 
@@ -31,10 +41,7 @@ def check(
     group: Group = None,
     std: Std = None,
     epsilon: Epsilon = None,
-    divergence: Annotated[
-        str | None,
-        typer.Option(help="chi2, kl-policy, js, chipo, entropy, alpha=A … in place of KL."),
-    ] = None,
+    divergence: Divergence = None,
     effort: Effort = "quick",
     json: Json = None,
     html: HtmlFile = None,
@@ -48,18 +55,17 @@ def check(
     There is no time limit: γ* is one search over all prompts at once, and half of it says nothing.
     --effort sets how long it takes; certify has --time-limit.
     """
-    if objective != SAIL and jobs > 1:
-        raise InputError("jobs", jobs, f"1 with --objective {objective}: it has one process")
     from sailtheory.report.json_file import write
     from sailtheory.storage.files import write_text
 
     require_outputs(problem, json=json, html=html)
-    target = load_target(problem, objective, given(group, std, epsilon))
-    if divergence is not None:
-        return _check_divergence(target, divergence, gamma, effort, json, html, seed)
+    target = load_target(problem, objective, given(group, std, epsilon, divergence))
+    if jobs > 1 and not is_paper(target):
+        what = f"--objective {objective}" if divergence is None else f"--divergence {divergence}"
+        raise InputError("jobs", jobs, f"1 with {what}: it has one process")
     began = time.perf_counter()
     with Progress() as progress:
-        if objective == SAIL:  # with online DPO beside it
+        if is_paper(target):  # with online DPO beside it
             from sailtheory.analysis.check import check as run
             from sailtheory.report import html_problem, text
 
@@ -79,23 +85,6 @@ def check(
         write_text(page(report, Path(problem).name, time.perf_counter() - began), html, "html")
 
 
-def _check_divergence(
-    target: Any, name: str, gamma: float | None, effort: str, json: str | None, html: str | None,
-    seed: int,
-) -> None:  # fmt: skip
-    from sailtheory.analysis.divergence_check import check_divergence
-    from sailtheory.report.divergence_check import print_divergence_report
-    from sailtheory.report.json_file import write
-
-    if html is not None:
-        raise InputError("html", html, "none yet with --divergence: --json has all of it")
-    with Progress() as progress:
-        report = check_divergence(target, name, gamma, effort, seed, progress)
-    print_divergence_report(console_for(json), report)
-    if json is not None:
-        write(report.as_dict(), json)
-
-
 def frontier(
     problem: Problem,
     tolerance: Annotated[
@@ -106,6 +95,7 @@ def frontier(
     group: Group = None,
     std: Std = None,
     epsilon: Epsilon = None,
+    divergence: Divergence = None,
     effort: Effort = "quick",
     json: Json = None,
     seed: Seed = 0,
@@ -114,9 +104,9 @@ def frontier(
     from sailtheory.report.json_file import write
 
     require_outputs(problem, json=json)
-    target = load_target(problem, objective, given(group, std, epsilon))
+    target = load_target(problem, objective, given(group, std, epsilon, divergence))
     with Progress() as progress:
-        if objective == SAIL:  # with online DPO beside it
+        if is_paper(target):  # with online DPO beside it
             from sailtheory.analysis.frontier import frontier as trace
             from sailtheory.report import text
 

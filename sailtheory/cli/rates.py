@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sailtheory.cli.common import Json, Progress, Seed, console_for, require_outputs
-from sailtheory.cli.objectives import SAIL, Epsilon, Group, Objective, Std, given, load_target
+from sailtheory.cli.objectives import (
+    SAIL,
+    Divergence,
+    Epsilon,
+    Group,
+    Objective,
+    Std,
+    given,
+    is_paper,
+    load_target,
+)
 from sailtheory.errors import InputError
 
 if TYPE_CHECKING:
@@ -28,6 +38,7 @@ def rates(
     group: Group = None,
     std: Std = None,
     epsilon: Epsilon = None,
+    divergence: Divergence = None,
     json: Json = None,
     seed: Seed = 0,
 ) -> None:
@@ -37,7 +48,7 @@ def rates(
     if is_problem != (gamma is not None):
         accepted = "a number is expected with a problem file" if is_problem else "none with a CSV"
         raise InputError("gamma", gamma, accepted)
-    options = given(group, std, epsilon)
+    options = given(group, std, epsilon, divergence)
     if gamma is None:
         if objective != SAIL or options:
             raise InputError("objective", objective, "none is expected with a CSV")
@@ -64,7 +75,7 @@ def _problem(target: Target, gamma: float, samples: bool, json: str | None, seed
     from sailtheory.report.json_file import write
     from sailtheory.report.rates import complexity_table, print_prediction
 
-    pairs = samples and target.name == SAIL
+    pairs = samples and is_paper(target)
     with Progress() as progress:
         found = predict(target, gamma, seed, progress)
         counts: tuple[Complexity, ...] = ()
@@ -77,6 +88,6 @@ def _problem(target: Target, gamma: float, samples: bool, json: str | None, seed
     elif pairs:
         console.print("θ_ref maximises J_γ to within rounding: there is no N(ε) to measure.")
     elif samples:
-        console.print(f"N(ε) is that of estimators from pairs, so not measured for {target.name}.")
+        console.print(f"N(ε) is that of estimators from pairs, so not measured for {target.title}.")
     if json is not None:
         write(found.as_dict() | {"samples": [each.as_dict() for each in counts]}, json)

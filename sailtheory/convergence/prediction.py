@@ -20,7 +20,6 @@ from sailtheory.convergence.gaps import ROUNDING, gaps_to
 from sailtheory.errors import InputError
 from sailtheory.landscape import Domain, Maximiser, Search, largest_curvature_on, maximise
 from sailtheory.objectives.algebra import Objective
-from sailtheory.objectives.sail import regularised
 from sailtheory.objectives.target import Target
 from sailtheory.shown import Shown
 from sailtheory.theory import bounds
@@ -119,7 +118,7 @@ def predict(
         raise InputError("features", "equal", "S = {0}: no policy depends on θ")
     if float(problem.radius) == 0:
         raise InputError("radius", 0, "C is one point, where nothing moves: B > 0 is expected")
-    objective, domain = regularised(target.objective, gamma), Domain(problem)
+    objective, domain = target.penalised(gamma), Domain(problem)
     search = Search(domain, "quick", seed)
     progress("constants")
     theory = target_constants(target, gamma)

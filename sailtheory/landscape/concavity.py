@@ -33,12 +33,14 @@ __all__ = [
     "gamma_star",
     "largest_curvature_on",
     "largest_relative_curvature_on",
+    "least_gamma_on",
 ]
 
 Measure = Callable[[Objective, Domain, np.ndarray], tuple[np.ndarray, np.ndarray]]
 """A curvature at points θ (..., d) and its direction, (...) and (..., d)."""
 
 _REMEMBERED = 1 << 14
+_RATIOS, _SETTLED = 12, 1e-10  # searches for a ratio, and its relative rise that ends them
 _WORST = 4  # prompts above whose worst points the first round begins
 
 
@@ -131,6 +133,46 @@ def largest_relative_curvature_on(
         return np.asarray(lift - value[..., None] * fisher.curvature_gradient(theta, v))
 
     return _supremum(objective, search, extra_starts, largest_relative_curvature, slope)
+
+
+def least_gamma_on(objective: Objective, penalty: Objective, search: Search) -> Curvature:
+    """The least γ ≥ γ* of J − γD on C, by search: the largest vᵀ∇²Jv/vᵀ∇²Dv.
+
+    For D = KL(π_ref‖π_θ) one search for the largest curvature relative to F̄ = ∇²D. For another D
+    searches of ∇²J − γ∇²D relative to F̄ in turn, each at the ratio that the last one found
+    (Dinkelbach), until none finds more; 0 where J is concave.
+
+    Args:
+        objective: J.
+        penalty: D.
+        search: Engine.
+
+    Returns:
+        γ* with the point and direction of the largest ratio. Where a search ends at a direction in
+        which D does not bend up, larger γ do not help there: ``value`` is ∞, no γ works.
+    """
+    if isinstance(penalty, KLRefPolicy):
+        return largest_relative_curvature_on(objective, search)
+    level, found, starts = 0.0, None, None
+    for _ in range(_RATIOS):
+        worst = largest_relative_curvature_on(objective - level * penalty, search, starts)
+        if worst.value is None:
+            return worst
+        if worst.value <= 0:
+            break
+        starts = worst.theta[None]
+        up, bend = (float(each.curvature(worst.theta, worst.direction))
+                    for each in (objective, penalty))  # fmt: skip
+        if bend <= 0:
+            return replace(worst, value=np.inf)
+        risen, found = up / bend, worst
+        if risen <= level * (1 + _SETTLED):
+            level = max(level, risen)
+            break
+        level = risen
+    if found is None:
+        return replace(worst, value=0.0)
+    return replace(found, value=level, search=worst.search)
 
 
 def concavity(

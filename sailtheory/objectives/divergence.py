@@ -17,25 +17,30 @@ class DivergenceObjective(BlockObjective):
     Args:
         problem: Any problem.
         divergence: From :func:`~sailtheory.theory.divergences.divergence`.
+        weight: What it is multiplied by; in ball arithmetic without rounding.
     """
 
-    def __init__(self, problem: PreferenceProblem, divergence: Divergence) -> None:
+    def __init__(
+        self, problem: PreferenceProblem, divergence: Divergence, weight: float = 1.0
+    ) -> None:
         super().__init__(problem)
-        self.divergence = divergence
+        self.divergence, self.weight = divergence, weight
 
     def on(self, problem: PreferenceProblem) -> DivergenceObjective:
         """The same divergence on another problem."""
-        return DivergenceObjective(problem, self.divergence)
+        return DivergenceObjective(problem, self.divergence, self.weight)
 
     def _parts(self, at: Point) -> Parts:
         log_w = at.log_ratio if self.divergence.by_reference else at.log_policy
-        return self.divergence.parts(at.xp, log_w)
+        value, slope, bend, third = self.divergence.parts(at.xp, log_w)
+        w = self.weight
+        return w * value, w * slope, w * bend, w * third
 
     def _value(self, at: Point) -> Array:
         value = self._parts(at)[0]
         if self.divergence.by_reference:
             return formulas.expectation(at.ref, value)
-        return formulas.expectation(at.policy, at.log_policy)
+        return self.weight * formulas.expectation(at.policy, at.log_policy)
 
     def _gradient(self, at: Point) -> Array:
         return divergences.divergence_gradient(at.policy, self._parts(at)[1])

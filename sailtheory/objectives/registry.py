@@ -16,6 +16,7 @@ from typing import Any
 
 from sailtheory.errors import InputError
 from sailtheory.objectives.payoff_target import custom_target, named_target
+from sailtheory.objectives.penalised import Penalised
 from sailtheory.objectives.reward_target import OPTIONS, RewardTarget
 from sailtheory.objectives.sail_target import SAILTarget
 from sailtheory.objectives.target import Target
@@ -23,7 +24,11 @@ from sailtheory.problem.problem import PreferenceProblem
 from sailtheory.theory.payoffs import PAYOFFS, PairPayoff, custom_payoff, named_payoff
 from sailtheory.theory.reward_methods import METHODS, reward_method
 
-__all__ = ["ObjectiveKind", "kind", "names", "payoff_of", "register", "target"]
+__all__ = ["KL_REF", "ObjectiveKind", "kind", "names", "payoff_of", "register", "target"]
+
+
+KL_REF = "kl-ref"
+"""KL(π_ref‖π_θ), by name."""
 
 
 @dataclass(frozen=True)
@@ -110,18 +115,21 @@ def target(problem: PreferenceProblem, name: str = "sail", **options: Any) -> Ta
     Args:
         problem: The problem.
         name: One of :func:`names`.
-        options: Those of its kind; the rest are as it has them.
+        options: Those of its kind, the rest are as it has them; and ``divergence``, what γ weighs
+            in place of KL(π_ref‖π_θ), for every kind.
 
     Raises:
-        InputError: An unknown name, an option that it does not take, or data that it needs and
+        InputError: An unknown name or divergence, an option that it does not take, or data that it needs and
             the problem does not state.
     """
     found, options = kind(name), {**_held(name), **options}
+    divergence = options.pop("divergence", KL_REF)
     for option, value in options.items():
         if option not in found.options:
             taken = f"takes {', '.join(found.options)}" if found.options else "has no options"
             raise InputError(option, value, f"none is expected: {name} {taken}")
-    return found.make(problem, **{**found.options, **options})
+    made = found.make(problem, **{**found.options, **options})
+    return made if divergence == KL_REF else Penalised(made, divergence)
 
 
 register(ObjectiveKind("sail", "SAIL on preferences", SAILTarget))

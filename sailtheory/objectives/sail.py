@@ -228,19 +228,22 @@ def SAILRevKL(problem: PreferenceProblem, gamma: float) -> Objective:
     return regularised(SAIL(problem), gamma)
 
 
-def regularised(objective: Objective, gamma: float) -> Objective:
+def regularised(
+    objective: Objective, gamma: float, penalty: Objective | None = None
+) -> Objective:
     """An objective less γ KL(π_ref‖π_θ), or a field less γ times its gradient.
 
     Args:
         objective: Of any problem.
         gamma: γ ≥ 0.
+        penalty: What stands in the place of KL(π_ref‖π_θ).
 
     Raises:
         InputError: γ is negative or not finite.
     """
     if not (np.isfinite(gamma) and gamma >= 0):
         raise InputError("gamma", gamma, "a finite γ ≥ 0 is required")
-    return objective - gamma * KLRefPolicy(objective.problem)
+    return objective - gamma * (penalty or KLRefPolicy(objective.problem))
 
 
 class StopGradientSelfPreference:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from sailtheory.objectives.algebra import Objective
+from sailtheory.objectives.sail import KLRefPolicy, regularised
 from sailtheory.problem.problem import PreferenceProblem
 
 __all__ = ["CurvatureBounds", "Target", "nothing_moves"]
@@ -38,6 +39,10 @@ class CurvatureBounds:
         claims: What proves ``relative``.
         scope: The problems for which it does.
         data_claims: What proves ``data``, and by what.
+        convexity: c, with c·F̄ ⪯ ∇²D for the penalty D. K and K⁻ above are relative to ∇²D, that
+            is, those relative to F̄ over c; 1 for KL(π_ref‖π_θ).
+        stiffness: C, with ∇²D ⪯ C·F̄.
+        why: Why no γ is certain, where none is.
     """
 
     relative: float | None
@@ -49,6 +54,9 @@ class CurvatureBounds:
     claims: str = ""
     scope: str = "whatever the problem and B"
     data_claims: str = ""
+    convexity: float = 1.0
+    stiffness: float = 1.0
+    why: str = ""
 
     @property
     def least(self) -> float | None:
@@ -73,6 +81,7 @@ class Target(ABC):
         title: What tables call it.
         symbol: What it is in a formula.
         measure: What :meth:`worth` is.
+        subtracted: What :meth:`penalised` takes from it, in a formula.
     """
 
     objective: Objective
@@ -80,6 +89,7 @@ class Target(ABC):
     title: str
     symbol: str
     measure: str
+    subtracted: str = "γKL(π_ref‖π_θ)"
 
     @property
     def problem(self) -> PreferenceProblem:
@@ -89,6 +99,19 @@ class Target(ABC):
     @abstractmethod
     def on(self, problem: PreferenceProblem) -> Target:
         """The same of another problem."""
+
+    @property
+    def penalty(self) -> Objective:
+        """D, which γ weighs: KL(π_ref‖π_θ), unless it is a :class:`Penalised`."""
+        return KLRefPolicy(self.problem)
+
+    def penalised(self, gamma: float) -> Objective:
+        """The objective less γD; what every command looks at.
+
+        Raises:
+            InputError: γ is negative or not finite.
+        """
+        return regularised(self.objective, gamma, self.penalty)
 
     @abstractmethod
     def worth(self, theta: np.ndarray) -> np.ndarray:

@@ -8,9 +8,8 @@ import numpy as np
 
 from sailtheory.errors import InputError
 from sailtheory.landscape import Domain, Search, maximise
-from sailtheory.landscape.concavity import largest_relative_curvature_on
+from sailtheory.landscape.concavity import least_gamma_on
 from sailtheory.landscape.pencil import largest_curvature
-from sailtheory.objectives.sail import regularised
 from sailtheory.objectives.sail_target import SAILTarget
 from sailtheory.objectives.target import Target
 from sailtheory.plots import style
@@ -25,20 +24,21 @@ def series(target: Target, gamma: float | None, seed: int) -> dict[str, Any]:
     """Settings, caption and series."""
     problem, known = target.problem, target.bounds()
     domain, search = Domain(problem), Search(Domain(problem), "light", seed)
-    star = largest_relative_curvature_on(target.objective, search)
     assert known is not None  # what has S = {0} is not drawn
     of_sail = isinstance(target, SAILTarget)
     name = "K_B" if of_sail else "K"
     bound = known.relative if known.relative is not None else known.least
     if bound is None:
-        raise InputError("objective", target.name, "one with a bound of γ* that is certain")
+        why = f": {known.why}" if known.why else ""
+        raise InputError("objective", target.name, f"one with a bound of γ* that is certain{why}")
+    star = least_gamma_on(target.objective, target.penalty, search)
     least = searched(star)
     if least > 0:
         levels = [("0", 0.0), ("γ*/2", least / 2), ("γ*", least), (name, bound)]
     else:
         top = max(bound, float(problem.beta))
         levels = [("0", 0.0), ("half", top / 2), (name, top)]
-    objectives = [regularised(target.objective, level) for _, level in levels]
+    objectives = [target.penalised(level) for _, level in levels]
     found: dict[str, Any] = {"names": [name for name, _ in levels]}
     found["gamma"] = [level for _, level in levels]
     if domain.dimension == 1:

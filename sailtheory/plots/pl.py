@@ -10,7 +10,6 @@ from sailtheory.ascent import projected_ascent, target_constants
 from sailtheory.ascent.trajectory import mapping_norm
 from sailtheory.landscape import Domain, Search, maximise, pl_ratio
 from sailtheory.objectives.algebra import Objective
-from sailtheory.objectives.sail import regularised
 from sailtheory.objectives.sail_target import SAILTarget
 from sailtheory.objectives.target import Target
 from sailtheory.plots import style
@@ -34,7 +33,7 @@ def series(target: Target, gamma: float | None, seed: int) -> dict[str, Any]:
     """Settings, caption and series; γ = 0 unless given."""
     level = 0.0 if gamma is None else gamma
     problem = target.problem
-    objective, domain = regularised(target.objective, level), Domain(problem)
+    objective, domain = target.penalised(level), Domain(problem)
     best = maximise(objective, Search(domain, "quick", seed))
     known = target_constants(target, level)
     found = _near(objective, domain, best.theta, best.value, known.smooth)

@@ -55,7 +55,11 @@ def _of(target: Target, seed: int) -> dict[str, Any]:
             "kl": [point.kl_ref_policy for point in rest],
             "gain_at_zero": first.worth - start,
             "kl_at_zero": first.kl_ref_policy,
-            "marks": {name: mark for name, mark in marks.items() if mark is not None and mark > 0},
+            "marks": {
+                name: mark
+                for name, mark in marks.items()
+                if mark is not None and 0 < mark < np.inf
+            },
         },
     }
 

@@ -10,7 +10,11 @@ from sailtheory.analysis.certain import certain
 from sailtheory.analysis.check import theorem_threshold
 from sailtheory.analysis.ladder import ladder
 from sailtheory.landscape import Domain, Search
-from sailtheory.landscape.concavity import largest_curvature_on, largest_relative_curvature_on
+from sailtheory.landscape.concavity import (
+    largest_curvature_on,
+    largest_relative_curvature_on,
+    least_gamma_on,
+)
 from sailtheory.landscape.fisher import least_fisher
 from sailtheory.numeric.numbers import FLOAT64
 from sailtheory.objectives.sail_target import SAILTarget
@@ -71,18 +75,20 @@ _SAIL = (
 _ANY = (
     "What γ makes J_γ concave on C, J = {objective}, against the radius B of C, on {problem} with "
     "B varied: what the problem needs (γ*, by search, so from below), what is certified from its "
-    "prompts one by one (K_data), and what is proved for every problem (K), where that is finite."
+    "prompts one by one (K_data), and what is proved for every problem (K), where that is finite. "
+    "Where γ* is missing no γ works."
 )
 
 
 def _of(target: Target, seed: int) -> dict[str, float]:
     """The three levels of any objective."""
     search = Search(Domain(target.problem), "light", seed)
-    star = largest_relative_curvature_on(target.objective, search)
+    star = least_gamma_on(target.objective, target.penalty, search)
     known = certain(target)
     assert known is not None  # what has S = {0} is not drawn
+    least = searched(star)
     bounds_ = {"data": known.data, "theorem": known.relative}
-    return {"instance": searched(star)} | {
+    return {"instance": least if np.isfinite(least) else np.nan} | {
         name: np.nan if bound is None else bound for name, bound in bounds_.items()
     }
 

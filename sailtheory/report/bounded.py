@@ -14,10 +14,12 @@ _SHOWN = 5
 
 def claim(made: BoundCertificate) -> str:
     """The verdict and the statement that it is about, one line."""
-    of = f"{made.title} less γKL(π_ref‖π_θ)"
+    of = f"{made.title} less {'γD' if 'divergence' in made.options else 'γKL(π_ref‖π_θ)'}"
     if made.kind == "concave":
         open_ = "whether " if made.verdict == "undecided" else ""
         return f"{made.verdict}: {open_}{of} is concave on C at γ = {made.gamma}."
+    if made.verdict == "refuted":
+        return f"refuted: no γ makes {of} concave on C."
     below = "?" if made.lower is None else bound(float(made.lower), -1)
     above = "?" if made.gamma is None else bound(float(made.gamma), 1)
     return f"{made.verdict}: {below} ≤ γ* ≤ {above}, for {of}."
@@ -33,7 +35,7 @@ def summary(made: BoundCertificate) -> str:
             f"By prompt: {len(made.prompts)} prompts, each bounded on C, whatever the others do. "
             f"The largest: {shown}."
         )
-    if made.witness is not None and made.kind == "concave":
+    if made.witness is not None and made.verdict == "refuted":
         lines.append(
             f"At θ = {made.witness[0].tolist()} along {made.witness[1].tolist()} ball arithmetic "
             "shows that it is convex."

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import isfinite
+
 from sailtheory.analysis.target_check import TargetReport
 from sailtheory.landscape.concavity import agreement
 from sailtheory.report import target_check as words
@@ -27,8 +29,10 @@ def target_page(report: TargetReport, name: str, seconds: float) -> str:
         seconds: How long it took.
     """
     known, target, found = report.bounds, report.target, report.gamma_star.search
+    star = report.gamma_star.value
+    star = None if star is None or not isfinite(star) else star
     values = [] if known is None else [
-        ("γ*", report.gamma_star.value), ("K_data", known.data), ("K", known.relative),
+        ("γ*", star), ("K_data", known.data), ("K", known.relative),
     ]  # fmt: skip
     priced = [] if known is None else words.price(report)
     gains = [
@@ -53,7 +57,7 @@ def target_page(report: TargetReport, name: str, seconds: float) -> str:
         levels_figure=thresholds_figure(values, report.gamma) if values else None,
         worst=" ".join(words.prompts(report)) if known is not None else "",
         trust=f"γ*: {agreement(found)}." if found is not None else "",
-        symbol=f"{target.symbol} − γKL(π_ref‖π_θ)",
+        symbol=f"{target.symbol} − {target.subtracted}",
         price=priced,
         price_words=f"The maximiser: gain in {target.measure} over π_ref, and distance from it.",
         price_columns=("γ", target.measure, "KL(π_ref‖π)", "maximiser"),
@@ -67,7 +71,7 @@ def target_page(report: TargetReport, name: str, seconds: float) -> str:
 def _facts(report: TargetReport) -> dict[str, str]:
     problem = report.problem
     decided = "" if problem.span.exact else " (decided numerically)"
-    given = "" if report.gamma_given else ", the least threshold that is certain, as none was given"
+    given = "" if report.gamma_given else f", as none was given: {words.default_gamma(report)}"
     facts = {
         "objective": report.target.title,
         "prompts": str(problem.prompts),
@@ -77,4 +81,5 @@ def _facts(report: TargetReport) -> dict[str, str]:
         f"{report.target.measure} of π_ref": f"{report.start:.4f}",
         "γ": f"{number(report.gamma)}{given}",
     }
+    facts |= {f"D, {i}": line for i, line in enumerate(words.divergence(report), start=1)}
     return facts | {f"note {i}": note for i, note in enumerate(problem.notes, start=1)}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import inf
+
 import numpy as np
 from rich.console import Console
 from rich.markup import escape
@@ -10,17 +12,20 @@ from rich.table import Table
 from sailtheory.analysis.target_check import STRENGTHS, TargetReport
 from sailtheory.analysis.trade_off import TradeOff
 from sailtheory.landscape.concavity import agreement
+from sailtheory.objectives.penalised import Penalised
+from sailtheory.objectives.target import CurvatureBounds
 from sailtheory.report.numerals import number, times
 from sailtheory.report.text import verdict_text
 from sailtheory.report.words import ONE_POLICY, vector
 from sailtheory.verdict import Verdict
 
 __all__ = [
-    "constants", "price", "print_target_report", "print_trade_off", "prompts", "statements",
+    "constants", "default_gamma", "divergence", "price", "print_target_report", "print_trade_off", "prompts", "statements",
     "summary", "thresholds",
 ]  # fmt: skip
 
 _SHOWN = 3
+_NEVER = "a search found where the objective bends up and D does not"
 _NAMES = {"zero": "0", "instance": "γ*", "gamma": "γ in use", "data": "K_data", "relative": "K"}
 
 
@@ -35,11 +40,13 @@ def print_target_report(console: Console, report: TargetReport) -> None:
     )
     for note in problem.notes:
         console.print(f"[yellow]note[/yellow] {escape(note)}")
-    given = "" if report.gamma_given else "  (not given: the least threshold that is certain)"
+    given = "" if report.gamma_given else f"  (not given: {default_gamma(report)})"
     console.print(f"{escape(target.title)}, γ = {number(report.gamma)}{given}\n")
     if report.bounds is None:
         console.print(ONE_POLICY)
         return
+    for line in divergence(report):
+        console.print(escape(line))
     table = Table("statement on C", "verdict", "value", "at θ", title="Landscape",
                   title_justify="left")  # fmt: skip
     for says, verdict, value, at in statements(report):
@@ -65,13 +72,38 @@ def print_target_report(console: Console, report: TargetReport) -> None:
     console.print(f"\n[bold]{escape(summary(report))}[/bold]")
 
 
+def default_gamma(report: TargetReport) -> str:
+    """Which γ was taken for want of one."""
+    if report.bounds is not None and report.bounds.least is None:
+        return "no threshold is certain"
+    return "the least threshold that is certain"
+
+
+def divergence(report: TargetReport) -> list[str]:
+    """How convex D is; nothing for KL(π_ref‖π_θ)."""
+    target = report.target
+    if not isinstance(target, Penalised):
+        return []
+    lines = []
+    for (_, made), reach in zip(target.terms, target.reach, strict=True):
+        of = "(θ − θ_ref)ᵀφ" if made.by_reference else "log π_θ"
+        radius = "for every R" if made.radius == inf else f"while R ≤ {number(made.radius)}"
+        lines.append(
+            f"The range of {of} on C is at most R = {number(reach)}; {made.name} is convex {radius}."
+        )
+    if target.convexity is None:
+        return [*lines, "c(R) is not known for this R (C38)."]
+    strength = "proved" if target.proved else "numerical"
+    return [*lines, f"∇²D ⪰ c(R)F̄ with c(R) = {number(target.convexity)} ({strength}, C38)."]
+
+
 def statements(report: TargetReport) -> list[tuple[str, Verdict | None, str, str]]:
     """What is said of C: the words, the verdict, a value and where it is taken."""
     symbol = report.target.symbol
     rows = []
     for name, (verdict, point) in (
         (f"{symbol} is concave", report.plain),
-        (f"{symbol} − γKL(π_ref‖π_θ) is concave", report.penalised),
+        (f"{symbol} − {report.target.subtracted} is concave", report.penalised),
     ):
         at = "—" if point.value is None else vector(point.theta)
         rows.append((name, verdict, f"λ_max = {number(point.value)}", at))
@@ -85,16 +117,30 @@ def thresholds(report: TargetReport) -> list[tuple[str, str, str, str]]:
     """Name, γ, strength and meaning of each."""
     known = report.bounds
     assert known is not None
-    proved = "∞" if known.relative is None else number(known.relative)
+    proved = _unknown(known) if known.relative is None else number(known.relative)
     rows = [
-        ("γ* (this problem)", number(report.gamma_star.value), STRENGTHS["instance"],
-         "the least γ that works here, found by search"),
+        ("γ* (this problem)", _shown(report.gamma_star.value), STRENGTHS["instance"],
+         _least(report.gamma_star.value)),
     ]  # fmt: skip
     if known.data_claims:
-        certain = "∞" if known.data is None else number(known.data)
+        certain = _unknown(known) if known.data is None else number(known.data)
         rows.append(("K_data (by prompt)", certain, STRENGTHS["data"], f"from {known.data_claims}"))
-    said = f"{known.scope} ({known.claims})"
+    said = known.why or f"{known.scope} ({known.claims})"
     return [*rows, ("K (theorem)", proved, STRENGTHS["relative"], said)]
+
+
+def _unknown(known: CurvatureBounds) -> str:
+    return "none" if known.why else "∞"
+
+
+def _shown(star: float | None) -> str:
+    return "none" if star == inf else number(star)
+
+
+def _least(star: float | None) -> str:
+    if star == inf:
+        return "at a point found J bends up and D does not: no γ works"
+    return "the least γ that works here, found by search"
 
 
 def prompts(report: TargetReport) -> list[str]:
@@ -136,7 +182,7 @@ def constants(report: TargetReport) -> str:
     factor = number(report.factor)
     if report.factor is None:
         why = (
-            "no bound of γ* is certain" if known.least is None
+            known.why or "no bound of γ* is certain" if known.least is None
             else "K⁻ is infinite" if report.gamma > known.least
             else f"needs γ > {number(known.least)}"
         )  # fmt: skip
@@ -153,7 +199,9 @@ def summary(report: TargetReport) -> str:
         return ONE_POLICY
     star, least, gamma = report.gamma_star.value, report.bounds.least, report.gamma
     said = ""
-    if star is not None and star > 0:
+    if star == inf:
+        said = f"No γ works with {report.target.title.split('; ')[-1]}: {_NEVER}. "
+    elif star is not None and star > 0:
         if gamma >= star:
             said = f"γ = {number(gamma)} is {times(gamma / star)} what this problem needs "
         elif gamma > 0:
@@ -191,6 +239,6 @@ def print_trade_off(console: Console, curve: TradeOff) -> None:
     best = curve.affordable
     console.print(
         f"[bold]A loss of {curve.tolerance:g} in {measure} affords γ ≤ {number(best.gamma, 4)} "
-        f"({measure} {best.worth:.4f}); γ* = {number(curve.instance)}, certain to suffice: "
-        f"{number(known.least)}.[/bold]"
+        f"({measure} {best.worth:.4f}); γ* = {_shown(curve.instance)}, certain to suffice: "
+        f"{f'none, as {escape(known.why)}' if known.why else number(known.least)}.[/bold]"
     )

@@ -29,6 +29,8 @@ __all__ = [
     "divergence_curvature",
     "divergence_curvature_gradient",
     "divergence_gradient",
+    "divergence_smoothness",
+    "divergence_terms",
     "divergence_threshold",
 ]
 
@@ -96,6 +98,19 @@ def divergence_threshold(relative: float, convexity: float) -> float:
     return relative / convexity if convexity > 0 else math.inf
 
 
+def divergence_smoothness(made: Divergence, xp: NumberSystem, r: Array) -> Array:
+    """C(R) with ∇²D ⪯ C(R)F̄ where logits move by at most R ≥ 0 (C38).
+
+    k is monotone for each D here. Where it rises t f' is convex, so that E_θ f' = E_ref[w f'] ≥
+    f'(1); where it falls f' is at least its value at e^{−R}.
+    """
+    _, level, _, third = made.parts(xp, 0 * r)
+    if third >= 0:
+        return made.parts(xp, r)[2] - level
+    _, slope, bend, _ = made.parts(xp, -r)
+    return bend - slope
+
+
 # --- by name ----------------------------------------------------------------------------------
 
 
@@ -133,7 +148,8 @@ def _jensen_shannon(xp: NumberSystem, log_w: Array) -> Parts:
 
 
 def _mixed_c(xp: NumberSystem, r: Array) -> Array:
-    return 2 * xp.exp(-r) - r
+    """That of χ² at weight ½ and of KL: the same w is the worst of both, up to log 3."""
+    return _chi2_c(xp, r) / 2 + 1 - r
 
 
 def _jensen_shannon_c(xp: NumberSystem, r: Array) -> Array:
@@ -188,7 +204,7 @@ DIVERGENCES: dict[str, Divergence] = {
         Divergence("chi2", "χ²(π_θ‖π_ref)", _chi2, _chi2_c, math.log(2)),
         Divergence("chipo", "½χ²(π_θ‖π_ref) + KL(π_θ‖π_ref)", _mixed, _mixed_c,
                    _root(lambda r: float(_mixed_c(FLOAT64, np.float64(r))), 0.0, 1.0),
-                   math.log(3), proved=False),
+                   math.log(3)),
         Divergence("js", "Jensen–Shannon", _jensen_shannon, _jensen_shannon_c,
                    _root(lambda r: float(_jensen_shannon_c(FLOAT64, np.float64(r))), 0.0, 2.0),
                    proved=False),
@@ -216,3 +232,24 @@ def divergence(name: str) -> Divergence:
     if name not in DIVERGENCES:
         raise InputError("divergence", name, f"one of {', '.join(DIVERGENCES)}, alpha=NUMBER")
     return DIVERGENCES[name]
+
+
+def divergence_terms(name: str) -> list[tuple[float, Divergence]]:
+    """A sum of divergences with weights, such as ``0.5*chi2 + kl-policy``.
+
+    c(R) of the sum is at least the sum of the weighted c(R), for terms of one R or several (C38).
+
+    Raises:
+        InputError: A weight that is not positive and finite, or no such divergence.
+    """
+    terms = []
+    for part in name.split("+"):
+        weight, star, rest = part.rpartition("*")
+        try:
+            factor = float(weight) if star else 1.0
+        except ValueError:
+            factor = math.nan
+        if not 0 < factor < math.inf:
+            raise InputError("divergence", name, "WEIGHT*NAME + …, each weight above 0")
+        terms.append((factor, divergence(rest.strip())))
+    return terms

@@ -8,7 +8,7 @@ from fractions import Fraction
 import numpy as np
 
 from sailtheory.certificates.bounded.certificate import BoundCertificate, data_digest
-from sailtheory.certificates.bounded.certify import convex_at
+from sailtheory.certificates.bounded.certify import convex_at, never_concave
 from sailtheory.certificates.replay import Replay
 from sailtheory.landscape.domain import Domain
 from sailtheory.objectives.registry import target
@@ -63,6 +63,8 @@ def _objection(certificate: BoundCertificate, of: Target) -> str:
         level is None or known.least is None or level < Fraction(known.least)
     ):
         return "the bound of γ* is not shown"
+    if certificate.kind == "gamma" and certificate.verdict == "refuted":
+        return "" if _seen(of, None, certificate.witness) else "the witness does not show it"
     if (lower is None) != (certificate.witness is None):
         return "a lower bound of γ* needs a witness, and a witness its bound"
     if certificate.verdict == "refuted" and (lower is None or lower != level):
@@ -72,8 +74,10 @@ def _objection(certificate: BoundCertificate, of: Target) -> str:
     return ""
 
 
-def _seen(of: Target, lower: Fraction, witness: tuple[np.ndarray, np.ndarray] | None) -> bool:
-    assert witness is not None
+def _seen(of: Target, lower: Fraction | None, witness: tuple[np.ndarray, np.ndarray] | None) -> bool:
+    """The witness in C: convex at γ = ``lower``, or at every γ without one."""
+    if witness is None:
+        return False
     theta, direction = witness
     size = (of.problem.dimension,)
     if theta.shape != size or direction.shape != size or not direction.any():
@@ -82,5 +86,9 @@ def _seen(of: Target, lower: Fraction, witness: tuple[np.ndarray, np.ndarray] | 
     return (
         inside is not None
         and bool((inside == theta).all())
-        and convex_at(of, lower, theta, direction)
+        and (
+            never_concave(of, theta, direction)
+            if lower is None
+            else convex_at(of, lower, theta, direction)
+        )
     )
