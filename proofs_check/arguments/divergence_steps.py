@@ -11,7 +11,12 @@ from proofs_check.arguments.algebra import SIZES, law, mean, vanishes, vector
 from proofs_check.evidence.argument import Step
 from sailtheory.numeric.numbers import sympy_numbers
 from sailtheory.theory import divergences, pair_form
-from sailtheory.theory.divergences import DIVERGENCES, alpha_divergence, divergence_threshold
+from sailtheory.theory.divergences import (
+    DIVERGENCES,
+    alpha_divergence,
+    divergence_smoothness,
+    divergence_threshold,
+)
 
 _XP = sympy_numbers()
 _L = sp.Symbol("l", real=True)  # log w
@@ -141,6 +146,37 @@ def _large_alpha() -> bool:
     return falls and vanishes(three)
 
 
+def _sums() -> bool:
+    """c adds up; for χ² and KL under the policy one law is the worst of both, up to log 3.
+
+    A response of vanishing chance at w = e^{−R}, all others at w = 1, leaves k(e^{−R}) − f'(1),
+    which is 4e^{−R} − 2 and 1 − R. χPO's is half of one and the other.
+    """
+    worst, parts = [], {name: DIVERGENCES[name].parts(_XP, _L) for name in ("chi2", "kl-policy")}
+    for name, near in (("chi2", 4 * sp.exp(-_R) - 2), ("kl-policy", 1 - _R)):
+        _, slope, bend, _ = parts[name]
+        worst.append(bend.subs(_L, -_R) - slope.subs(_L, 0) - near)
+    mixed = zip(DIVERGENCES["chipo"].parts(_XP, _L), *parts.values(), strict=True)
+    made = [_exact(whole - half / 2 - kl) for whole, half, kl in mixed]
+    c = [DIVERGENCES[name].convexity(_XP, sp.log(2)) for name in ("chipo", "chi2", "kl-policy")]
+    return vanishes(*worst, *map(sp.expand, made), sp.simplify(c[0] - c[1] / 2 - c[2]))
+
+
+def _from_above() -> bool:
+    """k has one slope: rising, t f' is convex and E_ref[w f'] ≥ f'(1); falling, f' ≥ f'(e^{−R})."""
+    made = [*DIVERGENCES.values(), *(alpha_divergence(a) for a in (-2, 0.5, 3))]
+    for each in made:
+        _, slope, bend, third = (_exact(part) for part in each.parts(_XP, _L))
+        rises = sp.simplify(third).is_nonnegative
+        if not (rises or sp.simplify(third).is_nonpositive):
+            return False
+        at, against = (_R, 0) if rises else (-_R, -_R)
+        stated = bend.subs(_L, at) - slope.subs(_L, against)
+        if not vanishes(sp.simplify(_exact(divergence_smoothness(each, _XP, _R)) - stated)):
+            return False
+    return True
+
+
 def _threshold() -> bool:
     """∇²J − γ∇²D ⪯ (K − γc)F̄ ≺ 0 for γ > K/c."""
     k, c, extra = sp.symbols("K c e", positive=True)
@@ -158,5 +194,8 @@ C38_STEPS: tuple[Step, ...] = (
     Step("symbolic", "χ²(π_θ‖π_ref): c = 4e^{−R} − 2 up to log 3, then 1 − cosh R", _chi_squared),
     Step("symbolic", "0 < α < 1: c = (1 − αe^{(1−α)R})/(1 − α)", _small_alpha),
     Step("symbolic", "α > 1: the same up to R = log α/(α − 1)", _large_alpha),
+    Step("symbolic", "sums: c ≥ Σ w_i c_i, and for aχ² + bKL under the policy it is that", _sums),
+    Step("symbolic", "∇²D_f ⪯ C(R)F̄, C = k(e^R) − f'(1), or k(e^{−R}) − f'(e^{−R}) where k falls",
+         _from_above),
     Step("symbolic", "γ > K/c(R) makes J − γD concave", _threshold),
 )  # fmt: skip

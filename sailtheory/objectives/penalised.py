@@ -132,7 +132,7 @@ class Penalised(Target):
         """Why no γ is certain, or nothing."""
         if known.least is None:
             return "no bound of ∇²J relative to F̄ is certain"
-        at = ", ".join(f"{reach:.4g}" for reach in self.reach)
+        at = " and ".join(dict.fromkeys(f"{reach:.4g}" for reach in self.reach))
         if self.convexity is None:
             return f"c(R) of {self.divergence} is not known at R = {at} (C38)"
         if not self.proved:
@@ -140,11 +140,7 @@ class Penalised(Target):
                 f"c(R) = {self.convexity:.4g} of {self.divergence} is numerical, not proved (C38)"
             )
         if self.convexity <= 0:
-            radius = ", ".join(f"{each.radius:.4g}" for _, each in self.terms)
-            return (
-                f"C moves logits by R = {at}, and {self.divergence} is convex for every problem "
-                f"only while R ≤ {radius} (C38)"
-            )
+            return f"C moves logits by R = {at}, where c(R) of {self.divergence} is not > 0 (C38)"
         return ""
 
     def settings(self) -> dict[str, Any]:

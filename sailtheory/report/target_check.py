@@ -120,7 +120,7 @@ def thresholds(report: TargetReport) -> list[tuple[str, str, str, str]]:
     proved = _unknown(known) if known.relative is None else number(known.relative)
     rows = [
         ("γ* (this problem)", _shown(report.gamma_star.value), STRENGTHS["instance"],
-         _least(report.gamma_star.value)),
+         _least(report)),
     ]  # fmt: skip
     if known.data_claims:
         certain = _unknown(known) if known.data is None else number(known.data)
@@ -137,10 +137,13 @@ def _shown(star: float | None) -> str:
     return "none" if star == inf else number(star)
 
 
-def _least(star: float | None) -> str:
-    if star == inf:
+def _least(report: TargetReport) -> str:
+    target = report.target
+    if report.gamma_star.value == inf:
         return "at a point found J bends up and D does not: no γ works"
-    return "the least γ that works here, found by search"
+    said = "the least γ that works here, found by search"
+    bent = isinstance(target, Penalised) and (target.convexity is None or target.convexity <= 0)
+    return f"{said}; a larger one need not" if bent else said
 
 
 def prompts(report: TargetReport) -> list[str]:
@@ -182,7 +185,7 @@ def constants(report: TargetReport) -> str:
     factor = number(report.factor)
     if report.factor is None:
         why = (
-            known.why or "no bound of γ* is certain" if known.least is None
+            "no bound of γ* is certain" if known.least is None
             else "K⁻ is infinite" if report.gamma > known.least
             else f"needs γ > {number(known.least)}"
         )  # fmt: skip
