@@ -234,7 +234,15 @@ def _maximum(a: Jet, b: Jet | Number, at_kink: Number = None) -> Jet:
                        value=None if a.kink or b.kink else at_kink)  # fmt: skip
         parts = (_larger(a.value, b.value), *(_hull(x, y) for x, y in sides[1:]))
         return Jet(xp, parts, kink, rough=True)
-    return Jet(xp, _four(tuple(_choose(xp, a.value, b.value, x, y) for x, y in sides)))
+    parts = _four(tuple(_choose(xp, a.value, b.value, x, y) for x, y in sides))
+    unclear = xp.name == "balls" and bool(_unclear(a.value, b.value).any())
+    return Jet(xp, parts, rough=a.rough or b.rough or unclear)
+
+
+def _unclear(a: Array, b: Array) -> np.ndarray:
+    """Where arrays of balls overlap."""
+    gap = a - b
+    return np.asarray(~((gap.lower > 0) | (gap.upper < 0)))
 
 
 def _larger(x: Number, y: Number) -> Number:
@@ -258,6 +266,8 @@ def _choose(xp: NumberSystem, a: Array, b: Array, x: Array, y: Array) -> Array:
 
         both = [torch.as_tensor(v, dtype=torch.float64) for v in (a, b, x, y)]
         return torch.where(both[0] >= both[1], both[2], both[3])
+    if xp.name == "balls":
+        return _balls_choice(a, b, x, y)
     if xp.name == "float64":
         return np.where(np.asarray(a) >= b, x, y)
 
@@ -270,6 +280,21 @@ def _choose(xp: NumberSystem, a: Array, b: Array, x: Array, y: Array) -> Array:
         return sympy.Piecewise((u, p >= q), (v, True))
 
     return np.frompyfunc(arb_one if xp.name == "arb" else sympy_one, 4, 1)(a, b, x, y)
+
+
+def _balls_choice(a: Array, b: Array, x: Array, y: Array) -> Array:
+    """The same for arrays of balls."""
+    from sailtheory.numeric.balls import Balls
+
+    one, two = (v if isinstance(v, Balls) else Balls(v) for v in (x, y))
+    low, high = np.minimum(one.lower, two.lower), np.maximum(one.upper, two.upper)
+    middle = (low + high) / 2
+    hull = middle, np.maximum(middle - low, high - middle) * (1 + 2.0**-50)
+    doubt, first = _unclear(a, b), (a - b).lower > 0
+    return Balls(*(
+        np.where(doubt, each, np.where(first, getattr(one, name), getattr(two, name)))
+        for name, each in zip(("mid", "rad"), hull, strict=True)
+    ))  # fmt: skip
 
 
 def _minimum(a: Jet, b: Jet | Number) -> Jet:

@@ -18,7 +18,7 @@ from sailtheory.numeric.numbers import Array, NumberSystem
 from sailtheory.theory.payoff import Payoff
 from sailtheory.theory.payoff_expression import parsed
 
-__all__ = ["PAYOFFS", "PairPayoff", "Recipe", "custom_payoff", "named_payoff", "pair_payoff"]
+__all__ = ["PAYOFFS", "PairPayoff", "Recipe", "custom_payoff", "leaning", "named_payoff", "pair_payoff"]
 
 Made = Callable[[Jet, Any], Jet]
 """z and β to G."""
@@ -89,6 +89,17 @@ def pair_payoff(payoff: PairPayoff, xp: NumberSystem, q: Array, z: Array, beta: 
 
     start = payoff.at_zero(xp, beta).value
     return Payoff(part(0) - start, part(1), part(2), part(3))
+
+
+def leaning(payoff: PairPayoff, lean: float) -> PairPayoff:
+    """(½ + lean)·G(z) + (½ − lean)·G(−z), what a pair is worth at q = ``lean`` in [0, ½].
+
+    −J_x is at most its loss ceiling for every prompt with |q| ≤ ``lean`` (C35).
+    """
+    ahead, behind = 0.5 + lean, 0.5 - lean
+    return replace(payoff, made=lambda z, beta: (
+        payoff.made(z, beta) * ahead + payoff.made(-z, beta) * behind
+    ))  # fmt: skip
 
 
 # --- by name ----------------------------------------------------------------------------------
