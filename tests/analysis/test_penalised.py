@@ -94,7 +94,9 @@ def test_thresholds_are_k_over_c_and_a_smaller_one_does_not_replay():
     c = 4 * np.exp(-0.4) - 2
     made = certify(problem(0.4), objective="logistic", divergence="chi2")
     assert made.options == {"divergence": "chi2"}
-    assert float(made.gamma) == pytest.approx(relative_bound(BETA, 0.1) / c, rel=1e-6)
+    known = target(problem(0.4), "logistic").bounds()
+    assert known.relative == pytest.approx(relative_bound(BETA, 0.1))
+    assert float(made.gamma) == pytest.approx(known.data / c, rel=1e-6)
     assert made.verdict == "certified" and replay(made, problem(0.4)).valid
     small = replace(made, gamma=made.gamma * Fraction(999, 1000))
     assert not replay(small, problem(0.4)).valid
@@ -102,8 +104,11 @@ def test_thresholds_are_k_over_c_and_a_smaller_one_does_not_replay():
 
 
 def test_a_report_is_proved_above_k_over_c_and_supported_where_c_is_numerical():
-    report = check_target(target(problem(0.4), "logistic", divergence="chi2"))
-    assert report.penalised[0].strength == "proved" and report.gamma == report.bounds.relative
+    of = target(problem(0.4), "logistic", divergence="chi2")
+    report = check_target(of, effort="light")
+    assert report.penalised[0].strength == "certified" and report.gamma == report.bounds.data
+    report = check_target(of, report.bounds.relative, "light")
+    assert report.penalised[0].strength == "proved"
     other = check_target(target(problem(0.4), "logistic", divergence="js"), 4.0, "light")
     assert other.bounds.least is None and "numerical" in other.bounds.why
     assert other.penalised[0].strength == "supported"
