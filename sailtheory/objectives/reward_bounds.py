@@ -170,7 +170,7 @@ def group_bounds(field: GroupField) -> CurvatureBounds | None:
         lower=data,
         claims="C32",
         scope="whatever the rewards, the problem and B",
-        data_claims="the range of each prompt's rewards, and ε (C32)",
+        data_claims="the range of each prompt's rewards, and ε (C32)" if field.epsilon else "",
     )
 
 

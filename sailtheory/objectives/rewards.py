@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import lru_cache
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -23,7 +23,7 @@ from sailtheory.theory import fields, formulas, pass_rate
 from sailtheory.theory.reward_methods import reward_method
 from sailtheory.theory.reward_slopes import RewardMethod, Slopes
 
-__all__ = ["GroupField", "RewardObjective", "response_rewards"]
+__all__ = ["GroupField", "RewardObjective", "group_field", "response_rewards"]
 
 _MOST_GROUPS = 20_000
 _ENTRIES, _KEPT = 1 << 20, 1 << 24  # of arrays of groups: at a time, and of those remembered
@@ -131,12 +131,23 @@ def _expect(method: RewardMethod, rewards: np.ndarray, field: str) -> None:
         return
     odd = rewards[(rewards != 0) & (rewards != 1)]
     if len(odd):
-        accepted = f"0 or 1 is expected by {method.name}; GroupField and reward take any number"
-        raise InputError(field, float(odd[0]), accepted)
+        raise InputError(field, float(odd[0]), f"0 or 1 is expected{_why_binary(method.name)}")
     if not method.finite_at_zero and not rewards.any():
         raise InputError(field, "all 0", f"a correct response, as {method.name} needs V > 0")
     if not method.finite_at_one and rewards.all():
         raise InputError(field, "all 1", f"a wrong response, as {method.name} needs V < 1")
+
+
+def _why_binary(method: str) -> str:
+    """Why a method takes rewards of 0 and 1 alone, and what takes others."""
+    if method == "grpo":
+        return (
+            " here: with more than two levels of reward grpo has no objective, only a field (C32); "
+            "sailtheory check (with KL) says what holds of it"
+        )
+    if method == "dynamic-sampling":
+        return ": with groups drawn again no γ is known to be enough for other rewards (C31, C32)"
+    return f" by {method}; reward and dr-grpo take any number, and grpo does in check"
 
 
 class GroupField(_OfRewards):
@@ -152,6 +163,10 @@ class GroupField(_OfRewards):
         std: ``population`` or ``sample``.
         epsilon: ε ≥ 0.
 
+    Attributes:
+        title: What tables call it.
+        entries: Of the arrays of groups that one point of C takes.
+
     Raises:
         InputError: No rewards, options outside their domain, or more than 20,000 different groups
             of a prompt.
@@ -163,10 +178,12 @@ class GroupField(_OfRewards):
         self, problem: PreferenceProblem, group: int, std: str = "population", epsilon: float = 0.0
     ) -> None:
         super().__init__(problem)
-        reward_method("grpo", group, std, epsilon)  # refuses what is outside their domain
+        self.title = reward_method("grpo", group, std, epsilon).title  # within their domains
         self.group, self.std, self.epsilon = group, std, epsilon
         self._found: dict[int, np.ndarray] = {}
-        most = max(_groups(group, m) for m in problem.responses)
+        each = [_groups(group, m) for m in problem.responses]
+        self.entries = sum(m * c for m, c in zip(problem.responses, each, strict=True))
+        most = max(each)
         if most > _MOST_GROUPS:
             accepted = f"at most {_MOST_GROUPS} different groups a prompt are listed, not {most}"
             raise InputError("group", group, accepted)
@@ -209,9 +226,7 @@ class GroupField(_OfRewards):
 
     def _advantages_of(self, at: Point, counts: np.ndarray, part: slice) -> Array:
         known = self._rows(at.block, part)[:, None]
-        high, low = (
-            np.where(counts > 0, sign * known, -np.inf).max(-1) * sign for sign in (1, -1)
-        )
+        high, low = (np.where(counts > 0, sign * known, -np.inf).max(-1) * sign for sign in (1, -1))
         mixed, lifted = at.xp.asarray((high > low).astype(int)), at.xp.asarray(counts)
         rewards = self._scores(at)[part]
         return pass_rate.group_advantages(at.xp, lifted, rewards, mixed, self.std, self.epsilon)
@@ -241,6 +256,12 @@ class GroupField(_OfRewards):
             return each.sum(-3)
 
         return self._total(whole, theta, width=self.problem.dimension)
+
+
+def group_field(problem: PreferenceProblem, **options: Any) -> GroupField | None:
+    """What GRPO follows where its rewards are not all 0 and 1; None where they are."""
+    binary = all(np.isin(r.astype(float), (0, 1)).all() for r in response_rewards(problem))
+    return None if binary else GroupField(problem, **options)
 
 
 def _groups(group: int, responses: int) -> int:
