@@ -27,6 +27,7 @@ from sailtheory.cli.objectives import (
     Std,
     given,
     is_paper,
+    load_followed,
     load_target,
 )
 from sailtheory.errors import InputError
@@ -55,28 +56,35 @@ def check(
     There is no time limit: γ* is one search over all prompts at once, and half of it says nothing.
     --effort sets how long it takes; certify has --time-limit.
     """
+    from sailtheory.objectives.rewards import GroupField
     from sailtheory.report.json_file import write
     from sailtheory.storage.files import write_text
 
     require_outputs(problem, json=json, html=html)
-    target = load_target(problem, objective, given(group, std, epsilon, divergence))
-    if jobs > 1 and not is_paper(target):
+    followed: Any = load_followed(problem, objective, given(group, std, epsilon, divergence))
+    if jobs > 1 and not is_paper(followed):
         what = f"--objective {objective}" if divergence is None else f"--divergence {divergence}"
         raise InputError("jobs", jobs, f"1 with {what}: it has one process")
     began = time.perf_counter()
     with Progress() as progress:
-        if is_paper(target):  # with online DPO beside it
+        if is_paper(followed):  # with online DPO beside it
             from sailtheory.analysis.check import check as run
             from sailtheory.report import html_problem, text
 
-            report: Any = run(target.problem, gamma, effort, seed, progress, jobs)
+            report: Any = run(followed.problem, gamma, effort, seed, progress, jobs)
             page: Any = html_problem.problem_page
             show: Any = text.print_report
+        elif isinstance(followed, GroupField):
+            from sailtheory.analysis.field_check import check_field
+            from sailtheory.report import field_check, html_field
+
+            report = check_field(followed, gamma, effort, seed, progress)
+            page, show = html_field.field_page, field_check.print_field_report
         else:
             from sailtheory.analysis.target_check import check_target
             from sailtheory.report import html_target, target_check
 
-            report = check_target(target, gamma, effort, seed, progress)
+            report = check_target(followed, gamma, effort, seed, progress)
             page, show = html_target.target_page, target_check.print_target_report
     show(console_for(json), report)
     if json is not None:

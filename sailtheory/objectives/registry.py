@@ -18,13 +18,14 @@ from sailtheory.errors import InputError
 from sailtheory.objectives.payoff_target import custom_target, named_target
 from sailtheory.objectives.penalised import Penalised
 from sailtheory.objectives.reward_target import OPTIONS, RewardTarget
+from sailtheory.objectives.rewards import GroupField, group_field
 from sailtheory.objectives.sail_target import SAILTarget
 from sailtheory.objectives.target import Target
 from sailtheory.problem.problem import PreferenceProblem
 from sailtheory.theory.payoffs import PAYOFFS, PairPayoff, custom_payoff, named_payoff
 from sailtheory.theory.reward_methods import METHODS, reward_method
 
-__all__ = ["KL_REF", "ObjectiveKind", "kind", "names", "payoff_of", "register", "target"]
+__all__ = ["KL_REF", "ObjectiveKind", "followed", "kind", "names", "payoff_of", "register", "target"]
 
 
 KL_REF = "kl-ref"
@@ -41,6 +42,8 @@ class ObjectiveKind:
         make: A problem and options to a target.
         options: Its options and their defaults; no others are taken.
         preferences: Whether it is told by preferences; else by ``response_rewards``.
+        follows: A problem and options to the field that training follows where there is no
+            objective; None where there is one.
     """
 
     name: str
@@ -48,6 +51,7 @@ class ObjectiveKind:
     make: Callable[..., Target]
     options: Mapping[str, Any] = field(default_factory=dict)
     preferences: bool = True
+    follows: Callable[..., GroupField | None] | None = None
 
 
 _KINDS: dict[str, ObjectiveKind] = {}
@@ -119,24 +123,46 @@ def target(problem: PreferenceProblem, name: str = "sail", **options: Any) -> Ta
             in place of KL(π_ref‖π_θ), for every kind.
 
     Raises:
-        InputError: An unknown name or divergence, an option that it does not take, or data that it needs and
-            the problem does not state.
+        InputError: An unknown name or divergence, an option that it does not take, or data that it
+            needs and the problem does not state.
     """
-    found, options = kind(name), {**_held(name), **options}
     divergence = options.pop("divergence", KL_REF)
+    made = kind(name).make(problem, **_options(name, options))
+    return made if divergence == KL_REF else Penalised(made, divergence)
+
+
+def followed(problem: PreferenceProblem, name: str = "sail", **options: Any) -> Target | GroupField:
+    """What training follows: an objective by name, or the field where it has none (C32).
+
+    Raises:
+        InputError: As :func:`target`; or a divergence with a field.
+    """
+    plain = {option: value for option, value in options.items() if option != "divergence"}
+    made = kind(name).follows
+    found = None if made is None else made(problem, **_options(name, plain))
+    if found is None:
+        return target(problem, name, **options)
+    if options.get("divergence", KL_REF) != KL_REF:
+        accepted = f"kl-ref: {name} follows a field here, and a field is told less γ∇KL(π_ref‖π_θ)"
+        raise InputError("divergence", options["divergence"], accepted)
+    return found
+
+
+def _options(name: str, given: dict[str, Any]) -> dict[str, Any]:
+    """All options of an objective: those in its name, those given, the rest by default."""
+    found, options = kind(name), {**_held(name), **given}
     for option, value in options.items():
         if option not in found.options:
             taken = f"takes {', '.join(found.options)}" if found.options else "has no options"
             raise InputError(option, value, f"none is expected: {name} {taken}")
-    made = found.make(problem, **{**found.options, **options})
-    return made if divergence == KL_REF else Penalised(made, divergence)
+    return {**found.options, **options}
 
 
 register(ObjectiveKind("sail", "SAIL on preferences", SAILTarget))
 for _name in METHODS:
     register(ObjectiveKind(
         _name, reward_method(_name).title, partial(RewardTarget, name=_name),
-        OPTIONS[_name], preferences=False,
+        OPTIONS[_name], preferences=False, follows=group_field if _name == "grpo" else None,
     ))  # fmt: skip
 for _name, _recipe in PAYOFFS.items():
     register(

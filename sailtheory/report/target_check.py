@@ -9,35 +9,36 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from sailtheory.analysis.field_check import FieldReport
 from sailtheory.analysis.target_check import STRENGTHS, TargetReport
 from sailtheory.analysis.trade_off import TradeOff
 from sailtheory.landscape.concavity import agreement
 from sailtheory.objectives.penalised import Penalised
 from sailtheory.objectives.target import CurvatureBounds
+from sailtheory.problem.problem import PreferenceProblem
 from sailtheory.report.numerals import number, times
 from sailtheory.report.text import verdict_text
 from sailtheory.report.words import ONE_POLICY, vector
 from sailtheory.verdict import Verdict
 
 __all__ = [
-    "constants", "default_gamma", "divergence", "price", "print_target_report", "print_trade_off", "prompts", "statements",
-    "summary", "thresholds",
+    "LEVEL_NAMES", "constants", "default_gamma", "divergence", "needed", "price",
+    "print_target_report", "print_trade_off", "prompts", "sizes", "statements", "summary",
+    "thresholds",
 ]  # fmt: skip
 
 _SHOWN = 3
 _NEVER = "a search found where the objective bends up and D does not"
-_NAMES = {"zero": "0", "instance": "γ*", "gamma": "γ in use", "data": "K_data", "relative": "K"}
+LEVEL_NAMES = {
+    "zero": "0", "instance": "γ*", "gamma": "γ in use", "data": "K_data", "relative": "K",
+}  # fmt: skip
+"""What the γ of a price is, in tables."""
 
 
 def print_target_report(console: Console, report: TargetReport) -> None:
     """The result of ``check --objective``."""
     problem, target = report.problem, report.target
-    sizes = sorted(set(problem.responses))
-    m = str(sizes[0]) if len(sizes) == 1 else f"{sizes[0]}..{sizes[-1]}"
-    console.print(
-        f"{problem.prompts} prompts, {m} responses, dimension {problem.dimension}, B = "
-        f"{float(problem.radius):g}; {target.measure} of π_ref {report.start:.4f}"
-    )
+    console.print(f"{sizes(problem)}; {target.measure} of π_ref {report.start:.4f}")
     for note in problem.notes:
         console.print(f"[yellow]note[/yellow] {escape(note)}")
     given = "" if report.gamma_given else f"  (not given: {default_gamma(report)})"
@@ -72,7 +73,17 @@ def print_target_report(console: Console, report: TargetReport) -> None:
     console.print(f"\n[bold]{escape(summary(report))}[/bold]")
 
 
-def default_gamma(report: TargetReport) -> str:
+def sizes(problem: PreferenceProblem) -> str:
+    """Prompts, responses, dimension and B."""
+    few, many = min(problem.responses), max(problem.responses)
+    m = str(few) if few == many else f"{few}..{many}"
+    return (
+        f"{problem.prompts} prompts, {m} responses, dimension {problem.dimension}, B = "
+        f"{float(problem.radius):g}"
+    )
+
+
+def default_gamma(report: TargetReport | FieldReport) -> str:
     """Which γ was taken for want of one."""
     if report.bounds is not None and report.bounds.least is None:
         return "no threshold is certain"
@@ -84,17 +95,18 @@ def divergence(report: TargetReport) -> list[str]:
     target = report.target
     if not isinstance(target, Penalised):
         return []
-    lines = []
+    lines: dict[str, list[str]] = {}
     for (_, made), reach in zip(target.terms, target.reach, strict=True):
         of = "(θ − θ_ref)ᵀφ" if made.by_reference else "log π_θ"
         radius = "for every R" if made.radius == inf else f"while R ≤ {number(made.radius)}"
-        lines.append(
-            f"The range of {of} on C is at most R = {number(reach)}; {made.name} is convex {radius}."
+        lines.setdefault(f"The range of {of} on C is at most R = {number(reach)}", []).append(
+            f"{made.name} is convex {radius}"
         )
+    said = [f"{where}; {', '.join(which)}." for where, which in lines.items()]
     if target.convexity is None:
-        return [*lines, "c(R) is not known for this R (C38)."]
+        return [*said, "c(R) is not known for this R (C38)."]
     strength = "proved" if target.proved else "numerical"
-    return [*lines, f"∇²D ⪰ c(R)F̄ with c(R) = {number(target.convexity)} ({strength}, C38)."]
+    return [*said, f"∇²D ⪰ c(R)F̄ with c(R) = {number(target.convexity)} ({strength}, C38)."]
 
 
 def statements(report: TargetReport) -> list[tuple[str, Verdict | None, str, str]]:
@@ -113,7 +125,7 @@ def statements(report: TargetReport) -> list[tuple[str, Verdict | None, str, str
     return rows
 
 
-def thresholds(report: TargetReport) -> list[tuple[str, str, str, str]]:
+def thresholds(report: TargetReport | FieldReport) -> list[tuple[str, str, str, str]]:
     """Name, γ, strength and meaning of each."""
     known = report.bounds
     assert known is not None
@@ -137,8 +149,8 @@ def _shown(star: float | None) -> str:
     return "none" if star == inf else number(star)
 
 
-def _least(report: TargetReport) -> str:
-    target = report.target
+def _least(report: TargetReport | FieldReport) -> str:
+    target = None if isinstance(report, FieldReport) else report.target
     if report.gamma_star.value == inf:
         return "at a point found J bends up and D does not: no γ works"
     said = "the least γ that works here, found by search"
@@ -173,7 +185,7 @@ def price(report: TargetReport) -> list[tuple[str, str, str, str]]:
     rows = []
     for name, each in report.price.items():
         place = "on the boundary" if each.best.on_boundary else "inside"
-        shown = _NAMES[name] if name == "zero" else f"{_NAMES[name]} = {number(each.gamma)}"
+        shown = LEVEL_NAMES[name] + (f" = {number(each.gamma)}" if name != "zero" else "")
         rows.append((shown, f"{each.worth:.4f}", number(each.best.kl_ref_policy), place))
     return rows
 
@@ -200,10 +212,19 @@ def summary(report: TargetReport) -> str:
     """γ against need and theorem, and what the guarantee costs."""
     if report.bounds is None:
         return ONE_POLICY
-    star, least, gamma = report.gamma_star.value, report.bounds.least, report.gamma
+    said = needed(report.gamma_star.value, report.bounds.least, report.gamma)
+    free, used = report.price["zero"].worth, report.price["gamma"].worth
+    return said + (
+        f"The {report.target.measure} goes from {report.start:.3f} (π_ref) to {used:.3f} at this "
+        f"γ, {free:.3f} at γ = 0."
+    )
+
+
+def needed(star: float | None, least: float | None, gamma: float) -> str:
+    """γ against what the problem needs, and what is certain to suffice: sentences."""
     said = ""
     if star == inf:
-        said = f"No γ works with {report.target.title.split('; ')[-1]}: {_NEVER}. "
+        said = f"No γ works: {_NEVER}. "
     elif star is not None and star > 0:
         if gamma >= star:
             said = f"γ = {number(gamma)} is {times(gamma / star)} what this problem needs "
@@ -214,11 +235,7 @@ def summary(report: TargetReport) -> str:
         said += f"(γ* = {number(star)}). "
     if least is not None:
         said += f"γ > {number(least)} is certain to suffice. "
-    free, used = report.price["zero"].worth, report.price["gamma"].worth
-    return said + (
-        f"The {report.target.measure} goes from {report.start:.3f} (π_ref) to {used:.3f} at this "
-        f"γ, {free:.3f} at γ = 0."
-    )
+    return said
 
 
 def print_trade_off(console: Console, curve: TradeOff) -> None:
