@@ -144,15 +144,15 @@ def check(
     from sailtheory.analysis.field_check import check_field
     from sailtheory.analysis.target_check import check_target
     from sailtheory.objectives.registry import followed, kind
-    from sailtheory.objectives.rewards import GroupField
     from sailtheory.objectives.sail_target import SAILTarget
+    from sailtheory.objectives.target import Target
 
     found = followed(_read(problem, kind(objective).preferences), objective, **options)
     if isinstance(found, SAILTarget):
         return run(found.problem, gamma, effort, seed, progress, jobs)
     if jobs > 1:
         raise InputError("jobs", jobs, f"1 with the objective {objective}: it has one process")
-    if isinstance(found, GroupField):
+    if not isinstance(found, Target):
         return check_field(found, gamma, effort, seed, progress)
     return check_target(found, gamma, effort, seed, progress)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 if TYPE_CHECKING:
-    from sailtheory.objectives.rewards import GroupField
+    from sailtheory.objectives.registry import Followed
     from sailtheory.objectives.target import Target
     from sailtheory.problem.problem import PreferenceProblem
 
@@ -30,7 +30,7 @@ Objective = Annotated[
     str,
     typer.Option(
         help="sail, ipo, hinge, squared:margin=2 and other payoffs on preferences, or your own as "
-        "payoff:FORMULA in z and beta; grpo, reward, dr-grpo, dynamic-sampling, arcsine, log, "
+        "payoff:FORMULA in z and beta; self-play (check alone); grpo, reward, dr-grpo, dynamic-sampling, arcsine, log, "
         "pass-at-k or maxrl on response_rewards.",
         autocompletion=_names,
     ),
@@ -64,7 +64,7 @@ def given(
     return {name: value for name, value in options.items() if value is not None}
 
 
-def is_paper(target: Target) -> bool:
+def is_paper(target: Followed) -> bool:
     """Whether it is SAIL less γKL(π_ref‖π_θ), of which more is known."""
     from sailtheory.objectives.sail_target import SAILTarget
 
@@ -87,8 +87,8 @@ def load_target(path: str, objective: str, options: dict[str, Any]) -> Target:
     return target(_problem(path, objective), objective, **options)
 
 
-def load_followed(path: str, objective: str, options: dict[str, Any]) -> Target | GroupField:
-    """The same, or the field that training follows where there is no objective (C32)."""
+def load_followed(path: str, objective: str, options: dict[str, Any]) -> Followed:
+    """The same, or the field that training follows where there is no objective (C32, C37)."""
     from sailtheory.objectives.registry import followed
 
     return followed(_problem(path, objective), objective, **options)

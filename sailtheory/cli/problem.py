@@ -56,7 +56,7 @@ def check(
     There is no time limit: γ* is one search over all prompts at once, and half of it says nothing.
     --effort sets how long it takes; certify has --time-limit.
     """
-    from sailtheory.objectives.rewards import GroupField
+    from sailtheory.objectives.target import Target
     from sailtheory.report.json_file import write
     from sailtheory.storage.files import write_text
 
@@ -74,7 +74,7 @@ def check(
             report: Any = run(followed.problem, gamma, effort, seed, progress, jobs)
             page: Any = html_problem.problem_page
             show: Any = text.print_report
-        elif isinstance(followed, GroupField):
+        elif not isinstance(followed, Target):
             from sailtheory.analysis.field_check import check_field
             from sailtheory.report import field_check, html_field
 

@@ -20,13 +20,17 @@ from sailtheory.objectives.penalised import Penalised
 from sailtheory.objectives.reward_target import OPTIONS, RewardTarget
 from sailtheory.objectives.rewards import GroupField, group_field
 from sailtheory.objectives.sail_target import SAILTarget
+from sailtheory.objectives.self_play import SelfPlay, no_objective
 from sailtheory.objectives.target import Target
 from sailtheory.problem.problem import PreferenceProblem
 from sailtheory.theory.payoffs import PAYOFFS, PairPayoff, custom_payoff, named_payoff
 from sailtheory.theory.reward_methods import METHODS, reward_method
 
-__all__ = ["KL_REF", "ObjectiveKind", "followed", "kind", "names", "payoff_of", "register", "target"]
+__all__ = ["KL_REF", "Followed", "ObjectiveKind", "followed", "kind", "names", "payoff_of", "register", "target"]
 
+
+Followed = Target | GroupField | SelfPlay
+"""What training follows."""
 
 KL_REF = "kl-ref"
 """KL(π_ref‖π_θ), by name."""
@@ -51,7 +55,7 @@ class ObjectiveKind:
     make: Callable[..., Target]
     options: Mapping[str, Any] = field(default_factory=dict)
     preferences: bool = True
-    follows: Callable[..., GroupField | None] | None = None
+    follows: Callable[..., GroupField | SelfPlay | None] | None = None
 
 
 _KINDS: dict[str, ObjectiveKind] = {}
@@ -131,21 +135,18 @@ def target(problem: PreferenceProblem, name: str = "sail", **options: Any) -> Ta
     return made if divergence == KL_REF else Penalised(made, divergence)
 
 
-def followed(problem: PreferenceProblem, name: str = "sail", **options: Any) -> Target | GroupField:
-    """What training follows: an objective by name, or the field where it has none (C32).
+def followed(problem: PreferenceProblem, name: str = "sail", **options: Any) -> Followed:
+    """What training follows: an objective by name, or the field where it has none (C32, C37).
 
     Raises:
-        InputError: As :func:`target`; or a divergence with a field.
+        InputError: As :func:`target`; with another divergence than KL no field is told.
     """
-    plain = {option: value for option, value in options.items() if option != "divergence"}
-    made = kind(name).follows
-    found = None if made is None else made(problem, **_options(name, plain))
-    if found is None:
+    made, divergence = kind(name).follows, options.get("divergence", KL_REF)
+    if made is None or divergence != KL_REF:
         return target(problem, name, **options)
-    if options.get("divergence", KL_REF) != KL_REF:
-        accepted = f"kl-ref: {name} follows a field here, and a field is told less γ∇KL(π_ref‖π_θ)"
-        raise InputError("divergence", options["divergence"], accepted)
-    return found
+    plain = {option: value for option, value in options.items() if option != "divergence"}
+    found = made(problem, **_options(name, plain))
+    return target(problem, name, **options) if found is None else found
 
 
 def _options(name: str, given: dict[str, Any]) -> dict[str, Any]:
@@ -168,6 +169,9 @@ for _name, _recipe in PAYOFFS.items():
     register(
         ObjectiveKind(_name, _recipe.formula, partial(named_target, payoff=_name), _recipe.options)
     )
+register(ObjectiveKind(
+    "self-play", "self-play with any preference (Nash)", no_objective, follows=SelfPlay
+))  # fmt: skip
 register(
     ObjectiveKind("payoff", "G(z) of your own: payoff:FORMULA", custom_target, {"formula": ""})
 )

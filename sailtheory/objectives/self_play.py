@@ -7,15 +7,21 @@ from typing import NoReturn
 import numpy as np
 
 from sailtheory.errors import InputError
-from sailtheory.numeric.numbers import Array
+from sailtheory.numeric.enclose import float_above
+from sailtheory.numeric.numbers import Array, arb_numbers
 from sailtheory.objectives.expectation import Point
 from sailtheory.objectives.fields import OnlineDPO, ScoreMean
+from sailtheory.objectives.target import CurvatureBounds, nothing_moves
 from sailtheory.problem.fields import no_preferences
+from sailtheory.problem.preferences import centred_all
 from sailtheory.problem.problem import PreferenceProblem
 from sailtheory.theory import fields, formulas
 from sailtheory.theory.payoff import Payoff
 
-__all__ = ["SelfPlay", "WinsAgainst"]
+__all__ = ["SELF_PLAY_BOUND", "SelfPlay", "WinsAgainst", "no_objective", "self_play_bounds"]
+
+SELF_PLAY_BOUND = 0.5
+"""K and K⁻ of self-play's field: −½F̄ ⪯ sym DV ⪯ ½F̄, sharp above (C37)."""
 
 
 class SelfPlay(OnlineDPO):
@@ -86,3 +92,33 @@ class WinsAgainst(ScoreMean):
         )
         half = at.xp.asarray(0.5)
         return formulas.expectation(at.xp.exp(other)[..., None, :], at.block.preference) + half
+
+
+def self_play_bounds(problem: PreferenceProblem) -> CurvatureBounds | None:
+    """sym DV = E[(r − ½)ssᵀ] ⪯ (max p − ½)F̄ ⪯ ½F̄, prompt by prompt (C37).
+
+    Returns:
+        None where S = {0}.
+    """
+    if nothing_moves(problem):
+        return None
+    leads = []
+    for x in range(problem.prompts):
+        q = centred_all([problem.preferences[x]], arb_numbers())
+        leads.append(max(float_above(each) for each in q.ravel()))
+    prompts = np.clip(leads, 0.0, SELF_PLAY_BOUND)
+    return CurvatureBounds(
+        SELF_PLAY_BOUND, float(prompts.max()), prompts, SELF_PLAY_BOUND, claims="C37",
+        scope="whatever the preferences, the problem and B",
+        data_claims="the largest preference of each prompt (C37)",
+    )  # fmt: skip
+
+
+def no_objective(problem: PreferenceProblem) -> NoReturn:
+    """Refuse self-play where an objective with a value is needed.
+
+    Raises:
+        InputError: Always.
+    """
+    accepted = "one that has a value: self-play follows a field, of which check (with KL) tells"
+    raise InputError("objective", "self-play", accepted)

@@ -1,4 +1,4 @@
-"""Terminal output of ``check --objective grpo`` where rewards are not 0 and 1 (C32)."""
+"""Terminal output of ``check --objective`` where training follows a field (C32, C37)."""
 
 from __future__ import annotations
 
@@ -15,22 +15,36 @@ from sailtheory.report.words import ONE_POLICY, vector
 from sailtheory.verdict import Verdict
 
 __all__ = [
-    "FIELD", "PRICE_COLUMNS", "modulus", "price", "print_field_report", "scope", "statements",
-    "summary", "trust",
+    "columns", "formula", "modulus", "price", "print_field_report", "statements", "summary",
+    "trust",
 ]  # fmt: skip
 
-FIELD = "h − γ∇KL(π_ref‖π_θ)"
-PRICE_COLUMNS = ("γ", "mean reward", "KL(π_ref‖π)", "solution")
+_ROUNDING = 1e-12  # of a difference of win rates
+
+
+def formula(report: FieldReport) -> str:
+    """The field less γ∇KL."""
+    return f"{report.told.symbol} − γ∇KL(π_ref‖π_θ)"
+
+
+def columns(report: FieldReport) -> tuple[str, ...]:
+    """Titles of the columns of :func:`price`."""
+    game = ("a best reply gains",) if _game(report) else ()
+    return ("γ", report.told.measure, "KL(π_ref‖π)", "solution", *game)
+
+
+def _game(report: FieldReport) -> bool:
+    return any(each.regret is not None for each in report.price.values())
 
 
 def print_field_report(console: Console, report: FieldReport) -> None:
     """The result of ``check --objective grpo`` for a field."""
-    console.print(f"{sizes(report.problem)}; mean reward of π_ref {report.start:.4f}")
+    console.print(f"{sizes(report.problem)}; {report.told.measure} of π_ref {report.start:.4f}")
     for note in report.problem.notes:
         console.print(f"[yellow]note[/yellow] {escape(note)}")
     given = "" if report.gamma_given else "  (not given: the least threshold that is certain)"
-    console.print(f"{escape(report.field.title)}, γ = {number(report.gamma)}{given}")
-    console.print(f"{scope(report)}\n")
+    console.print(f"{escape(report.told.title)}, γ = {number(report.gamma)}{given}")
+    console.print(f"{report.told.scope}\n")
     if report.bounds is None:
         console.print(ONE_POLICY)
         return
@@ -46,33 +60,20 @@ def print_field_report(console: Console, report: FieldReport) -> None:
     console.print(table)
     if report.gamma_star.search is not None:
         console.print(trust(report))
-    table = Table(*PRICE_COLUMNS, title=f"Where {FIELD} comes to rest, from π_ref",
+    table = Table(*columns(report), title=f"Where {formula(report)} comes to rest, from π_ref",
                   title_justify="left")  # fmt: skip
     for cells in price(report):
         table.add_row(*cells)
     console.print(table)
-    console.print(f"modulus of strong monotonicity, relative to A (C32): {modulus(report)}")
+    console.print(f"modulus of strong monotonicity, relative to A ({report.told.claim}): {modulus(report)}")
     console.print(f"\n[bold]{escape(summary(report))}[/bold]")
-
-
-def scope(report: FieldReport) -> str:
-    """Whether there is an objective, and what then applies."""
-    if report.levels > 2:
-        return (
-            "With more than two levels of reward GRPO follows a field h that is no gradient (C32): "
-            "no objective exists, so concavity, PL, certify, frontier, rates and plot do not apply."
-        )
-    return (
-        "No prompt has more than two levels of reward. Written as 0 and 1 (ε over their "
-        "difference) they have the objective E f(V), to which every command applies (C31)."
-    )
 
 
 def statements(report: FieldReport) -> list[tuple[str, Verdict | None, str, str]]:
     """The words, the verdict, γ* − γ and where it is taken."""
     verdict, point = report.monotone
     at = "—" if point.value is None else vector(point.theta)
-    return [(f"−({FIELD}) is monotone", verdict, f"γ* − γ = {number(point.value)}", at)]
+    return [(f"−({formula(report)}) is monotone", verdict, f"γ* − γ = {number(point.value)}", at)]
 
 
 def trust(report: FieldReport) -> str:
@@ -84,17 +85,21 @@ def trust(report: FieldReport) -> str:
     return f"γ*: {agreement(found)}{doubt}."
 
 
-def price(report: FieldReport) -> list[tuple[str, str, str, str]]:
-    """γ, mean reward, KL and place of each solution, below the best mean reward on C."""
+def price(report: FieldReport) -> list[tuple[str, ...]]:
+    """γ, worth, KL and place of each solution, below the best on C; in a game regret too."""
     best = report.best
     doubt = "" if best.trusted else " (the search does not agree on it)"
-    rows = [("best on C", f"{best.value:.4f}", number(best.kl_ref_policy),
-             _place(best.on_boundary) + doubt)]  # fmt: skip
+    none = ("",) if _game(report) else ()
+    rows: list[tuple[str, ...]] = [
+        ("best on C", f"{report.told.worth(best.theta):.4f}", number(best.kl_ref_policy),
+         _place(best.on_boundary) + doubt, *none)
+    ]  # fmt: skip
     for name, each in report.price.items():
         shown = LEVEL_NAMES[name] + (f" = {number(each.gamma)}" if name != "zero" else "")
         unsettled = "" if each.settled else " (not settled)"
+        regret = () if each.regret is None else ("0" if each.regret < _ROUNDING else number(each.regret, 2),)
         rows.append((shown, f"{each.worth:.4f}", number(each.kl_ref_policy),
-                     _place(each.on_boundary) + unsettled))  # fmt: skip
+                     _place(each.on_boundary) + unsettled, *regret))  # fmt: skip
     return rows
 
 
@@ -116,6 +121,6 @@ def summary(report: FieldReport) -> str:
     said = needed(report.gamma_star.value, report.bounds.least, report.gamma)
     free, used = report.price["zero"].worth, report.price["gamma"].worth
     return said + (
-        f"The mean reward goes from {report.start:.3f} (π_ref) to {used:.3f} at this γ, "
-        f"{free:.3f} at γ = 0; the best on C is {report.best.value:.3f}."
+        f"The {report.told.measure} goes from {report.start:.3f} (π_ref) to {used:.3f} at this γ, "
+        f"{free:.3f} at γ = 0; the best on C is {report.told.worth(report.best.theta):.3f}."
     )

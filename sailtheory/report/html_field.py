@@ -1,4 +1,4 @@
-"""The page of ``sailtheory check --objective grpo --html`` where rewards are not 0 and 1 (C32)."""
+"""The page of ``sailtheory check --objective NAME --html`` where training follows a field."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ def field_page(report: FieldReport, name: str, seconds: float) -> str:
     """
     known = report.bounds
     priced = [] if known is None else words.price(report)
-    worths = [(report.best.kl_ref_policy, report.best.value)]
+    told = report.told
+    worths = [(report.best.kl_ref_policy, float(told.worth(report.best.theta)))]
     worths += [(each.kl_ref_policy, each.worth) for each in report.price.values()]
     gains = [(row[0], kl, worth - report.start)
              for row, (kl, worth) in zip(priced, worths, strict=False)]  # fmt: skip
@@ -34,14 +35,14 @@ def field_page(report: FieldReport, name: str, seconds: float) -> str:
         report.seed,
         report.effort,
         seconds,
-        title=f"{name}, {report.field.title}, at γ = {number(report.gamma)}",
+        title=f"{name}, {told.title}, at γ = {number(report.gamma)}",
         lead=words.summary(report),
         name=name,
-        facts={"objective": f"{report.field.title}. {words.scope(report)}"}
-        | problem_facts(report, "mean reward"),
+        facts={"objective": f"{told.title}. {told.scope}"}
+        | problem_facts(report, told.measure),
         file=problem_file(report.problem),
         landscape=statements_of([] if known is None else words.statements(report), name),
-        constants={"modulus of strong monotonicity, relative to A (C32)": words.modulus(report)},
+        constants={f"modulus of strong monotonicity, relative to A ({told.claim})": words.modulus(report)},
         levels=[] if known is None else thresholds(report),
         levels_words=LEVELS,
         levels_use="what it is",
@@ -49,10 +50,10 @@ def field_page(report: FieldReport, name: str, seconds: float) -> str:
         worst="",
         trust=words.trust(report),
         price=priced,
-        price_title=f"Where {words.FIELD} comes to rest, from π_ref",
-        price_words="The solution from π_ref: gain in mean reward over it, and distance from it.",
-        price_columns=words.PRICE_COLUMNS,
-        price_figure=price_figure(gains, "gain in mean reward"),
+        price_title=f"Where {words.formula(report)} comes to rest, from π_ref",
+        price_words=f"The solution from π_ref: gain in {told.measure} over it, and distance from it.",
+        price_columns=words.columns(report),
+        price_figure=price_figure(gains, f"gain in {told.measure}"),
         earned=None,
         objectives=None,
         figures={},

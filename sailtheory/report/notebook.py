@@ -142,7 +142,7 @@ def _(result: Frontier) -> str:
 def _(result: TargetReport | TradeOff | FieldReport) -> str:
     star = result.instance if isinstance(result, TradeOff) else result.gamma_star.value
     least = None if result.bounds is None else result.bounds.least
-    title = result.field.title if isinstance(result, FieldReport) else result.target.title
+    title = result.told.title if isinstance(result, FieldReport) else result.target.title
     return f"{title}: γ* = {number(star)}, certain to suffice {number(least)}"
 
 
