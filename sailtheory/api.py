@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from sailtheory.errors import InputError
+from sailtheory.objectives.sail_target import SAILTarget
+from sailtheory.objectives.target import Target
 from sailtheory.problem.problem import PreferenceProblem
 
 if TYPE_CHECKING:
@@ -32,7 +34,6 @@ if TYPE_CHECKING:
     from sailtheory.certificates.replay import Replay
     from sailtheory.convergence.fit import RateFit
     from sailtheory.convergence.prediction import Prediction
-    from sailtheory.objectives.target import Target
     from sailtheory.rewards.assess import Assessment
     from sailtheory.run_audit.audit import Audit
 
@@ -137,15 +138,12 @@ def check(
         seed: Seed of the search.
         progress: Receives the stage.
         jobs: Processes, for the thresholds prompt by prompt; of ``sail`` alone.
-        options: Of the objective, such as ``group=8``; and ``divergence="chi2"`` or another that
-            γ weighs in place of KL(π_ref‖π_θ).
+        options: Of the objective, such as ``group=8``; and ``divergence``, for KL(π_ref‖π_θ).
     """
     from sailtheory.analysis.check import check as run
     from sailtheory.analysis.field_check import check_field
     from sailtheory.analysis.target_check import check_target
     from sailtheory.objectives.registry import followed, kind
-    from sailtheory.objectives.sail_target import SAILTarget
-    from sailtheory.objectives.target import Target
 
     found = followed(_read(problem, kind(objective).preferences), objective, **options)
     if isinstance(found, SAILTarget):
@@ -175,7 +173,6 @@ def frontier(
     """
     from sailtheory.analysis.frontier import frontier as run
     from sailtheory.analysis.trade_off import trade_off
-    from sailtheory.objectives.sail_target import SAILTarget
 
     found = _target(problem, objective, options)
     if isinstance(found, SAILTarget):

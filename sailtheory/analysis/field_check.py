@@ -1,8 +1,8 @@
 """What holds on one problem for a field that is no gradient: GRPO's with any rewards, self-play's.
 
-With more than two levels of reward GRPO follows a field h (C32); self-play against a copy of itself
-follows V (C37). Thresholds, a verdict on −(h − γ∇KL(π_ref‖π_θ)) being monotone, and the points where
-training comes to rest can still be told.
+With more than two levels of reward GRPO follows a field h (C32); self-play against its own copy
+follows V (C37). Thresholds, a verdict on −(h − γ∇KL(π_ref‖π_θ)) being monotone, and the points
+where training comes to rest can still be told.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ _TWO = (
     "they have the objective E f(V), to which every command applies (C31)."
 )
 _GAME = (
-    "Self-play against a copy of itself follows V = E[P(y₁ ≻ y₂)s₁], which is no gradient (C37): no "
+    "Self-play against its own copy follows V = E[P(y₁ ≻ y₂)s₁], which is no gradient (C37): no "
     "objective exists, so concavity, PL, certify, frontier, rates and plot do not apply."
 )
 
@@ -203,7 +203,8 @@ class FieldReport(Shown):
             "worth": {
                 "measure": says.measure,
                 "reference": self.start,
-                "best": {"worth": float(says.worth(best.theta)), "kl_ref_policy": best.kl_ref_policy,
+                "best": {"worth": float(says.worth(best.theta)),
+                         "kl_ref_policy": best.kl_ref_policy,
                          "on_boundary": best.on_boundary, "theta": best.theta.tolist()},
                 "solutions": {name: each.as_dict() for name, each in self.price.items()},
             },

@@ -13,7 +13,7 @@ from sailtheory.numeric.numbers import FLOAT64
 from sailtheory.objectives.algebra import LinearCombination, Objective
 from sailtheory.objectives.fields import OnlineDPO
 from sailtheory.objectives.sail import SAIL, KLRefPolicy
-from sailtheory.objectives.target import Target
+from sailtheory.objectives.target import Target, no_certain_gamma
 from sailtheory.problem.problem import PreferenceProblem
 from sailtheory.theory import bounds, field_bound
 
@@ -151,10 +151,7 @@ def target_constants(target: Target, gamma: float) -> Constants:
     """
     known, problem = target.bounds(), target.problem
     if known is None or known.least is None or known.lower is None:
-        found = "S = {0}" if known is None else "infinite constants"
-        why = "" if known is None or not known.why else f": {known.why}"
-        accepted = f"one whose K and K⁻ are finite{why}"
-        raise InputError("objective", f"{target.name}, {found}", accepted)
+        raise no_certain_gamma(target, known)
     c, stiff = known.convexity, known.stiffness
     smooth = float(bounds.smoothness(stiff * gamma, c * known.lower, problem.feature_diameter))
     modulus = _modulus(problem, gamma, known.least)

@@ -30,8 +30,8 @@ Objective = Annotated[
     str,
     typer.Option(
         help="sail, ipo, hinge, squared:margin=2 and other payoffs on preferences, or your own as "
-        "payoff:FORMULA in z and beta; self-play (check alone); grpo, reward, dr-grpo, dynamic-sampling, arcsine, log, "
-        "pass-at-k or maxrl on response_rewards.",
+        "payoff:FORMULA in z and beta; self-play, for check; grpo, reward, dr-grpo, "
+        "dynamic-sampling, arcsine, log, pass-at-k or maxrl on response_rewards.",
         autocompletion=_names,
     ),
 ]

@@ -78,7 +78,8 @@ class Penalised(Target):
 
     def _convexity(self) -> float | None:
         """Σ w c(R): ∇²D ⪰ c F̄ adds up."""
-        xp, total = arb_numbers(), 0
+        xp = arb_numbers()
+        total: Any = 0
         for (weight, made), reach in zip(self.terms, self.reach, strict=True):
             if reach > made.up_to:
                 return None
@@ -134,10 +135,10 @@ class Penalised(Target):
             return "no bound of ∇²J relative to F̄ is certain"
         at = " and ".join(dict.fromkeys(f"{reach:.4g}" for reach in self.reach))
         if self.convexity is None:
-            return f"c(R) of {self.divergence} is not known at R = {at} (C38)"
+            return f"no c(R) of {self.divergence} is known at R = {at} (C38)"
         if not self.proved:
             return (
-                f"c(R) = {self.convexity:.4g} of {self.divergence} is numerical, not proved (C38)"
+                f"{self.divergence} has c(R) = {self.convexity:.4g} by numbers, not by proof (C38)"
             )
         if self.convexity <= 0:
             return f"C moves logits by R = {at}, where c(R) of {self.divergence} is not > 0 (C38)"

@@ -26,7 +26,17 @@ from sailtheory.problem.problem import PreferenceProblem
 from sailtheory.theory.payoffs import PAYOFFS, PairPayoff, custom_payoff, named_payoff
 from sailtheory.theory.reward_methods import METHODS, reward_method
 
-__all__ = ["KL_REF", "Followed", "ObjectiveKind", "followed", "kind", "names", "payoff_of", "register", "target"]
+__all__ = [
+    "KL_REF",
+    "Followed",
+    "ObjectiveKind",
+    "followed",
+    "kind",
+    "names",
+    "payoff_of",
+    "register",
+    "target",
+]
 
 
 Followed = Target | GroupField | SelfPlay

@@ -228,9 +228,7 @@ def SAILRevKL(problem: PreferenceProblem, gamma: float) -> Objective:
     return regularised(SAIL(problem), gamma)
 
 
-def regularised(
-    objective: Objective, gamma: float, penalty: Objective | None = None
-) -> Objective:
+def regularised(objective: Objective, gamma: float, penalty: Objective | None = None) -> Objective:
     """An objective less γ KL(π_ref‖π_θ), or a field less γ times its gradient.
 
     Args:

@@ -14,11 +14,12 @@ from typing import Any
 
 import numpy as np
 
+from sailtheory.errors import InputError
 from sailtheory.objectives.algebra import Objective
 from sailtheory.objectives.sail import KLRefPolicy, regularised
 from sailtheory.problem.problem import PreferenceProblem
 
-__all__ = ["CurvatureBounds", "Target", "nothing_moves"]
+__all__ = ["CurvatureBounds", "Target", "no_certain_gamma", "nothing_moves"]
 
 _WORST = 8
 
@@ -124,6 +125,20 @@ class Target(ABC):
     @abstractmethod
     def settings(self) -> dict[str, Any]:
         """Its options, as the registry takes them and JSON holds them."""
+
+
+def no_certain_gamma(target: Target, known: CurvatureBounds | None) -> InputError:
+    """What to raise where finite constants are needed and a target has none.
+
+    Args:
+        target: The target.
+        known: Its bounds.
+    """
+    divergence = target.settings().get("divergence")
+    if known is not None and known.why and divergence is not None:
+        return InputError("divergence", divergence, f"one with a γ that is certain: {known.why}")
+    found = "S = {0}" if known is None else "infinite constants"
+    return InputError("objective", f"{target.name}, {found}", "one whose K and K⁻ are finite")
 
 
 def nothing_moves(problem: PreferenceProblem) -> bool:

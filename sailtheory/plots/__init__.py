@@ -105,7 +105,7 @@ def compute(
         problem = target.problem
         if not known.any_objective and not isinstance(target, SAILTarget):
             drawn = ", ".join(name for name, each in KINDS.items() if each.any_objective)
-            raise InputError("objective", target.name, f"{kind} is of SAIL; of any: {drawn}")
+            raise InputError("objective", target.title, f"{kind} is of SAIL; of any: {drawn}")
     assert isinstance(problem, PreferenceProblem)
     if gamma is not None and not known.gamma:
         takers = ", ".join(name for name, each in KINDS.items() if each.gamma)

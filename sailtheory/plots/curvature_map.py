@@ -6,12 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from sailtheory.errors import InputError
 from sailtheory.landscape import Domain, Search, maximise
 from sailtheory.landscape.concavity import least_gamma_on
 from sailtheory.landscape.pencil import largest_curvature
 from sailtheory.objectives.sail_target import SAILTarget
-from sailtheory.objectives.target import Target
+from sailtheory.objectives.target import Target, no_certain_gamma
 from sailtheory.plots import style
 from sailtheory.plots.series import array, plane, polar, searched
 
@@ -29,8 +28,7 @@ def series(target: Target, gamma: float | None, seed: int) -> dict[str, Any]:
     name = "K_B" if of_sail else "K"
     bound = known.relative if known.relative is not None else known.least
     if bound is None:
-        why = f": {known.why}" if known.why else ""
-        raise InputError("objective", target.name, f"one with a bound of γ* that is certain{why}")
+        raise no_certain_gamma(target, known)
     star = least_gamma_on(target.objective, target.penalty, search)
     least = searched(star)
     if least > 0:

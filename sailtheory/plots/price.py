@@ -56,9 +56,7 @@ def _of(target: Target, seed: int) -> dict[str, Any]:
             "gain_at_zero": first.worth - start,
             "kl_at_zero": first.kl_ref_policy,
             "marks": {
-                name: mark
-                for name, mark in marks.items()
-                if mark is not None and 0 < mark < np.inf
+                name: mark for name, mark in marks.items() if mark is not None and 0 < mark < np.inf
             },
         },
     }

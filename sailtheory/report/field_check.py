@@ -65,7 +65,9 @@ def print_field_report(console: Console, report: FieldReport) -> None:
     for cells in price(report):
         table.add_row(*cells)
     console.print(table)
-    console.print(f"modulus of strong monotonicity, relative to A ({report.told.claim}): {modulus(report)}")
+    console.print(
+        f"modulus of strong monotonicity, relative to A ({report.told.claim}): {modulus(report)}"
+    )
     console.print(f"\n[bold]{escape(summary(report))}[/bold]")
 
 
@@ -97,7 +99,11 @@ def price(report: FieldReport) -> list[tuple[str, ...]]:
     for name, each in report.price.items():
         shown = LEVEL_NAMES[name] + (f" = {number(each.gamma)}" if name != "zero" else "")
         unsettled = "" if each.settled else " (not settled)"
-        regret = () if each.regret is None else ("0" if each.regret < _ROUNDING else number(each.regret, 2),)
+        regret = (
+            ()
+            if each.regret is None
+            else ("0" if each.regret < _ROUNDING else number(each.regret, 2),)
+        )
         rows.append((shown, f"{each.worth:.4f}", number(each.kl_ref_policy),
                      _place(each.on_boundary) + unsettled, *regret))  # fmt: skip
     return rows

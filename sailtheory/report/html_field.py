@@ -38,11 +38,12 @@ def field_page(report: FieldReport, name: str, seconds: float) -> str:
         title=f"{name}, {told.title}, at γ = {number(report.gamma)}",
         lead=words.summary(report),
         name=name,
-        facts={"objective": f"{told.title}. {told.scope}"}
-        | problem_facts(report, told.measure),
+        facts={"objective": f"{told.title}. {told.scope}"} | problem_facts(report, told.measure),
         file=problem_file(report.problem),
         landscape=statements_of([] if known is None else words.statements(report), name),
-        constants={f"modulus of strong monotonicity, relative to A ({told.claim})": words.modulus(report)},
+        constants={
+            f"modulus of strong monotonicity, relative to A ({told.claim})": words.modulus(report)
+        },
         levels=[] if known is None else thresholds(report),
         levels_words=LEVELS,
         levels_use="what it is",
@@ -51,7 +52,7 @@ def field_page(report: FieldReport, name: str, seconds: float) -> str:
         trust=words.trust(report),
         price=priced,
         price_title=f"Where {words.formula(report)} comes to rest, from π_ref",
-        price_words=f"The solution from π_ref: gain in {told.measure} over it, and distance from it.",
+        price_words=f"The solution from π_ref: gain in {told.measure}, and distance from it.",
         price_columns=words.columns(report),
         price_figure=price_figure(gains, f"gain in {told.measure}"),
         earned=None,

@@ -83,9 +83,7 @@ def _nearer(at: Balls, slope: Balls, away: Balls, wide: Balls) -> Balls:
     return Balls(np.where(better, tight.mid, wide.mid), np.where(better, tight.rad, wide.rad))
 
 
-def _quotient(
-    wide: Payoff, near: Payoff, away: Balls, offset: np.ndarray, rough: bool
-) -> Balls:
+def _quotient(wide: Payoff, near: Payoff, away: Balls, offset: np.ndarray, rough: bool) -> Balls:
     """u²/(b − g̃) + h on pieces."""
 
     def of(at: Payoff) -> tuple[Balls, Balls]:

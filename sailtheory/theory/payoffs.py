@@ -18,7 +18,15 @@ from sailtheory.numeric.numbers import Array, NumberSystem
 from sailtheory.theory.payoff import Payoff
 from sailtheory.theory.payoff_expression import parsed
 
-__all__ = ["PAYOFFS", "PairPayoff", "Recipe", "custom_payoff", "leaning", "named_payoff", "pair_payoff"]
+__all__ = [
+    "PAYOFFS",
+    "PairPayoff",
+    "Recipe",
+    "custom_payoff",
+    "leaning",
+    "named_payoff",
+    "pair_payoff",
+]
 
 Made = Callable[[Jet, Any], Jet]
 """z and β to G."""

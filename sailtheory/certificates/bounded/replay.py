@@ -74,7 +74,9 @@ def _objection(certificate: BoundCertificate, of: Target) -> str:
     return ""
 
 
-def _seen(of: Target, lower: Fraction | None, witness: tuple[np.ndarray, np.ndarray] | None) -> bool:
+def _seen(
+    of: Target, lower: Fraction | None, witness: tuple[np.ndarray, np.ndarray] | None
+) -> bool:
     """The witness in C: convex at γ = ``lower``, or at every γ without one."""
     if witness is None:
         return False
