@@ -10,6 +10,7 @@ from dataclasses import asdict
 from functools import singledispatch
 from html import escape
 from io import StringIO
+from math import inf
 from typing import Any
 
 from rich.console import Console
@@ -305,11 +306,14 @@ def _(result: TargetReport | FieldReport, ax: Any, line: dict[str, Any]) -> None
 def _draw_thresholds(
     values: dict[str, float | None], gamma: float, ax: Any, line: dict[str, Any]
 ) -> None:
-    known = {label: value for label, value in values.items() if value is not None and value > 0}
+    known = {
+        label: value for label, value in values.items() if value is not None and 0 < value < inf
+    }
     ax.plot(list(known.values()), list(known), **{"marker": "o", "linestyle": "none"} | line)
     ax.grid(axis="y", linewidth=0.5)
     ax.axvline(gamma, color="black", linestyle="--", linewidth=1)
-    ax.set_xscale("log")
+    if known or gamma > 0:
+        ax.set_xscale("log")
     ax.set_xlabel("γ (dashed: in use)")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import inf
+
 __all__ = ["number", "percent", "times"]
 
 
@@ -9,6 +11,8 @@ def number(value: float | None, digits: int = 3) -> str:
     """A number as people write it; an em dash for None."""
     if value is None:
         return "—"
+    if value == inf:
+        return "∞"
     if value == 0 or 1e-3 <= abs(value) < 1e4:
         return f"{value:.{digits}g}" if abs(value) < 1 else f"{value:.{max(digits, 4)}g}"
     return f"{value:.{digits - 1}e}"

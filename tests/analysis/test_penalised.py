@@ -18,6 +18,7 @@ from sailtheory.landscape.concavity import least_gamma_on
 from sailtheory.numeric.numbers import FLOAT64
 from sailtheory.objectives.registry import target
 from sailtheory.problem.problem_file import dumps
+from sailtheory.report.notebook import headline
 from sailtheory.theory.bounds import relative_bound
 from sailtheory.theory.divergences import divergence, divergence_smoothness, divergence_terms
 from tests.support.figure_checks import drawn, fewer_points
@@ -194,3 +195,11 @@ def test_the_commands(tmp_path, capsys):
 def test_kl_ref_by_its_name_is_sail_itself():
     assert type(check(problem(0.4), 1.0, divergence="kl-ref")).__name__ == "Report"
     assert type(frontier(problem(0.4), points=5, divergence="kl-ref")).__name__ == "Frontier"
+
+
+def test_that_no_gamma_works_is_shown_in_python():
+    report = check(problem(3.0), divergence="chi2", effort="light")
+    assert "No γ works" in str(report) and "γ* = ∞" in report._repr_html_() + headline(report)
+    assert report.as_dict()["thresholds"]["instance"] is None
+    assert report.as_dict()["divergence"]["no_gamma_works"]
+    assert report.plot() is not None
