@@ -30,6 +30,7 @@ _LEAST = 4  # updates
 _NEGLIGIBLE = 1e-10
 _SIGMAS = 4.0
 _BENT = 5.0  # ∇log π changes by four times the relative gap of log-linearity, to first order
+_MOST_CONDITION = 1e8  # above, less than half the digits of float64 tell these terms from others
 _LIBRARY = "DPO, the score term, both KLs and E[r]"
 _V, *_RATIOS, _REWARD = range(5)
 
@@ -234,7 +235,7 @@ def _mixed(dpo: float, reward: float) -> str:
 
 def _leading(fit: _Fit, covariance: np.ndarray, total: float) -> tuple[int | None, bool]:
     """Which of V and ∇E[r] the gradients hold; None where that is not shown. And if both."""
-    if not np.isfinite(fit.condition):
+    if fit.condition > _MOST_CONDITION:
         return None, False
     scale = fit.sizes / max(total, 1e-300) ** 0.5
     share, error = np.abs(fit.coefficients) * scale, np.sqrt(np.diag(covariance)) * scale

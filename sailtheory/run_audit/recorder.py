@@ -184,8 +184,9 @@ class AuditLog:
             return (f"no candidate problem: {why}",)
         notes: tuple[str, ...] = ()
         judge: Any = p
-        if given.rewards is not None:
-            judge = [BradleyTerry(r) for r in _matrix("rewards", given.rewards())]
+        earned = None if given.rewards is None else _matrix("rewards", given.rewards())
+        if earned is not None:
+            judge = [BradleyTerry(r) for r in earned]
         elif np.abs(p + p.swapaxes(-1, -2) - 1).max() > 1e-12:
             judge = (p + 1 - p.swapaxes(-1, -2)) / 2
             notes = ("the candidate problem has (p₁₂ + 1 − p₂₁)/2 for p₁₂",)
@@ -193,6 +194,7 @@ class AuditLog:
             features=self._space.features, preferences=judge, beta=self._facts.beta,
             radius=self._facts.radius or 1.0,
             base=np.exp(self._log_ref) if given.all_responses else None,
+            response_rewards=None if earned is None else list(earned),
         )  # fmt: skip
         return notes
 
