@@ -210,7 +210,7 @@ def _not_noise(residual: np.ndarray, count: int, share: float) -> tuple[str, boo
         needed += 1
     if steps < needed:
         return (
-            f"log {needed} updates or more: {100 * share:.2g} % of the gradients is none of "
+            f"log {needed} updates or more (share=1 measures each): {100 * share:.2g} % of the gradients is none of "
             f"{_LIBRARY}, and {steps} measured updates do not tell noise from another loss"
         ), False
     lengths = np.linalg.norm(residual, axis=1, keepdims=True)
