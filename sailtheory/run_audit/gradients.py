@@ -47,7 +47,7 @@ class Followed:
         gamma: γ, likewise.
         other: γ', likewise.
         rewarded: Whether the gradients hold ∇E[r] and no V.
-        doubt: Why the gradients are no such sum, or may be none, in words; empty where they are one.
+        doubt: Why the gradients are, or may be, no such sum; empty where they are one.
         foreign: Whether they were seen to be something else.
         measured: Updates, dimensions, and the condition number of the terms' gradients, each of
             length one over the run.
@@ -73,9 +73,9 @@ class Followed:
             return ""
         updates, dimensions, condition = self.measured
         return (
-            f"the gradients do not tell DPO's term from a reward's: {updates} updates in "
-            f"{dimensions} dimension{'s' * (dimensions > 1)} (condition number {condition:.1g}); "
-            "log more prompts or responses, in float64, or with less noise"
+            f"the gradients do not show whether they hold DPO's term or a reward's: {updates} "
+            f"updates in {dimensions} dimension{'s' * (dimensions > 1)} (condition number "
+            f"{condition:.1g}); log more prompts or responses, in float64, or with less noise"
         )
 
     @property
@@ -108,11 +108,12 @@ def followed(
     size, errors = _mean_square(target), fit.covariance
     known = max(_BENT * bend * size**0.5, rounding * _largest(terms, fit.coefficients)) ** 2
     misfit, noise, doubt, foreign = _mean_square(fit.residual), 0.0, "", False
+    error_size = misfit * target.size / max(target.size - terms.shape[-1], 1)
     if misfit <= known:  # no noise: what is left may be off in any direction
-        unseen = max(misfit, (_BENT * bend) ** 2 * size)
+        unseen = max(error_size, (_BENT * bend) ** 2 * size)
         errors = errors + np.diag(fit.reach**2) * unseen * len(used)
     else:
-        noise = misfit * target.size / max(target.size - terms.shape[-1], 1)
+        noise = error_size
         doubt, foreign = _not_noise(fit.residual, terms.shape[-1], (misfit / size) ** 0.5)
     lead, both = _leading(fit, errors, size * len(used))
     first = _V if lead is None else lead
@@ -210,8 +211,9 @@ def _not_noise(residual: np.ndarray, count: int, share: float) -> tuple[str, boo
         needed += 1
     if steps < needed:
         return (
-            f"log {needed} updates or more (share=1 measures each): {100 * share:.2g} % of the gradients is none of "
-            f"{_LIBRARY}, and {steps} measured updates do not tell noise from another loss"
+            f"log {needed} updates or more (share=1 measures each): {100 * share:.2g} % of the "
+            f"gradients is none of {_LIBRARY}, and {steps} measured updates do not tell noise "
+            "from another loss"
         ), False
     lengths = np.linalg.norm(residual, axis=1, keepdims=True)
     along = residual / np.where(lengths > 0, lengths, 1.0)

@@ -35,9 +35,9 @@ def of_record(record: Record) -> Trace:
         return _language(record)
     raise InputError(
         "run", record.folder,
-        "a record that is neither SAILTrainer's nor of sailtheory train control shows no assumption: "
-        "log the run with AuditLog (docs/audit-a-run.md); `sailtheory compare` reads this record. "
-        f"Of SAILTrainer's settings it lacks {', '.join(missing)}",
+        "a record that is neither SAILTrainer's nor of sailtheory train control shows no "
+        "assumption: log the run with AuditLog (docs/audit-a-run.md); `sailtheory compare` reads "
+        f"this record. Of SAILTrainer's settings it lacks {', '.join(missing)}",
     )  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 """What logged gradients are made of: what is there is named, and no term that is not there.
 
-The loops are autograd's, on the losses as they are defined; ``followed`` sees θ and gradients alone.
+The loops are autograd's, on the losses as they are defined; ``followed`` sees θ and gradients.
 """
 
 from __future__ import annotations
@@ -46,8 +46,13 @@ def family(score=0.0, gamma=0.25, other=0.0):
     return lambda log, ref, p, r: loss_of(log, ref, p, BETA, gamma, score, other)
 
 
-def descended(loss, d, *, steps=60, noise=0.0, dtype=torch.float64, rewards=True, seed=0):
-    """What is found in steps of gradient descent, each with noise of its own."""
+def descended(
+    loss, d, *, steps=60, noise=0.0, bend=0.0, dtype=torch.float64, rewards=True, seed=0
+):  # fmt: skip
+    """What is found in steps of gradient descent, each with noise of its own.
+
+    ``bend`` is by how much of their size gradients are off, and known to be.
+    """
     draw = torch.Generator().manual_seed(seed)
     phi = torch.randn(PROMPTS, RESPONSES, d, generator=draw, dtype=dtype)
     r = torch.randn(PROMPTS, RESPONSES, generator=draw, dtype=dtype)
@@ -58,6 +63,7 @@ def descended(loss, d, *, steps=60, noise=0.0, dtype=torch.float64, rewards=True
         log = torch.log_softmax(phi @ theta, -1)
         (slope,) = torch.autograd.grad(loss(log, ref, p, r), theta)
         slope = slope + noise * torch.randn(d, generator=draw, dtype=dtype)
+        slope = slope + bend * slope.norm() * torch.cos(torch.arange(d, dtype=dtype) + step / 9)
         at, steep = (v.detach().double().numpy().copy() for v in (theta, slope))
         points.append(Point(step, theta=at, gradient=steep))
         theta = (theta - 0.5 * slope).detach().requires_grad_()
@@ -68,7 +74,7 @@ def descended(loss, d, *, steps=60, noise=0.0, dtype=torch.float64, rewards=True
         features=list(phi.double().numpy()), preferences=judged, beta=BETA, radius=1.0
     )
     eps = torch.finfo(dtype).eps
-    return followed(problem, tuple(points), 0.0, 64 * eps * (1 + np.log(RESPONSES)))
+    return followed(problem, tuple(points), bend, 64 * eps * (1 + np.log(RESPONSES)))
 
 
 NAMED = {
@@ -86,13 +92,22 @@ NAMED = {
 @pytest.mark.parametrize("d", [2, 3, 6])
 @pytest.mark.parametrize("name", NAMED)
 def test_exact_gradients_are_named(name, d, dtype):
-    """With two features a reward less a KL was taken for DPO's term with terms that are not there."""
+    """With two features a reward less a KL is neither DPO's term nor with a score term."""
     loss, rewarded, *expected = NAMED[name]
     found = descended(loss, d, dtype=dtype)
     assert (found.doubt, found.unclear, found.rewarded) == ("", "", rewarded)
     assert found.noise == 0 or dtype == torch.float32
     for (value, error), true in zip((found.score, found.gamma, found.other), expected, strict=True):
-        assert abs(value - true) <= 4 * error + 1e-9 and error < 0.03
+        assert abs(value - true) <= 4 * error + 1e-9 and error < 0.05
+
+
+@pytest.mark.parametrize("loss", [reward_less_kl, family()])
+@pytest.mark.parametrize("seed", range(3))
+def test_what_gradients_are_known_to_be_off_by_is_in_the_intervals(seed, loss):
+    found = descended(loss, 6, bend=1e-4, seed=seed)
+    assert not found.doubt and found.noise == 0
+    for (value, error), true in zip((found.score, found.gamma), (0.0, 0.25), strict=True):
+        assert abs(value - true) <= 2 * error
 
 
 @pytest.mark.parametrize("rewards", [True, False])

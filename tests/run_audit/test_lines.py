@@ -175,6 +175,13 @@ def test_a_reward_is_named_and_has_thresholds_of_its_own(tmp_path, capsys):
     assert "certain to suffice" in " ".join(capsys.readouterr().out.split())
 
 
+def test_thresholds_are_of_the_loss_that_is_seen(tmp_path):
+    """What is stated does not make another loss DPO's."""
+    found = audited(tmp_path / "a", **PLANTED["half of the weights stand still"][2])
+    for key in ("divergence", "score", "threshold"):
+        assert found[key].standing is UNKNOWN and "are no combination" in found[key].why
+
+
 def test_what_a_short_log_cannot_show(tmp_path):
     found = audited(tmp_path / "a", steps=2)
     assert found.violated == ()
