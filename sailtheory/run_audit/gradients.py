@@ -120,11 +120,13 @@ def followed(
     scale, error = float(fit.coefficients[first]), float(np.sqrt(errors[first, first]))
     if not doubt and both:
         doubt, foreign = _mixed(scale, float(fit.coefficients[_REWARD])), True
-    ratios = [_ratio(fit.coefficients, errors, k, first, lead is not None) for k in _RATIOS]
+    score, gamma, other = (
+        _ratio(fit.coefficients, errors, k, first, lead is not None) for k in _RATIOS
+    )
     return Followed(
-        1.0 if abs(scale - 1) <= SURE * error else scale, *ratios,
+        1.0 if abs(scale - 1) <= SURE * error else scale, score, gamma, other,
         rewarded=lead == _REWARD, doubt=doubt, foreign=foreign,
-        measured=(*target.shape, fit.condition), noise=noise,
+        measured=(len(target), target.shape[1], fit.condition), noise=noise,
         steps=(used[0].step, used[-1].step),
     )  # fmt: skip
 

@@ -295,7 +295,7 @@ def _expect(facts: Facts, share: float) -> None:
 def _parameters(policy: Any) -> list[Tensor]:
     """Of a module, or those given; one tensor is one parameter."""
     if isinstance(policy, torch.nn.Module):
-        found = list(policy.parameters())
+        found: list[Any] = list(policy.parameters())
     elif isinstance(policy, Iterable) and not isinstance(policy, Tensor):
         found = list(policy)
     else:
@@ -348,17 +348,12 @@ def _judged(given: Candidates, shape: tuple[int, ...]) -> np.ndarray | None:
 def _gradients(log_probs: LogProbs, weights: Weights) -> list[Tensor]:
     """∇_θ log π of each candidate, (P,) each."""
     with torch.enable_grad():
-        found = log_probs()
-        if not isinstance(found, Tensor) or not found.requires_grad:
-            kind = (
-                "a tensor without gradient" if isinstance(found, Tensor) else type(found).__name__
-            )
-            raise InputError(
-                "log_probs", kind, "a function is expected whose tensor has a gradient"
-            )
-        values = found.reshape(-1)
+        values: Any = log_probs()
+        if not isinstance(values, Tensor) or not values.requires_grad:
+            kind = "a tensor without" if isinstance(values, Tensor) else type(values).__name__
+            raise InputError("log_probs", kind, "a function of a tensor with gradient is expected")
         rows = []
-        for value in values:
+        for value in values.reshape(-1):
             found = torch.autograd.grad(value, weights.live, retain_graph=True, allow_unused=True)
             pairs = zip(found, weights.live, strict=True)
             rows.append(torch.cat([
