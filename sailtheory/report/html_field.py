@@ -7,7 +7,7 @@ from sailtheory.report import field_check as words
 from sailtheory.report.html import page
 from sailtheory.report.html_figures import price_figure, thresholds_figure
 from sailtheory.report.html_problem import problem_file, statements_of
-from sailtheory.report.html_target import LEVELS, problem_facts, thresholds_shown
+from sailtheory.report.html_target import problem_facts, thresholds_shown
 from sailtheory.report.numerals import number
 from sailtheory.report.target_check import thresholds
 
@@ -43,14 +43,14 @@ def field_page(report: FieldReport, name: str, seconds: float) -> str:
         landscape=statements_of([] if known is None else words.statements(report), name),
         constants={"modulus of strong monotonicity, relative to A (C32)": words.modulus(report)},
         levels=[] if known is None else thresholds(report),
-        levels_words=LEVELS,
+        levels_words="The γ in use (solid) beside the thresholds of the table.",
         levels_use="what it is",
         levels_figure=thresholds_figure(values, report.gamma) if values else None,
         worst="",
         trust=words.trust(report),
         price=priced,
         price_title=f"Where {words.FIELD} comes to rest, from π_ref",
-        price_words="The solution from π_ref: gain in mean reward over it, and distance from it.",
+        price_words="Each policy: gain in mean reward over π_ref, and distance from π_ref.",
         price_columns=words.PRICE_COLUMNS,
         price_figure=price_figure(gains, "gain in mean reward"),
         earned=None,
