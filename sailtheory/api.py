@@ -20,6 +20,7 @@ from sailtheory.problem.problem import PreferenceProblem
 
 if TYPE_CHECKING:
     from sailtheory.analysis.check import Report
+    from sailtheory.analysis.field_check import FieldReport
     from sailtheory.analysis.frontier import Frontier
     from sailtheory.analysis.sweep import Sweep
     from sailtheory.analysis.target_check import TargetReport
@@ -53,8 +54,7 @@ Source = PreferenceProblem | Mapping[str, Any] | str | Path
 _Progress = Callable[[str], None]
 
 
-def _silent(stage: str) -> None:
-    pass
+def _silent(stage: str) -> None: ...
 
 
 def problem_from(source: Source, *, out: str | None = None, **options: Any) -> PreferenceProblem:
@@ -126,13 +126,13 @@ def check(
     progress: _Progress = _silent,
     jobs: int = 1,
     **options: Any,
-) -> Report | TargetReport:
+) -> Report | TargetReport | FieldReport:
     """What holds on a problem; see :func:`sailtheory.analysis.check.check`.
 
     Args:
         problem: The problem.
         gamma: γ.
-        objective: ``sail``, or one of :func:`sailtheory.objectives.registry.names`.
+        objective: One of :func:`~sailtheory.objectives.registry.names`; some follow a field (C32).
         effort: ``quick`` or ``full``.
         seed: Seed of the search.
         progress: Receives the stage.
@@ -140,13 +140,18 @@ def check(
         options: Of the objective, such as ``group=8``.
     """
     from sailtheory.analysis.check import check as run
+    from sailtheory.analysis.field_check import check_field
     from sailtheory.analysis.target_check import check_target
+    from sailtheory.objectives.registry import followed, kind
+    from sailtheory.objectives.rewards import GroupField
 
-    found = _target(problem, objective, options)
+    found = followed(_read(problem, kind(objective).preferences), objective, **options)
     if objective == "sail":
         return run(found.problem, gamma, effort, seed, progress, jobs)
     if jobs > 1:
         raise InputError("jobs", jobs, f"1 with the objective {objective}: it has one process")
+    if isinstance(found, GroupField):
+        return check_field(found, gamma, effort, seed, progress)
     return check_target(found, gamma, effort, seed, progress)
 
 

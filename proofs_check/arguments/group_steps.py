@@ -70,7 +70,8 @@ def _chances() -> bool:
     for group, m in _SIZES:
         free = np.array(sp.symbols(f"q0:{m}", positive=True), dtype=object)
         counts = pass_rate.group_counts(group, m)
-        found = pass_rate.group_weights(_XP, _XP.log(free), counts)
+        ways = pass_rate.group_ways(counts)
+        found = pass_rate.group_weights(_XP, _XP.log(free), counts.astype(object), ways)
         for row, chance in zip(counts, found, strict=True):
             orders = sum(
                 sp.Mul(*(free[k] for k in chosen))

@@ -7,17 +7,13 @@ not reward (C28), so that both are compared by win rate, and by reward where it 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
-from sailtheory.landscape.concavity import (
-    Curvature,
-    agreement,
-    concavity,
-    largest_relative_curvature_on,
-)
+from sailtheory.analysis.monotone import monotone, monotone_dict
+from sailtheory.landscape.concavity import Curvature, largest_relative_curvature_on
 from sailtheory.landscape.maximiser import Maximiser, gain, maximise
 from sailtheory.landscape.search import Search
 from sailtheory.landscape.solution import solve
@@ -34,7 +30,7 @@ from sailtheory.objectives.sail import KLRefPolicy
 from sailtheory.problem.problem import PreferenceProblem
 from sailtheory.problem.reduced import ProblemPrompts, Reduced, ranges, reduced
 from sailtheory.theory import field_bound
-from sailtheory.verdict import Evidence, Outcome, Strength, Verdict, conclude
+from sailtheory.verdict import Evidence, Outcome, Strength, Verdict
 
 __all__ = [
     "FIELD_STRENGTHS",
@@ -145,18 +141,10 @@ class OnlineReport:
 
     def as_dict(self) -> dict[str, Any]:
         """JSON form; names are stable."""
-        verdict, point = self.monotone
-        strength = verdict.strength if verdict else None
-        found = self.gamma_star.value is not None
         return {
             "thresholds": asdict(self.thresholds),
             "strengths": FIELD_STRENGTHS,
-            "monotone": {
-                "verdict": verdict.outcome.value if verdict else None,
-                "strength": strength.value if strength else None,
-                "relative_curvature": point.value,
-                "theta": point.theta.tolist() if found else None,
-            },
+            "monotone": monotone_dict(self.monotone),
             "earned": {
                 "best": self.best.as_dict(),
                 "sail": {name: each.as_dict() for name, each in self.sail.items()},
@@ -217,7 +205,8 @@ def online_report(
     if search.effort == "quick" and not domain.small(_LARGE):
         search = Search(domain, "light", search.seed)
     progress("γ* of online DPO")
-    star = largest_relative_curvature_on(OnlineDPO(problem), search)
+    field = OnlineDPO(problem)
+    star = largest_relative_curvature_on(field, search)
     thresholds = field_thresholds(problem, star.value)
     progress("what each earns")
     best = maximise(Gain(problem), search)
@@ -228,29 +217,12 @@ def online_report(
     solved = {at: solve(OnlineDPORevKL(problem, at), domain) for at in set(online.values())}
     return OnlineReport(
         gamma_star=star,
-        monotone=_monotone(problem, gamma, star, thresholds),
+        monotone=monotone(field, gamma, star, thresholds.proofs(gamma), "γ*_V"),
         thresholds=thresholds,
         best=worth(None, best.theta, best.trusted),
         sail={name: worth(at, each.theta, each.trusted) for name, (at, each) in sail.items()},
         online={name: worth(at, solved[at].theta, solved[at].found) for name, at in online.items()},
     )
-
-
-def _monotone(
-    problem: PreferenceProblem, gamma: float, star: Curvature, thresholds: FieldThresholds
-) -> tuple[Verdict | None, Curvature]:
-    """Whether the field is monotone: from certain bounds, or from the search for γ*_V."""
-    if star.value is None:
-        return None, star
-    worst, proofs = replace(star, value=star.value - gamma), thresholds.proofs(gamma)
-    if star.value > gamma:  # a witness, once ball arithmetic confirms its sign
-        field = OnlineDPORevKL(problem, gamma)
-        return concavity(field, worst, proofs=proofs, relative=star)[0], worst
-    found = star.search
-    agreed = found is not None and found.trusted
-    detail = f"γ*_V = {star.value:.6g} found" + (f"; {agreement(found)}" if found else "")
-    outcome = Outcome.HOLDS if agreed else Outcome.UNDECIDED
-    return conclude([*proofs, Evidence("search", detail, outcome, Strength.SUPPORTED)]), worst
 
 
 class _Worth:

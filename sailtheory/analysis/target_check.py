@@ -31,7 +31,7 @@ from sailtheory.shown import Shown
 from sailtheory.theory import bounds
 from sailtheory.verdict import Verdict
 
-__all__ = ["STRENGTHS", "TargetReport", "Worth", "check_target"]
+__all__ = ["STRENGTHS", "TargetReport", "Worth", "check_target", "problem_dict"]
 
 SCHEMA = "sailtheory.check-objective/1"
 STRENGTHS = {"instance": "supported", "data": "certified", "relative": "proved"}
@@ -100,19 +100,13 @@ class TargetReport(Shown):
         """JSON form; names are stable."""
         from sailtheory import __version__
 
-        problem, known, target = self.problem, self.bounds, self.target
+        known, target = self.bounds, self.target
         return {
             "schema": SCHEMA,
             "version": __version__,
             "seed": self.seed,
             "objective": {"name": target.name, "title": target.title, **target.settings()},
-            "problem": {
-                "prompts": problem.prompts,
-                "responses": list(problem.responses),
-                "dimension": problem.dimension,
-                "span_dimension": problem.span.dimension,
-                "radius": float(problem.radius),
-            },
+            "problem": problem_dict(self.problem),
             "gamma": self.gamma,
             "concavity": {
                 "objective": _verdict(*self.plain), "penalised": _verdict(*self.penalised),
@@ -141,6 +135,17 @@ class TargetReport(Shown):
                 for name, each in self.price.items()
             },
         }  # fmt: skip
+
+
+def problem_dict(problem: PreferenceProblem) -> dict[str, Any]:
+    """The sizes of a problem, as reports have them in JSON."""
+    return {
+        "prompts": problem.prompts,
+        "responses": list(problem.responses),
+        "dimension": problem.dimension,
+        "span_dimension": problem.span.dimension,
+        "radius": float(problem.radius),
+    }
 
 
 def _listed(values: np.ndarray | None) -> list[float] | None:

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 if TYPE_CHECKING:
+    from sailtheory.objectives.rewards import GroupField
     from sailtheory.objectives.target import Target
+    from sailtheory.problem.problem import PreferenceProblem
 
-__all__ = ["SAIL", "Epsilon", "Group", "Objective", "Std", "given", "load_target"]
+__all__ = ["SAIL", "Epsilon", "Group", "Objective", "Std", "given", "load_followed", "load_target"]
 
 SAIL = "sail"
 """The objective of the paper, which commands take by default."""
@@ -60,7 +62,20 @@ def load_target(path: str, objective: str, options: dict[str, Any]) -> Target:
     Raises:
         InputError: An unknown objective or option, or a problem without what it needs.
     """
-    from sailtheory.objectives.registry import kind, target
+    from sailtheory.objectives.registry import target
+
+    return target(_problem(path, objective), objective, **options)
+
+
+def load_followed(path: str, objective: str, options: dict[str, Any]) -> Target | GroupField:
+    """The same, or the field that training follows where there is no objective (C32)."""
+    from sailtheory.objectives.registry import followed
+
+    return followed(_problem(path, objective), objective, **options)
+
+
+def _problem(path: str, objective: str) -> PreferenceProblem:
+    from sailtheory.objectives.registry import kind
     from sailtheory.problem.problem_file import load
 
-    return target(load(path, preferences=kind(objective).preferences), objective, **options)
+    return load(path, preferences=kind(objective).preferences)

@@ -18,7 +18,16 @@ from sailtheory.cli.common import (
     console_for,
     require_outputs,
 )
-from sailtheory.cli.objectives import SAIL, Epsilon, Group, Objective, Std, given, load_target
+from sailtheory.cli.objectives import (
+    SAIL,
+    Epsilon,
+    Group,
+    Objective,
+    Std,
+    given,
+    load_followed,
+    load_target,
+)
 from sailtheory.errors import InputError
 
 
@@ -50,27 +59,36 @@ def check(
     """
     if objective != SAIL and jobs > 1:
         raise InputError("jobs", jobs, f"1 with --objective {objective}: it has one process")
+    from sailtheory.objectives.rewards import GroupField
     from sailtheory.report.json_file import write
     from sailtheory.storage.files import write_text
 
     require_outputs(problem, json=json, html=html)
-    target = load_target(problem, objective, given(group, std, epsilon))
+    options = given(group, std, epsilon)
     if divergence is not None:
+        target = load_target(problem, objective, options)
         return _check_divergence(target, divergence, gamma, effort, json, html, seed)
+    followed: Any = load_followed(problem, objective, options)
     began = time.perf_counter()
     with Progress() as progress:
         if objective == SAIL:  # with online DPO beside it
             from sailtheory.analysis.check import check as run
             from sailtheory.report import html_problem, text
 
-            report: Any = run(target.problem, gamma, effort, seed, progress, jobs)
+            report: Any = run(followed.problem, gamma, effort, seed, progress, jobs)
             page: Any = html_problem.problem_page
             show: Any = text.print_report
+        elif isinstance(followed, GroupField):
+            from sailtheory.analysis.field_check import check_field
+            from sailtheory.report import field_check, html_field
+
+            report = check_field(followed, gamma, effort, seed, progress)
+            page, show = html_field.field_page, field_check.print_field_report
         else:
             from sailtheory.analysis.target_check import check_target
             from sailtheory.report import html_target, target_check
 
-            report = check_target(target, gamma, effort, seed, progress)
+            report = check_target(followed, gamma, effort, seed, progress)
             page, show = html_target.target_page, target_check.print_target_report
     show(console_for(json), report)
     if json is not None:

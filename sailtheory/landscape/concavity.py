@@ -200,10 +200,13 @@ def _refutation(
     """Positive curvature at one point, confirmed in ball arithmetic; and λ_max there."""
     v = point.direction / np.linalg.norm(point.direction)
     value = float(v @ objective.hessian(point.theta) @ v)
+    says = "vᵀ∇²v > 0 at θ along v: not concave"
+    if not objective.has_value:
+        says = "vᵀ(Dh)v > 0 at θ along v, h the field: −h is not monotone"
     witness = Witness(
         problem=objective.problem,
         theta=point.theta,
-        statement="vᵀ∇²v > 0 at θ along v: not concave",
+        statement=says,
         value=value,
         replay=lambda: curvature_sign(objective, point.theta, point.direction) > 0,
         data={"direction": v.tolist()},

@@ -17,13 +17,14 @@ from typing import Any
 from sailtheory.errors import InputError
 from sailtheory.objectives.payoff_target import custom_target, named_target
 from sailtheory.objectives.reward_target import OPTIONS, RewardTarget
+from sailtheory.objectives.rewards import GroupField, group_field
 from sailtheory.objectives.sail_target import SAILTarget
 from sailtheory.objectives.target import Target
 from sailtheory.problem.problem import PreferenceProblem
 from sailtheory.theory.payoffs import PAYOFFS, PairPayoff, custom_payoff, named_payoff
 from sailtheory.theory.reward_methods import METHODS, reward_method
 
-__all__ = ["ObjectiveKind", "kind", "names", "payoff_of", "register", "target"]
+__all__ = ["ObjectiveKind", "followed", "kind", "names", "payoff_of", "register", "target"]
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ class ObjectiveKind:
         make: A problem and options to a target.
         options: Its options and their defaults; no others are taken.
         preferences: Whether it is told by preferences; else by ``response_rewards``.
+        follows: A problem and options to the field that training follows where there is no
+            objective; None where there is one.
     """
 
     name: str
@@ -43,6 +46,7 @@ class ObjectiveKind:
     make: Callable[..., Target]
     options: Mapping[str, Any] = field(default_factory=dict)
     preferences: bool = True
+    follows: Callable[..., GroupField | None] | None = None
 
 
 _KINDS: dict[str, ObjectiveKind] = {}
@@ -116,19 +120,35 @@ def target(problem: PreferenceProblem, name: str = "sail", **options: Any) -> Ta
         InputError: An unknown name, an option that it does not take, or data that it needs and
             the problem does not state.
     """
-    found, options = kind(name), {**_held(name), **options}
+    return kind(name).make(problem, **_options(name, options))
+
+
+def followed(problem: PreferenceProblem, name: str = "sail", **options: Any) -> Target | GroupField:
+    """What training follows: an objective by name, or the field where it has none (C32).
+
+    Raises:
+        InputError: As :func:`target`.
+    """
+    made = kind(name).follows
+    found = None if made is None else made(problem, **_options(name, options))
+    return target(problem, name, **options) if found is None else found
+
+
+def _options(name: str, given: dict[str, Any]) -> dict[str, Any]:
+    """All options of an objective: those in its name, those given, the rest by default."""
+    found, options = kind(name), {**_held(name), **given}
     for option, value in options.items():
         if option not in found.options:
             taken = f"takes {', '.join(found.options)}" if found.options else "has no options"
             raise InputError(option, value, f"none is expected: {name} {taken}")
-    return found.make(problem, **{**found.options, **options})
+    return {**found.options, **options}
 
 
 register(ObjectiveKind("sail", "SAIL on preferences", SAILTarget))
 for _name in METHODS:
     register(ObjectiveKind(
         _name, reward_method(_name).title, partial(RewardTarget, name=_name),
-        OPTIONS[_name], preferences=False,
+        OPTIONS[_name], preferences=False, follows=group_field if _name == "grpo" else None,
     ))  # fmt: skip
 for _name, _recipe in PAYOFFS.items():
     register(

@@ -1,10 +1,10 @@
-"""How large γ must be for a method of rewards on one problem, for certain (C30, C31).
+"""How large γ must be for a method of rewards on one problem, for certain (C30 to C32).
 
 K holds for every problem; what a prompt can need is told by the pass rates that its policies can
 have on C. With q = (1 − V)f' and w' = (V(1 − V)f')' ≤ q, every policy of a prompt has ∇²f ⪯ qF,
 and ∇²f ⪯ max(w', 0)F where one response alone is correct, as q then has no direction. q falls in
 V, so that its largest value is at the least pass rate; w' is enclosed on pieces of the range of
-pass rates. All of it in ball arithmetic.
+pass rates. All of it in ball arithmetic. The field of any rewards (C32) is bounded by their range.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ import numpy as np
 
 from sailtheory.numeric.balls import BALLS, Balls
 from sailtheory.numeric.numbers import FLOAT64, Array, NumberSystem
-from sailtheory.objectives.rewards import RewardObjective, response_rewards
+from sailtheory.objectives.rewards import GroupField, RewardObjective, response_rewards
 from sailtheory.objectives.target import CurvatureBounds, nothing_moves
 from sailtheory.problem.blocks import Block
 from sailtheory.problem.problem import PreferenceProblem
+from sailtheory.theory.reward_methods import group_field_bound
 from sailtheory.theory.reward_slopes import RewardMethod
 
-__all__ = ["pass_rate_ranges", "reward_bounds"]
+__all__ = ["group_bounds", "pass_rate_ranges", "reward_bounds"]
 
 _ABOVE = 1 + 2.0**-40  # beyond what float64 adds to an eigenvalue that a search compares
 _CELLS, _MOST_PIECES = 1 << 16, 512  # of the ranges of log-odds of prompts, and of one
@@ -139,6 +140,37 @@ def _linear(objective: RewardObjective, k: float, rewards: list[np.ndarray]) -> 
         seen={int(x): f"range {ranges[x]:.3g}" for x in order},
         claims="C30",
         data_claims="the range of each prompt's rewards (C30)",
+    )
+
+
+def group_bounds(field: GroupField) -> CurvatureBounds | None:
+    """Bounds of GRPO's field with any rewards, of sym(Dh) relative to F̄ (C32).
+
+    ε makes a prompt's bound smaller, by how much depends on the range of its rewards.
+
+    Args:
+        field: With its problem.
+
+    Returns:
+        None where no policy moves.
+    """
+    if nothing_moves(field.problem):
+        return None
+    spans = np.array([np.ptp(r.astype(float)) for r in response_rewards(field.problem)]) * _ABOVE
+    most, varied = np.zeros(len(spans)), spans > 0
+    of_prompts = group_field_bound(BALLS, field.group, spans[varied], field.std, field.epsilon)
+    most[varied] = of_prompts.upper * _ABOVE
+    bound = _up(group_field_bound(BALLS, field.group, np.ones(1), field.std)[0])
+    assert bound is not None
+    data = min(float(most.max()), bound)
+    return CurvatureBounds(
+        relative=bound,
+        data=data,
+        prompts=np.minimum(most, bound),
+        lower=data,
+        claims="C32",
+        scope="whatever the rewards, the problem and B",
+        data_claims="the range of each prompt's rewards, and ε (C32)" if field.epsilon else "",
     )
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import NoReturn
+from functools import lru_cache
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -19,12 +20,13 @@ from sailtheory.objectives.expectation import BlockObjective, Point
 from sailtheory.problem.blocks import Block
 from sailtheory.problem.problem import PreferenceProblem
 from sailtheory.theory import fields, formulas, pass_rate
-from sailtheory.theory.reward_methods import STDS
+from sailtheory.theory.reward_methods import reward_method
 from sailtheory.theory.reward_slopes import RewardMethod, Slopes
 
-__all__ = ["GroupField", "RewardObjective", "response_rewards"]
+__all__ = ["GroupField", "RewardObjective", "group_field", "response_rewards"]
 
 _MOST_GROUPS = 20_000
+_ENTRIES, _KEPT = 1 << 20, 1 << 24  # of arrays of groups: at a time, and of those remembered
 
 
 def response_rewards(problem: PreferenceProblem) -> tuple[np.ndarray, ...]:
@@ -129,12 +131,23 @@ def _expect(method: RewardMethod, rewards: np.ndarray, field: str) -> None:
         return
     odd = rewards[(rewards != 0) & (rewards != 1)]
     if len(odd):
-        accepted = f"0 or 1 is expected by {method.name}; GroupField and reward take any number"
-        raise InputError(field, float(odd[0]), accepted)
+        raise InputError(field, float(odd[0]), f"0 or 1 is expected{_why_binary(method.name)}")
     if not method.finite_at_zero and not rewards.any():
         raise InputError(field, "all 0", f"a correct response, as {method.name} needs V > 0")
     if not method.finite_at_one and rewards.all():
         raise InputError(field, "all 1", f"a wrong response, as {method.name} needs V < 1")
+
+
+def _why_binary(method: str) -> str:
+    """Why a method takes rewards of 0 and 1 alone, and what takes others."""
+    if method == "grpo":
+        return (
+            " here: with more than two levels of reward grpo has no objective, only a field (C32); "
+            "sailtheory check (with KL) says what holds of it"
+        )
+    if method == "dynamic-sampling":
+        return ": with groups drawn again no γ is known to be enough for other rewards (C31, C32)"
+    return f" by {method}; reward and dr-grpo take any number, and grpo does in check"
 
 
 class GroupField(_OfRewards):
@@ -150,8 +163,13 @@ class GroupField(_OfRewards):
         std: ``population`` or ``sample``.
         epsilon: ε ≥ 0.
 
+    Attributes:
+        title: What tables call it.
+        entries: Of the arrays of groups that one point of C takes.
+
     Raises:
-        InputError: No rewards, or more than 20,000 different groups.
+        InputError: No rewards, options outside their domain, or more than 20,000 different groups
+            of a prompt.
     """
 
     has_value = False
@@ -160,12 +178,15 @@ class GroupField(_OfRewards):
         self, problem: PreferenceProblem, group: int, std: str = "population", epsilon: float = 0.0
     ) -> None:
         super().__init__(problem)
-        if std not in STDS:
-            raise InputError("std", std, f"one of {', '.join(STDS)} is expected")
+        self.title = reward_method("grpo", group, std, epsilon).title  # within their domains
         self.group, self.std, self.epsilon = group, std, epsilon
-        most = max(_groups(group, m) for m in problem.responses)
+        self._found: dict[int, np.ndarray] = {}
+        each = [_groups(group, m) for m in problem.responses]
+        self.entries = sum(m * c for m, c in zip(problem.responses, each, strict=True))
+        most = max(each)
         if most > _MOST_GROUPS:
-            raise InputError("group", group, f"at most {_MOST_GROUPS} groups, not {most}")
+            accepted = f"at most {_MOST_GROUPS} different groups a prompt are listed, not {most}"
+            raise InputError("group", group, accepted)
 
     def on(self, problem: PreferenceProblem) -> GroupField:
         """The same field on another problem."""
@@ -178,28 +199,43 @@ class GroupField(_OfRewards):
     def _value(self, at: Point) -> NoReturn:
         raise InputError("objective", type(self).__name__, "an objective with a value is expected")
 
-    def _each(self, at: Point, of_prompt: Callable[[int, pass_rate.Groups], Array]) -> Array:
-        """A formula prompt by prompt, stacked along the prompts' axis."""
-        counts = pass_rate.group_counts(self.group, at.policy.shape[-1])
-        rewards, lifted = self._scores(at), at.xp.asarray(counts)
+    def _each(self, at: Point, formula: Callable[..., Array], *arrays: Array) -> Array:
+        """A formula of groups and of arrays (..., n, m), as many prompts at a time as fit."""
+        n, m = at.policy.shape[-2:]
+        counts, ways = _enumerated(self.group, m)
+        lifted, orders = at.xp.asarray(counts), lift(at.xp, ways)
+        points = math.prod(at.policy.shape[:-2])
+        size = max(1, _ENTRIES // max(1, points * counts.size))
         found = []
-        for i, x in enumerate(at.block.prompts):
-            known = self._rewards[x].astype(float)
-            mixed = np.array([len(set(known[row > 0])) > 1 for row in counts], dtype=int)
-            advantages = pass_rate.group_advantages(
-                at.xp, lifted, rewards[i], at.xp.asarray(mixed), self.std, self.epsilon
-            )
-            chance = pass_rate.group_weights(at.xp, at.log_policy[..., i, :], counts)
-            found.append(of_prompt(i, pass_rate.Groups(chance, lifted, advantages, self.group)))
-        return _stacked(found, at.policy[..., 0, :].ndim - 1)
+        for i in range(0, n, size):
+            part = slice(i, i + size)
+            chance = pass_rate.group_weights(at.xp, at.log_policy[..., part, :], lifted, orders)
+            advantages = self._advantages(at, counts, part)
+            groups = pass_rate.Groups(chance, lifted, advantages, self.group)
+            found.append(formula(groups, *(each[..., part, :] for each in arrays)))
+        return _joined(found, at.policy.ndim - 2)
+
+    def _advantages(self, at: Point, counts: np.ndarray, part: slice) -> Array:
+        """A of some prompts of a block, (k, c, m); those of all are remembered where they fit."""
+        first, n = int(at.block.prompts[0]), len(at.block.prompts)
+        if at.xp is not FLOAT64 or n * counts.size > _KEPT:
+            return self._advantages_of(at, counts, part)
+        if first not in self._found:
+            self._found[first] = self._advantages_of(at, counts, slice(n))
+        return self._found[first][part]
+
+    def _advantages_of(self, at: Point, counts: np.ndarray, part: slice) -> Array:
+        known = self._rows(at.block, part)[:, None]
+        high, low = (np.where(counts > 0, sign * known, -np.inf).max(-1) * sign for sign in (1, -1))
+        mixed, lifted = at.xp.asarray((high > low).astype(int)), at.xp.asarray(counts)
+        rewards = self._scores(at)[part]
+        return pass_rate.group_advantages(at.xp, lifted, rewards, mixed, self.std, self.epsilon)
 
     def _gradient(self, at: Point) -> Array:
-        return self._each(at, lambda i, groups: pass_rate.group_gradient(groups))
+        return self._each(at, pass_rate.group_gradient)
 
     def _matrix(self, at: Point) -> Array:
-        return self._each(
-            at, lambda i, groups: pass_rate.group_jacobian(groups, at.policy[..., i, :])
-        )
+        return self._each(at, pass_rate.group_jacobian, at.policy)
 
     def _pair_weights(self, at: Point) -> Array:
         matrix = self._matrix(at)
@@ -209,12 +245,7 @@ class GroupField(_OfRewards):
         return self._pair_weights(at) / formulas.pair_probability(at.policy)
 
     def _curvature_gradient(self, at: Point, along: Array) -> Array:
-        return self._each(
-            at,
-            lambda i, groups: pass_rate.group_curvature_gradient(
-                groups, at.policy[..., i, :], along[..., i, :]
-            ),
-        )
+        return self._each(at, pass_rate.group_curvature_gradient, at.policy, along)
 
     def jacobian(self, theta: Array) -> Array:
         """∂h_i/∂θ_j: (..., d, d)."""
@@ -227,15 +258,29 @@ class GroupField(_OfRewards):
         return self._total(whole, theta, width=self.problem.dimension)
 
 
+def group_field(problem: PreferenceProblem, **options: Any) -> GroupField | None:
+    """What GRPO follows where its rewards are not all 0 and 1; None where they are."""
+    binary = all(np.isin(r.astype(float), (0, 1)).all() for r in response_rewards(problem))
+    return None if binary else GroupField(problem, **options)
+
+
 def _groups(group: int, responses: int) -> int:
     """How many different groups there are."""
     return math.comb(group + responses - 1, responses - 1)
 
 
-def _stacked(parts: list[Array], axis: int) -> Array:
-    place = (slice(None),) * axis + (None,)
+@lru_cache(maxsize=8)
+def _enumerated(group: int, responses: int) -> tuple[np.ndarray, np.ndarray]:
+    """All groups by counts, (c, m), and in how many orders each can be drawn, (c,)."""
+    counts = pass_rate.group_counts(group, responses)
+    return counts, pass_rate.group_ways(counts)
+
+
+def _joined(parts: list[Array], axis: int) -> Array:
+    if len(parts) == 1:
+        return parts[0]
     if type(parts[0]).__module__.partition(".")[0] == "torch":
         import torch
 
-        return torch.stack(parts, axis)
-    return np.concatenate([part[place] for part in parts], axis)
+        return torch.cat(parts, axis)
+    return np.concatenate(parts, axis)

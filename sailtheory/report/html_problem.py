@@ -67,7 +67,7 @@ def problem_page(
         constants=_constants(report),
         levels_words=_LEVELS,
         levels_use="when to use it",
-        symbol="J_γ",
+        price_title="Maximisers of J_γ",
         price_words=_PRICE,
         price_columns=("γ", "win rate", "gain", "KL(π_ref‖π)", "maximiser"),
         levels=[

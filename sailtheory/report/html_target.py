@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sailtheory.analysis.field_check import FieldReport
 from sailtheory.analysis.target_check import TargetReport
 from sailtheory.landscape.concavity import agreement
 from sailtheory.report import target_check as words
@@ -10,7 +11,7 @@ from sailtheory.report.html_figures import price_figure, thresholds_figure
 from sailtheory.report.html_problem import problem_file, statements_of
 from sailtheory.report.numerals import number
 
-__all__ = ["target_page"]
+__all__ = ["problem_facts", "target_page", "thresholds_shown"]
 
 _LEVELS = (
     "The γ in use (solid) beside what this problem needs (γ*, found by search), what is certified "
@@ -27,9 +28,7 @@ def target_page(report: TargetReport, name: str, seconds: float) -> str:
         seconds: How long it took.
     """
     known, target, found = report.bounds, report.target, report.gamma_star.search
-    values = [] if known is None else [
-        ("γ*", report.gamma_star.value), ("K_data", known.data), ("K", known.relative),
-    ]  # fmt: skip
+    values = thresholds_shown(report)
     priced = [] if known is None else words.price(report)
     gains = [
         (row[0], each.best.kl_ref_policy, each.worth - report.start)
@@ -43,7 +42,7 @@ def target_page(report: TargetReport, name: str, seconds: float) -> str:
         title=f"{name}, {target.title}, at γ = {number(report.gamma)}",
         lead=words.summary(report),
         name=name,
-        facts=_facts(report),
+        facts={"objective": target.title} | problem_facts(report, target.measure),
         file=problem_file(report.problem),
         landscape=statements_of([] if known is None else words.statements(report), name),
         constants={} if known is None else {"constants": words.constants(report)},
@@ -53,7 +52,7 @@ def target_page(report: TargetReport, name: str, seconds: float) -> str:
         levels_figure=thresholds_figure(values, report.gamma) if values else None,
         worst=" ".join(words.prompts(report)) if known is not None else "",
         trust=f"γ*: {agreement(found)}." if found is not None else "",
-        symbol=f"{target.symbol} − γKL(π_ref‖π_θ)",
+        price_title=f"Maximisers of {target.symbol} − γKL(π_ref‖π_θ)",
         price=priced,
         price_words=f"The maximiser: gain in {target.measure} over π_ref, and distance from it.",
         price_columns=("γ", target.measure, "KL(π_ref‖π)", "maximiser"),
@@ -64,17 +63,26 @@ def target_page(report: TargetReport, name: str, seconds: float) -> str:
     )
 
 
-def _facts(report: TargetReport) -> dict[str, str]:
+def thresholds_shown(report: TargetReport | FieldReport) -> list[tuple[str, float | None]]:
+    """Names and values of what the picture of thresholds shows; none where S = {0}."""
+    known = report.bounds
+    if known is None:
+        return []
+    named = [("γ*", report.gamma_star.value), ("K_data", known.data), ("K", known.relative)]
+    return named if known.data_claims else [named[0], named[2]]
+
+
+def problem_facts(report: TargetReport | FieldReport, measure: str) -> dict[str, str]:
+    """Sizes of the problem, what π_ref is worth by the measure, γ and notes."""
     problem = report.problem
     decided = "" if problem.span.exact else " (decided numerically)"
     given = "" if report.gamma_given else ", the least threshold that is certain, as none was given"
     facts = {
-        "objective": report.target.title,
         "prompts": str(problem.prompts),
         "responses": ", ".join(map(str, sorted(set(problem.responses)))),
         "dimension": f"{problem.dimension}, of which S has {problem.span.dimension}{decided}",
         "B": f"{number(float(problem.radius))}, radius of C",
-        f"{report.target.measure} of π_ref": f"{report.start:.4f}",
+        f"{measure} of π_ref": f"{report.start:.4f}",
         "γ": f"{number(report.gamma)}{given}",
     }
     return facts | {f"note {i}": note for i, note in enumerate(problem.notes, start=1)}

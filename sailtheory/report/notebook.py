@@ -18,6 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sailtheory.analysis.check import STRENGTHS, Report
+from sailtheory.analysis.field_check import FieldReport
 from sailtheory.analysis.frontier import Frontier
 from sailtheory.analysis.sweep import Sweep
 from sailtheory.analysis.target_check import STRENGTHS as TARGET_STRENGTHS
@@ -32,6 +33,7 @@ from sailtheory.convergence.prediction import Prediction
 from sailtheory.errors import InputError
 from sailtheory.extras import require_extra
 from sailtheory.report import averaged, bounded, certificates, prompts
+from sailtheory.report.field_check import print_field_report
 from sailtheory.report.numerals import number
 from sailtheory.report.rates import describe, print_prediction
 from sailtheory.report.rewards import print_assessment
@@ -66,6 +68,7 @@ _PRINTED: dict[type, Callable[[Any, Any], None]] = {
     Report: print_report,
     Frontier: print_frontier,
     TargetReport: print_target_report,
+    FieldReport: print_field_report,
     TradeOff: print_trade_off,
     Sweep: print_sweep,
     Prediction: print_prediction,
@@ -136,10 +139,11 @@ def _(result: Frontier) -> str:
 
 
 @headline.register
-def _(result: TargetReport | TradeOff) -> str:
-    star = result.gamma_star.value if isinstance(result, TargetReport) else result.instance
+def _(result: TargetReport | TradeOff | FieldReport) -> str:
+    star = result.instance if isinstance(result, TradeOff) else result.gamma_star.value
     least = None if result.bounds is None else result.bounds.least
-    return f"{result.target.title}: γ* = {number(star)}, certain to suffice {number(least)}"
+    title = result.field.title if isinstance(result, FieldReport) else result.target.title
+    return f"{title}: γ* = {number(star)}, certain to suffice {number(least)}"
 
 
 @headline.register
@@ -181,7 +185,7 @@ def _(result: Report) -> list[dict[str, Any]]:
 
 
 @_rows.register
-def _(result: TargetReport) -> list[dict[str, Any]]:
+def _(result: TargetReport | FieldReport) -> list[dict[str, Any]]:
     values = result.as_dict()["thresholds"]
     return [
         {"threshold": name, "gamma": values[name], "strength": strength,
@@ -290,7 +294,7 @@ def _(result: Report, ax: Any, line: dict[str, Any]) -> None:
 
 
 @_draw.register
-def _(result: TargetReport, ax: Any, line: dict[str, Any]) -> None:
+def _(result: TargetReport | FieldReport, ax: Any, line: dict[str, Any]) -> None:
     """The same for any objective."""
     known = result.bounds
     data, proved = (None, None) if known is None else (known.data, known.relative)

@@ -7,32 +7,32 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from sailtheory.analysis.field_check import FieldReport
 from sailtheory.analysis.target_check import STRENGTHS, TargetReport
 from sailtheory.analysis.trade_off import TradeOff
 from sailtheory.landscape.concavity import agreement
+from sailtheory.problem.problem import PreferenceProblem
 from sailtheory.report.numerals import number, times
 from sailtheory.report.text import verdict_text
 from sailtheory.report.words import ONE_POLICY, vector
 from sailtheory.verdict import Verdict
 
 __all__ = [
-    "constants", "price", "print_target_report", "print_trade_off", "prompts", "statements",
-    "summary", "thresholds",
+    "LEVEL_NAMES", "constants", "needed", "price", "print_target_report", "print_trade_off",
+    "prompts", "sizes", "statements", "summary", "thresholds",
 ]  # fmt: skip
 
 _SHOWN = 3
-_NAMES = {"zero": "0", "instance": "γ*", "gamma": "γ in use", "data": "K_data", "relative": "K"}
+LEVEL_NAMES = {
+    "zero": "0", "instance": "γ*", "gamma": "γ in use", "data": "K_data", "relative": "K",
+}  # fmt: skip
+"""What the γ of a price is, in tables."""
 
 
 def print_target_report(console: Console, report: TargetReport) -> None:
     """The result of ``check --objective``."""
     problem, target = report.problem, report.target
-    sizes = sorted(set(problem.responses))
-    m = str(sizes[0]) if len(sizes) == 1 else f"{sizes[0]}..{sizes[-1]}"
-    console.print(
-        f"{problem.prompts} prompts, {m} responses, dimension {problem.dimension}, B = "
-        f"{float(problem.radius):g}; {target.measure} of π_ref {report.start:.4f}"
-    )
+    console.print(f"{sizes(problem)}; {target.measure} of π_ref {report.start:.4f}")
     for note in problem.notes:
         console.print(f"[yellow]note[/yellow] {escape(note)}")
     given = "" if report.gamma_given else "  (not given: the least threshold that is certain)"
@@ -65,6 +65,16 @@ def print_target_report(console: Console, report: TargetReport) -> None:
     console.print(f"\n[bold]{escape(summary(report))}[/bold]")
 
 
+def sizes(problem: PreferenceProblem) -> str:
+    """Prompts, responses, dimension and B."""
+    few, many = min(problem.responses), max(problem.responses)
+    m = str(few) if few == many else f"{few}..{many}"
+    return (
+        f"{problem.prompts} prompts, {m} responses, dimension {problem.dimension}, B = "
+        f"{float(problem.radius):g}"
+    )
+
+
 def statements(report: TargetReport) -> list[tuple[str, Verdict | None, str, str]]:
     """What is said of C: the words, the verdict, a value and where it is taken."""
     symbol = report.target.symbol
@@ -81,7 +91,7 @@ def statements(report: TargetReport) -> list[tuple[str, Verdict | None, str, str
     return rows
 
 
-def thresholds(report: TargetReport) -> list[tuple[str, str, str, str]]:
+def thresholds(report: TargetReport | FieldReport) -> list[tuple[str, str, str, str]]:
     """Name, γ, strength and meaning of each."""
     known = report.bounds
     assert known is not None
@@ -124,7 +134,7 @@ def price(report: TargetReport) -> list[tuple[str, str, str, str]]:
     rows = []
     for name, each in report.price.items():
         place = "on the boundary" if each.best.on_boundary else "inside"
-        shown = _NAMES[name] if name == "zero" else f"{_NAMES[name]} = {number(each.gamma)}"
+        shown = LEVEL_NAMES[name] + (f" = {number(each.gamma)}" if name != "zero" else "")
         rows.append((shown, f"{each.worth:.4f}", number(each.best.kl_ref_policy), place))
     return rows
 
@@ -151,7 +161,16 @@ def summary(report: TargetReport) -> str:
     """γ against need and theorem, and what the guarantee costs."""
     if report.bounds is None:
         return ONE_POLICY
-    star, least, gamma = report.gamma_star.value, report.bounds.least, report.gamma
+    said = needed(report.gamma_star.value, report.bounds.least, report.gamma)
+    free, used = report.price["zero"].worth, report.price["gamma"].worth
+    return said + (
+        f"The {report.target.measure} goes from {report.start:.3f} (π_ref) to {used:.3f} at this "
+        f"γ, {free:.3f} at γ = 0."
+    )
+
+
+def needed(star: float | None, least: float | None, gamma: float) -> str:
+    """γ against what the problem needs, and what is certain to suffice: sentences."""
     said = ""
     if star is not None and star > 0:
         if gamma >= star:
@@ -163,11 +182,7 @@ def summary(report: TargetReport) -> str:
         said += f"(γ* = {number(star)}). "
     if least is not None:
         said += f"γ > {number(least)} is certain to suffice. "
-    free, used = report.price["zero"].worth, report.price["gamma"].worth
-    return said + (
-        f"The {report.target.measure} goes from {report.start:.3f} (π_ref) to {used:.3f} at this "
-        f"γ, {free:.3f} at γ = 0."
-    )
+    return said
 
 
 def print_trade_off(console: Console, curve: TradeOff) -> None:

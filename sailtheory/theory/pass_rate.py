@@ -38,6 +38,7 @@ __all__ = [
     "group_curvature_gradient",
     "group_gradient",
     "group_jacobian",
+    "group_ways",
     "group_weights",
     "pass_rate_curvature",
     "pass_rate_curvature_gradient",
@@ -73,12 +74,12 @@ def pass_rate_curvature_gradient(at: Slopes, policy: Array, hits: Array, along: 
 
 
 class Groups(NamedTuple):
-    """All groups of one prompt, told by the counts of its responses.
+    """All groups of each of n prompts, told by the counts of its responses.
 
     Attributes:
-        chance: Of each, (..., c).
+        chance: Of each, (..., n, c).
         counts: (c, m).
-        advantages: A of each response in each group, (c, m).
+        advantages: A of each response in each group, (n, c, m).
         size: G.
     """
 
@@ -102,58 +103,59 @@ def _compositions(whole: int, parts: int) -> Iterator[tuple[int, ...]]:
             yield (first, *rest)
 
 
-def group_weights(xp: NumberSystem, log_policy: Array, counts: np.ndarray) -> Array:
-    """The chance of each row of counts: (..., m), (c, m) to (..., c)."""
-    ways = [
-        math.factorial(int(row.sum())) // math.prod(math.factorial(int(k)) for k in row)
-        for row in counts
-    ]
-    return xp.exp(log_policy @ xp.asarray(counts.T)) * xp.asarray(ways)
+def group_ways(counts: np.ndarray) -> np.ndarray:
+    """In how many orders each row of counts can be drawn: (c, m) to (c,) integers of any size."""
+    factorials = [math.factorial(k) for k in range(int(counts[0].sum()) + 1)]
+    ways = [factorials[-1] // math.prod(factorials[k] for k in row) for row in counts.tolist()]
+    return np.array(ways, dtype=object)
+
+
+def group_weights(xp: NumberSystem, log_policy: Array, counts: Array, ways: Array) -> Array:
+    """The chance of each row of counts: (..., m), (c, m), (c,) to (..., c)."""
+    return xp.exp(log_policy @ counts.mT) * ways
 
 
 def group_advantages(
     xp: NumberSystem, counts: Array, rewards: Array, mixed: Array, std: str, epsilon: Array
 ) -> Array:
-    """A = (r − mean)/(std + ε) of each response in each group (C32): (c, m).
+    """A = (r − mean)/(std + ε) of each response in each group (C32): (..., c, m).
 
     Args:
         xp: Number system.
         counts: (c, m).
-        rewards: (m,).
-        mixed: 1 where a group has more than one level of reward, else 0, (c,).
+        rewards: (..., m).
+        mixed: 1 where a group has more than one level of reward, else 0, (..., c).
         std: ``population`` or ``sample``.
         epsilon: ε ≥ 0.
     """
     size = counts[0].sum(-1)
-    gaps = rewards - (counts @ rewards)[:, None] / size
+    gaps = rewards[..., None, :] - (rewards @ counts.mT)[..., None] / size
     variance = total(counts * gaps * gaps) / (size - 1 if std == "sample" else size)
     spread = xp.exp(xp.log(variance * mixed + (1 - mixed)) / 2) + epsilon
-    return gaps * (mixed / spread)[:, None]
+    return gaps * (mixed / spread)[..., None]
 
 
 def group_gradient(groups: Groups) -> Array:
-    """h by the logits, E[n_kA_k]/G: (..., m)."""
-    return _over_groups(groups, groups.counts * groups.advantages)
+    """h by the logits, E[n_kA_k]/G: (..., n, m)."""
+    return _pushed(groups).sum(-2) / groups.size
 
 
-def _over_groups(groups: Groups, values: Array) -> Array:
-    """E[values]/G: (..., c, m) to (..., m)."""
-    return (groups.chance[..., None] * values).sum(-2) / groups.size
+def _pushed(groups: Groups) -> Array:
+    """n_kA_k times the chance of the group: (..., n, c, m)."""
+    return groups.chance[..., None] * (groups.counts * groups.advantages)
 
 
 def group_jacobian(groups: Groups, policy: Array) -> Array:
-    """M of Dh = ΦᵀMΦ: (..., m, m)."""
-    pushed = groups.chance[..., None] * groups.counts * groups.advantages
-    excess = groups.counts - groups.size * policy[..., None, :]
-    return pushed.mT @ excess / groups.size
+    """M of Dh = ΦᵀMΦ: (..., n, m, m)."""
+    pushed = _pushed(groups)
+    mean = pushed.sum(-2)[..., None] * policy[..., None, :]
+    return pushed.mT @ groups.counts / groups.size - mean
 
 
 def group_curvature_gradient(groups: Groups, policy: Array, along: Array) -> Array:
-    """∇(vᵀDh v) by the logits, for fixed v, along = vᵀφ (..., m): (..., m)."""
+    """∇(vᵀDh v) by the logits, for fixed v, along = vᵀφ (..., n, m): (..., n, m)."""
     score = centred(policy, along)
-    pushed = total(groups.counts * groups.advantages * along[..., None, :])
-    moved = total(groups.counts * score[..., None, :])
-    excess = groups.counts - groups.size * policy[..., None, :]
-    whole = _over_groups(groups, (pushed * moved)[..., None] * excess)
-    mean = total((groups.chance * pushed)[..., None, :])
-    return whole - mean * policy * score
+    pushed = groups.chance * total(groups.counts * groups.advantages * along[..., None, :])
+    both = pushed * (score @ groups.counts.mT)
+    whole = both @ groups.counts / groups.size - total(both)[..., None] * policy
+    return whole - total(pushed)[..., None] * policy * score

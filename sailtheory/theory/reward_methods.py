@@ -29,6 +29,7 @@ __all__ = [
     "METHODS",
     "STDS",
     "group_deviation",
+    "group_field_bound",
     "reward_method",
 ]
 
@@ -58,6 +59,26 @@ def group_deviation(
     over = group * group if std == "population" else group * (group - 1)
     variance = exact_numbers(xp, [Fraction(correct * (group - correct), over)])[0]
     return xp.exp(xp.log(variance) / 2) + exact_numbers(xp, [epsilon])[0]
+
+
+def group_field_bound(
+    xp: NumberSystem, group: int, spans: Array, std: str = "population", epsilon: Any = 0
+) -> Array:
+    """K of the field of GRPO with any rewards (C32), by prompt: K·s/(s + ε), (n,).
+
+    K = √(G − 1), (G − 1)/√G with the sample's deviation: that of binary rewards, which attain it.
+    s is the largest deviation of G rewards with that range, half of them at each end.
+
+    Args:
+        xp: Number system.
+        group: G ≥ 2.
+        spans: The range of each prompt's rewards, > 0, (n,).
+        std: ``population`` or ``sample``.
+        epsilon: ε ≥ 0.
+    """
+    whole = exact_numbers(xp, [1 - Fraction(1, group)])[0] / group_deviation(xp, group, 1, std)
+    most = spans * group_deviation(xp, group, group // 2, std)
+    return whole * most / (most + exact_numbers(xp, [epsilon])[0])
 
 
 def reward_method(

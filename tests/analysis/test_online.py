@@ -17,7 +17,8 @@ from sailtheory import (
 )
 from sailtheory.analysis.check import check
 from sailtheory.analysis.frontier import frontier
-from sailtheory.analysis.online import FIELD_STRENGTHS, _monotone, field_thresholds
+from sailtheory.analysis.monotone import monotone
+from sailtheory.analysis.online import FIELD_STRENGTHS, field_thresholds
 from sailtheory.landscape import Domain, Search, gain, largest_relative_curvature_on
 from sailtheory.landscape.solution import solve
 from sailtheory.report.words import earned, learning, percent
@@ -83,7 +84,7 @@ def test_monotone_is_refuted_below_and_proved_above():
     star = largest_relative_curvature_on(OnlineDPO(problem), search)
     found = {}
     for gamma in (0.0, star.value * 0.99, star.value * 1.01, levels.data, levels.relative):
-        verdict, _ = _monotone(problem, gamma, star, levels)
+        verdict, _ = monotone(OnlineDPO(problem), gamma, star, levels.proofs(gamma))
         found[gamma] = (verdict.outcome.value, verdict.strength.value)
         for piece in verdict.evidence:
             if piece.witness is not None:

@@ -11,6 +11,7 @@ import torch
 
 from sailtheory import InputError, KLRefPolicy, PreferenceProblem
 from sailtheory.numeric.numbers import arb_numbers
+from sailtheory.objectives import rewards
 from sailtheory.objectives.rewards import GroupField, RewardObjective
 from sailtheory.problem.reward_problem import reward_problem
 from sailtheory.theory.reward_methods import METHODS, reward_method
@@ -146,6 +147,20 @@ def test_the_jacobian_of_a_group_by_torch_and_by_balls(settings):
     assert abs(jacobian - jacobian.T).max() > 1e-3  # no gradient
     balls = field.jacobian(arb_numbers().asarray(theta))
     assert all(abs(b - float(h)) < 1e-12 for b, h in zip(balls.flat, jacobian.flat, strict=True))
+
+
+def test_few_groups_at_a_time_change_nothing(monkeypatch):
+    at, theta, v = problem(REAL), RNG.normal(size=(3, 2)), RNG.normal(size=(3, 2))
+    whole, systems = GroupField(at, 4, epsilon=0.1), (theta, arb_numbers().asarray(theta[0]))
+    wanted = [(whole.jacobian(t), whole.gradient(t)) for t in systems]
+    bend = whole.curvature_gradient(theta, v)
+    for limit in ("_ENTRIES", "_KEPT"):
+        monkeypatch.setattr(rewards, limit, 1)
+    parts = GroupField(at, 4, epsilon=0.1)
+    for t, found in zip(systems, wanted, strict=True):
+        for part, all_at_once in zip((parts.jacobian(t), parts.gradient(t)), found, strict=True):
+            assert abs((part - all_at_once).astype(float)).max() < 1e-14
+    assert np.allclose(parts.curvature_gradient(theta, v), bend, atol=1e-14)
 
 
 def test_with_binary_rewards_the_field_is_the_gradient_of_f():

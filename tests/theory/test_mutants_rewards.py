@@ -23,6 +23,7 @@ SEEN_BY = {
     "pass_rate_curvature": [reward_steps._chain],
     "pass_rate_curvature_gradient": [reward_steps._third],
     "group_counts": [group_steps._chances],
+    "group_ways": [group_steps._chances],
     "group_weights": [group_steps._chances],
     "group_advantages": [group_steps._sizes_of_advantages],
     "group_gradient": [group_steps._field],

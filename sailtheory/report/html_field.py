@@ -1,0 +1,59 @@
+"""The page of ``sailtheory check --objective grpo --html`` where rewards are not 0 and 1 (C32)."""
+
+from __future__ import annotations
+
+from sailtheory.analysis.field_check import FieldReport
+from sailtheory.report import field_check as words
+from sailtheory.report.html import page
+from sailtheory.report.html_figures import price_figure, thresholds_figure
+from sailtheory.report.html_problem import problem_file, statements_of
+from sailtheory.report.html_target import problem_facts, thresholds_shown
+from sailtheory.report.numerals import number
+from sailtheory.report.target_check import thresholds
+
+__all__ = ["field_page"]
+
+
+def field_page(report: FieldReport, name: str, seconds: float) -> str:
+    """The result of ``check`` for a field as a self-contained page.
+
+    Args:
+        report: The result.
+        name: What the problem is called, for example the name of its file.
+        seconds: How long it took.
+    """
+    known = report.bounds
+    priced = [] if known is None else words.price(report)
+    worths = [(report.best.kl_ref_policy, report.best.value)]
+    worths += [(each.kl_ref_policy, each.worth) for each in report.price.values()]
+    gains = [(row[0], kl, worth - report.start)
+             for row, (kl, worth) in zip(priced, worths, strict=False)]  # fmt: skip
+    values = thresholds_shown(report)
+    return page(
+        "problem",
+        report.seed,
+        report.effort,
+        seconds,
+        title=f"{name}, {report.field.title}, at γ = {number(report.gamma)}",
+        lead=words.summary(report),
+        name=name,
+        facts={"objective": f"{report.field.title}. {words.scope(report)}"}
+        | problem_facts(report, "mean reward"),
+        file=problem_file(report.problem),
+        landscape=statements_of([] if known is None else words.statements(report), name),
+        constants={"modulus of strong monotonicity, relative to A (C32)": words.modulus(report)},
+        levels=[] if known is None else thresholds(report),
+        levels_words="The γ in use (solid) beside the thresholds of the table.",
+        levels_use="what it is",
+        levels_figure=thresholds_figure(values, report.gamma) if values else None,
+        worst="",
+        trust=words.trust(report),
+        price=priced,
+        price_title=f"Where {words.FIELD} comes to rest, from π_ref",
+        price_words="Each policy: gain in mean reward over π_ref, and distance from π_ref.",
+        price_columns=words.PRICE_COLUMNS,
+        price_figure=price_figure(gains, "gain in mean reward"),
+        earned=None,
+        objectives=None,
+        figures={},
+    )
