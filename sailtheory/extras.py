@@ -35,4 +35,4 @@ def require_extra(extra: str, *libraries: str) -> None:
     """
     for library in libraries:
         if find_spec(library) is None:
-            raise MissingExtra(library, extra)
+            raise MissingExtra(library, extra) from None

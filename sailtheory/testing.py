@@ -200,7 +200,8 @@ def find_counterexample(
             it mixes in constants of the modules that are loaded.
 
     Returns:
-        A witness that replays, or None when nothing was found, which proves nothing.
+        A witness that replays, with the values of both sides, or None when nothing was found,
+        which proves nothing. ``as_dict()`` is its JSON form, whose ``problem`` is a problem file.
 
     Raises:
         InputError: ``tolerance`` negative or not finite; a side of another shape; a right side
@@ -305,14 +306,12 @@ def _part(problem: PreferenceProblem, responses: list[list[int]]) -> PreferenceP
 def _on_problem(
     lhs: Side, rhs: Side, search: Search, tolerance: float, enough: float
 ) -> Witness | None:
-    problem = search.domain.problem
-
+    problem, sides = search.domain.problem, (("lhs", lhs), ("rhs", rhs))
     defined = False
 
     def excess(theta: np.ndarray) -> np.ndarray:
         nonlocal defined
-        left = _values("lhs", lhs, problem, theta)
-        right = _values("rhs", rhs, problem, theta)
+        left, right = (_values(name, side, problem, theta) for name, side in sides)
         if (bad := np.flatnonzero(np.isnan(right) | (right == -np.inf))).size:
             at = f"a number is expected at θ = {theta[bad[0]].tolist()}"
             raise InputError("rhs", right[bad[0]], at)
@@ -328,16 +327,14 @@ def _on_problem(
     if not found.value > tolerance:
         return None
     theta = _rounded(excess, problem, found.theta, tolerance)
+    left, right = (float(_values(n, s, problem, theta[None, :])[0]) for n, s in sides)
     return Witness(
         problem=problem,
         theta=theta,
-        statement="lhs > rhs at θ",
+        statement=f"lhs = {left:.10g} > rhs = {right:.10g}, relative excess",
         value=float(excess(theta[None, :])[0]),
         replay=lambda: bool(excess(theta[None, :])[0] > tolerance),
-        data={
-            "lhs": float(_values("lhs", lhs, problem, theta[None, :])[0]),
-            "rhs": float(_values("rhs", rhs, problem, theta[None, :])[0]),
-        },
+        data={"lhs": left, "rhs": right},
     )
 
 

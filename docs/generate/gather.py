@@ -47,6 +47,7 @@ _MEASURED = {
     "Control: the core": "studies/sac_equivalence",
     "Control: the arms": "studies/control_arms",
     "Control: sail on a point mass": "studies/point_mass",
+    "Control: sail on cheetah-run": "studies/cheetah_sail",
     "Control: the dose of the KL": "studies/kl_dose",
     "Which objective learns": "studies/sequence_arms",
     "The prefix ratio along a run": "studies/prefix_ratio",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -85,7 +86,10 @@ def _size(text: str | None) -> tuple[float, float] | None:
 
 
 def _words(text: str) -> tuple[str, str]:
-    now, equals, new = text.partition("=")
-    if not equals:
+    # Labels such as "K_B = 0.69" have spaces there.
+    parts = re.split(r"(?<! )=(?! )", text, maxsplit=1)
+    if len(parts) == 1:
+        parts = text.split("=", maxsplit=1)
+    if len(parts) == 1:
         raise InputError("label", text, "OLD=NEW is expected")
-    return now, new
+    return parts[0].strip(), parts[1].strip()

@@ -244,7 +244,7 @@ def _refutation(
     value = float(v @ objective.hessian(point.theta) @ v)
     says = "vᵀ∇²v > 0 at θ along v: not concave"
     if not objective.has_value:
-        says = "vᵀDhv > 0 at θ along v: −h, the field, is not monotone"
+        says = "vᵀ(Dh)v > 0 at θ along v, h the field: −h is not monotone"
     witness = Witness(
         problem=objective.problem,
         theta=point.theta,

@@ -11,6 +11,7 @@ import matplotlib.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -27,6 +28,7 @@ from sailtheory.problem.problem import PreferenceProblem
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from matplotlib.text import Text
 
 __all__ = [
     "KINDS",
@@ -148,7 +150,8 @@ def draw(
     Args:
         data: The data.
         size: Width and height in mm; default that of the kind.
-        labels: New words for labels, titles and legends, by what they say now.
+        labels: New words for labels, titles and legends, by what they say now. Of one such as
+            "closed form = 1.78" the name will do, and keeps its number; of a formula its letters.
         panel: Letter of the one panel to draw, as wide as a column.
 
     Raises:
@@ -189,12 +192,26 @@ def _resize(figure: Figure, size: tuple[float, float], letters: list[str]) -> No
 def _reword(figure: Figure, now: str, new: str) -> None:
     from matplotlib.text import Text
 
-    found = [text for text in figure.findobj(Text) if text.get_text() == now]
-    if not found:
-        there = dict.fromkeys(text.get_text() for text in figure.findobj(Text) if text.get_text())
-        raise InputError("label", now, f"one of {', '.join(there)}")
+    there = [text for text in figure.findobj(Text) if text.get_text()]
+    found = [text for text in there if now in (text.get_text(), _letters(text.get_text()))]
+    named = [text for text in there if _letters(_name_of(text)) == now] if not found else []
+    if not (found or named):
+        names = dict.fromkeys(_letters(_name_of(text)) for text in there)
+        raise InputError("label", now, f"one of {', '.join(names)}")
     for text in found:
         text.set_text(new)
+    for text in named:
+        text.set_text(text.get_text().replace(_name_of(text), new, 1))
+
+
+def _name_of(text: Text) -> str:
+    """A label without the number that it ends with."""
+    return re.sub(r" = [-+.\de]+$", "", text.get_text())
+
+
+def _letters(text: str) -> str:
+    """What a label says, without the marks of its formulas: K_B for $K_B$."""
+    return re.sub(r"\\mathrm|[${}]|\\[,;! ]|\\(?=[A-Za-z])", "", text)
 
 
 def save(figure: Figure, path: str | Path) -> None:

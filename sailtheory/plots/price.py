@@ -118,7 +118,8 @@ def draw(data: dict[str, Any]) -> Any:
     curves = _OF_SAIL if beside else [("gain", "kl", "J")]
     for (name, _, whose), line in zip(curves, style.LINES, strict=False):
         left.plot(levels, array(found[name]), marker="o", markersize=2.5, label=whose, **line)
-    left.axhline(found["gain_at_zero"], **style.BOUND)
+    free = style.BOUND | {"color": style.LINES[0]["color"]}
+    left.axhline(found["gain_at_zero"], label=rf"{curves[0][2]} at $\gamma = 0$", **free)
     left.axhline(0, **style.ZERO)
     left.set_ylabel("win rate − ½" if measure == "win rate" else f"gain in {measure}")
     shown = [name for _, name, _ in curves]
@@ -131,7 +132,7 @@ def draw(data: dict[str, Any]) -> Any:
         shown.append("kl_ceiling")
     kl = [array(found[name]) for name in shown]
     if found["kl_at_zero"] > 0:
-        right.axhline(found["kl_at_zero"], **style.BOUND)
+        right.axhline(found["kl_at_zero"], **free)
     style.log_axis(right.yaxis, np.stack(kl))
     right.set_ylabel(r"$\mathrm{KL}(\pi_{\mathrm{ref}}\,\|\,\pi_\theta)$")
     if ceiling is not None:

@@ -7,7 +7,7 @@ from sailtheory.report import field_check as words
 from sailtheory.report.html import page
 from sailtheory.report.html_figures import price_figure, thresholds_figure
 from sailtheory.report.html_problem import problem_file, statements_of
-from sailtheory.report.html_target import LEVELS, problem_facts, thresholds_shown
+from sailtheory.report.html_target import problem_facts, thresholds_shown
 from sailtheory.report.numerals import number
 from sailtheory.report.target_check import thresholds
 
@@ -45,14 +45,14 @@ def field_page(report: FieldReport, name: str, seconds: float) -> str:
             f"modulus of strong monotonicity, relative to A ({told.claim})": words.modulus(report)
         },
         levels=[] if known is None else thresholds(report),
-        levels_words=LEVELS,
+        levels_words="The γ in use (solid) beside the thresholds of the table.",
         levels_use="what it is",
         levels_figure=thresholds_figure(values, report.gamma) if values else None,
         worst="",
         trust=words.trust(report),
         price=priced,
         price_title=f"Where {words.formula(report)} comes to rest, from π_ref",
-        price_words=f"The solution from π_ref: gain in {told.measure}, and distance from it.",
+        price_words=f"Each policy: gain in {told.measure} over π_ref, and distance from π_ref.",
         price_columns=words.columns(report),
         price_figure=price_figure(gains, f"gain in {told.measure}"),
         earned=None,

@@ -13,9 +13,9 @@ from sailtheory.report.html_figures import price_figure, thresholds_figure
 from sailtheory.report.html_problem import problem_file, statements_of
 from sailtheory.report.numerals import number
 
-__all__ = ["LEVELS", "problem_facts", "target_page", "thresholds_shown"]
+__all__ = ["problem_facts", "target_page", "thresholds_shown"]
 
-LEVELS = (
+_LEVELS = (
     "The γ in use (solid) beside what this problem needs (γ*, found by search), what is certified "
     "from its prompts one by one (K_data), and what the theorem asks of every problem (K)."
 )
@@ -51,7 +51,7 @@ def target_page(report: TargetReport, name: str, seconds: float) -> str:
         landscape=statements_of([] if known is None else words.statements(report), name),
         constants={} if known is None else {"constants": words.constants(report)},
         levels=[] if known is None else words.thresholds(report),
-        levels_words=LEVELS,
+        levels_words=_LEVELS,
         levels_use="what it is",
         levels_figure=thresholds_figure(values, report.gamma) if values else None,
         worst=" ".join(words.prompts(report)) if known is not None else "",

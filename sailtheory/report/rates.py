@@ -27,7 +27,9 @@ def describe(fit: RateFit) -> str:
 def print_prediction(console: Console, found: Prediction) -> None:
     """The comparison, with where γ and the maximiser lie."""
     above = "above" if found.gamma > found.relative else "not above"
-    bound = "K_B" if found.objective == "SAIL" else f"the least certain bound for {found.objective}"
+    bound = "K_B"
+    if found.objective != "SAIL":
+        bound = f"the least certified bound for {found.objective}"
     console.print(
         f"γ = {found.gamma:g}, {above} {bound} = {found.relative:.6g}; the maximiser lies "
         f"{'on the sphere' if found.on_boundary else 'inside'}."

@@ -53,7 +53,8 @@ def _thresholds(found: Assessment) -> Table:
     table.add_column("method")
     names = ["K: any prompts", "one prompt: median (10–90 %)"]
     names += [f"K·ρ at ρ = {asked.rho:g}"] if asked.rho is not None else []
-    names += ["prompts below γ", "surely", "mirror factor"] if asked.gamma is not None else []
+    if asked.gamma is not None:
+        names += ["prompts below γ", "surely", "mirror ascent contracts by"]
     for name in names:
         table.add_column(name, justify="right")
     for each in (found.chosen, *found.beside):

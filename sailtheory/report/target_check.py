@@ -203,8 +203,8 @@ def constants(report: TargetReport) -> str:
         )  # fmt: skip
         factor = f"none ({why})"
     return (
-        f"μ = {number(report.mu)}, smoothness Λ = {number(report.smoothness)}, K⁻ = "
-        f"{number(known.lower)}, mirror factor {factor}"
+        f"strong concavity μ = {number(report.mu)}, smoothness Λ = {number(report.smoothness)}, "
+        f"K⁻ = {number(known.lower)}, mirror ascent contracts by {factor}"
     )
 
 

@@ -140,7 +140,7 @@ def _thresholds(report: Report) -> Table:
 
 
 def _side_by_side(report: Report) -> Table:
-    table = Table("γ that suffices", "SAIL, with its score term", "online DPO, without it",
+    table = Table("γ", "SAIL, with its score term", "online DPO, without it",
                   title="Which objective?", title_justify="left")  # fmt: skip
     for says, of_sail, of_field in SIDE_BY_SIDE:
         table.add_row(
@@ -153,7 +153,7 @@ def _side_by_side(report: Report) -> Table:
 def _earned(report: Report) -> Table:
     columns = ["policy", "win rate", "share of best gain", "KL(π_ref‖π)"]
     known = report.online.best.reward is not None
-    columns += ["reward", "share of best"] if known else []
+    columns += ["reward", "share of best gain"] if known else []
     table = Table(*columns, title="What each earns", title_justify="left")
     for name, each in earned(report):
         row = [name, f"{each.win_rate:.4f}", percent(each.share), number(each.kl_ref_policy)]
@@ -176,7 +176,7 @@ def _price(report: Report) -> Table:
 def _constants(report: Report) -> str:
     best = report.maximiser
     return (
-        f"μ = {modulus(report)}, smoothness Λ = {number(report.smoothness)}, "
+        f"strong concavity μ = {modulus(report)}, smoothness Λ = {number(report.smoothness)}, "
         f"K⁻ = {number(report.k_minus)}; maximiser of J_γ at {vector(best.theta)}, "
         f"J_γ = {best.value:.6g}"
     )

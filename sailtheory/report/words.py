@@ -38,10 +38,10 @@ THRESHOLD_USES = {
 
 
 SIDE_BY_SIDE = (
-    ("found by search: less will not do", "instance", "instance"),
-    ("certified for this data", "per_prompt", "data"),
-    ("proved for this β and Z_max", "relative", "relative"),
-    ("proved before seeing data", "closed_form", "limit"),
+    ("needed at least, found by search", "instance", "instance"),
+    ("enough: certified for this data", "per_prompt", "data"),
+    ("enough: proved for this β and Z_max", "relative", "relative"),
+    ("enough: proved before seeing data", "closed_form", "limit"),
 )
 """What a threshold is good for, and its names for SAIL and for online DPO."""
 
@@ -110,7 +110,7 @@ def summary(report: Report) -> str:
         if star is not None and 0 < star and _FAR * star < least:
             sentences.append(
                 f"Between {number(star)} and {number(least)} it is open: sailtheory certify "
-                "--property gamma --method whole may settle it in few dimensions."
+                "FILE --property gamma --method whole may settle it in few dimensions."
             )
     free, bound = report.price["zero"].gain, report.price["relative"].gain
     verb = "falls" if bound < free else "goes"
@@ -168,7 +168,7 @@ def priced(report: Report) -> list[tuple[str, Maximiser]]:
     ]
 
 
-_EARNED = {"zero": "γ", "gamma": "γ in use", "certain": "least certain γ", "proved": "proved γ"}
+_EARNED = {"zero": "γ", "gamma": "γ in use", "certain": "certified γ", "proved": "proved γ"}
 
 
 def earned(report: Report) -> list[tuple[str, Earned]]:

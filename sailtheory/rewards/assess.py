@@ -203,8 +203,8 @@ def rests_on(found: Assessment) -> list[tuple[str, str]]:
         else "nothing is claimed without ρ, the largest prefix ratio of π_θ to π_ref (--rho; C30)"
     )
     return [
-        ("K, mirror factor", "any prompts that share features, log-linear in one softmax over "
-         "responses, on-policy groups, exact gradients (C30–C32)"),
+        ("K, contraction of mirror ascent", "any prompts that share features, log-linear "
+         "in one softmax over responses, on-policy groups, exact gradients (C30–C32)"),
         ("path threshold", "one prompt alone, or with parameters of its own; false for several "
          "prompts that share features (C30)"),
         ("pass rates at γ, path, K", "each prompt with parameters of its own (tabular)"),

@@ -1,4 +1,9 @@
-"""Of what the logged gradients are made: DPO's, the score term's and two KLs', by least squares."""
+"""Of what the logged gradients are made: DPO's, the score term's, two KLs', a reward's.
+
+Least squares finds coefficients for any gradients, and with few equations a small misfit as well.
+So a misfit is taken for noise only where it can be told from the misfit of another loss, and a term
+is named only where its coefficient is identified beside those of all other terms.
+"""
 
 from __future__ import annotations
 
@@ -6,29 +11,47 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sailtheory.objectives.fields import OnlineDPO
+from sailtheory.objectives.fields import ExpectedReward, OnlineDPO, has_rewards
 from sailtheory.objectives.sail import SAIL, KLPolicyRef, KLRefPolicy
+from sailtheory.problem.preferences import BradleyTerry, probabilities
 from sailtheory.problem.problem import PreferenceProblem
 from sailtheory.run_audit.trace import Point
 
-__all__ = ["Followed", "followed"]
+__all__ = ["CLEAR", "SMALL", "SURE", "Followed", "followed"]
+
+CLEAR = 0.125
+"""Standard error above which a share of the gradients, or a weight of 0 or 1, is not shown."""
+SMALL = 0.02
+"""Of a coefficient: below, it is none."""
+SURE = 2.0
+"""Standard errors."""
 
 _LEAST = 4  # updates
 _NEGLIGIBLE = 1e-10
 _SIGMAS = 4.0
+_BENT = 5.0  # ∇log π changes by four times the relative gap of log-linearity, to first order
+_MOST_CONDITION = 1e8  # above, less than half the digits of float64 tell these terms from others
+_LIBRARY = "DPO, the score term, both KLs and E[r]"
+_V, *_RATIOS, _REWARD = range(5)
 
 
 @dataclass(frozen=True)
 class Followed:
-    """−gradient of the loss, over the run, as V + s·score − γ∇KL(π_ref‖π_θ) − γ'∇KL(π_θ‖π_ref).
+    """−gradient of the loss as scale·(V + s·score − γ∇KL(π_ref‖π_θ) − γ'∇KL(π_θ‖π_ref)).
+
+    Where ``rewarded``, ∇E[r] stands for V.
 
     Attributes:
         scale: Factor of V in the loss; 1 where the gradients do not show another.
-        score: s, with its standard error.
-        gamma: γ, with its standard error.
-        other: γ', with its standard error.
-        misfit: Share of the gradients' size that neither these terms nor noise explain.
-        variance: V of the noise: E‖gradient − its mean‖² of one update.
+        score: s, with its standard error, which is infinite where V is not told from ∇E[r].
+        gamma: γ, likewise.
+        other: γ', likewise.
+        rewarded: Whether the gradients hold ∇E[r] and no V.
+        doubt: Why the gradients are, or may be, no such sum; empty where they are one.
+        foreign: Whether they were seen to be something else.
+        measured: Updates, dimensions, and the condition number of the terms' gradients, each of
+            length one over the run.
+        noise: V, E‖gradient − its mean‖² of one update.
         steps: First and last step used.
     """
 
@@ -36,19 +59,43 @@ class Followed:
     score: tuple[float, float]
     gamma: tuple[float, float]
     other: tuple[float, float]
-    misfit: float
-    variance: float
+    rewarded: bool
+    doubt: str
+    foreign: bool
+    measured: tuple[int, int, float]
+    noise: float
     steps: tuple[int, int]
 
+    @property
+    def unclear(self) -> str:
+        """That the gradients do not show of which terms they are, in words; empty if they do."""
+        if np.isfinite(self.score[1]):
+            return ""
+        updates, dimensions, condition = self.measured
+        return (
+            f"the gradients do not show whether they hold DPO's term or a reward's: {updates} "
+            f"updates in {dimensions} dimension{'s' * (dimensions > 1)} (condition number "
+            f"{condition:.1g}); log more prompts or responses, in float64, or with less noise"
+        )
 
-def followed(problem: PreferenceProblem, points: tuple[Point, ...], bend: float) -> Followed | None:
+    @property
+    def penalised(self) -> bool:
+        """Whether the penalty's factors are identified."""
+        (gamma, error), (other, blur) = self.gamma, self.other
+        return SURE * max(error, blur) <= max(0.2 * max(abs(gamma), abs(other)), 0.02)
+
+
+def followed(
+    problem: PreferenceProblem, points: tuple[Point, ...], bend: float, rounding: float
+) -> Followed | None:
     """What the logged gradients are made of; None where there are too few.
 
     Args:
         problem: The candidate problem.
         points: Of the run.
-        bend: The relative gap of log-linearity: by how much its gradients may differ from the
-            problem's.
+        bend: The relative gap of log-linearity beyond rounding.
+        rounding: What rounding can make of a log-probability, and so of a gradient relative to
+            the largest of its terms.
     """
     used = [p for p in points if p.theta is not None and p.gradient is not None]
     if len(used) < _LEAST:
@@ -58,71 +105,158 @@ def followed(problem: PreferenceProblem, points: tuple[Point, ...], bend: float)
     fit = _fit(terms, target)
     if fit is None:
         return None
-    noise, bias = _noise(fit.residual)
-    size = float(np.square(target).sum(-1).mean())
-    covariance = fit.covariance + np.diag(fit.reach**2) * max(bias, bend**2 * size) * len(used)
-    score, gamma, other = (_ratio(fit.coefficients, covariance, k) for k in (1, 2, 3))
-    scale, error = float(fit.coefficients[0]), float(np.sqrt(covariance[0, 0]))
+    size, errors = _mean_square(target), fit.covariance
+    known = max(_BENT * bend * size**0.5, rounding * _largest(terms, fit.coefficients)) ** 2
+    misfit, noise, doubt, foreign = _mean_square(fit.residual), 0.0, "", False
+    error_size = misfit * target.size / max(target.size - terms.shape[-1], 1)
+    if misfit <= known:  # no noise: what is left may be off in any direction
+        unseen = max(error_size, (_BENT * bend) ** 2 * size)
+        errors = errors + np.diag(fit.reach**2) * unseen * len(used)
+    else:
+        noise = error_size
+        doubt, foreign = _not_noise(fit.residual, terms.shape[-1], (misfit / size) ** 0.5)
+    lead, both = _leading(fit, errors, size * len(used))
+    first = _V if lead is None else lead
+    scale, error = float(fit.coefficients[first]), float(np.sqrt(errors[first, first]))
+    if not doubt and both:
+        doubt, foreign = _mixed(scale, float(fit.coefficients[_REWARD])), True
+    score, gamma, other = (
+        _ratio(fit.coefficients, errors, k, first, lead is not None) for k in _RATIOS
+    )
     return Followed(
-        scale=1.0 if abs(scale - 1) <= 2 * error else scale,
-        score=score, gamma=gamma, other=other,
-        misfit=float(np.sqrt(bias / max(size, 1e-300))),
-        variance=0.0 if noise <= bend**2 * size else noise,
+        1.0 if abs(scale - 1) <= SURE * error else scale, score, gamma, other,
+        rewarded=lead == _REWARD, doubt=doubt, foreign=foreign,
+        measured=(len(target), target.shape[1], fit.condition), noise=noise,
         steps=(used[0].step, used[-1].step),
     )  # fmt: skip
 
 
 def _terms(problem: PreferenceProblem, theta: np.ndarray) -> np.ndarray:
-    """V, the score term, −∇KL(π_ref‖π_θ), −∇KL(π_θ‖π_ref) at each θ: (k, d, 4)."""
+    """V, score term, −∇KL(π_ref‖π_θ), −∇KL(π_θ‖π_ref), ∇E[r] at each θ: (k, d, 5)."""
     dpo = OnlineDPO(problem).gradient(theta)
     score = SAIL(problem).gradient(theta) - dpo
     kls = [-kind(problem).gradient(theta) for kind in (KLRefPolicy, KLPolicyRef)]
-    return np.stack([dpo, score, *kls], axis=-1)
+    judged = _with_rewards(problem)
+    reward = np.zeros_like(dpo) if judged is None else ExpectedReward(judged).gradient(theta)
+    return np.stack([dpo, score, *kls, reward], axis=-1)
+
+
+def _with_rewards(problem: PreferenceProblem) -> PreferenceProblem | None:
+    """The problem with its rewards, or with each response's mean log-odds; None without both."""
+    if has_rewards(problem):
+        return problem
+    matrices = [np.asarray(probabilities(p)) for p in problem.preferences]
+    if any((p <= 0).any() or (p >= 1).any() for p in matrices):
+        return None
+    odds = [(np.log(p) - np.log(p.T)).mean(-1) for p in matrices]
+    return problem.replace(preferences=[BradleyTerry(r) for r in odds])
+
+
+def _mean_square(rows: np.ndarray) -> float:
+    return float(np.square(rows).sum(-1).mean())
+
+
+def _largest(terms: np.ndarray, coefficients: np.ndarray) -> float:
+    """The largest sum of the terms' lengths at one step."""
+    return float((np.linalg.norm(terms, axis=1) @ np.abs(coefficients)).max())
 
 
 @dataclass(frozen=True)
 class _Fit:
-    """Least squares, (4,) and (4, 4), with errors clustered by step.
+    """Least squares, (5,) and (5, 5), with errors clustered by step.
 
-    ``reach`` is by how much an error of length one in the gradients can change a coefficient.
+    ``reach`` is by how much an error of length one in the gradients can change a coefficient,
+    ``sizes`` are the terms' lengths over the run.
     """
 
     coefficients: np.ndarray
     covariance: np.ndarray
     reach: np.ndarray
+    sizes: np.ndarray
     residual: np.ndarray
+    condition: float
 
 
 def _fit(terms: np.ndarray, target: np.ndarray) -> _Fit | None:
     """A term that is nowhere has coefficient 0; None where V itself is nowhere."""
-    steps, width = target.shape
-    flat = terms.reshape(steps * width, 4)
+    steps, width, count = terms.shape
+    flat = terms.reshape(steps * width, count)
     sizes = np.linalg.norm(flat, axis=0)
     present = sizes > _NEGLIGIBLE * sizes.max()
-    if not present[0]:
+    if not present[_V]:
         return None
-    design = flat * np.where(present, 1 / np.where(present, sizes, 1.0), 0.0)
-    inverse = np.linalg.pinv(design) / np.where(present, sizes, 1.0)[:, None]
-    coefficients = inverse @ target.reshape(-1)
+    design = flat[:, present] / sizes[present]
+    left, spread, right = np.linalg.svd(design, full_matrices=False)
+    rank = spread > np.finfo(float).eps * len(design) * spread[0]
+    left, right = left[:, rank], right[rank].T / spread[rank] / sizes[present, None]
+    inverse, coefficients = np.zeros((count, steps * width)), np.zeros(count)
+    inverse[present] = right @ left.T
+    coefficients[present] = right @ (left.T @ target.reshape(-1))  # by inverse it loses digits
     residual = target - (flat @ coefficients).reshape(target.shape)
-    of_step = np.einsum("ctw,tw->tc", inverse.reshape(4, steps, width), residual)
+    of_step = np.einsum("ctw,tw->tc", inverse.reshape(count, steps, width), residual)
+    whole = bool(rank.all()) and len(spread) == present.sum()
+    condition = float(spread[0] / spread[-1]) if whole else np.inf
     reach = np.linalg.norm(inverse, axis=1)
-    return _Fit(coefficients, of_step.T @ of_step, reach, residual)
+    return _Fit(coefficients, of_step.T @ of_step, reach, sizes, residual, condition)
 
 
-def _noise(residual: np.ndarray) -> tuple[float, float]:
-    """Mean squares of noise and of bias: noise is what differs between neighbouring steps.
+def _not_noise(residual: np.ndarray, count: int, share: float) -> tuple[str, bool]:
+    """Why a residual cannot pass for noise, and whether it was seen to be none; empty if it can.
 
-    Bias is counted beyond what von Neumann's ratio varies by where all is noise.
+    Noise of one step says nothing of the next, whereas the misfit of another loss is a function of
+    θ: residuals of neighbouring steps, or of every other step where θ goes to and fro, point the
+    same way. Only directions count, so that steps with long residuals do not decide alone. Between
+    sign changes of a fit of so many terms, enough steps must be left to see it.
     """
-    noise = float(np.square(np.diff(residual, axis=0)).sum(-1).mean()) / 2
-    chance = 1 + _SIGMAS / np.sqrt(residual.size)
-    return noise, max(float(np.square(residual).sum(-1).mean()) - chance * noise, 0.0)
+    steps, needed = len(residual), _LEAST
+    while needed - 1 - 2 * count <= _SIGMAS * (needed - 1) ** 0.5:
+        needed += 1
+    if steps < needed:
+        return (
+            f"log {needed} updates or more (share=1 measures each): {100 * share:.2g} % of the "
+            f"gradients is none of {_LIBRARY}, and {steps} measured updates do not tell noise "
+            "from another loss"
+        ), False
+    lengths = np.linalg.norm(residual, axis=1, keepdims=True)
+    along = residual / np.where(lengths > 0, lengths, 1.0)
+    for lag in (1, 2):
+        cosines = (along[lag:] * along[:-lag]).sum(-1)
+        if cosines.sum() > _SIGMAS * np.linalg.norm(cosines):
+            return (
+                f"the logged gradients are no combination of those of {_LIBRARY}: "
+                f"{100 * share:.2g} % of them is something else, and no noise; `audit_loss` says "
+                "of a loss what it follows"
+            ), True
+    return "", False
 
 
-def _ratio(values: np.ndarray, covariance: np.ndarray, k: int) -> tuple[float, float]:
-    """values[k]/values[0] and its standard error."""
-    ratio = values[k] / values[0]
+def _mixed(dpo: float, reward: float) -> str:
+    return (
+        f"the gradients hold {dpo:.3g} times DPO's term and {reward:.3g}·∇E[r]: the theory has "
+        "no such sum; `audit_loss` says of a loss what it follows"
+    )
+
+
+def _leading(fit: _Fit, covariance: np.ndarray, total: float) -> tuple[int | None, bool]:
+    """Which of V and ∇E[r] the gradients hold; None where that is not shown. And if both."""
+    if fit.condition > _MOST_CONDITION:
+        return None, False
+    scale = fit.sizes / max(total, 1e-300) ** 0.5
+    share, error = np.abs(fit.coefficients) * scale, np.sqrt(np.diag(covariance)) * scale
+    rivals = [_V, _REWARD]
+    if error[rivals].max() > CLEAR:
+        return None, False
+    held = [k for k in rivals if share[k] > SMALL + SURE * error[k]]
+    return (held[0], False) if len(held) == 1 else (None, len(held) == 2)
+
+
+def _ratio(
+    values: np.ndarray, covariance: np.ndarray, k: int, at: int, shown: bool
+) -> tuple[float, float]:
+    """values[k]/values[at] and its standard error, infinite where values[at] is not shown."""
+    if not shown:
+        return 0.0, np.inf
+    ratio = values[k] / values[at]
     turn = np.zeros(len(values))
-    turn[k], turn[0] = 1 / values[0], -ratio / values[0]
+    turn[k], turn[at] = 1 / values[at], -ratio / values[at]
     return float(ratio), float(np.sqrt(max(turn @ covariance @ turn, 0.0)))

@@ -9,6 +9,7 @@ which every command takes.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -72,9 +73,10 @@ class LogWriter:
         plain = {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in given.items()}
         self._add(plain | {"numbers": dict(numbers)})
 
-    def end(self, spent: Mapping[str, float], seconds: float, share: float) -> None:
-        """The last line."""
-        self._add({"spent": dict(spent), "seconds": seconds, "share": share})
+    def end(self, spent: Mapping[str, float], seconds: float, share: float, allowed: float) -> None:
+        """The last line: what was spent, and the share of time that was taken and allowed."""
+        row = {"spent": dict(spent), "seconds": seconds, "share": share, "allowed": allowed}
+        self._add(row)
 
     def _add(self, row: Mapping[str, Any]) -> None:
         with open(self.folder / LOG, "a", encoding="utf-8") as file:
@@ -105,7 +107,7 @@ def read_log(folder: str | Path) -> Trace:
         if rest and "spent" in rest[-1]:
             last = rest.pop()
             spent = {str(key): float(value) for key, value in last["spent"].items()}
-            notes.append(f"measuring took {last['share']:.2%} of the training time")
+            notes.append(_cost(float(last["share"]), float(last.get("allowed", math.inf))))
         else:
             notes.append("the log has no end: the run was killed, or finish() was not called")
         facts = _facts(head["facts"])
@@ -124,6 +126,17 @@ def read_log(folder: str | Path) -> Trace:
         f"a log of {head.get('writer')}", facts, points, problem, preferences, stated, series,
         faults, spent, tuple(notes),
     )  # fmt: skip
+
+
+def _cost(share: float, allowed: float) -> str:
+    """What measuring took, and why it may be more than was allowed."""
+    taken = f"measuring took {share:.2%} of the training time"
+    if share <= allowed or allowed >= 1:
+        return taken
+    return (
+        f"{taken}, above share={allowed:g}: looking at the candidates at the start and one second "
+        "of measuring are allowed whatever the share"
+    )
 
 
 def _facts(given: Mapping[str, Any]) -> Facts:

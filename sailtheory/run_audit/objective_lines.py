@@ -10,15 +10,12 @@ from sailtheory.landscape.search import Search
 from sailtheory.objectives.fields import OnlineDPO
 from sailtheory.run_audit import reward_lines
 from sailtheory.run_audit.candidate import Guarantee
-from sailtheory.run_audit.gradients import Followed
+from sailtheory.run_audit.gradients import CLEAR, SMALL, SURE
 from sailtheory.run_audit.standing import Found, holds, unknown, violated
-from sailtheory.run_audit.view import CLEAR, View
+from sailtheory.run_audit.view import View
 from sailtheory.theory import field_bound
 
 __all__ = ["divergence", "score", "threshold"]
-
-_SURE = 2.0  # standard errors
-_SMALL = 0.02  # of a coefficient: below, it is none
 
 
 def divergence(view: View) -> Found | None:
@@ -26,25 +23,26 @@ def divergence(view: View) -> Found | None:
     found = view.followed
     if found is None:
         return None
-    if view.explained is None:
-        return _no_combination(found)
+    if found.doubt or found.unclear:
+        return unknown(found.doubt or found.unclear)
     (gamma, error), (other, blur) = found.gamma, found.other
     span = f"over steps {found.steps[0]} to {found.steps[1]}"
     size, stated = max(abs(gamma), abs(other)), view.trace.facts.gamma
-    if _SURE * max(error, blur) > max(0.2 * size, 0.02):
+    if not found.penalised:
         return unknown(
-            f"log more updates: the penalty's factor is {gamma:.2g} ± {_SURE * error:.1g} {span}"
+            f"log more updates: the penalty's factor is {gamma:.2g} ± {SURE * error:.1g} {span}"
         )
-    if abs(other) - _SURE * blur > _SMALL * max(size, 1e-3):
+    if abs(other) - SURE * blur > SMALL * max(size, 1e-3):
         return violated(
             f"the gradients hold {other:.3g}·∇KL(π_θ‖π_ref) beside {gamma:.3g}·∇KL(π_ref‖π_θ) "
             f"{span}: KL(π_θ‖π_ref) has no such threshold (C33)"
         )
-    if gamma - _SURE * error <= _SMALL * max(abs(stated or 0.0), 1e-3):
+    if gamma - SURE * error <= SMALL * max(abs(stated or 0.0), 1e-3):
         return violated(f"the gradients hold {gamma:.3g}·∇KL(π_ref‖π_θ) {span}: no penalty")
-    if stated is not None and abs(gamma - stated) > _SURE * error + _SMALL * abs(stated):
+    if stated is not None and abs(gamma - stated) > SURE * error + SMALL * abs(stated):
         return violated(f"γ = {stated:g} is stated, the gradients hold {gamma:.4g} {span}")
-    return holds(f"the gradients hold {gamma:.4g}·∇KL(π_ref‖π_θ), and no other, {span}")
+    beside = ", beside ∇E[r]" if found.rewarded else ""
+    return holds(f"the gradients hold {gamma:.4g}·∇KL(π_ref‖π_θ), and no other, {span}{beside}")
 
 
 def score(view: View) -> Found | None:
@@ -52,15 +50,17 @@ def score(view: View) -> Found | None:
     found = view.followed
     if found is None:
         return None
-    if view.explained is None:
-        return _no_combination(found)
+    if found.doubt or found.unclear:
+        return unknown(found.doubt or found.unclear)
     weight, error = found.score
     span = f"over steps {found.steps[0]} to {found.steps[1]}"
     if error > CLEAR:
         return unknown(
-            f"log more updates: the score term's factor is {weight:.2g} ± {_SURE * error:.1g}"
+            f"log more updates: the score term's factor is {weight:.2g} ± {SURE * error:.1g}"
         )
-    room = _SURE * error + _SMALL
+    if found.rewarded:
+        return holds(f"no pairs need one: the gradients hold ∇E[r] {span}, and no term of DPO")
+    room = SURE * error + SMALL
     if abs(weight) <= room:
         return holds(f"absent ({weight:.2g} times J's {span}): the field of online DPO (C29)")
     if abs(weight - 1) <= room:
@@ -69,18 +69,13 @@ def score(view: View) -> Found | None:
     return violated(f"{sign}{weight:.3g} times J's score term {span}: the gradient of no objective")
 
 
-def _no_combination(found: Followed) -> Found:
-    return unknown(
-        f"the logged gradients are no combination of those of DPO's, the score and the KL terms: "
-        f"{found.misfit:.0%} of them is something else; `audit_loss` says of a loss what it follows"
-    )
-
-
 def threshold(view: View) -> Found | None:
     """γ against 2β, K_data and ḡ of the run's own candidates, or K of its groups of rewards."""
     of_rewards = reward_lines.threshold(view.trace)
     if of_rewards is not None:
         return of_rewards
+    if view.outside:
+        return unknown(view.outside)
     gamma, beta, kind = view.gamma, view.trace.facts.beta, view.score
     if gamma is None or beta is None or kind is None:
         return None if view.trace.problem is None else unknown(view.lacking)

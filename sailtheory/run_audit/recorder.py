@@ -99,6 +99,8 @@ class AuditLog:
         preferences: Any = None, score: float | None = None, radius: float | None = None,
         steps: int | None = None, share: float = 0.05,
     ) -> None:  # fmt: skip
+        if not callable(log_probs):
+            raise InputError("log_probs", type(log_probs).__name__, "a function is expected")
         given = Candidates(log_probs, _reading(reference), _reading(rewards), _reading(preferences))
         facts = Facts(beta, gamma, radius, score, all_responses=True)
         self._prepare(folder, policy, facts, steps, share)
@@ -123,9 +125,7 @@ class AuditLog:
             whole_number("steps", steps, 1)
         self.budget, self._name = Budget(share, steps), name
         self.modules = [policy] if isinstance(policy, torch.nn.Module) else []
-        self._parameters = list(policy.parameters() if self.modules else policy)
-        if not any(p.requires_grad for p in self._parameters):
-            raise InputError("policy", "no parameters", "tensors that require gradients")
+        self._parameters = _parameters(policy)
         self._writer = LogWriter(folder)
         self._facts = facts
         self._candidates: Candidates | None = None
@@ -149,15 +149,13 @@ class AuditLog:
             log_policy = _matrix("log_probs", candidates.log_probs())
             read = candidates.reference
             self._log_ref = log_policy if read is None else _matrix("reference", read())
-            if self._log_ref.shape != log_policy.shape:
-                shape = f"shape {tuple(log_policy.shape)}, as log_probs"
-                raise InputError("reference", tuple(self._log_ref.shape), shape)
+            _expect_shape("reference", self._log_ref, log_policy.shape)
             eps = torch.finfo(weights.live[0].dtype).eps
             rounding = _UNITS * eps * (1 + float(np.abs(log_policy).max()))
             self._facts = replace(
                 self._facts, rounding=rounding, all_responses=candidates.all_responses
             )
-            p = _judged(candidates)
+            p = _judged(candidates, log_policy.shape)
             more = self._build(candidates, weights, log_policy, p)
         self._candidates, self._weights = candidates, weights
         self._writer.begin(
@@ -184,8 +182,9 @@ class AuditLog:
             return (f"no candidate problem: {why}",)
         notes: tuple[str, ...] = ()
         judge: Any = p
-        if given.rewards is not None:
-            judge = [BradleyTerry(r) for r in _matrix("rewards", given.rewards())]
+        earned = None if given.rewards is None else _matrix("rewards", given.rewards())
+        if earned is not None:
+            judge = [BradleyTerry(r) for r in earned]
         elif np.abs(p + p.swapaxes(-1, -2) - 1).max() > 1e-12:
             judge = (p + 1 - p.swapaxes(-1, -2)) / 2
             notes = ("the candidate problem has (p₁₂ + 1 − p₂₁)/2 for p₁₂",)
@@ -193,6 +192,7 @@ class AuditLog:
             features=self._space.features, preferences=judge, beta=self._facts.beta,
             radius=self._facts.radius or 1.0,
             base=np.exp(self._log_ref) if given.all_responses else None,
+            response_rewards=None if earned is None else list(earned),
         )  # fmt: skip
         return notes
 
@@ -234,7 +234,7 @@ class AuditLog:
             used = self._problem.replace(radius=self._furthest)
             save(used, self._writer.folder / PROBLEM)
         share = self.budget.spent / self.budget.trained
-        self._writer.end(self._spent | spent, self.budget.trained, share)
+        self._writer.end(self._spent | spent, self.budget.trained, share, self.budget.share)
 
     @torch.no_grad()
     def _measure(self, step: int, batch: int | None, numbers: dict[str, float]) -> None:
@@ -249,7 +249,7 @@ class AuditLog:
                 here = given.reference().detach().double().cpu().numpy()
                 drift = float(np.abs(here - self._log_ref).max())
             judge = given.preferences or given.rewards
-            p = _judged(given) if judge is not None and given.all_responses else None
+            p = _judged(given, now.shape) if judge is not None and given.all_responses else None
         moved, gradient = weights.moved(), weights.gradient()
         distance, space = float(moved.double().norm()), self._space
         if np.isfinite(distance):
@@ -292,6 +292,22 @@ def _expect(facts: Facts, share: float) -> None:
     require(">", share=float(share))
 
 
+def _parameters(policy: Any) -> list[Tensor]:
+    """Of a module, or those given; one tensor is one parameter."""
+    if isinstance(policy, torch.nn.Module):
+        found: list[Any] = list(policy.parameters())
+    elif isinstance(policy, Iterable) and not isinstance(policy, Tensor):
+        found = list(policy)
+    else:
+        found = [policy]
+    if not found or not all(isinstance(p, Tensor) for p in found):
+        kind = f"{type(policy).__module__}.{type(policy).__name__}"
+        raise InputError("policy", kind, "a torch module, or its parameters, is expected")
+    if not any(p.requires_grad for p in found):
+        raise InputError("policy", "no parameters", "tensors that require gradients")
+    return found
+
+
 def _number(value: Any) -> float:
     return float(value.detach() if isinstance(value, Tensor) else value)
 
@@ -309,24 +325,35 @@ def _matrix(field: str, values: Any) -> np.ndarray:
     return array
 
 
-def _judged(given: Candidates) -> np.ndarray | None:
-    """p of the candidates, (n, m, m)."""
+def _expect_shape(field: str, found: np.ndarray, shape: tuple[int, ...]) -> None:
+    if found.shape != shape:
+        raise InputError(field, f"shape {found.shape}", f"shape {shape} is expected, by log_probs")
+
+
+def _judged(given: Candidates, shape: tuple[int, ...]) -> np.ndarray | None:
+    """p of the candidates, (n, m, m), where they are of a shape (n, m)."""
     if given.preferences is not None:
         values = given.preferences()
         found = values.detach().cpu().numpy() if isinstance(values, Tensor) else values
-        return np.array(found, dtype=float)
+        p = np.array(found, dtype=float)
+        _expect_shape("preferences", p, (*shape, shape[-1]))
+        return p
     if given.rewards is None:
         return None
     r = _matrix("rewards", given.rewards())
+    _expect_shape("rewards", r, shape)
     return np.stack([probabilities(BradleyTerry(row)) for row in r])
 
 
 def _gradients(log_probs: LogProbs, weights: Weights) -> list[Tensor]:
     """∇_θ log π of each candidate, (P,) each."""
     with torch.enable_grad():
-        values = log_probs().reshape(-1)
+        values: Any = log_probs()
+        if not isinstance(values, Tensor) or not values.requires_grad:
+            kind = "a tensor without" if isinstance(values, Tensor) else type(values).__name__
+            raise InputError("log_probs", kind, "a function of a tensor with gradient is expected")
         rows = []
-        for value in values:
+        for value in values.reshape(-1):
             found = torch.autograd.grad(value, weights.live, retain_graph=True, allow_unused=True)
             pairs = zip(found, weights.live, strict=True)
             rows.append(torch.cat([

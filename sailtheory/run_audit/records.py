@@ -33,8 +33,12 @@ def of_record(record: Record) -> Trace:
     missing = [key for key in _LANGUAGE if key not in record.config]
     if not missing:
         return _language(record)
-    accepted = "the record of a run of SAILTrainer or of sailtheory train control"
-    raise InputError(str(record.folder), f"no {', '.join(missing)}", accepted)
+    raise InputError(
+        "run", record.folder,
+        "a record that is neither SAILTrainer's nor of sailtheory train control shows no "
+        "assumption: log the run with AuditLog (docs/audit-a-run.md); `sailtheory compare` reads "
+        f"this record. Of SAILTrainer's settings it lacks {', '.join(missing)}",
+    )  # fmt: skip
 
 
 def _language(record: Record) -> Trace:

@@ -68,7 +68,7 @@ def noise(view: View) -> Found | None:
     if first <= 0:
         return unknown("the run began at its end: there is no gap to compare noise with")
     share = floor / first
-    sized = f"σ² = {found.variance * (batch or 1):.3g}" + (f", N = {batch}" if batch else "")
+    sized = f"σ² = {found.noise * (batch or 1):.3g}" + (f", N = {batch}" if batch else "")
     said = f"{sized}: noise leaves {share:.2g} of the first gap (C16), {view.accuracy:g} allowed"
     if share <= view.accuracy:
         return holds(said)
@@ -92,7 +92,7 @@ def _floor(view: View, modulus: float) -> float:
     """V/μ of J_γ's gap (C16b); ηV/μ of a field's squared distance, for its own steps."""
     found, at = view.explained, view.guarantee
     assert found is not None and at is not None
-    variance = found.variance / found.scale**2
+    variance = found.noise / found.scale**2
     eta = max((size for _, size in step_sizes(view.trace)), default=0.0) * found.scale
     return variance / modulus if at.score else eta * variance / modulus
 

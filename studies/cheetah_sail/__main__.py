@@ -7,16 +7,10 @@ folder with checkpoints: one that was killed goes on, one that is done is kept.
 
 from __future__ import annotations
 
-import argparse
-import json
 from pathlib import Path
 
-import torch
-
-from sailtheory.runs.machine import hardware, libraries
 from sailtheory.storage.config import assignments
-from sailtheory.storage.files import write_text
-from studies.point_mass.runs import LATE, Arm, Record, commit, kept, train_arm
+from studies.point_mass.runs import Arm, Record, command, kept, train_arm
 
 OUT = "studies/cheetah_sail/evidence.json"
 TASK, SEEDS = "cheetah-run", tuple(range(13))
@@ -43,28 +37,21 @@ ARMS = (
 """The last one's objective is that of studies.control_arms."""
 
 
+def train_all(root: Path) -> None:
+    """Every arm, its seeds in one stack; those that are compared first."""
+    for arm in ARMS:
+        train_arm(arm, SEEDS, root / arm.name)
+
+
 def gather(root: Path) -> Record:
     """All that is done."""
     return {
-        "commit": commit(), "versions": libraries(), "hardware": hardware(), "late": LATE,
-        "shared": SHARED, "margin": MARGIN, "planned": len(SEEDS),
+        "shared": SHARED,
+        "margin": MARGIN,
+        "planned": len(SEEDS),
         "arms": {arm.name: kept(root / arm.name, SEEDS) for arm in ARMS},
-    }  # fmt: skip
-
-
-def main() -> None:
-    """Run what is missing, an arm's seeds in one stack, then gather."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--runs", required=True, type=Path, help="folder of the runs")
-    parser.add_argument("--out", default=OUT)
-    parser.add_argument("--collect", action="store_true", help="train nothing")
-    asked = parser.parse_args()
-    torch.set_num_threads(1)
-    if not asked.collect:
-        for arm in ARMS:
-            train_arm(arm, SEEDS, asked.runs / arm.name)
-    write_text(json.dumps(gather(asked.runs), indent=1) + "\n", asked.out, "out")
+    }
 
 
 if __name__ == "__main__":
-    main()
+    command(__doc__, OUT, train_all, gather)

@@ -7,15 +7,9 @@ with checkpoints: one that was killed goes on, one that is done is kept.
 
 from __future__ import annotations
 
-import argparse
-import json
 from pathlib import Path
 
-import torch
-
-from sailtheory.runs.machine import hardware, libraries
-from sailtheory.storage.files import write_text
-from studies.point_mass.runs import LATE, SHARED, Arm, Record, commit, kept, train_arm
+from studies.point_mass.runs import SHARED, Arm, Record, command, kept, train_arm
 
 OUT = "studies/kl_dose/evidence.json"
 DOSES = (0.0, 1.0, 1e-4, 1e-2, 1e-1)
@@ -47,7 +41,6 @@ def train_all(root: Path) -> None:
 def gather(root: Path) -> Record:
     """All that is done."""
     return {
-        "commit": commit(), "versions": libraries(), "hardware": hardware(), "late": LATE,
         "shared": SHARED, "planned": {arm_of(d).name: len(seeds_of(d)) for d in DOSES},
         "arms": {
             arm_of(d).name: kept(root / "dose" / arm_of(d).name, seeds_of(d)) for d in DOSES
@@ -55,18 +48,5 @@ def gather(root: Path) -> Record:
     }  # fmt: skip
 
 
-def main() -> None:
-    """Run what is missing, then gather."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--runs", required=True, type=Path, help="folder of the runs")
-    parser.add_argument("--out", default=OUT)
-    parser.add_argument("--collect", action="store_true", help="train nothing")
-    asked = parser.parse_args()
-    torch.set_num_threads(1)
-    if not asked.collect:
-        train_all(asked.runs)
-    write_text(json.dumps(gather(asked.runs), indent=1) + "\n", asked.out, "out")
-
-
 if __name__ == "__main__":
-    main()
+    command(__doc__, OUT, train_all, gather)

@@ -6,7 +6,10 @@ from statistics import mean
 from typing import Any
 
 from studies.point_mass.pairs import paired
-from studies.render import render
+from studies.render import read, render
+
+FIRST = "point_mass/first_runs.json"
+"""Scores of the two arms that are compared, from runs on another processor."""
 
 Record = dict[str, Any]
 TESTED, BASE = "sail", "pebble"
@@ -33,7 +36,15 @@ def values(data: Record) -> Record:
         "undone": [arm for arm, own in arms.items() if len(own["runs"]) < own["planned"]],
         "thresholds": thresholds(arms["sail-revkl"]["runs"]),
         "steps": int(data["shared"]["steps"]),
+        "first": first(),
     }  # fmt: skip
+
+
+def first() -> Record:
+    """The comparison on another processor, with the same seeds."""
+    data = read(FIRST)
+    found = paired(data["arms"][TESTED], data["arms"][BASE])
+    return found | {"processor": data["hardware"]["processor"], "commit": data["commit"]}
 
 
 def outcome(found: Record, margin: float, planned: int) -> str:

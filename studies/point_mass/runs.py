@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import argparse
+import json
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from sailtheory.runs.machine import hardware, libraries
 from sailtheory.runs.read import read_record
 from sailtheory.storage.config import assignments
+from sailtheory.storage.files import write_text
 from sailtheory.training.control.methods import METHODS, Method
 from sailtheory.training.control.settings import Settings, settings_of
 from sailtheory.training.control.train import train
@@ -112,3 +118,22 @@ def commit() -> str:
 
     changed = git("status", "--porcelain", "--", "sailtheory/training", "studies/point_mass/*.py")
     return (git("rev-parse", "--short=12", "HEAD") or "unknown") + ("+" if changed else "")
+
+
+def command(
+    doc: str, out: str, train_all: Callable[[Path], None], gather: Callable[[Path], Record]
+) -> None:
+    """A study without tuning: do what is missing of its runs, gather what is done."""
+    parser = argparse.ArgumentParser(description=doc.split("\n")[0])
+    parser.add_argument("--runs", required=True, type=Path, help="folder of the runs")
+    parser.add_argument("--out", default=out)
+    parser.add_argument("--collect", action="store_true", help="train nothing")
+    asked = parser.parse_args()
+    torch.set_num_threads(1)
+    if not asked.collect:
+        train_all(asked.runs)
+    found = {
+        "commit": commit(), "versions": libraries(), "hardware": hardware(), "late": LATE,
+        **gather(asked.runs),
+    }  # fmt: skip
+    write_text(json.dumps(found, indent=1) + "\n", asked.out, "out")

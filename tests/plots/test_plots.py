@@ -229,6 +229,15 @@ def test_words_of_a_figure_can_be_changed():
         plots.draw(data, labels={"nowhere": "mine"})
 
 
+def test_a_threshold_is_renamed_by_its_name_and_keeps_its_number(tmp_path, problem_file):
+    found = tmp_path / "price.svg"
+    words = ["--label", "closed form=Theorem 3", "--label", "K_B=K", "--label", "SAIL=a = b"]
+    assert main(["plot", "price", problem_file, "-o", str(found), "--panel", "a", *words]) == 0
+    svg = found.read_text("utf-8")
+    assert "<!-- Theorem 3 = " in svg and "<!-- K = " in svg and "<!-- a = b -->" in svg
+    assert "closed form" not in svg and "K_B" not in svg
+
+
 @pytest.mark.parametrize("kind", plots.KINDS)
 def test_nothing_to_draw(kind):
     flat = null_problem(features=[[[1.0], [1.0]]])

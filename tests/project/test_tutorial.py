@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import subprocess
@@ -38,7 +39,9 @@ def test_inequality_and_its_witness(capsys, tmp_path, monkeypatch):
     assert witness.data["lhs"] > witness.data["rhs"]
     assert (witness.problem.prompts, witness.problem.dimension) == (1, 1)
     assert max(witness.problem.responses) <= 4
-    Path("witness.toml").write_text(shown[shown.index("beta = ") :], encoding="utf-8")
+    assert f"lhs = {witness.data['lhs']:.10g} > rhs = {witness.data['rhs']:.10g}" in shown
+    kept = json.loads(Path("witness.json").read_text("utf-8"))
+    assert kept["theta"] == witness.theta.tolist() and kept["data"] == witness.data
     assert main(words("check")) == 0
     assert "witness.toml at γ" in Path("witness.html").read_text(encoding="utf-8")
 

@@ -12,6 +12,7 @@ pytest.importorskip("torch", reason="the extra torch is not installed")
 import torch
 
 from sailtheory import InputError
+from sailtheory.cli import main
 from sailtheory.run_audit.audit import audit
 from sailtheory.run_audit.log_file import read_log
 from sailtheory.run_audit.standing import Standing
@@ -159,11 +160,34 @@ def test_the_measured_factors_of_a_scaled_loss(tmp_path):
     assert "η ≤ 0.5 " in found["step"].why
 
 
+def test_a_reward_is_named_and_has_thresholds_of_its_own(tmp_path, capsys):
+    def reward_less_kl(log_policy, log_ref, p, beta, gamma, score, other):
+        kl = (log_ref.exp() * (log_ref - log_policy)).sum(1).mean()
+        return -(log_policy.exp() * rewards()).sum(1).mean() + gamma * kl
+
+    found = audited(tmp_path / "a", loss_of=reward_less_kl, stated={"score": 0.0})
+    assert found["divergence"].standing is HOLDS and found["score"].standing is HOLDS
+    assert found["divergence"].why.endswith("beside ∇E[r]")
+    for key in ("threshold", "step", "pl"):
+        assert found[key].standing is UNKNOWN and "--objective reward" in found[key].why
+    problem = str(tmp_path / "a" / "problem.npz")
+    assert main(["check", problem, "--objective", "reward", "--gamma", "9"]) == 0
+    assert "certain to suffice" in " ".join(capsys.readouterr().out.split())
+
+
+def test_thresholds_are_of_the_loss_that_is_seen(tmp_path):
+    """What is stated does not make another loss DPO's."""
+    found = audited(tmp_path / "a", **PLANTED["half of the weights stand still"][2])
+    for key in ("divergence", "score", "threshold"):
+        assert found[key].standing is UNKNOWN and "are no combination" in found[key].why
+
+
 def test_what_a_short_log_cannot_show(tmp_path):
     found = audited(tmp_path / "a", steps=2)
     assert found.violated == ()
     unknown = {line.key for line in found.lines if line.standing is UNKNOWN}
     assert {"divergence", "score", "budgets"} <= unknown
+    assert found["threshold"].why.startswith("state score= to AuditLog")  # γ was stated
     found = audited(tmp_path / "b", preferences=None, rewards_given=False)
     assert found["preferences"].standing is UNKNOWN and "rewards" in found["preferences"].why
 

@@ -19,7 +19,8 @@ from sailtheory.cli import main
 from sailtheory.problem.problem_file import load
 from sailtheory.run_audit import AuditLog
 from sailtheory.run_audit.budget import Budget
-from sailtheory.run_audit.log_file import LOG, read_log
+from sailtheory.run_audit.log_file import LOG, LogWriter, read_log
+from sailtheory.run_audit.trace import Facts
 from tests.project.test_extras import command
 from tests.support.plain_loop import BETA, Head, loss_of, rewards, run
 
@@ -169,6 +170,13 @@ WRONG = {
     "rewards": {"rewards": torch.zeros(3)}, "reference": {"reference": torch.zeros(2, 2)},
     "log_probs": {"log_probs": lambda: torch.zeros(3)},
     "policy": {"policy": [torch.zeros(2)]},
+    "policy = numpy.ndarray": {"policy": np.zeros(2)},
+    "policy = builtins.list": {"policy": [np.zeros(2)]},
+    "log_probs = ndarray": {"log_probs": lambda: np.zeros((3, 4)), "rewards": np.zeros((3, 4))},
+    "log_probs = a tensor without": {"log_probs": lambda: torch.zeros(3, 4)},
+    "log_probs = Tensor": {"log_probs": torch.zeros(3, 4)},
+    "rewards = shape": {"rewards": torch.zeros(3, 3)},
+    "preferences = shape": {"preferences": torch.zeros(3, 3, 4)},
 }  # fmt: skip
 
 
@@ -176,7 +184,7 @@ WRONG = {
 def test_bad_values_are_refused_before_training(name, tmp_path):
     policy = Head()
     given = {"policy": policy, "log_probs": policy.forward, "beta": BETA} | WRONG[name]
-    with pytest.raises(InputError, match=name):
+    with pytest.raises(InputError, match=f"^{name}"):
         AuditLog(tmp_path / "a", given.pop("policy"), given.pop("log_probs"), **given)
 
 
@@ -248,6 +256,15 @@ def test_a_quick_run_is_measured_at_its_default_share(tmp_path):
     run(tmp_path / "a", steps=40, share=0.05)
     steps = [point.step for point in read_log(tmp_path / "a").points]
     assert {0, 1, 3, 7} <= set(steps) and len(steps) < 40
+
+
+@pytest.mark.parametrize(("share", "said"), [(1.0, False), (0.05, False), (1e-9, True)])
+def test_a_share_above_its_own_says_why(share, said, tmp_path):
+    writer = LogWriter(tmp_path / "a")
+    writer.begin(Facts(), stated={}, preferences=None, problem=None)
+    writer.end({}, 10.0, 0.04 if share == 0.05 else 2.0, share)
+    (note,) = [n for n in read_log(tmp_path / "a").notes if n.startswith("measuring took")]
+    assert ("one second of measuring" in note) is said
 
 
 @pytest.mark.parametrize(("cost", "expected"), [(0.1, [1, 2, 4, 8, 16]), (2.0, [1])])

@@ -8,6 +8,8 @@ from scipy import stats
 
 pytest.importorskip("gymnasium", reason="the extra rl is not installed")
 
+from studies.cheetah_sail import __main__ as cheetah_runs
+from studies.cheetah_sail import page as cheetah
 from studies.kl_dose import page as dose
 from studies.kl_dose.__main__ import DOSES, arm_of
 from studies.kl_dose.__main__ import seeds_of as dose_seeds
@@ -108,3 +110,24 @@ def test_the_page_of_the_doses(shift, done, outcome):
     text = dose.page(data)
     assert ("not answered" in text) == (outcome == "unfinished")
     assert "| 0.0001 | 12 (12) |" in text and "| 1 |" in text
+
+
+@pytest.mark.parametrize(
+    ("shift", "deviation", "done", "outcome", "words"),
+    [
+        (0.0, 40.0, 13, "not worse", "is not worse than `pebble` by 50"),
+        (-90.0, 40.0, 13, "worse", "`sail` is worse than `pebble`"),
+        (-30.0, 70.0, 13, "open", "stays open"),
+        (0.0, 40.0, 12, "unfinished", "12 of 13 planned pairs"),
+    ],
+)
+def test_the_page_of_cheetah_run(shift, deviation, done, outcome, words):
+    seeds = cheetah_runs.SEEDS
+    arms = {arm.name: [] for arm in cheetah_runs.ARMS}
+    arms["pebble"] = runs(seeds, 300 + NOISE[0])
+    gaps = shift + deviation * (NOISE[1] - NOISE[1][:13].mean())
+    arms["sail"] = runs(seeds, 300 + NOISE[0] + gaps)[:done]
+    data = {"arms": arms, "planned": len(seeds), "margin": cheetah_runs.MARGIN, "shared": {}}
+    assert cheetah.values(data)["outcome"] == outcome
+    text = " ".join(cheetah.page(data).split())
+    assert words in text and "| `sail-score` | 0 (13) |" in text

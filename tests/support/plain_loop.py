@@ -52,7 +52,7 @@ def run(
     folder, *, gamma=0.25, score=0.0, other=0.0, rate=0.5, steps=60, hidden=0, radius=None,
     stated=None, optimizer=None, reference=None, preferences=None, noise=0.0, batch=None,
     mask=None, audit=True, before=lambda step, policy: None, noise_seed=2, sized=1.0,
-    rewards_given=True, **options,
+    rewards_given=True, loss_of=loss_of, **options,
 ):  # fmt: skip
     """Train, and return the policy."""
     policy = Head(hidden)
