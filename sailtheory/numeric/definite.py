@@ -15,12 +15,13 @@ import numpy as np
 from scipy.linalg import LinAlgError, cholesky, eigh
 from scipy.sparse.linalg import LinearOperator, eigsh
 
-__all__ = ["UNIT", "is_below", "largest_above", "smallest_below", "top_pairs"]
+__all__ = ["UNIT", "fixed_point", "is_below", "largest_above", "smallest_below", "top_pairs"]
 
 UNIT: float = 2.0**-53
 _TINY = 2.0**-1000
 _TRIES = 40
 _DENSE = 40  # below which an operator is formed
+_SECANTS = 20
 _GIVEN = 2e-3  # how far an estimate from elsewhere is trusted
 
 
@@ -105,3 +106,21 @@ def top_pairs(
     values, vectors = eigsh(operator, k=count, v0=start, tol=tolerance, which="LA")
     order = np.argsort(-values)
     return values[order], vectors[:, order]
+
+
+def fixed_point(function: Callable[[float], float], start: float, tolerance: float) -> float:
+    """An estimate, not proved, of where a rising function of slope below 1 meets its argument.
+
+    Args:
+        function: The function.
+        start: Where secants begin.
+        tolerance: Relative, of the argument.
+    """
+    last, here = start, function(start)
+    gap = here - last
+    for _ in range(_SECANTS):
+        next_gap = function(here) - here
+        if abs(next_gap) <= tolerance * abs(here) or next_gap == gap:
+            break
+        last, here, gap = here, here - next_gap * (here - last) / (next_gap - gap), next_gap
+    return here

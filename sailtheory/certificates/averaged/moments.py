@@ -23,7 +23,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sailtheory.certificates.averaged.pairs import Rotated
-from sailtheory.numeric.definite import UNIT, is_below, largest_above, top_pairs
+from sailtheory.numeric.definite import UNIT, fixed_point, is_below, largest_above, top_pairs
 from sailtheory.storage.memory import expect_memory
 
 __all__ = ["Cubic", "cubic", "fourth", "norm_above", "quadratic", "third"]
@@ -36,7 +36,7 @@ BLOCK = 8_000
 
 _CHUNK = 1 << 22  # entries of an array of products
 _TOLERANCE = 1e-3  # of eigenvalues that a factorisation then bounds
-_ROUNDS, _TRIES = 3, 40
+_TRIES, _FINE = 40, 1e-5
 _UP = 1 + 1e-12
 
 
@@ -248,12 +248,11 @@ def _block(rotated: Rotated, matrix: np.ndarray, tau: float) -> float:
 
 def _estimate(gram: np.ndarray, b: np.ndarray, tau: float, square: float) -> float:
     """λ_max(K − bbᵀτ/(μ + τ‖m‖²)) = μ, in float64."""
-    n, mu = len(gram), 0.0
-    for _ in range(_ROUNDS):
+    own = float(np.diagonal(gram).mean())
+
+    def left(mu: float) -> float:
         share = tau / (mu + tau * square) if tau else 0.0
+        start = np.ones(len(gram))
+        return float(top_pairs(lambda x: gram @ x - share * b * (b @ x), start, _FINE, 1)[0][0])
 
-        def deflated(x: np.ndarray, share: float = share) -> np.ndarray:
-            return np.asarray(gram @ x - share * b * (b @ x))
-
-        mu = float(top_pairs(deflated, np.ones(n), _TOLERANCE, 1)[0][0])
-    return max(mu, float(np.diagonal(gram).mean()) * 1e-6)
+    return max(fixed_point(left, own, _FINE), own * 1e-6)

@@ -21,7 +21,14 @@ from sailtheory.certificates.averaged.tangents import constants, tangents
 from sailtheory.certificates.prompts.check import all_below
 from sailtheory.certificates.prompts.survey import Digest, chunks
 from sailtheory.certificates.replay import Replay
-from sailtheory.numeric.definite import UNIT, is_below, largest_above, smallest_below, top_pairs
+from sailtheory.numeric.definite import (
+    UNIT,
+    fixed_point,
+    is_below,
+    largest_above,
+    smallest_below,
+    top_pairs,
+)
 from sailtheory.problem.reduced import BUDGET, PromptSource, Reduced, above, reduce_chunk
 from sailtheory.storage.memory import expect_memory
 from sailtheory.theory.averaged_bound import shortfall
@@ -306,14 +313,12 @@ def _gram_bound(rotated: Rotated, matrix: np.ndarray, tau: float, count: int) ->
     slack = 4 * (count + rows.shape[1] + 32) * UNIT
     along = float(b @ b) / square
     moved = slack * (mass + 2 * along + 2 * float(np.sqrt(mass * along)))
-    mu = float(np.diagonal(gram).mean())
-    for _ in range(3):
+
+    def left(mu: float) -> float:
         share = tau / (mu + tau * square)
+        return float(top_pairs(lambda x: gram @ x - share * b * (b @ x), b + 1, _FINE, 1)[0][0])
 
-        def left(x: np.ndarray, share: float = share) -> np.ndarray:
-            return np.asarray(gram @ x - share * b * (b @ x))
-
-        mu = float(top_pairs(left, b + 1, _FINE, 1)[0][0])
+    mu = fixed_point(left, float(np.diagonal(gram).mean()), _FINE)
     mu = max(mu, 0.0) * (1 + 4 * _FINE) + 2 * moved
     for _ in range(_TRIES):
         share = tau / (mu + tau * square)

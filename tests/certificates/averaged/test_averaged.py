@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 from mpmath import mp, mpf
 
-from sailtheory import InputError
-from sailtheory.certificates.averaged import certify_averaged, replay_averaged
+from sailtheory import BradleyTerry, InputError, PreferenceProblem
+from sailtheory.certificates.averaged import certify_averaged, moments, replay_averaged
 from sailtheory.certificates.averaged import replay as replay_module
 from sailtheory.certificates.averaged.certificate import parse
 from sailtheory.certificates.averaged.certify import _Search, _Trial
 from sailtheory.certificates.averaged.pairs import read_pairs, rotate
 from sailtheory.certificates.certificate import digest
 from sailtheory.certificates.refine import Budget
-from sailtheory.problem.reduced import ROUNDING
+from sailtheory.problem.reduced import ROUNDING, ProblemPrompts
 from sailtheory.report.averaged import claim, summary
 from tests.support.prompt_data import data_set
 from tests.support.reference import lists
@@ -223,3 +223,19 @@ def test_a_block_of_one_prompt(n, monkeypatch):
     data = data_of(0, n=n, d=1)
     made = certify_averaged(data)
     assert replay_averaged(replace(made, gamma=made.gamma * 3, bend=0.001), data).valid
+
+
+def test_what_is_shown_by_blocks_replays_by_blocks(monkeypatch):
+    for module in (moments, replay_module):
+        monkeypatch.setattr(module, "LARGEST", 0)
+        monkeypatch.setattr(module, "BLOCK", 500)
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(800, 2, 24))
+    features /= np.linalg.norm(features, axis=-1, keepdims=True)
+    rewards = features @ (4 * rng.normal(size=24)) + 0.3 * rng.normal(size=(800, 2))
+    data = ProblemPrompts(PreferenceProblem(
+        features=features, preferences=[BradleyTerry(r) for r in rewards], beta=0.1, radius=1
+    ))  # fmt: skip
+    made = certify_averaged(data)
+    assert made.verdict == "certified" and made.bend
+    assert replay_averaged(made, data).valid
