@@ -10,6 +10,8 @@ from studies.point_mass.pairs import paired
 from studies.render import render
 
 Record = dict[str, Any]
+LARGE = 0.2
+"""Share of what the base earns above which a margin is called large."""
 
 
 def page(data: Record) -> str:
@@ -21,7 +23,10 @@ def values(data: Record) -> Record:
     """All that the page is made of."""
     arms, planned = data["arms"], data["planned"]
     tested = paired(arms[TESTED], arms[BASE])
+    base = mean(run["score"] for run in arms[BASE]) if arms[BASE] else None
     return data | {
+        "base": base,
+        "small": base is not None and data["margin"] > LARGE * base,
         "rows": [row(arm, runs, arms[BASE]) for arm, runs in arms.items()],
         "tested": tested,
         "outcome": outcome(tested, data["margin"], planned),
