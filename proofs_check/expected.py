@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from functools import cache
-
 from proofs_check.formal import with_formal
 from sailtheory.claims import Check, Claim, Falsehood, expectations
 
-_table = cache(expectations)
+_EXPECTED = expectations(__package__)
 
 
 def claim(
@@ -29,5 +27,5 @@ def claim(
         hypotheses=hypotheses,
         check=with_formal(id, check),
         planted=planted,
-        **_table(__package__)[id],
+        **_EXPECTED[id],
     )

@@ -13,11 +13,10 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from proofs_check.expected import _table
 from proofs_check.formal import build, coverage, evidence, mutants
 from sailtheory import SAIL, BradleyTerry, PreferenceProblem, examples
 from sailtheory.certificates import formal
-from sailtheory.claims import Context, registered, run, select
+from sailtheory.claims import Context, expectations, registered, run, select
 from sailtheory.cli import main
 from sailtheory.objectives.sail import KLRefPolicy, SAILRevKL
 from sailtheory.objectives.sail import fisher as fisher_of
@@ -60,7 +59,7 @@ def test_every_named_theorem_is_stated_and_every_claim_is_spoken_of():
     for claim, found in coverage().items():
         assert set(found.theorems) <= stated, claim
         assert found.theorems or found.words, claim
-    assert set(_table()) <= set(coverage())
+    assert set(expectations("proofs_check")) <= set(coverage())
 
 
 def test_ledger_names_theorem_and_file_and_what_is_left():
@@ -81,7 +80,7 @@ def test_ledger_names_theorem_and_file_and_what_is_left():
 
 
 def test_every_claim_of_the_ledger_says_what_is_machine_checked():
-    for claim in _table():
+    for claim in expectations("proofs_check"):
         found, line = coverage()[claim], evidence(claim)
         for theorem in found.theorems:
             file, name = theorem.split(".")
