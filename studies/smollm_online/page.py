@@ -21,9 +21,16 @@ def values(data: Record) -> Record:
     rows = [row(run) for run in data["runs"]]
     return data | {
         "rows": rows,
-        "resumed": sum(run["resumed"] for run in data["runs"]),
+        "same": same(data["killed"], data["runs"]) if "killed" in data else None,
         "quick": min(row["an_update"] for row in rows),
     }
+
+
+def same(killed: Record, runs: list[Record]) -> bool:
+    """Whether a run that was killed and went on ended with every number of the one left alone."""
+    (alone,) = [run for run in runs if all(run[key] == killed[key] for key in ("arm", "seed"))]
+    other = {key for key in alone if alone[key] != killed[key]}
+    return bool(killed["resumed"]) and not other - {"resumed", "seconds"}
 
 
 def row(run: Record) -> Record:
