@@ -23,7 +23,7 @@ import numpy as np
 from sailtheory.problem.problem import PreferenceProblem
 from sailtheory.problem.problem_file import dumps
 
-__all__ = ["Evidence", "Outcome", "Strength", "Verdict", "Witness", "conclude"]
+__all__ = ["Evidence", "Outcome", "Strength", "Verdict", "Witness", "conclude", "enough"]
 
 _SHOWN = 4  # coordinates of a point
 
@@ -154,3 +154,25 @@ def conclude(evidence: Iterable[Evidence]) -> Verdict:
             strength = max((e.strength for e in found), key=lambda s: s.rank)
             return Verdict(outcome, strength, pieces)
     return Verdict(Outcome.UNDECIDED, None, pieces)
+
+
+def enough(
+    gamma: float,
+    proved: tuple[float | None, str],
+    certified: tuple[float | None, str],
+    strict: bool = False,
+) -> list[Evidence]:
+    """That γ reaches a bound: one that is proved, or else one that is certified; empty without.
+
+    Args:
+        gamma: γ.
+        proved: The bound, None where there is none, and what reaching it says.
+        certified: The same.
+        strict: Whether γ has to lie above the bound, not at it.
+    """
+    for (bound, said), kind, strength in (
+        (proved, "argument", Strength.PROVED), (certified, "certificate", Strength.CERTIFIED)
+    ):  # fmt: skip
+        if bound is not None and (gamma > bound if strict else gamma >= bound):
+            return [Evidence(kind, said, Outcome.HOLDS, strength)]
+    return []

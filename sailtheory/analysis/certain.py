@@ -8,7 +8,7 @@ from sailtheory.analysis.ladder import ladder
 from sailtheory.objectives.penalised import Penalised
 from sailtheory.objectives.sail_target import SAILTarget
 from sailtheory.objectives.target import CurvatureBounds, Target
-from sailtheory.verdict import Evidence, Outcome, Strength
+from sailtheory.verdict import Evidence, enough
 
 __all__ = ["certain", "proofs"]
 
@@ -44,17 +44,9 @@ def proofs(known: CurvatureBounds | None, gamma: float, strict: bool = False) ->
         gamma: γ.
         strict: Whether γ has to lie above a bound, not at it.
     """
-
-    def enough(bound: float | None) -> bool:
-        return bound is not None and (gamma > bound if strict else gamma >= bound)
-
     if known is None:
         return []
     sign = ">" if strict else "≥"
-    if enough(known.relative):
-        said = f"γ {sign} K ({known.claims})"
-        return [Evidence("argument", said, Outcome.HOLDS, Strength.PROVED)]
-    if enough(known.data):
-        said = f"γ {sign} {known.data:.6g}, from {known.data_claims}"
-        return [Evidence("certificate", said, Outcome.HOLDS, Strength.CERTIFIED)]
-    return []
+    data = "" if known.data is None else f"γ {sign} {known.data:.6g}, from {known.data_claims}"
+    proved = known.relative, f"γ {sign} K ({known.claims})"
+    return enough(gamma, proved, (known.data, data), strict)

@@ -14,7 +14,7 @@ from sailtheory.certificates.prompts.parallel import Workers
 from sailtheory.certificates.refine import Budget
 from sailtheory.problem.problem import PreferenceProblem
 from sailtheory.problem.reduced import ProblemPrompts
-from sailtheory.verdict import Evidence, Outcome, Strength
+from sailtheory.verdict import Evidence, enough
 
 __all__ = ["Ladder", "ladder"]
 
@@ -50,18 +50,10 @@ class Ladder:
 
     def proofs(self, gamma: float, strict: bool = False) -> list[Evidence]:
         """Why J_γ is concave on C, or (``strict``) strongly concave on S and PL; empty without."""
-
-        def enough(bound: float) -> bool:
-            return gamma > bound if strict else gamma >= bound
-
         sign, claims = (">", "C12, C13") if strict else ("≥", "C11")
-        if enough(self.relative):
-            said = f"γ {sign} K_B ({claims})"
-            return [Evidence("argument", said, Outcome.HOLDS, Strength.PROVED)]
-        if enough(self.least):
-            said = f"γ {sign} {self.least:.6g} ≥ ḡ, the threshold of each prompt ({claims}, C23)"
-            return [Evidence("certificate", said, Outcome.HOLDS, Strength.CERTIFIED)]
-        return []
+        data = f"γ {sign} {self.least:.6g} ≥ ḡ, the threshold of each prompt ({claims}, C23)"
+        proved = self.relative, f"γ {sign} K_B ({claims})"
+        return enough(gamma, proved, (self.least, data), strict)
 
 
 def ladder(

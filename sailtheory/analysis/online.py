@@ -30,7 +30,7 @@ from sailtheory.objectives.sail import KLRefPolicy
 from sailtheory.problem.problem import PreferenceProblem
 from sailtheory.problem.reduced import ProblemPrompts, Reduced, ranges, reduced
 from sailtheory.theory import field_bound
-from sailtheory.verdict import Evidence, Outcome, Strength, Verdict
+from sailtheory.verdict import Evidence, Verdict, enough
 
 __all__ = [
     "FIELD_STRENGTHS",
@@ -74,13 +74,9 @@ class FieldThresholds:
         """Why −(V − γ∇KL) is monotone on C; empty where nothing certain says so."""
         if self.relative is None or self.data is None:
             return []
-        if gamma >= self.relative:
-            said = "γ ≥ 2βσ(Z) − 2β²σ'(Z) (C36)"
-            return [Evidence("argument", said, Outcome.HOLDS, Strength.PROVED)]
-        if gamma >= self.data:
-            said = f"γ ≥ {self.data:.6g}, K_V of each prompt's preferences (C36)"
-            return [Evidence("certificate", said, Outcome.HOLDS, Strength.CERTIFIED)]
-        return []
+        data = f"γ ≥ {self.data:.6g}, K_V of each prompt's preferences (C36)"
+        proved = self.relative, "γ ≥ 2βσ(Z) − 2β²σ'(Z) (C36)"
+        return enough(gamma, proved, (self.data, data))
 
 
 @dataclass(frozen=True)
