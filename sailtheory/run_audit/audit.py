@@ -95,7 +95,11 @@ def audit(trace: Trace, arms: Sequence[tuple[str, Trace]] = (), *, accuracy: flo
         raise InputError("accuracy", accuracy, "a share in (0, 1)")
     view, lines = View(_before_fault(trace), accuracy), []
     for line in _LINES:
-        found = _until(trace, line.measured(view)) or trace.stated.get(line.key) or unknown(line.missing)
+        found = (
+            _until(trace, line.measured(view))
+            or trace.stated.get(line.key)
+            or unknown(line.missing)
+        )
         if found.standing is Standing.UNKNOWN:  # settings may still decide
             found = trace.stated.get(line.key, found)
         lines.append(Assumption(line.key, line.name, *found, line.source))

@@ -17,7 +17,17 @@ from sailtheory.problem.preferences import BradleyTerry, probabilities
 from sailtheory.problem.problem import PreferenceProblem
 from sailtheory.run_audit.trace import Point
 
-__all__ = ["CLEAR", "COARSE", "SMALL", "SURE", "Followed", "followed", "interval", "updates_needed"]
+__all__ = [
+    "CLEAR",
+    "COARSE",
+    "SMALL",
+    "SURE",
+    "Followed",
+    "allowed",
+    "followed",
+    "interval",
+    "updates_needed",
+]
 
 CLEAR = 0.125
 """Standard error above which a share of the gradients, or a weight of 0 or 1, is not shown."""
@@ -134,16 +144,16 @@ def followed(
         rounding: What rounding can make of a log-probability, and so of a gradient relative to
             the largest of its terms.
     """
-    used = [p for p in points if p.theta is not None and p.gradient is not None]
+    used = _usable(points)
     if len(used) < _LEAST:
         return None
     terms = _terms(problem, np.array([p.theta for p in used]))
-    target = -np.array([p.gradient for p in used])
+    target = _targets(used)
     fit = _fit(terms, target)
     if fit is None:
         return None
     size, errors = _mean_square(target), fit.covariance
-    known = max(_BENT * bend * size**0.5, rounding * _largest(terms, fit.coefficients)) ** 2
+    known = _known(terms, fit, size, bend, rounding)
     misfit, noise, doubt, foreign = _mean_square(fit.residual), 0.0, "", False
     error_size = misfit * target.size / max(target.size - terms.shape[-1], 1)
     if misfit <= known:  # no noise: what is left may be off in any direction
@@ -163,12 +173,57 @@ def followed(
     if not noise:
         score, gamma, other = map(_rounded, (score, gamma, other))
     return Followed(
-        float(np.sign(scale)) if abs(abs(scale) - 1) <= SURE * error else scale, score, gamma, other,
+        _unit(scale, error), score, gamma, other,
         rewarded=lead == _REWARD, doubt=doubt, foreign=foreign,
         measured=(len(target), target.shape[1], fit.condition), noise=noise,
         steps=(used[0].step, used[-1].step), blind=(known / size) ** 0.5 if size else 0.0,
         enough=int(np.ceil(len(used) * short)) if noise else 0,
     )  # fmt: skip
+
+
+def allowed(
+    problem: PreferenceProblem, points: tuple[Point, ...], bend: float, rounding: float,
+    gamma: float, score: bool,
+) -> float | None:  # fmt: skip
+    """The factor of a loss with these γ and score term, if the gradients allow it; else None.
+
+    They do if, with that score term, what DPO's term and KL(π_ref‖π_θ) leave is rounding or passes
+    for noise, and the interval of γ holds this one and not 0. That tells the loss from one with
+    another γ, not from all others. Arguments are those of :func:`followed`.
+    """
+    used = _usable(points)
+    terms, target = _terms(problem, np.array([p.theta for p in used])), _targets(used)
+    pair = np.stack([terms[..., _V] + score * terms[..., 1], terms[..., 2]], axis=-1)
+    fit = _fit(pair, target)
+    if fit is None:
+        return None
+    known = _known(pair, fit, _mean_square(target), bend, rounding)
+    if _mean_square(fit.residual) > known and _not_noise(fit.residual, 2, 1.0)[0]:
+        return None
+    factor, error = float(fit.coefficients[0]), float(np.sqrt(fit.covariance[0, 0]))
+    value, blur = _ratio(fit.coefficients, fit.covariance, 1, 0, True)
+    seen = abs(factor) > SURE * error and abs(value) > SURE * blur
+    # Only a factor that is clearly another is taken for one: 4 standard errors.
+    return _unit(factor, 2 * error) if seen and abs(value - gamma) <= SURE * blur else None
+
+
+def _known(terms: np.ndarray, fit: _Fit, size: float, bend: float, rounding: float) -> float:
+    """The misfit that rounding and the gap of log-linearity explain, squared."""
+    return float(max(_BENT * bend * size**0.5, rounding * _largest(terms, fit.coefficients)) ** 2)
+
+
+def _unit(scale: float, error: float) -> float:
+    """±1 where the interval of a factor holds it."""
+    return float(np.sign(scale)) if abs(abs(scale) - 1) <= SURE * error else scale
+
+
+def _usable(points: tuple[Point, ...]) -> list[Point]:
+    return [p for p in points if p.theta is not None and p.gradient is not None]
+
+
+def _targets(points: list[Point]) -> np.ndarray:
+    """−gradient of the loss, (k, d)."""
+    return -np.array([p.gradient for p in points])
 
 
 def _terms(problem: PreferenceProblem, theta: np.ndarray) -> np.ndarray:

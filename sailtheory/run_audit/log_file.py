@@ -226,7 +226,7 @@ def _faults(rows: list[dict[str, Any]]) -> list[tuple[str, str, int]]:
 
     What spans two updates is laid to the second: of the first all else was finite.
     """
-    faults = {}
+    faults: dict[tuple[str, int], None] = {}
     for row in rows:
         for name, (known, later) in _KNOWN.items():
             if name in row and not np.isfinite(row[name]).all():

@@ -42,10 +42,8 @@ def divergence(view: View) -> Found | None:
         )
     if stated is not None and told:
         return violated(f"γ = {stated:g} is stated, the gradients hold {gamma:.4g} {span}")
-    beside = ", beside ∇E[r]" if found.rewarded else ""
-    return holds(
-        f"the gradients hold {gamma:.4g}·∇KL(π_ref‖π_θ), and no other, {span}{beside}{_blind(found)}"
-    )
+    beside = f"{span}{', beside ∇E[r]' if found.rewarded else ''}{_blind(found)}"
+    return holds(f"the gradients hold {gamma:.4g}·∇KL(π_ref‖π_θ), and no other, {beside}")
 
 
 def score(view: View) -> Found | None:
@@ -139,11 +137,12 @@ def _needed(at: Guarantee | None) -> str:
 def _of_field(at: Guarantee, room: float) -> Found:
     """Without the score term: 2β, K_V of the candidates, γ*_V found by search (C29, C36)."""
     gamma, known = at.gamma, field_thresholds(at.problem)
+    said = _gamma(gamma, room)
     if known.data is None or known.limit is None:
         return unknown("the candidates of each prompt have equal features: add some that differ")
     if gamma - room > known.data:
         return holds(
-            f"{_gamma(gamma, room)} > {known.data:.4g}, which is certain for these candidates (C36); "
+            f"{said} > {known.data:.4g}, which is certain for these candidates (C36); "
             f"2β = {known.limit:g}"
         )
     search = Search(Domain(at.problem), effort="light", seed=0)
@@ -164,18 +163,15 @@ def _of_sail(at: Guarantee, room: float) -> Found:
 
 
 def _between(gamma: float, room: float, least: float | None, certain: float, levels: str) -> Found:
+    said = _gamma(gamma, room)
     if least is not None and gamma + room <= least:
-        return violated(
-            f"{_gamma(gamma, room)} is below γ*, at least {least:.4g} on these candidates; {levels}"
-        )
-    shown = "none found" if least is None else f"{least:.4g}"
+        return violated(f"{said} is below γ*, at least {least:.4g} on these candidates; {levels}")
     if least is not None and gamma - room <= least:
-        return unknown(
-            f"{_gamma(gamma, room)} may be below γ*, at least {least:.4g}: log more updates; {levels}"
-        )
+        return unknown(f"log more updates: {said} may be below γ*, at least {least:.4g}; {levels}")
+    shown = "none found" if least is None else f"{least:.4g}"
     return unknown(
-        f"{_gamma(gamma, room)} is above γ* as searched ({shown}) and not above {certain:.4g}, which "
-        f"is certain; `sailtheory certify` on the log's problem.npz encloses γ*; {levels}"
+        f"{said} is above γ* as searched ({shown}) and not above {certain:.4g}, which is certain; "
+        f"`sailtheory certify` on the log's problem.npz encloses γ*; {levels}"
     )
 
 

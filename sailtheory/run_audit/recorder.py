@@ -1,4 +1,4 @@
-"""A run that records what its audit needs: three lines in a plain torch loop."""
+"""A run that records what its audit needs: four lines in a plain torch loop."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def step_size(view: View) -> Found | None:
                 f"the update at step {point.step} is not along the gradient (cosine "
                 f"{point.along:.3g}), as with Adam or momentum: C15 is of gradient steps"
             )
-        if cosine < 0 and (view.explained is not None or not view.trace.facts.all_responses):
+        if cosine < 0 and (view.upside_down or not view.trace.facts.all_responses):
             return violated(
                 f"the update at step {point.step} goes up the loss: its cosine with the direction "
                 f"that the theory climbs is {cosine:.3g}; change a sign"

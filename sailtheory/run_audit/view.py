@@ -7,7 +7,7 @@ from functools import cached_property
 
 from sailtheory.run_audit.candidate import Guarantee, guarantee
 from sailtheory.run_audit.decided import Loss, decided
-from sailtheory.run_audit.gradients import Followed, followed, interval, updates_needed
+from sailtheory.run_audit.gradients import Followed, allowed, followed, interval, updates_needed
 from sailtheory.run_audit.policy_lines import gap_series, linear, nearly_linear, radius_used
 from sailtheory.run_audit.standing import Found, Standing, unknown
 from sailtheory.run_audit.trace import Point, Trace
@@ -49,9 +49,13 @@ class View:
         if not (self.linear and self.trace.facts.all_responses):
             return None
         assert self.trace.problem is not None
-        bend = max((gap - error for _, gap, error in gap_series(self.trace)), default=0.0)
-        rounding = self.trace.facts.rounding
-        return followed(self.trace.problem, self.trace.points, max(bend, 0.0), rounding)
+        return followed(
+            self.trace.problem, self.trace.points, self._bend, self.trace.facts.rounding
+        )
+
+    @property
+    def _bend(self) -> float:
+        return max([0.0, *(gap - error for _, gap, error in gap_series(self.trace))])
 
     @property
     def explained(self) -> Followed | None:
@@ -62,14 +66,14 @@ class View:
     @property
     def unseen(self) -> str:
         """Why the gradients do not show the loss, and what would, in words; empty if they do."""
-        found, facts = self.followed, self.trace.facts
+        found = self.followed
         if self.trace.late:
             return _LATE
         if found is not None:
             return found.doubt or found.unclear
         if self.trace.problem is None:
             return "log the candidates with β and their rewards or preferences: AuditLog does"
-        if not facts.all_responses:
+        if not self.trace.facts.all_responses:
             return "log a loop on all its responses with AuditLog: gradients are measured there"
         if self._bent:
             return "terms of the gradients are known of log-linear policies, and this run's is none"
@@ -82,12 +86,12 @@ class View:
         found = self.followed
         if self.trace.late:
             return _LATE
+        if self.upside_down:
+            return "the updates go up the loss, away from the maximum: see the line on updates"
         if found is None or not (found.foreign or found.identified):
             return ""
         if found.foreign:
             return found.doubt
-        if self.upside_down:
-            return "the updates go up the loss, away from the maximum: see the line on updates"
         if found.rewarded:
             return (
                 "the gradients hold ∇E[r], a reward's, and thresholds here are of preferences: "
@@ -102,13 +106,22 @@ class View:
     @cached_property
     def loss(self) -> Loss:
         """The loss that all lines take."""
-        return decided(self.trace.facts, self.followed)
+        return decided(self.trace.facts, self.followed, self._allowed)
+
+    def _allowed(self, gamma: float, score: bool) -> float | None:
+        found = self.followed
+        if found is None or found.foreign:
+            return None
+        trace = self.trace
+        assert trace.problem is not None
+        return allowed(trace.problem, trace.points, self._bend, trace.facts.rounding, gamma, score)
 
     @property
     def upside_down(self) -> bool:
         """Whether updates go down what the loss should make them climb."""
         turns = [float(cosine) for _, cosine in self.trace.along("along")]
-        return self.explained is not None and self.loss.scale * sum(turns) < 0
+        known = self.explained is not None or (self.loss.sure and self.trace.facts.all_responses)
+        return known and self.loss.scale * sum(turns) < 0
 
     @property
     def lacking(self) -> str:
@@ -137,7 +150,7 @@ class View:
             return unknown(f"if {loss.said} as stated: {found.why}; {_SEE}")
         if loss.said:
             return Found(
-                found.standing, f"{found.why}; {loss.said} as stated, and the gradients allow it"
+                found.standing, f"{found.why}; {loss.said} as stated, which the gradients allow"
             )
         return found
 
@@ -160,7 +173,6 @@ class View:
         if not (self.linear and self.trace.facts.all_responses):
             return ()
         return tuple(point for point in self.trace.points if point.theta is not None)
-
 
 
 def _stated(name: str, value: float | None) -> str:
