@@ -52,7 +52,7 @@ def step_size(view: View) -> Found | None:
                 f"the update at step {point.step} goes up the logged loss (cosine {cosine:.3g}), "
                 f"which is right only if that is to be maximised; {view.lacking}"
             )
-    if view.guarantee is None or view.outside:
+    if view.guarantee is None:
         return unknown(f"no Λ to compare with: {view.lacking}")
     scale, smooth = abs(view.loss.scale), view.guarantee.smooth
     times = "" if scale == 1 else f", as the loss is {scale:.4g} times J_γ"
@@ -76,7 +76,7 @@ def _near_sphere(before: Point, after: Point | None, limit: float) -> bool:
 def noise(view: View) -> Found | None:
     """The floor that noise leaves (C16) against the first gap."""
     found = view.followed
-    if found is None or found.doubt or view.outside or view.guarantee is None:
+    if found is None or found.doubt or view.guarantee is None:
         return _unjudged(view)
     modulus = view.guarantee.constants.modulus
     if modulus is None:
@@ -128,7 +128,7 @@ def _floor(view: View, modulus: float) -> float:
 def contraction(view: View) -> Found | None:
     """The PL ratio against μ, and the measured contraction against 1 − μη."""
     at, path = view.guarantee, view.path
-    if view.outside or at is None or len(path) < 2:
+    if at is None or len(path) < 2:
         return unknown(view.lacking) if view.trace.points else None
     seen = at.progress(path)
     good = np.isfinite(seen.ratio)

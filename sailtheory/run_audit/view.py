@@ -156,8 +156,8 @@ class View:
 
     @cached_property
     def guarantee(self) -> Guarantee | None:
-        """What the theorems say on the candidate problem, with the run's γ and B."""
-        return self.linearised if self.linear else None
+        """What the theorems say on the candidate problem, with the run's γ and B, of their loss."""
+        return self.linearised if self.linear and not self.outside else None
 
     @cached_property
     def linearised(self) -> Guarantee | None:

@@ -12,6 +12,7 @@ pytest.importorskip("torch", reason="the extra torch is not installed")
 
 import torch
 
+from sailtheory.report.run_audit import trajectories
 from sailtheory.run_audit.audit import audit
 from sailtheory.run_audit.decided import decided
 from sailtheory.run_audit.gradients import Followed
@@ -116,6 +117,7 @@ def test_a_loss_that_is_climbed_is_a_violation_and_no_more_is_said_of_it(sized, 
     assert "goes up the loss" in found["step"].why
     for key in ("divergence", "score", "threshold", "noise", "pl"):
         assert found[key].standing is UNKNOWN and "away from the maximum" in found[key].why
+    assert "monotonicity ratio" not in [each.name for each in trajectories(found)]
 
 
 def test_noise_does_not_hide_that_a_loss_is_climbed(tmp_path):
