@@ -35,7 +35,7 @@ def audit_page(found: Audit, run: str, seconds: float) -> str:
     known = {
         "read from": trace.kind,
         "β": number(trace.facts.beta),
-        "γ": number(found.view.gamma),
+        "γ": number(found.view.loss.gamma),
         "B": number(trace.facts.radius) if trace.facts.radius else "none was set",
         "updates measured": str(len(trace.points)),
         "candidate problem": str(trace.problem) if trace.problem else "none",

@@ -72,7 +72,7 @@ def print_audit(found: Audit, run: str, console: Console) -> None:
     """One row an assumption, and what was left out."""
     table = Table(title=escape(f"{run}: {found.view.trace.kind}"), title_justify="left")
     table.add_column("assumption", max_width=32)
-    table.add_column("stands", no_wrap=True)
+    table.add_column("status", no_wrap=True)
     table.add_column("because, or what to log", overflow="fold")
     table.add_column("source", max_width=9)
     for line in found.lines:
@@ -98,7 +98,7 @@ def trajectories(found: Audit) -> list[Trajectory]:
     view, trace = found.view, found.view.trace
     shown = [
         Trajectory("‖θ − θ_start‖", "How far the weights went.",
-                   _plain(trace.along("distance")), radius_used(trace), "B"),
+                   _plain(trace.along("distance")), trace.facts.radius or radius_used(trace), "B"),
         Trajectory("gap of log-linearity",
                    "By how much log π_θ/π_ref half-way is off its half, relative to its range.",
                    tuple((step, gap) for step, gap, _ in gap_series(trace)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sailtheory.errors import InputError
 from sailtheory.run_audit import objective_lines, policy_lines, step_lines
@@ -93,15 +93,34 @@ def audit(trace: Trace, arms: Sequence[tuple[str, Trace]] = (), *, accuracy: flo
     """
     if not 0 < accuracy < 1:
         raise InputError("accuracy", accuracy, "a share in (0, 1)")
-    view, lines = View(trace, accuracy), []
+    view, lines = View(_before_fault(trace), accuracy), []
     for line in _LINES:
-        found = line.measured(view) or trace.stated.get(line.key) or unknown(line.missing)
+        found = (
+            _until(trace, line.measured(view))
+            or trace.stated.get(line.key)
+            or unknown(line.missing)
+        )
         if found.standing is Standing.UNKNOWN:  # settings may still decide
             found = trace.stated.get(line.key, found)
         lines.append(Assumption(line.key, line.name, *found, line.source))
     name = "budgets are equal between arms"
     lines.insert(-1, Assumption("budgets", name, *_budgets(trace, arms), "arms"))
     return Audit(tuple(lines), view)
+
+
+def _until(trace: Trace, found: Found | None) -> Found | None:
+    """What holds of the steps before the policy or its gradient was not finite."""
+    if found is None or found.standing is not Standing.HOLDS or trace.broken is None:
+        return found
+    name, text, step = trace.broken
+    return holds(f"{found.why}; of the steps before {step}, where {name} is {text}")
+
+
+def _before_fault(trace: Trace) -> Trace:
+    """What was measured before the policy or its gradient was not finite."""
+    if trace.broken is None:
+        return trace
+    return replace(trace, points=tuple(p for p in trace.points if p.step < trace.broken[-1]))
 
 
 def _budgets(trace: Trace, arms: Sequence[tuple[str, Trace]]) -> Found:

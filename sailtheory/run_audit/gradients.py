@@ -17,7 +17,17 @@ from sailtheory.problem.preferences import BradleyTerry, probabilities
 from sailtheory.problem.problem import PreferenceProblem
 from sailtheory.run_audit.trace import Point
 
-__all__ = ["CLEAR", "SMALL", "SURE", "Followed", "followed"]
+__all__ = [
+    "CLEAR",
+    "COARSE",
+    "SMALL",
+    "SURE",
+    "Followed",
+    "allowed",
+    "followed",
+    "interval",
+    "updates_needed",
+]
 
 CLEAR = 0.125
 """Standard error above which a share of the gradients, or a weight of 0 or 1, is not shown."""
@@ -25,6 +35,8 @@ SMALL = 0.02
 """Of a coefficient: below, it is none."""
 SURE = 2.0
 """Standard errors."""
+COARSE = 1e-8
+"""Of the gradients: what float64 does not hide."""
 
 _LEAST = 4  # updates
 _NEGLIGIBLE = 1e-10
@@ -53,6 +65,10 @@ class Followed:
             length one over the run.
         noise: V, E‖gradient − its mean‖² of one update.
         steps: First and last step used.
+        blind: Share of the gradients below which rounding, or the gap of log-linearity, hides
+            another loss.
+        enough: Updates, with this noise, that would show which terms there are; 0 where no
+            number of them would.
     """
 
     scale: float
@@ -65,6 +81,8 @@ class Followed:
     measured: tuple[int, int, float]
     noise: float
     steps: tuple[int, int]
+    blind: float
+    enough: int
 
     @property
     def unclear(self) -> str:
@@ -72,17 +90,46 @@ class Followed:
         if np.isfinite(self.score[1]):
             return ""
         updates, dimensions, condition = self.measured
+        advice = "log more prompts or responses"
+        if self.enough:
+            about = int(float(f"{self.enough:.2g}"))
+            advice = f"with this noise about {about:,} updates would, or larger batches"
+        elif self.blind > COARSE:
+            advice += ", in float64"
         return (
             f"the gradients do not show whether they hold DPO's term or a reward's: {updates} "
             f"updates in {dimensions} dimension{'s' * (dimensions > 1)} (condition number "
-            f"{condition:.1g}); log more prompts or responses, in float64, or with less noise"
+            f"{condition:.1g}); {advice}"
         )
+
+    @property
+    def identified(self) -> bool:
+        """Whether the gradients are shown to be such a sum, and of which terms."""
+        return not (self.doubt or self.unclear)
 
     @property
     def penalised(self) -> bool:
         """Whether the penalty's factors are identified."""
         (gamma, error), (other, blur) = self.gamma, self.other
         return SURE * max(error, blur) <= max(0.2 * max(abs(gamma), abs(other)), 0.02)
+
+    @property
+    def reverse(self) -> bool:
+        """Whether the gradients hold KL(π_θ‖π_ref), of which no threshold is known."""
+        (gamma, _), (other, blur) = self.gamma, self.other
+        return abs(other) - SURE * blur > SMALL * max(abs(gamma), abs(other), 1e-3)
+
+    @property
+    def weight(self) -> float | None:
+        """s, and 0 or 1 where its interval holds that; None where the interval is too wide."""
+        value, error = self.score
+        near = [w for w in (0.0, 1.0) if abs(value - w) <= SURE * error + SMALL]
+        return (near[0] if near else value) if error <= CLEAR or not near else None
+
+
+def interval(found: tuple[float, float]) -> str:
+    """A value with its standard error, in words."""
+    return f"{found[0]:.2g} ± {SURE * found[1]:.1g}"
 
 
 def followed(
@@ -97,16 +144,16 @@ def followed(
         rounding: What rounding can make of a log-probability, and so of a gradient relative to
             the largest of its terms.
     """
-    used = [p for p in points if p.theta is not None and p.gradient is not None]
+    used = _usable(points)
     if len(used) < _LEAST:
         return None
     terms = _terms(problem, np.array([p.theta for p in used]))
-    target = -np.array([p.gradient for p in used])
+    target = _targets(used)
     fit = _fit(terms, target)
     if fit is None:
         return None
     size, errors = _mean_square(target), fit.covariance
-    known = max(_BENT * bend * size**0.5, rounding * _largest(terms, fit.coefficients)) ** 2
+    known = _known(terms, fit, size, bend, rounding)
     misfit, noise, doubt, foreign = _mean_square(fit.residual), 0.0, "", False
     error_size = misfit * target.size / max(target.size - terms.shape[-1], 1)
     if misfit <= known:  # no noise: what is left may be off in any direction
@@ -115,7 +162,7 @@ def followed(
     else:
         noise = error_size
         doubt, foreign = _not_noise(fit.residual, terms.shape[-1], (misfit / size) ** 0.5)
-    lead, both = _leading(fit, errors, size * len(used))
+    lead, both, short = _leading(fit, errors, size * len(used))
     first = _V if lead is None else lead
     scale, error = float(fit.coefficients[first]), float(np.sqrt(errors[first, first]))
     if not doubt and both:
@@ -123,12 +170,60 @@ def followed(
     score, gamma, other = (
         _ratio(fit.coefficients, errors, k, first, lead is not None) for k in _RATIOS
     )
+    if not noise:
+        score, gamma, other = map(_rounded, (score, gamma, other))
     return Followed(
-        1.0 if abs(scale - 1) <= SURE * error else scale, score, gamma, other,
+        _unit(scale, error), score, gamma, other,
         rewarded=lead == _REWARD, doubt=doubt, foreign=foreign,
         measured=(len(target), target.shape[1], fit.condition), noise=noise,
-        steps=(used[0].step, used[-1].step),
+        steps=(used[0].step, used[-1].step), blind=(known / size) ** 0.5 if size else 0.0,
+        enough=int(np.ceil(len(used) * short)) if noise else 0,
     )  # fmt: skip
+
+
+def allowed(
+    problem: PreferenceProblem, points: tuple[Point, ...], bend: float, rounding: float,
+    gamma: float, score: bool,
+) -> float | None:  # fmt: skip
+    """The factor of a loss with these γ and score term, if the gradients allow it; else None.
+
+    They do if, with that score term, what DPO's term and KL(π_ref‖π_θ) leave is rounding or passes
+    for noise, and the interval of γ holds this one and not 0. That tells the loss from one with
+    another γ, not from all others. Arguments are those of :func:`followed`.
+    """
+    used = _usable(points)
+    terms, target = _terms(problem, np.array([p.theta for p in used])), _targets(used)
+    pair = np.stack([terms[..., _V] + score * terms[..., 1], terms[..., 2]], axis=-1)
+    fit = _fit(pair, target)
+    if fit is None:
+        return None
+    known = _known(pair, fit, _mean_square(target), bend, rounding)
+    if _mean_square(fit.residual) > known and _not_noise(fit.residual, 2, 1.0)[0]:
+        return None
+    factor, error = float(fit.coefficients[0]), float(np.sqrt(fit.covariance[0, 0]))
+    value, blur = _ratio(fit.coefficients, fit.covariance, 1, 0, True)
+    seen = abs(factor) > SURE * error and abs(value) > SURE * blur
+    # Only a factor that is clearly another is taken for one: 4 standard errors.
+    return _unit(factor, 2 * error) if seen and abs(value - gamma) <= SURE * blur else None
+
+
+def _known(terms: np.ndarray, fit: _Fit, size: float, bend: float, rounding: float) -> float:
+    """The misfit that rounding and the gap of log-linearity explain, squared."""
+    return float(max(_BENT * bend * size**0.5, rounding * _largest(terms, fit.coefficients)) ** 2)
+
+
+def _unit(scale: float, error: float) -> float:
+    """±1 where the interval of a factor holds it."""
+    return float(np.sign(scale)) if abs(abs(scale) - 1) <= SURE * error else scale
+
+
+def _usable(points: tuple[Point, ...]) -> list[Point]:
+    return [p for p in points if p.theta is not None and p.gradient is not None]
+
+
+def _targets(points: list[Point]) -> np.ndarray:
+    """−gradient of the loss, (k, d)."""
+    return -np.array([p.gradient for p in points])
 
 
 def _terms(problem: PreferenceProblem, theta: np.ndarray) -> np.ndarray:
@@ -200,6 +295,14 @@ def _fit(terms: np.ndarray, target: np.ndarray) -> _Fit | None:
     return _Fit(coefficients, of_step.T @ of_step, reach, sizes, residual, condition)
 
 
+def updates_needed(count: int = _REWARD + 1) -> int:
+    """Updates of which sign changes of a fit of so many terms leave enough to see noise."""
+    needed = _LEAST
+    while needed - 1 - 2 * count <= _SIGMAS * (needed - 1) ** 0.5:
+        needed += 1
+    return needed
+
+
 def _not_noise(residual: np.ndarray, count: int, share: float) -> tuple[str, bool]:
     """Why a residual cannot pass for noise, and whether it was seen to be none; empty if it can.
 
@@ -208,14 +311,12 @@ def _not_noise(residual: np.ndarray, count: int, share: float) -> tuple[str, boo
     same way. Only directions count, so that steps with long residuals do not decide alone. Between
     sign changes of a fit of so many terms, enough steps must be left to see it.
     """
-    steps, needed = len(residual), _LEAST
-    while needed - 1 - 2 * count <= _SIGMAS * (needed - 1) ** 0.5:
-        needed += 1
+    steps, needed = len(residual), updates_needed(count)
     if steps < needed:
         return (
             f"log {needed} updates or more (share=1 measures each): {100 * share:.2g} % of the "
-            f"gradients is none of {_LIBRARY}, and {steps} measured updates do not tell noise "
-            "from another loss"
+            f"gradients is not explained by {_LIBRARY}, and {steps} measured updates do not tell "
+            "noise from another loss"
         ), False
     lengths = np.linalg.norm(residual, axis=1, keepdims=True)
     along = residual / np.where(lengths > 0, lengths, 1.0)
@@ -224,7 +325,7 @@ def _not_noise(residual: np.ndarray, count: int, share: float) -> tuple[str, boo
         if cosines.sum() > _SIGMAS * np.linalg.norm(cosines):
             return (
                 f"the logged gradients are no combination of those of {_LIBRARY}: "
-                f"{100 * share:.2g} % of them is something else, and no noise; `audit_loss` says "
+                f"{100 * share:.2g} % of them is something else and not noise; `audit_loss` says "
                 "of a loss what it follows"
             ), True
     return "", False
@@ -237,17 +338,20 @@ def _mixed(dpo: float, reward: float) -> str:
     )
 
 
-def _leading(fit: _Fit, covariance: np.ndarray, total: float) -> tuple[int | None, bool]:
-    """Which of V and ∇E[r] the gradients hold; None where that is not shown. And if both."""
+def _leading(fit: _Fit, covariance: np.ndarray, total: float) -> tuple[int | None, bool, float]:
+    """Which of V and ∇E[r] the gradients hold; None where that is not shown. And if both.
+
+    Third, by what factor too few the updates are, where more would show it; 0 elsewhere.
+    """
     if fit.condition > _MOST_CONDITION:
-        return None, False
+        return None, False, 0.0
     scale = fit.sizes / max(total, 1e-300) ** 0.5
     share, error = np.abs(fit.coefficients) * scale, np.sqrt(np.diag(covariance)) * scale
     rivals = [_V, _REWARD]
     if error[rivals].max() > CLEAR:
-        return None, False
+        return None, False, float(error[rivals].max() / CLEAR) ** 2
     held = [k for k in rivals if share[k] > SMALL + SURE * error[k]]
-    return (held[0], False) if len(held) == 1 else (None, len(held) == 2)
+    return held[0] if len(held) == 1 else None, len(held) == 2, 0.0
 
 
 def _ratio(
@@ -260,3 +364,9 @@ def _ratio(
     turn = np.zeros(len(values))
     turn[k], turn[at] = 1 / values[at], -ratio / values[at]
     return float(ratio), float(np.sqrt(max(turn @ covariance @ turn, 0.0)))
+
+
+def _rounded(found: tuple[float, float]) -> tuple[float, float]:
+    """0 for a ratio that rounding alone may have made."""
+    value, error = found
+    return (0.0 if abs(value) <= SURE * error + _NEGLIGIBLE else value), error

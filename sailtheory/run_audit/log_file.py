@@ -31,6 +31,11 @@ LOG, PROBLEM, SCHEMA = "log.jsonl", "problem.npz", "sailtheory.audit-log/1"
 _ARRAYS = ("log_ratios", "middle", "preferences", "theta", "gradient")
 _WHOLE = ("step", "batch")
 _POINT = tuple(field.name for field in fields(Point))
+_KNOWN = {
+    "theta": ("θ", 0), "distance": ("θ", 0), "log_ratios": ("log π_θ", 0), "middle": ("log π_θ", 0),
+    "reference": ("log π_ref", 0), "preferences": ("p", 0), "gradient": ("the gradient", 0),
+    "variance": ("the gradient", 1), "step_size": ("θ", 1), "along": ("θ", 1),
+}  # fmt: skip
 
 
 class LogWriter:
@@ -66,12 +71,18 @@ class LogWriter:
             "notes": list(notes),
         })  # fmt: skip
 
-    def add(self, point: Point, numbers: Mapping[str, float]) -> None:
-        """A measured update, and further numbers of it such as the loss."""
+    def add(self, point: Point, numbers: Mapping[str, float], *, late: bool = False) -> None:
+        """A measured update, and further numbers of it such as the loss.
+
+        Args:
+            point: What was measured.
+            numbers: By name.
+            late: Whether θ had moved before the first update.
+        """
         row = {name: getattr(point, name) for name in _POINT}
         given = {name: value for name, value in row.items() if value is not None}
         plain = {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in given.items()}
-        self._add(plain | {"numbers": dict(numbers)})
+        self._add(plain | {"numbers": dict(numbers)} | ({"late": True} if late else {}))
 
     def end(self, spent: Mapping[str, float], seconds: float, share: float, allowed: float) -> None:
         """The last line: what was spent, and the share of time that was taken and allowed."""
@@ -112,19 +123,21 @@ def read_log(folder: str | Path) -> Trace:
             notes.append("the log has no end: the run was killed, or finish() was not called")
         facts = _facts(head["facts"])
         points = tuple(_point(row) for row in rest)
+        late = any(row.get("late") for row in rest)
         if not points:
             notes.insert(0, _UNMEASURED)
         stated = {key: Found(Standing(how), why) for key, (how, why) in head["stated"].items()}
         preferences = None if head["preferences"] is None else np.array(head["preferences"])
         notes += map(str, head["notes"])
         series, faults = _numbers(rest)
+        broken = min(_faults(rest), key=lambda fault: fault[-1], default=None)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError("log", folder / LOG, f"damaged: {error!r}") from None
     problem = load(folder / PROBLEM) if (folder / PROBLEM).exists() else None
     _expect_alike(points, preferences, problem, folder / LOG)
     return Trace(
         f"a log of {head.get('writer')}", facts, points, problem, preferences, stated, series,
-        faults, spent, tuple(notes),
+        faults, spent, tuple(notes), broken=broken, late=late,
     )  # fmt: skip
 
 
@@ -195,7 +208,7 @@ def _only_finite(value: Any) -> Any:
 def _numbers(
     rows: list[dict[str, Any]],
 ) -> tuple[dict[str, Series], tuple[tuple[str, str, int], ...]]:
-    """Further numbers as series, and what among all numbers is not finite."""
+    """Further numbers as series, and what among all numbers is not finite, by step."""
     series: dict[str, Series] = {}
     faults = []
     for row in rows:
@@ -205,7 +218,17 @@ def _numbers(
                 series.setdefault(name, []).append((step, float(value)))
             else:
                 faults.append((name, f"{value:g}", step))
-        for name in _POINT:
+    return series, tuple(sorted([*faults, *_faults(rows)], key=lambda fault: fault[-1]))
+
+
+def _faults(rows: list[dict[str, Any]]) -> list[tuple[str, str, int]]:
+    """What is not finite of a policy and its gradient, by the names that users know.
+
+    What spans two updates is laid to the second: of the first all else was finite.
+    """
+    faults: dict[tuple[str, int], None] = {}
+    for row in rows:
+        for name, (known, later) in _KNOWN.items():
             if name in row and not np.isfinite(row[name]).all():
-                faults.append((name, "not finite", step))
-    return series, tuple(faults)
+                faults[known, int(row["step"]) + later] = None
+    return [(name, "not finite", step) for name, step in faults]

@@ -33,16 +33,19 @@ def reference(trace: Trace) -> Found | None:
 
 
 def radius_used(trace: Trace) -> float | None:
-    """B: as stated, or the largest distance seen."""
-    if trace.facts.radius is not None:
-        return trace.facts.radius
+    """B: as stated, or the largest distance seen where that is larger, or none was stated."""
     seen = [float(value) for _, value in trace.along("distance")]
+    if trace.facts.radius is not None:
+        seen.append(trace.facts.radius)
     return max(seen, default=None)
 
 
 def ball(trace: Trace) -> Found | None:
     """‖θ − c‖ ≤ B; without a stated B, which one the run used."""
     apart = trace.along("distance")
+    for name, text, place in trace.faults:
+        if name == "θ":
+            return violated(f"θ is {text} at step {place}")
     if not apart:
         return None
     limit = trace.facts.radius

@@ -1,4 +1,4 @@
-"""A run that records what its audit needs: three lines in a plain torch loop."""
+"""A run that records what its audit needs: four lines in a plain torch loop."""
 
 from __future__ import annotations
 
@@ -134,6 +134,7 @@ class AuditLog:
         self._pending: tuple[Point, dict[str, float], list[Tensor], Tensor | None] | None = None
         self._spent = {"updates": 0.0}
         self._furthest = 0.0
+        self._late = False
 
     @property
     def ready(self) -> bool:
@@ -259,6 +260,7 @@ class AuditLog:
             None if space is None else space.of(moved),
             None if space is None or gradient is None else space.of(gradient), batch,
         )  # fmt: skip
+        self._late = self._spent["updates"] == 1 and distance > 0
         self._pending = point, numbers, weights.copy(), gradient
 
     @torch.no_grad()
@@ -279,7 +281,7 @@ class AuditLog:
                 apart = float((following.double() - steep).square().sum())
                 point = replace(point, variance=apart / 2)
             numbers = numbers | {"gradient norm": size}
-        self._writer.add(point, numbers)
+        self._writer.add(point, numbers, late=self._late)
 
 
 def _expect(facts: Facts, share: float) -> None:

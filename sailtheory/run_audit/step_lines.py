@@ -14,6 +14,7 @@ __all__ = ["contraction", "noise", "step_size", "step_sizes"]
 _ALONG = 1e-3  # 1 − cosine of a step that is along the gradient
 _SPHERE = 1e-6
 _MARKOV = 20.0  # a positive quantity exceeds 20 times its mean with 5 % at most
+_SIGMAS = 4.0
 _ROUNDING = 1e-4
 
 
@@ -27,26 +28,44 @@ def step_size(view: View) -> Found | None:
     made = [p for p in view.trace.points if p.step_size is not None and p.along is not None]
     if not made:
         return None
+    if view.trace.late:
+        return unknown(view.lacking)
     limit, inner = view.trace.facts.radius, []
     for before, after in zip(made, [*made[1:], None], strict=True):
         if limit is None or not _near_sphere(before, after, limit):
             inner.append(before)  # a step that a projection has cut is not along the gradient
+    way = float(np.sign(view.loss.scale))
     for point in inner:
-        if 1 - float(point.along or 0) > _ALONG:
+        cosine = way * float(point.along or 0)
+        if abs(abs(cosine) - 1) > _ALONG:
             return violated(
                 f"the update at step {point.step} is not along the gradient (cosine "
                 f"{point.along:.3g}), as with Adam or momentum: C15 is of gradient steps"
             )
+        if cosine < 0 and (view.upside_down or not view.trace.facts.all_responses):
+            return violated(
+                f"the update at step {point.step} goes up the loss: its cosine with the direction "
+                f"that the theory climbs is {cosine:.3g}; change a sign"
+            )
+        if cosine < 0:
+            return unknown(
+                f"the update at step {point.step} goes up the logged loss (cosine {cosine:.3g}), "
+                f"which is right only if that is to be maximised; {view.lacking}"
+            )
     if view.guarantee is None:
         return unknown(f"no Λ to compare with: {view.lacking}")
-    scale = 1.0 if view.explained is None else view.explained.scale
-    smooth = view.guarantee.smooth
+    scale, smooth = abs(view.loss.scale), view.guarantee.smooth
+    times = "" if scale == 1 else f", as the loss is {scale:.4g} times J_γ"
     for point in made:
         eta = float(point.step_size or 0) * scale
         if eta * smooth > 1 + _ROUNDING:
-            return violated(f"η = {eta:.4g} > 1/Λ = {1 / smooth:.4g} at step {point.step}")
+            return view.as_far(
+                violated(f"η = {eta:.4g} > 1/Λ = {1 / smooth:.4g} at step {point.step}{times}")
+            )
     step, most = max(step_sizes(view.trace), key=lambda row: row[1])
-    return holds(f"η ≤ {most * scale:.4g} (step {step}), 1/Λ = {1 / smooth:.4g}")
+    return view.as_far(
+        holds(f"η ≤ {most * scale:.4g} (step {step}), 1/Λ = {1 / smooth:.4g}{times}")
+    )
 
 
 def _near_sphere(before: Point, after: Point | None, limit: float) -> bool:
@@ -56,8 +75,8 @@ def _near_sphere(before: Point, after: Point | None, limit: float) -> bool:
 
 def noise(view: View) -> Found | None:
     """The floor that noise leaves (C16) against the first gap."""
-    found = view.explained
-    if found is None or view.guarantee is None:
+    found = view.followed
+    if found is None or found.doubt or view.guarantee is None:
         return _unjudged(view)
     modulus = view.guarantee.constants.modulus
     if modulus is None:
@@ -71,9 +90,10 @@ def noise(view: View) -> Found | None:
     sized = f"σ² = {found.noise * (batch or 1):.3g}" + (f", N = {batch}" if batch else "")
     said = f"{sized}: noise leaves {share:.2g} of the first gap (C16), {view.accuracy:g} allowed"
     if share <= view.accuracy:
-        return holds(said)
+        return view.as_far(holds(said))
     more = "" if batch is None else f"; N ≥ {np.ceil(batch * share / view.accuracy):.0f} would do"
-    return violated(f"{said}, over steps {found.steps[0]} to {found.steps[1]}{more}")
+    span = f"over steps {found.steps[0]} to {found.steps[1]}"
+    return view.as_far(violated(f"{said}, {span}{more}"))
 
 
 def _unjudged(view: View) -> Found | None:
@@ -88,13 +108,21 @@ def _unjudged(view: View) -> Found | None:
     )
 
 
+def _variance(view: View) -> float:
+    """V, of the gradients of J_γ or the field, as far as noise was told from misfit."""
+    found = view.followed
+    return 0.0 if found is None else found.noise / view.loss.scale**2
+
+
+def _longest(view: View) -> float:
+    return max((size for _, size in step_sizes(view.trace)), default=0.0) * abs(view.loss.scale)
+
+
 def _floor(view: View, modulus: float) -> float:
     """V/μ of J_γ's gap (C16b); ηV/μ of a field's squared distance, for its own steps."""
-    found, at = view.explained, view.guarantee
-    assert found is not None and at is not None
-    variance = found.noise / found.scale**2
-    eta = max((size for _, size in step_sizes(view.trace)), default=0.0) * found.scale
-    return variance / modulus if at.score else eta * variance / modulus
+    assert view.guarantee is not None
+    floor = _variance(view) / modulus
+    return floor if view.guarantee.score else _longest(view) * floor
 
 
 def contraction(view: View) -> Found | None:
@@ -113,35 +141,61 @@ def contraction(view: View) -> Found | None:
     if modulus is None:
         return unknown(f"nothing is predicted, as γ is not above the threshold; {said}")
     if seen.ratio[least] < modulus * (1 - _ROUNDING):
-        return violated(f"{said} < μ = {modulus:.3g}")
+        return view.as_far(violated(f"{said} < μ = {modulus:.3g}"))
+    said = f"{said} ≥ μ = {modulus:.3g}"
     made = step_size(view)
     if made is not None and made.standing is Standing.VIOLATED:
-        return holds(f"{said} ≥ μ = {modulus:.3g}; of such updates no contraction is predicted")
-    return _measured(view, at, seen.steps, seen.gap, modulus, f"{said} ≥ μ = {modulus:.3g}")
+        return view.as_far(holds(f"{said}; of such updates no contraction is predicted"))
+    return view.as_far(_measured(view, at, seen.steps, seen.gap, modulus, said))
 
 
 def _measured(
     view: View, at: Guarantee, steps: np.ndarray, gap: np.ndarray, modulus: float, said: str
 ) -> Found:
     """Whether the gap fell as fast as predicted, noise allowed for."""
-    sizes, scale = dict(step_sizes(view.trace)), view.explained.scale if view.explained else 1.0
+    sizes = step_sizes(view.trace)
     if not sizes:
         return holds(f"{said}; no update was measured")
-    eta = min(min(sizes.values()) * scale, 1 / at.smooth)
-    floor = _MARKOV * _floor(view, modulus) if view.explained else 0.0
-    taken = steps - steps[0]
-    allowed = (1 - modulus * eta) ** taken * gap[0] * (1 + _ROUNDING) + floor + 1e-12
-    slow = np.flatnonzero(gap > allowed)
-    rate, predicted = _rate(taken, gap), 1 - modulus * eta
+    eta = min(min(size for _, size in sizes) * abs(view.loss.scale), 1 / at.smooth)
+    taken, predicted = steps - steps[0], 1 - modulus * eta
+    mean = predicted**taken * gap[0]
+    noise = _by_noise(view, at, modulus, gap[0], taken)
+    excess = gap - (mean * (1 + _ROUNDING) + noise + 1e-12)
+    slow = np.flatnonzero(excess > 0)
     if len(slow):
         t = slow[0]
+        more = f", and noise explains {noise[t] / gap[0]:.2g} more" if noise[t] > 0 else ""
         return violated(
-            f"at step {steps[t]} the gap is {gap[t] / gap[0]:.3g} of the first, at most "
-            f"{predicted ** taken[t]:.3g} is predicted (1 − μη = {predicted:.4g} a step)"
+            f"at step {steps[t]} the gap is {gap[t] / gap[0]:.4g} of the first, at most "
+            f"{predicted ** taken[t]:.4g} is predicted (1 − μη = {predicted:.4g} a step){more}: "
+            f"{excess[t] / gap[0]:.2g} too much"
         )
-    if floor > _ROUNDING * gap[0]:
-        return holds(f"{said}; gaps are at most (1 − μη)^t of the first, but for noise")
-    return holds(f"{said}; contraction {rate:.4g} a step, at most {predicted:.4g} predicted")
+    if noise.max() <= _ROUNDING * gap[0]:
+        rate = _rate(taken, gap)
+        return holds(f"{said}; contraction {rate:.4g} a step, at most {predicted:.4g} predicted")
+    if (mean + noise).min() >= gap[0]:
+        return unknown(
+            f"{said}; noise of this size hides in {taken[-1]:d} updates whether the gap falls as "
+            "predicted: log more updates or larger batches"
+        )
+    return holds(f"{said}; gaps are at most (1 − μη)^t of the first, but for noise")
+
+
+def _by_noise(
+    view: View, at: Guarantee, modulus: float, first: float, taken: np.ndarray
+) -> np.ndarray:
+    """By how much noise may put a gap above its predicted mean, (k,).
+
+    The gap that noise makes is positive, of mean V/μ or ηV/μ. What it adds to a gap that is there
+    already is a sum over steps of 2η⟨noise, θ − θ*⟩, or η⟨noise, ∇J_γ⟩, each discounted by the
+    contraction from then on; ‖∇J_γ‖² ≤ 2Λ·gap.
+    """
+    variance, eta = _variance(view), _longest(view)
+    rate, before = max(1 - modulus * eta, 0.0), np.maximum(taken - 1, 0)
+    each = 2 * at.smooth * eta**2 if at.score else 4 * eta**2
+    terms = np.minimum(taken, 1 / (modulus * eta)) if eta > 0 else taken
+    spread = np.sqrt(each * variance * first * rate**before * terms)
+    return np.where(taken > 0, _MARKOV * _floor(view, modulus) + _SIGMAS * spread, 0.0)
 
 
 def _rate(taken: np.ndarray, gap: np.ndarray) -> float:

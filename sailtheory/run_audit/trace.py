@@ -96,6 +96,8 @@ class Trace:
         spent: What it was given: updates, prompts, tokens.
         notes: What was left out or guessed.
         rewards: What completions earned, by prompt, where a trainer logged them.
+        broken: The first fault of the policy or its gradient.
+        late: Whether θ had moved before the first update was logged.
     """
 
     kind: str
@@ -109,6 +111,8 @@ class Trace:
     spent: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     rewards: PassRates | None = None
+    broken: tuple[str, str, int] | None = None
+    late: bool = False
 
     def along(self, name: str) -> list[tuple[int, np.ndarray]]:
         """Steps and values of one measurement where it was made."""

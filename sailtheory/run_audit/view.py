@@ -6,12 +6,19 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from sailtheory.run_audit.candidate import Guarantee, guarantee
-from sailtheory.run_audit.gradients import CLEAR, Followed, followed
+from sailtheory.run_audit.decided import Loss, decided
+from sailtheory.run_audit.gradients import Followed, allowed, followed, interval, updates_needed
 from sailtheory.run_audit.policy_lines import gap_series, linear, nearly_linear, radius_used
-from sailtheory.run_audit.standing import Standing
+from sailtheory.run_audit.standing import Found, Standing, unknown
 from sailtheory.run_audit.trace import Point, Trace
 
 __all__ = ["View"]
+
+_SEE = "the gradients do not show the loss: see the line on the penalty"
+_LATE = (
+    "the weights had moved since AuditLog was made when log() was first called: call it after "
+    "backward() and before the optimiser's step, as gradients stand beside the wrong θ otherwise"
+)
 
 
 @dataclass(frozen=True)
@@ -31,84 +38,134 @@ class View:
         """Whether the candidate problem stands for the run."""
         return self.trace.problem is not None and nearly_linear(self.trace)
 
+    @property
+    def _bent(self) -> bool:
+        gap = linear(self.trace)
+        return gap is not None and gap.standing is Standing.VIOLATED
+
     @cached_property
     def followed(self) -> Followed | None:
         """Of what the logged gradients are made, if they are of the candidate problem."""
         if not (self.linear and self.trace.facts.all_responses):
             return None
         assert self.trace.problem is not None
-        bend = max((gap - error for _, gap, error in gap_series(self.trace)), default=0.0)
-        rounding = self.trace.facts.rounding
-        return followed(self.trace.problem, self.trace.points, max(bend, 0.0), rounding)
+        return followed(
+            self.trace.problem, self.trace.points, self._bend, self.trace.facts.rounding
+        )
+
+    @property
+    def _bend(self) -> float:
+        return max([0.0, *(gap - error for _, gap, error in gap_series(self.trace))])
 
     @property
     def explained(self) -> Followed | None:
-        """The same where the theory's terms explain them."""
+        """The same where the gradients show which of the theory's terms they are."""
         found = self.followed
-        return None if found is None or found.doubt else found
+        return found if found is not None and found.identified else None
+
+    @property
+    def unseen(self) -> str:
+        """Why the gradients do not show the loss, and what would, in words; empty if they do."""
+        found = self.followed
+        if self.trace.late:
+            return _LATE
+        if found is not None:
+            return found.doubt or found.unclear
+        if self.trace.problem is None:
+            return "log the candidates with β and their rewards or preferences: AuditLog does"
+        if not self.trace.facts.all_responses:
+            return "log a loop on all its responses with AuditLog: gradients are measured there"
+        if self._bent:
+            return "terms of the gradients are known of log-linear policies, and this run's is none"
+        seen = sum(p.gradient is not None and p.theta is not None for p in self.trace.points)
+        return f"log {updates_needed()} updates or more (share=1 measures each): {seen} are too few"
 
     @property
     def outside(self) -> str:
-        """Why the loss is seen to be none of preferences, in words; empty where it may be one."""
+        """Why the loss is seen to be none of the theory's, in words; empty where it may be one."""
         found = self.followed
-        if found is not None and found.foreign:
+        if self.trace.late:
+            return _LATE
+        if self.upside_down:
+            return "the updates go up the loss, away from the maximum: see the line on updates"
+        if found is None or not (found.foreign or found.identified):
+            return ""
+        if found.foreign:
             return found.doubt
-        if self.explained is not None and self.explained.rewarded:
+        if found.rewarded:
             return (
                 "the gradients hold ∇E[r], a reward's, and thresholds here are of preferences: "
                 "`sailtheory check` on the log's problem.npz takes --objective reward"
             )
+        if found.reverse:
+            return "the gradients hold KL(π_θ‖π_ref), which has no such threshold (C33)"
+        if found.weight not in (None, 0.0, 1.0):
+            return "the score term's weight is neither 0 nor 1, and the theory has no other"
         return ""
 
     @cached_property
-    def gamma(self) -> float | None:
-        """γ as stated, or as measured."""
-        found = self.explained
-        if self.trace.facts.gamma is not None:
-            return self.trace.facts.gamma
-        return max(found.gamma[0], 0.0) if found is not None and found.penalised else None
+    def loss(self) -> Loss:
+        """The loss that all lines take."""
+        return decided(self.trace.facts, self.followed, self._allowed)
 
-    @cached_property
-    def score(self) -> bool | None:
-        """Whether the score term is there: as measured, or as stated; None of another loss."""
-        if self.explained is not None and self.explained.rewarded:
+    def _allowed(self, gamma: float, score: bool) -> float | None:
+        found = self.followed
+        if found is None or found.foreign:
             return None
-        if self.explained is not None and self.explained.score[1] < CLEAR:
-            weight = round(self.explained.score[0], 1)
-            return {0.0: False, 1.0: True}.get(weight)
-        stated = self.trace.facts.score
-        return None if stated is None else stated != 0
+        trace = self.trace
+        assert trace.problem is not None
+        return allowed(trace.problem, trace.points, self._bend, trace.facts.rounding, gamma, score)
+
+    @property
+    def upside_down(self) -> bool:
+        """Whether updates go down what the loss should make them climb."""
+        turns = [float(cosine) for _, cosine in self.trace.along("along")]
+        known = self.explained is not None or (self.loss.sure and self.trace.facts.all_responses)
+        return known and self.loss.scale * sum(turns) < 0
 
     @property
     def lacking(self) -> str:
         """Why there is no guarantee to compare with, and what to log."""
-        gap = linear(self.trace)
-        if gap is not None and gap.standing is Standing.VIOLATED:
+        if self._bent:
             return "Λ, μ and thresholds are those of log-linear policies, and this run's is none"
-        if self.trace.problem is None:
-            return "log the candidates with β and their rewards or preferences: AuditLog does"
-        if self.outside:
-            return self.outside
-        if self.score is None and self.explained is not None and not self.explained.unclear:
-            return "the score term's weight is neither 0 nor 1, and the theory has no other"
-        missing = [name for name in ("gamma", "score") if getattr(self, name) is None]
-        if missing:
-            them = " and ".join(f"{name}=" for name in missing)
-            return f"state {them} to AuditLog: the gradients do not show {_of(missing)}"
-        return "log a loop on all its responses with AuditLog: gradients are measured there"
+        found, loss = self.followed, self.loss
+        if self.outside or found is None:
+            return self.outside or self.unseen
+        if not found.identified:
+            return _SEE
+        if loss.gamma is None or not found.penalised:
+            return (
+                f"log more updates: the penalty's factor is {interval(found.gamma)}"
+                f"{_stated('γ', self.trace.facts.gamma)}"
+            )
+        return (
+            f"log more updates: the score term's factor is {interval(found.score)}"
+            f"{_stated('score', self.trace.facts.score)}"
+        )
+
+    def as_far(self, found: Found) -> Found:
+        """What follows from γ and the score term: no surer than these are."""
+        loss = self.loss
+        if not loss.sure:
+            return unknown(f"if {loss.said} as stated: {found.why}; {_SEE}")
+        if loss.said:
+            return Found(
+                found.standing, f"{found.why}; {loss.said} as stated, which the gradients allow"
+            )
+        return found
 
     @cached_property
     def guarantee(self) -> Guarantee | None:
-        """What the theorems say on the candidate problem, with the run's γ and B."""
-        return self.linearised if self.linear else None
+        """What the theorems say on the candidate problem, with the run's γ and B, of their loss."""
+        return self.linearised if self.linear and not self.outside else None
 
     @cached_property
     def linearised(self) -> Guarantee | None:
         """The same of a run that is not log-linear, on its candidates linearised at π_ref."""
         problem, radius = self.trace.problem, radius_used(self.trace)
-        if problem is None or radius is None or self.gamma is None or self.score is None:
+        if problem is None or radius is None or self.loss.gamma is None or self.loss.score is None:
             return None
-        return guarantee(problem, radius, self.gamma, self.score)
+        return guarantee(problem, radius, self.loss.gamma, self.loss.score)
 
     @property
     def path(self) -> tuple[Point, ...]:
@@ -118,6 +175,5 @@ class View:
         return tuple(point for point in self.trace.points if point.theta is not None)
 
 
-def _of(missing: list[str]) -> str:
-    named = {"gamma": "γ", "score": "the score term's weight (0 for online DPO, 1 for SAIL)"}
-    return " and ".join(named[name] for name in missing)
+def _stated(name: str, value: float | None) -> str:
+    return "" if value is None else f", {name} = {value:g} is stated"

@@ -135,6 +135,9 @@ def test_noise_does_not_turn_a_reward_into_preferences(noise, d, rewards, seed):
 def test_in_one_dimension_the_terms_are_not_told_apart():
     found = descended(family(), 1)
     assert "1 dimension (condition number" in found.unclear and not found.penalised
+    assert found.unclear.endswith("; log more prompts or responses")
+    coarse = descended(family(), 1, dtype=torch.float32)
+    assert coarse.unclear.endswith("; log more prompts or responses, in float64")
 
 
 def test_few_noisy_updates_do_not_tell_noise_from_another_loss():
