@@ -42,7 +42,6 @@ def synthetic(n: int, m: int, d: int, correct: bool = False) -> Any:
     Where ``correct``, a response is correct (1) if its reward is above .5, or not (0).
     """
     from sailtheory import BradleyTerry, PreferenceProblem
-    from sailtheory.problem.reward_problem import reward_problem
 
     rng = np.random.default_rng(0)
     phi = rng.normal(size=(n, m, d))
@@ -51,6 +50,8 @@ def synthetic(n: int, m: int, d: int, correct: bool = False) -> Any:
     rewards /= np.abs(rewards[:, :, None] - rewards[:, None]).mean() * m / (m - 1)
     rewards += 0.3 * rng.normal(size=(n, m))
     if correct:
+        from sailtheory.problem.reward_problem import reward_problem
+
         return reward_problem(features=phi, response_rewards=1.0 * (rewards > 0.5), radius=2)
     return PreferenceProblem(
         features=phi, preferences=[BradleyTerry(r) for r in rewards], beta=0.1, radius=2

@@ -13,6 +13,7 @@ from sailtheory.plots import style
 __all__ = ["alone", "letters"]
 
 _LEAST, _MOST = 66.0, 84.0  # mm of height
+_INSIDE = 3  # lines that a legend within a panel may have
 
 
 def letters(figure: Figure) -> dict[str, Any]:
@@ -64,9 +65,9 @@ def _label(chosen: Any, figure: Figure) -> None:
 
 
 def _name_lines(chosen: Any) -> None:
-    """A legend of every named line, where there is none or it leaves some out."""
+    """A legend of every named line, below the panel where it would be large or leave some out."""
     handles, _ = chosen.get_legend_handles_labels()
     legend = chosen.get_legend()
     shown = [] if legend is None else legend.get_texts()
-    if len(handles) > len(shown):
+    if len(handles) > min(len(shown), _INSIDE):
         chosen.legend(loc="upper center", bbox_to_anchor=(0.5, -0.26), ncols=2)

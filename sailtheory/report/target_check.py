@@ -191,20 +191,20 @@ def price(report: TargetReport) -> list[tuple[str, str, str, str]]:
 
 
 def constants(report: TargetReport) -> str:
-    """μ, Λ, K⁻ and mirror ascent's factor, or why there is none."""
+    """μ, Λ, K⁻ and mirror ascent's factor, or why none is known."""
     known = report.bounds
     assert known is not None
-    factor = number(report.factor)
+    mirror = f"mirror ascent contracts by {number(report.factor)}"
     if report.factor is None:
         why = (
             "no bound of γ* is certain" if known.least is None
             else "K⁻ is infinite" if report.gamma > known.least
             else f"needs γ > {number(known.least)}"
         )  # fmt: skip
-        factor = f"none ({why})"
+        mirror = f"no contraction of mirror ascent is known ({why})"
     return (
         f"strong concavity μ = {number(report.mu)}, smoothness Λ = {number(report.smoothness)}, "
-        f"K⁻ = {number(known.lower)}, mirror ascent contracts by {factor}"
+        f"K⁻ = {number(known.lower)}; {mirror}"
     )
 
 

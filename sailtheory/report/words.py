@@ -115,7 +115,8 @@ def summary(report: Report) -> str:
     free, bound = report.price["zero"].gain, report.price["relative"].gain
     verb = "falls" if bound < free else "goes"
     sentences.append(
-        f"At the theorem's γ the gain in win rate {verb} from {free:.3f} (γ = 0) to {bound:.3f}."
+        f"At the theorem's γ the gain in win rate {verb} from {number(free)} (γ = 0) to "
+        f"{number(bound)}."
     )
     if learning(report):
         sentences.append(learning(report))
