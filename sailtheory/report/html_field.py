@@ -42,7 +42,9 @@ def field_page(report: FieldReport, name: str, seconds: float) -> str:
         file=problem_file(report.problem),
         landscape=statements_of([] if known is None else words.statements(report), name),
         constants={
-            f"modulus of strong monotonicity, relative to A ({told.claim})": words.modulus(report)
+            f"modulus of strong monotonicity, relative to the Fisher matrix ({told.claim})": words.modulus(
+                report
+            )
         },
         levels=[] if known is None else thresholds(report),
         levels_words="The γ in use (solid) beside the thresholds of the table.",
