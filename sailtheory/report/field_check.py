@@ -66,7 +66,8 @@ def print_field_report(console: Console, report: FieldReport) -> None:
         table.add_row(*cells)
     console.print(table)
     console.print(
-        f"modulus of strong monotonicity, relative to the Fisher matrix ({report.told.claim}): {modulus(report)}"
+        f"modulus of strong monotonicity, relative to the Fisher matrix ({report.told.claim}): "
+        f"{modulus(report)}"
     )
     console.print(f"\n[bold]{escape(summary(report))}[/bold]")
 

@@ -41,11 +41,7 @@ def field_page(report: FieldReport, name: str, seconds: float) -> str:
         facts={"objective": f"{told.title}. {told.scope}"} | problem_facts(report, told.measure),
         file=problem_file(report.problem),
         landscape=statements_of([] if known is None else words.statements(report), name),
-        constants={
-            f"modulus of strong monotonicity, relative to the Fisher matrix ({told.claim})": words.modulus(
-                report
-            )
-        },
+        constants={f"modulus, relative to the Fisher matrix ({told.claim})": words.modulus(report)},
         levels=[] if known is None else thresholds(report),
         levels_words="The γ in use (solid) beside the thresholds of the table.",
         levels_use="what it is",
