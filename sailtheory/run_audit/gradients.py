@@ -44,6 +44,7 @@ _SIGMAS = 4.0
 _BENT = 5.0  # ∇log π changes by four times the relative gap of log-linearity, to first order
 _MOST_CONDITION = 1e8  # above, less than half the digits of float64 tell these terms from others
 _LIBRARY = "DPO, the score term, both KLs and E[r]"
+_LESS_NOISE = "larger batches, or more prompts and responses, can help"
 _V, *_RATIOS, _REWARD = range(5)
 
 
@@ -67,8 +68,6 @@ class Followed:
         steps: First and last step used.
         blind: Share of the gradients below which rounding, or the gap of log-linearity, hides
             another loss.
-        enough: Updates, with this noise, that would show which terms there are; 0 where no
-            number of them would.
     """
 
     scale: float
@@ -82,7 +81,6 @@ class Followed:
     noise: float
     steps: tuple[int, int]
     blind: float
-    enough: int
 
     @property
     def unclear(self) -> str:
@@ -91,9 +89,8 @@ class Followed:
             return ""
         updates, dimensions, condition = self.measured
         advice = "log more prompts or responses"
-        if self.enough:
-            about = int(float(f"{self.enough:.2g}"))
-            advice = f"with this noise about {about:,} updates would, or larger batches"
+        if self.noise and condition <= _MOST_CONDITION:
+            advice = f"their noise is too large to tell the two apart: {_LESS_NOISE}"
         elif self.blind > COARSE:
             advice += ", in float64"
         return (
@@ -162,9 +159,11 @@ def followed(
     else:
         noise = error_size
         doubt, foreign = _not_noise(fit.residual, terms.shape[-1], (misfit / size) ** 0.5)
-    lead, both, short = _leading(fit, errors, size * len(used))
+    lead, both = _leading(fit, errors, size * len(used))
     first = _V if lead is None else lead
     scale, error = float(fit.coefficients[first]), float(np.sqrt(errors[first, first]))
+    if doubt and not foreign and lead is None:
+        doubt = f"{doubt}; they do not tell DPO's term from a reward's either: {_LESS_NOISE}"
     if not doubt and both:
         doubt, foreign = _mixed(scale, float(fit.coefficients[_REWARD])), True
     score, gamma, other = (
@@ -177,7 +176,6 @@ def followed(
         rewarded=lead == _REWARD, doubt=doubt, foreign=foreign,
         measured=(len(target), target.shape[1], fit.condition), noise=noise,
         steps=(used[0].step, used[-1].step), blind=(known / size) ** 0.5 if size else 0.0,
-        enough=int(np.ceil(len(used) * short)) if noise else 0,
     )  # fmt: skip
 
 
@@ -314,9 +312,9 @@ def _not_noise(residual: np.ndarray, count: int, share: float) -> tuple[str, boo
     steps, needed = len(residual), updates_needed(count)
     if steps < needed:
         return (
-            f"log {needed} updates or more (share=1 measures each): {100 * share:.2g} % of the "
-            f"gradients is not explained by {_LIBRARY}, and {steps} measured updates do not tell "
-            "noise from another loss"
+            f"{100 * share:.2g} % of the gradients is not explained by {_LIBRARY}, and {steps} "
+            f"measured updates do not tell noise from another loss: {needed} or more do "
+            "(share=1 measures each)"
         ), False
     lengths = np.linalg.norm(residual, axis=1, keepdims=True)
     along = residual / np.where(lengths > 0, lengths, 1.0)
@@ -338,20 +336,17 @@ def _mixed(dpo: float, reward: float) -> str:
     )
 
 
-def _leading(fit: _Fit, covariance: np.ndarray, total: float) -> tuple[int | None, bool, float]:
-    """Which of V and ∇E[r] the gradients hold; None where that is not shown. And if both.
-
-    Third, by what factor too few the updates are, where more would show it; 0 elsewhere.
-    """
+def _leading(fit: _Fit, covariance: np.ndarray, total: float) -> tuple[int | None, bool]:
+    """Which of V and ∇E[r] the gradients hold; None where that is not shown. And if both."""
     if fit.condition > _MOST_CONDITION:
-        return None, False, 0.0
+        return None, False
     scale = fit.sizes / max(total, 1e-300) ** 0.5
     share, error = np.abs(fit.coefficients) * scale, np.sqrt(np.diag(covariance)) * scale
     rivals = [_V, _REWARD]
     if error[rivals].max() > CLEAR:
-        return None, False, float(error[rivals].max() / CLEAR) ** 2
+        return None, False
     held = [k for k in rivals if share[k] > SMALL + SURE * error[k]]
-    return held[0] if len(held) == 1 else None, len(held) == 2, 0.0
+    return held[0] if len(held) == 1 else None, len(held) == 2
 
 
 def _ratio(
