@@ -181,13 +181,14 @@ def followed(
 
 def allowed(
     problem: PreferenceProblem, points: tuple[Point, ...], bend: float, rounding: float,
-    gamma: float, score: bool,
+    gamma: float | None, score: bool,
 ) -> float | None:  # fmt: skip
     """The factor of a loss with these γ and score term, if the gradients allow it; else None.
 
     They do if, with that score term, what DPO's term and KL(π_ref‖π_θ) leave is rounding or passes
-    for noise, and the interval of γ holds this one and not 0. That tells the loss from one with
-    another γ, not from all others. Arguments are those of :func:`followed`.
+    for noise, and the interval of γ holds this one and not 0; None for γ asks nothing of it. That
+    tells the loss from one with another γ, not from all others. Arguments are those of
+    :func:`followed`.
     """
     used = _usable(points)
     terms, target = _terms(problem, np.array([p.theta for p in used])), _targets(used)
@@ -200,9 +201,11 @@ def allowed(
         return None
     factor, error = float(fit.coefficients[0]), float(np.sqrt(fit.covariance[0, 0]))
     value, blur = _ratio(fit.coefficients, fit.covariance, 1, 0, True)
-    seen = abs(factor) > SURE * error and abs(value) > SURE * blur
-    # Only a factor that is clearly another is taken for one: 4 standard errors.
-    return _unit(factor, 2 * error) if seen and abs(value - gamma) <= SURE * blur else None
+    if abs(factor) <= SURE * error:
+        return None
+    if gamma is not None and not abs(value - gamma) <= SURE * blur < abs(value):
+        return None
+    return _unit(factor, 2 * error)  # only what is clearly another is not taken for 1
 
 
 def _known(terms: np.ndarray, fit: _Fit, size: float, bend: float, rounding: float) -> float:

@@ -12,7 +12,7 @@ pytest.importorskip("torch", reason="the extra torch is not installed")
 
 import torch
 
-from sailtheory.report.run_audit import trajectories
+from sailtheory.report.run_audit import described, trajectories
 from sailtheory.run_audit.audit import audit
 from sailtheory.run_audit.decided import decided
 from sailtheory.run_audit.gradients import Followed
@@ -97,6 +97,27 @@ def test_what_is_stated_counts_where_noisy_gradients_allow_it(name, tmp_path):
         assert [found[key].standing for key in OF_LOSS] == [UNKNOWN] * 4
         for key in ("threshold", "step", "pl"):
             assert found[key].why.startswith(f"if γ = {gamma:g} and score = 0 as stated: ")
+
+
+def test_a_violation_that_rests_on_a_stated_score_term_is_none(tmp_path):
+    found = audited(tmp_path / "a", noise=0.01, batch=2, steps=100, stated={"score": 0.0})
+    assert found.violated == ()
+    assert found["noise"].why.startswith("if γ = 0.25 and score = 0 as stated: σ² = ")
+    assert "with the score term and without it" in found["noise"].why
+
+
+def test_what_helps_between_the_thresholds_and_on_what_it_rests(tmp_path):
+    found = audited(
+        tmp_path / "a", loss_of=sampled("dpo", 64), steps=100, gamma=0.06, stated={"score": 0.0}
+    )
+    assert "certify" not in found["threshold"].why and "is enough" in found["threshold"].why
+    for key in ("noise", "pl"):
+        assert "γ is not shown to be above the threshold: raise γ" in found[key].why
+        assert "log" not in found[key].why
+    assert all("score = 0 as stated" in found[key].why for key in OF_LOSS)
+    charts = {each.name: described(each) for each in trajectories(found)}
+    for name in ("step size", "monotonicity ratio"):
+        assert "if γ = 0.06 and score = 0 as stated" in charts[name]
 
 
 def test_nothing_is_asked_for_that_would_not_help(tmp_path):
