@@ -99,7 +99,7 @@ def trajectories(found: Audit) -> list[Trajectory]:
     view, trace = found.view, found.view.trace
     shown = [
         Trajectory("‖θ − θ_start‖", "How far the weights went.",
-                   _plain(trace.along("distance")), trace.facts.radius or radius_used(trace), "B"),
+                   tuple(trace.distances), trace.facts.radius or radius_used(trace), "B"),
         Trajectory("gap of log-linearity",
                    "By how much log π_θ/π_ref half-way is off its half, relative to its range.",
                    tuple((step, gap) for step, gap, _ in gap_series(trace)),

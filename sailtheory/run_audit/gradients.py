@@ -15,7 +15,7 @@ from sailtheory.objectives.fields import ExpectedReward, OnlineDPO, has_rewards
 from sailtheory.objectives.sail import SAIL, KLPolicyRef, KLRefPolicy
 from sailtheory.problem.preferences import BradleyTerry, probabilities
 from sailtheory.problem.problem import PreferenceProblem
-from sailtheory.run_audit.trace import Point
+from sailtheory.run_audit.trace import Point, span
 
 __all__ = [
     "CLEAR",
@@ -62,8 +62,9 @@ class Followed:
         rewarded: Whether the gradients hold ∇E[r] and no V.
         doubt: Why the gradients are, or may be, no such sum; empty where they are one.
         foreign: Whether they were seen to be something else.
-        measured: Updates, dimensions, and the condition number of the terms' gradients, each of
-            length one over the run.
+        updates: Used.
+        measured: Dimensions, and the condition number of the terms' gradients, each of length one
+            over the run.
         noise: V, E‖gradient − its mean‖² of one update.
         steps: First and last step used.
         blind: Share of the gradients below which rounding, or the gap of log-linearity, hides
@@ -77,24 +78,30 @@ class Followed:
     rewarded: bool
     doubt: str
     foreign: bool
-    measured: tuple[int, int, float]
+    updates: int
+    measured: tuple[int, float]
     noise: float
     steps: tuple[int, int]
     blind: float
+
+    @property
+    def span(self) -> str:
+        """Which updates were used, in words."""
+        return span(self.steps, self.updates)
 
     @property
     def unclear(self) -> str:
         """That the gradients do not show of which terms they are, in words; empty if they do."""
         if np.isfinite(self.score[1]):
             return ""
-        updates, dimensions, condition = self.measured
+        dimensions, condition = self.measured
         advice = "log more prompts or responses"
         if self.noise and condition <= _MOST_CONDITION:
             advice = f"their noise is too large to tell the two apart: {_LESS_NOISE}"
         elif self.blind > COARSE:
             advice += ", in float64"
         return (
-            f"the gradients do not show whether they hold DPO's term or a reward's: {updates} "
+            f"the gradients do not show whether they hold DPO's term or a reward's: {self.updates} "
             f"updates in {dimensions} dimension{'s' * (dimensions > 1)} (condition number "
             f"{condition:.1g}); {advice}"
         )
@@ -174,7 +181,7 @@ def followed(
     return Followed(
         _unit(scale, error), score, gamma, other,
         rewarded=lead == _REWARD, doubt=doubt, foreign=foreign,
-        measured=(len(target), target.shape[1], fit.condition), noise=noise,
+        updates=len(used), measured=(target.shape[1], fit.condition), noise=noise,
         steps=(used[0].step, used[-1].step), blind=(known / size) ** 0.5 if size else 0.0,
     )  # fmt: skip
 

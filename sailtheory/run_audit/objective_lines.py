@@ -26,7 +26,7 @@ def divergence(view: View) -> Found | None:
     if found is None or hidden is not None:
         return hidden
     (gamma, error), (other, _) = found.gamma, found.other
-    span = f"over steps {found.steps[0]} to {found.steps[1]}"
+    span = found.span
     stated = view.trace.facts.gamma
     if not found.penalised:
         return unknown(f"log more updates: the penalty's factor is {interval(found.gamma)} {span}")
@@ -53,7 +53,7 @@ def score(view: View) -> Found | None:
     if found is None or hidden is not None:
         return hidden
     value, stated = found.score[0], view.trace.facts.score
-    span = f"over steps {found.steps[0]} to {found.steps[1]}"
+    span = found.span
     if found.weight is None:
         return unknown(f"log more updates: the score term's factor is {interval(found.score)}")
     if found.rewarded:

@@ -117,8 +117,7 @@ def noise(view: View) -> Found | None:
     if share <= view.accuracy:
         return view.as_far(holds(said))
     more = "" if batch is None else f"; N ≥ {np.ceil(batch * share / view.accuracy):.0f} would do"
-    span = f"over steps {found.steps[0]} to {found.steps[1]}"
-    return view.as_far(violated(f"{said}, {span}{more}"))
+    return view.as_far(violated(f"{said}, {found.span}{more}"))
 
 
 def _unjudged(view: View) -> Found | None:

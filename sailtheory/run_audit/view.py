@@ -79,7 +79,8 @@ class View:
         if self._bent:
             return "terms of the gradients are known of log-linear policies, and this run's is none"
         seen = sum(p.gradient is not None and p.theta is not None for p in self.trace.points)
-        return f"log {updates_needed()} updates or more (share=1 measures each): {seen} are too few"
+        few = f"{seen} {'is' if seen == 1 else 'are'} too few"
+        return f"log {updates_needed()} updates or more (share=1 measures each): {few}"
 
     @property
     def outside(self) -> str:

@@ -16,7 +16,7 @@ from sailtheory.report.run_audit import described, trajectories
 from sailtheory.run_audit.audit import audit
 from sailtheory.run_audit.decided import decided
 from sailtheory.run_audit.gradients import Followed
-from sailtheory.run_audit.log_file import read_log
+from sailtheory.run_audit.log_file import LOG, read_log
 from sailtheory.run_audit.standing import Standing
 from sailtheory.run_audit.step_lines import _by_noise
 from sailtheory.run_audit.trace import Facts, Point, Trace
@@ -207,7 +207,7 @@ def test_an_update_that_no_log_saw_is_seen_in_the_contraction(tmp_path):
 def made_of(score, gamma=(0.25, 0.01)):
     return Followed(
         1.0, score, gamma, (0.0, 0.01), rewarded=False, doubt="", foreign=False,
-        measured=(40, 6, 10.0), noise=1.0, steps=(0, 39), blind=0.0,
+        updates=40, measured=(6, 10.0), noise=1.0, steps=(0, 39), blind=0.0,
     )  # fmt: skip
 
 
@@ -238,6 +238,43 @@ def test_values_after_the_first_that_is_none_are_not_read(tmp_path):
     assert all(line.why.endswith("steps before 10, where the gradient is not finite")
                for line in lines)  # fmt: skip
     assert "the same at 10 steps" in found["reference"].why
+
+
+def test_a_first_gradient_that_is_none_is_the_cause_of_all_that_is_not_known(tmp_path):
+    found = audited(tmp_path / "a", loss_of=lambda *given: loss_of(*given[:5]) * np.nan)
+    assert [line.key for line in found.violated] == ["ball", "finite"]
+    cause = "the gradient is not finite at step 0, and nothing was measured before it"
+    rest = {line.why for line in found.lines if line.standing is not VIOLATED}
+    assert rest == {cause, "name the runs it is compared with: --arm RUN"}
+
+
+def test_a_fault_may_be_older_than_the_update_where_it_was_seen(tmp_path):
+    def broken(log, *given):
+        calls.append(1)
+        return loss_of(log, *given[:4]) * (np.nan if len(calls) == 3 else 1.0)
+
+    calls = []
+    run(tmp_path / "a", loss_of=broken, steps=5)
+    rows = (tmp_path / "a" / LOG).read_text("utf-8").splitlines(keepends=True)
+    assert read_log(tmp_path / "a").broken.why == "the gradient is not finite at step 2"
+    (tmp_path / "a" / LOG).write_text("".join(rows[:2] + rows[4:]), "utf-8")
+    found = audit(read_log(tmp_path / "a"))
+    assert found["divergence"].why.startswith("θ is not finite at or before step 3; ")
+
+
+def test_what_was_not_looked_at_is_said(tmp_path):
+    run(tmp_path / "a", steps=40, share=0.05, stated={"gamma": None})
+    trace = read_log(tmp_path / "a")
+    kept = replace(trace, points=tuple(p for p in trace.points if p.step in (0, 1, 3, 7)))
+    found = audit(kept)
+    assert "at 4 updates from step 0 to 7" in found["divergence"].why
+    assert "seen is" in found["ball"].why and "at step 40" in found["ball"].why
+    assert found["ball"].why.endswith("looked at 4 of 40 updates and at the end")
+
+
+def test_the_last_update_may_leave_the_ball(tmp_path):
+    found = audited(tmp_path / "a", steps=1, stated={"radius": 0.001})
+    assert found["ball"].standing is VIOLATED and found["ball"].why.endswith("at step 1")
 
 
 def test_what_rounding_hides_is_said_in_float32(tmp_path):
