@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from sailtheory.run_audit.candidate import Guarantee
+from sailtheory.run_audit.gradients import COARSE
 from sailtheory.run_audit.standing import Found, Standing, holds, unknown, violated
 from sailtheory.run_audit.trace import Point, Trace
 from sailtheory.run_audit.view import View
@@ -16,6 +17,7 @@ _SPHERE = 1e-6
 _MARKOV = 20.0  # a positive quantity exceeds 20 times its mean with 5 % at most
 _SIGMAS = 4.0
 _ROUNDING = 1e-4
+_CLIPPED = 1e-3
 
 
 def step_sizes(trace: Trace) -> list[tuple[int, float]]:
@@ -101,8 +103,13 @@ def _near_sphere(before: Point, after: Point | None, limit: float) -> bool:
 def noise(view: View) -> Found | None:
     """The floor that noise leaves (C16) against the first gap."""
     found = view.followed
+    exact = found is not None and not found.doubt and not found.noise
+    if found is not None and exact and not view.outside:
+        if found.blind <= COARSE:
+            return holds("the gradients are exact but for rounding: there is no noise")
+        return holds(f"the gradients show no noise above {found.blind:.1g} of their length")
     if found is None or found.doubt or view.guarantee is None:
-        return _unjudged(view)
+        return unknown(view.lacking) if exact else _unjudged(view)
     modulus = view.guarantee.constants.modulus
     if modulus is None:
         return view.as_far(unknown(f"no μ is known: {view.unpredicted}"))
@@ -126,10 +133,18 @@ def _unjudged(view: View) -> Found | None:
     if not seen:
         return unknown(view.lacking) if view.path else None
     variance = float(np.mean([value * batch for value, batch in seen]))
+    clipped = " (after clipping)" if _clipped(view.trace) else ""
     return unknown(
-        f"σ² = {variance:.3g} by the gradients of successive updates (after clipping), "
-        f"N = {seen[0][1]}; what it leaves of the gap needs a μ: {view.lacking}"
+        f"σ² = {variance:.3g} by the gradients of successive updates{clipped}, N = {seen[0][1]}; "
+        f"what it leaves of the gap needs a μ: {view.lacking}"
     )
+
+
+def _clipped(trace: Trace) -> bool:
+    """Whether a logged gradient is as long as clipping leaves it."""
+    limit = trace.facts.clip
+    norms = [norm for _, norm in trace.series.get("gradient norm", ())]
+    return limit is not None and max(norms, default=0.0) >= limit * (1 - _CLIPPED)
 
 
 def _variance(view: View) -> float:

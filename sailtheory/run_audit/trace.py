@@ -72,6 +72,7 @@ class Facts:
         scaled: Whether their advantages are divided by the group's deviation; None where by
             another one.
         leave_one_out: Whether each is centred by the others' mean.
+        clip: Largest norm of a gradient, to which longer ones are cut; None where not known.
     """
 
     beta: float | None = None
@@ -83,6 +84,7 @@ class Facts:
     group: int | None = None
     scaled: bool | None = None
     leave_one_out: bool = False
+    clip: float | None = None
 
 
 @dataclass(frozen=True)

@@ -262,6 +262,22 @@ def test_a_fault_may_be_older_than_the_update_where_it_was_seen(tmp_path):
     assert found["divergence"].why.startswith("θ is not finite at or before step 3; ")
 
 
+def test_exact_gradients_have_no_noise_and_no_variance(tmp_path):
+    found = audited(tmp_path / "a", gamma=0.06)  # below K_V: there is no μ
+    assert found["noise"].standing is HOLDS and "there is no noise" in found["noise"].why
+    found = audited(tmp_path / "b", sized=-1.0)
+    assert found["noise"].standing is UNKNOWN and "σ²" not in found["noise"].why
+
+
+def test_clipping_is_named_where_a_gradient_is_as_long_as_it_leaves(tmp_path):
+    run(tmp_path / "a", loss_of=sampled("dpo", 64), steps=20)
+    trace = read_log(tmp_path / "a")
+    longest = max(norm for _, norm in trace.series["gradient norm"])
+    for clip, said in ((None, False), (2 * longest, False), (longest, True)):
+        line = audit(replace(trace, facts=replace(trace.facts, clip=clip)))["noise"]
+        assert "σ² = " in line.why and ("(after clipping)" in line.why) is said
+
+
 def test_what_was_not_looked_at_is_said(tmp_path):
     run(tmp_path / "a", steps=40, share=0.05, stated={"gamma": None})
     trace = read_log(tmp_path / "a")
