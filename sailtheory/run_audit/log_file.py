@@ -153,7 +153,7 @@ def read_log(folder: str | Path) -> Trace:
 
 def _cost(share: float, allowed: float) -> str:
     """What measuring took, and why it may be more than was allowed."""
-    how = f"{share:.2%} of" if share <= 1 else f"{share:.2g} times"
+    how = f"{share:.2%} of" if share <= 1 else f"{share:.3g} times"
     taken = f"measuring took {how} the training time"
     if share <= allowed or allowed >= 1:
         return taken
