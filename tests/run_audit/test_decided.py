@@ -106,6 +106,13 @@ def test_a_violation_that_rests_on_a_stated_score_term_is_none(tmp_path):
     assert "with the score term and without it" in found["noise"].why
 
 
+def test_a_violation_stays_where_the_gradients_allow_no_other_score_term(tmp_path):
+    found = audited(tmp_path / "a", noise=1e-4, rate=1.2, score=1.0, stated={"score": 1.0})
+    assert found["step"].standing is VIOLATED and "η = 1.2 > 1/Λ" in found["step"].why
+    assert found["step"].why.endswith("and score = 1 as stated, which the gradients allow")
+    assert "of such updates no contraction is predicted" in found["pl"].why
+
+
 def test_what_helps_between_the_thresholds_and_on_what_it_rests(tmp_path):
     found = audited(
         tmp_path / "a", loss_of=sampled("dpo", 64), steps=100, gamma=0.06, stated={"score": 0.0}
