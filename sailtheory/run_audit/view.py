@@ -99,7 +99,7 @@ class View:
                 "the gradients hold ∇E[r], a reward's, and thresholds here are of preferences: "
                 "`sailtheory check` on the log's problem.npz takes --objective reward"
             )
-        if found.reverse:
+        if found.penalised and found.reverse:
             return "the gradients hold KL(π_θ‖π_ref), which has no such threshold (C33)"
         if found.weight not in (None, 0.0, 1.0):
             return "the score term's weight is neither 0 nor 1, and the theory has no other"

@@ -113,6 +113,12 @@ def test_a_violation_stays_where_the_gradients_allow_no_other_score_term(tmp_pat
     assert "of such updates no contraction is predicted" in found["pl"].why
 
 
+def test_the_other_kl_is_named_only_where_its_factor_is_identified(tmp_path):
+    found = audited(tmp_path / "a", noise=3e-5, rate=1.2, stated={"score": 0.0})
+    assert found["divergence"].why.startswith("log more updates: the penalty's factor is")
+    assert not any("KL(π_θ‖π_ref)" in line.why for line in found.lines)
+
+
 def test_what_helps_between_the_thresholds_and_on_what_it_rests(tmp_path):
     found = audited(
         tmp_path / "a", loss_of=sampled("dpo", 64), steps=100, gamma=0.06, stated={"score": 0.0}
