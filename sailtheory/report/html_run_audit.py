@@ -31,11 +31,11 @@ def audit_page(found: Audit, run: str, seconds: float) -> str:
         run: What the run is called.
         seconds: How long the audit took.
     """
-    trace = found.view.trace
+    trace, loss = found.view.trace, found.view.loss
     known = {
         "read from": trace.kind,
         "β": number(trace.facts.beta),
-        "γ": number(found.view.loss.gamma),
+        "γ": number(loss.gamma) + (" as stated" if "γ" in loss.said else ""),
         "B": number(trace.facts.radius) if trace.facts.radius else "none was set",
         "updates measured": str(len(trace.points)),
         "candidate problem": str(trace.problem) if trace.problem else "none",

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from sailtheory.report.numerals import number
 from sailtheory.run_audit.audit import Audit
+from sailtheory.run_audit.decided import Loss
 from sailtheory.run_audit.policy_lines import TOLERANCE, gap_series, radius_used
 from sailtheory.run_audit.standing import Standing
 from sailtheory.run_audit.step_lines import step_sizes
@@ -98,7 +99,7 @@ def trajectories(found: Audit) -> list[Trajectory]:
     view, trace = found.view, found.view.trace
     shown = [
         Trajectory("‖θ − θ_start‖", "How far the weights went.",
-                   _plain(trace.along("distance")), trace.facts.radius or radius_used(trace), "B"),
+                   tuple(trace.distances), trace.facts.radius or radius_used(trace), "B"),
         Trajectory("gap of log-linearity",
                    "By how much log π_θ/π_ref half-way is off its half, relative to its range.",
                    tuple((step, gap) for step, gap, _ in gap_series(trace)),
@@ -109,7 +110,8 @@ def trajectories(found: Audit) -> list[Trajectory]:
             (step, float(np.ptp(rows, axis=-1).max()))
             for step, rows in trace.along("log_ratios"))),
         Trajectory("step size", "‖Δθ‖ ÷ ‖gradient‖ of an update.", tuple(step_sizes(trace)),
-                   None if view.guarantee is None else 1 / view.guarantee.smooth, "1/Λ"),
+                   None if view.guarantee is None else 1 / view.guarantee.smooth,
+                   _resting("1/Λ", view.loss)),
     ]  # fmt: skip
     shown += _progress(found)
     rest = sorted(trace.series, key=lambda name: (
@@ -124,16 +126,22 @@ def _progress(found: Audit) -> list[Trajectory]:
         return []
     seen = view.guarantee.progress(view.path)
     score, steps = view.guarantee.score, [int(step) for step in seen.steps]
+    says = f"{_resting('On the candidate problem', view.loss)}."
     gap = "J* − J_γ" if score else "‖θ − θ*‖²"
     ratio = "PL ratio" if score else "monotonicity ratio"
     pairs = zip(steps, seen.gap.tolist(), strict=True)
     ratios = zip(steps, seen.ratio.tolist(), strict=True)
     return [
-        Trajectory(gap, "On the candidate problem.", tuple(p for p in pairs if p[1] > 0),
+        Trajectory(gap, says, tuple(p for p in pairs if p[1] > 0),
                    logarithmic=True),
-        Trajectory(ratio, "On the candidate problem.", tuple(p for p in ratios if p[1] > 0),
+        Trajectory(ratio, says, tuple(p for p in ratios if p[1] > 0),
                    view.guarantee.constants.modulus, "μ", logarithmic=True),
     ]  # fmt: skip
+
+
+def _resting(said: str, loss: Loss) -> str:
+    """With what is stated and not measured."""
+    return f"{said}, {loss.condition}" if loss.condition else said
 
 
 def _plain(rows: Sequence[tuple[int, Any]]) -> tuple[tuple[int, float], ...]:

@@ -95,11 +95,8 @@ def audit(trace: Trace, arms: Sequence[tuple[str, Trace]] = (), *, accuracy: flo
         raise InputError("accuracy", accuracy, "a share in (0, 1)")
     view, lines = View(_before_fault(trace), accuracy), []
     for line in _LINES:
-        found = (
-            _until(trace, line.measured(view))
-            or trace.stated.get(line.key)
-            or unknown(line.missing)
-        )
+        measured = _until(trace, view, line.measured(view))
+        found = measured or trace.stated.get(line.key) or unknown(line.missing)
         if found.standing is Standing.UNKNOWN:  # settings may still decide
             found = trace.stated.get(line.key, found)
         lines.append(Assumption(line.key, line.name, *found, line.source))
@@ -108,19 +105,28 @@ def audit(trace: Trace, arms: Sequence[tuple[str, Trace]] = (), *, accuracy: flo
     return Audit(tuple(lines), view)
 
 
-def _until(trace: Trace, found: Found | None) -> Found | None:
-    """What holds of the steps before the policy or its gradient was not finite."""
-    if found is None or found.standing is not Standing.HOLDS or trace.broken is None:
+def _until(trace: Trace, view: View, found: Found | None) -> Found | None:
+    """What is found of the steps before the policy or its gradient was not finite."""
+    fault = trace.broken
+    if fault is None or trace.facts.group is not None:  # groups are judged by settings
         return found
-    name, text, step = trace.broken
-    return holds(f"{found.why}; of the steps before {step}, where {name} is {text}")
+    if found is not None and found.standing is Standing.VIOLATED:
+        return found
+    if not view.trace.points:
+        return unknown(f"{fault.why}, and nothing was measured before it")
+    if found is None or found.standing is Standing.UNKNOWN:
+        return found and unknown(f"{fault.why}; before that: {found.why}")
+    where = f"where {fault.name} is {fault.text}"
+    return holds(f"{found.why}; of the steps before {fault.step}, {where}")
 
 
 def _before_fault(trace: Trace) -> Trace:
     """What was measured before the policy or its gradient was not finite."""
     if trace.broken is None:
         return trace
-    return replace(trace, points=tuple(p for p in trace.points if p.step < trace.broken[-1]))
+    last, end = trace.broken.step, trace.end
+    points = tuple(point for point in trace.points if point.step < last)
+    return replace(trace, points=points, end=end if end is not None and end[0] < last else None)
 
 
 def _budgets(trace: Trace, arms: Sequence[tuple[str, Trace]]) -> Found:

@@ -78,8 +78,9 @@ class AuditCallback(TrainerCallback):
         self._told = told_by(trainer)
         known = self._told.facts
         facts = replace(
-            known, gamma=known.gamma if self._gamma is None else self._gamma, radius=self._radius
-        )
+            known, gamma=known.gamma if self._gamma is None else self._gamma, radius=self._radius,
+            clip=args.max_grad_norm or None,
+        )  # fmt: skip
         went_on = f"-{state.global_step}" if state.global_step else ""
         folder = Path(args.output_dir) / f"{AUDIT}{went_on}"
         self._log = AuditLog.later(

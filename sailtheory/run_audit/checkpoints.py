@@ -15,7 +15,7 @@ import numpy as np
 
 from sailtheory.errors import InputError
 from sailtheory.run_audit.standing import Found, unknown
-from sailtheory.run_audit.trace import Facts, Point, Series, Trace
+from sailtheory.run_audit.trace import Facts, Point, Series, Trace, faults_of
 from sailtheory.storage.readers import read_json
 from sailtheory.storage.safetensors import Safetensors
 
@@ -80,7 +80,7 @@ def _series(history: list[dict[str, Any]]) -> tuple[dict[str, Series], Any]:
                 series.setdefault(name, []).append((int(step), float(value)))
             else:
                 faults.append((name, f"{value:g}", int(step)))
-    return series, tuple(faults)
+    return series, faults_of(faults, {int(row.get("step", 0)) for row in history})
 
 
 def _weights(folder: Path) -> list[Safetensors]:

@@ -38,6 +38,11 @@ class Loss:
     sure: bool = True
     said: str = ""
 
+    @property
+    def condition(self) -> str:
+        """On what that is stated and not measured a line rests, in words; empty for nothing."""
+        return f"if {self.said} as stated" if self.said else ""
+
 
 def agrees(stated: float, measured: tuple[float, float]) -> bool:
     """Whether a stated number lies in the interval of a value with its standard error."""

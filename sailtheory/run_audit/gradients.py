@@ -15,7 +15,7 @@ from sailtheory.objectives.fields import ExpectedReward, OnlineDPO, has_rewards
 from sailtheory.objectives.sail import SAIL, KLPolicyRef, KLRefPolicy
 from sailtheory.problem.preferences import BradleyTerry, probabilities
 from sailtheory.problem.problem import PreferenceProblem
-from sailtheory.run_audit.trace import Point
+from sailtheory.run_audit.trace import Point, span
 
 __all__ = [
     "CLEAR",
@@ -44,6 +44,7 @@ _SIGMAS = 4.0
 _BENT = 5.0  # ∇log π changes by four times the relative gap of log-linearity, to first order
 _MOST_CONDITION = 1e8  # above, less than half the digits of float64 tell these terms from others
 _LIBRARY = "DPO, the score term, both KLs and E[r]"
+_LESS_NOISE = "larger batches, or more prompts and responses, can help"
 _V, *_RATIOS, _REWARD = range(5)
 
 
@@ -61,14 +62,13 @@ class Followed:
         rewarded: Whether the gradients hold ∇E[r] and no V.
         doubt: Why the gradients are, or may be, no such sum; empty where they are one.
         foreign: Whether they were seen to be something else.
-        measured: Updates, dimensions, and the condition number of the terms' gradients, each of
-            length one over the run.
+        updates: Used.
+        measured: Dimensions, and the condition number of the terms' gradients, each of length one
+            over the run.
         noise: V, E‖gradient − its mean‖² of one update.
         steps: First and last step used.
         blind: Share of the gradients below which rounding, or the gap of log-linearity, hides
             another loss.
-        enough: Updates, with this noise, that would show which terms there are; 0 where no
-            number of them would.
     """
 
     scale: float
@@ -78,26 +78,30 @@ class Followed:
     rewarded: bool
     doubt: str
     foreign: bool
-    measured: tuple[int, int, float]
+    updates: int
+    measured: tuple[int, float]
     noise: float
     steps: tuple[int, int]
     blind: float
-    enough: int
+
+    @property
+    def span(self) -> str:
+        """Which updates were used, in words."""
+        return span(self.steps, self.updates)
 
     @property
     def unclear(self) -> str:
         """That the gradients do not show of which terms they are, in words; empty if they do."""
         if np.isfinite(self.score[1]):
             return ""
-        updates, dimensions, condition = self.measured
+        dimensions, condition = self.measured
         advice = "log more prompts or responses"
-        if self.enough:
-            about = int(float(f"{self.enough:.2g}"))
-            advice = f"with this noise about {about:,} updates would, or larger batches"
+        if self.noise and condition <= _MOST_CONDITION:
+            advice = f"their noise is too large to tell the two apart: {_LESS_NOISE}"
         elif self.blind > COARSE:
             advice += ", in float64"
         return (
-            f"the gradients do not show whether they hold DPO's term or a reward's: {updates} "
+            f"the gradients do not show whether they hold DPO's term or a reward's: {self.updates} "
             f"updates in {dimensions} dimension{'s' * (dimensions > 1)} (condition number "
             f"{condition:.1g}); {advice}"
         )
@@ -162,9 +166,11 @@ def followed(
     else:
         noise = error_size
         doubt, foreign = _not_noise(fit.residual, terms.shape[-1], (misfit / size) ** 0.5)
-    lead, both, short = _leading(fit, errors, size * len(used))
+    lead, both = _leading(fit, errors, size * len(used))
     first = _V if lead is None else lead
     scale, error = float(fit.coefficients[first]), float(np.sqrt(errors[first, first]))
+    if doubt and not foreign and lead is None:
+        doubt = f"{doubt}; they do not tell DPO's term from a reward's either: {_LESS_NOISE}"
     if not doubt and both:
         doubt, foreign = _mixed(scale, float(fit.coefficients[_REWARD])), True
     score, gamma, other = (
@@ -175,21 +181,21 @@ def followed(
     return Followed(
         _unit(scale, error), score, gamma, other,
         rewarded=lead == _REWARD, doubt=doubt, foreign=foreign,
-        measured=(len(target), target.shape[1], fit.condition), noise=noise,
+        updates=len(used), measured=(target.shape[1], fit.condition), noise=noise,
         steps=(used[0].step, used[-1].step), blind=(known / size) ** 0.5 if size else 0.0,
-        enough=int(np.ceil(len(used) * short)) if noise else 0,
     )  # fmt: skip
 
 
 def allowed(
     problem: PreferenceProblem, points: tuple[Point, ...], bend: float, rounding: float,
-    gamma: float, score: bool,
+    gamma: float | None, score: bool,
 ) -> float | None:  # fmt: skip
     """The factor of a loss with these γ and score term, if the gradients allow it; else None.
 
     They do if, with that score term, what DPO's term and KL(π_ref‖π_θ) leave is rounding or passes
-    for noise, and the interval of γ holds this one and not 0. That tells the loss from one with
-    another γ, not from all others. Arguments are those of :func:`followed`.
+    for noise, and the interval of γ holds this one and not 0; None for γ asks nothing of it. That
+    tells the loss from one with another γ, not from all others. Arguments are those of
+    :func:`followed`.
     """
     used = _usable(points)
     terms, target = _terms(problem, np.array([p.theta for p in used])), _targets(used)
@@ -202,9 +208,11 @@ def allowed(
         return None
     factor, error = float(fit.coefficients[0]), float(np.sqrt(fit.covariance[0, 0]))
     value, blur = _ratio(fit.coefficients, fit.covariance, 1, 0, True)
-    seen = abs(factor) > SURE * error and abs(value) > SURE * blur
-    # Only a factor that is clearly another is taken for one: 4 standard errors.
-    return _unit(factor, 2 * error) if seen and abs(value - gamma) <= SURE * blur else None
+    if abs(factor) <= SURE * error:
+        return None
+    if gamma is not None and not abs(value - gamma) <= SURE * blur < abs(value):
+        return None
+    return _unit(factor, 2 * error)  # only what is clearly another is not taken for 1
 
 
 def _known(terms: np.ndarray, fit: _Fit, size: float, bend: float, rounding: float) -> float:
@@ -314,9 +322,9 @@ def _not_noise(residual: np.ndarray, count: int, share: float) -> tuple[str, boo
     steps, needed = len(residual), updates_needed(count)
     if steps < needed:
         return (
-            f"log {needed} updates or more (share=1 measures each): {100 * share:.2g} % of the "
-            f"gradients is not explained by {_LIBRARY}, and {steps} measured updates do not tell "
-            "noise from another loss"
+            f"{100 * share:.2g} % of the gradients is not explained by {_LIBRARY}, and {steps} "
+            f"measured updates do not tell noise from another loss: {needed} or more do "
+            "(share=1 measures each)"
         ), False
     lengths = np.linalg.norm(residual, axis=1, keepdims=True)
     along = residual / np.where(lengths > 0, lengths, 1.0)
@@ -338,20 +346,17 @@ def _mixed(dpo: float, reward: float) -> str:
     )
 
 
-def _leading(fit: _Fit, covariance: np.ndarray, total: float) -> tuple[int | None, bool, float]:
-    """Which of V and ∇E[r] the gradients hold; None where that is not shown. And if both.
-
-    Third, by what factor too few the updates are, where more would show it; 0 elsewhere.
-    """
+def _leading(fit: _Fit, covariance: np.ndarray, total: float) -> tuple[int | None, bool]:
+    """Which of V and ∇E[r] the gradients hold; None where that is not shown. And if both."""
     if fit.condition > _MOST_CONDITION:
-        return None, False, 0.0
+        return None, False
     scale = fit.sizes / max(total, 1e-300) ** 0.5
     share, error = np.abs(fit.coefficients) * scale, np.sqrt(np.diag(covariance)) * scale
     rivals = [_V, _REWARD]
     if error[rivals].max() > CLEAR:
-        return None, False, float(error[rivals].max() / CLEAR) ** 2
+        return None, False
     held = [k for k in rivals if share[k] > SMALL + SURE * error[k]]
-    return held[0] if len(held) == 1 else None, len(held) == 2, 0.0
+    return held[0] if len(held) == 1 else None, len(held) == 2
 
 
 def _ratio(

@@ -21,7 +21,7 @@ from sailtheory.errors import InputError
 from sailtheory.problem.problem import PreferenceProblem
 from sailtheory.problem.problem_file import load, save
 from sailtheory.run_audit.standing import Found, Standing
-from sailtheory.run_audit.trace import Facts, Point, Series, Trace
+from sailtheory.run_audit.trace import Facts, Fault, Point, Series, Trace, faults_of
 from sailtheory.storage.files import require_folder
 from sailtheory.storage.readers import parse_json, read_bytes
 
@@ -84,10 +84,13 @@ class LogWriter:
         plain = {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in given.items()}
         self._add(plain | {"numbers": dict(numbers)} | ({"late": True} if late else {}))
 
-    def end(self, spent: Mapping[str, float], seconds: float, share: float, allowed: float) -> None:
-        """The last line: what was spent, and the share of time that was taken and allowed."""
+    def end(
+        self, spent: Mapping[str, float], seconds: float, share: float, allowed: float,
+        end: tuple[int, float] | None = None,
+    ) -> None:  # fmt: skip
+        """The last line: what was spent, the share of time taken and allowed, ``Trace.end``."""
         row = {"spent": dict(spent), "seconds": seconds, "share": share, "allowed": allowed}
-        self._add(row)
+        self._add(row | ({} if end is None else {"step": end[0], "distance": end[1]}))
 
     def _add(self, row: Mapping[str, Any]) -> None:
         with open(self.folder / LOG, "a", encoding="utf-8") as file:
@@ -114,7 +117,9 @@ def read_log(folder: str | Path) -> Trace:
         raise InputError("log", folder / LOG, f"a first line of schema {SCHEMA} is expected")
     head, rest = rows[0], rows[1:]
     spent: dict[str, float] = {}
+    end = None
     try:
+        last: dict[str, Any] = {}
         if rest and "spent" in rest[-1]:
             last = rest.pop()
             spent = {str(key): float(value) for key, value in last["spent"].items()}
@@ -123,27 +128,33 @@ def read_log(folder: str | Path) -> Trace:
             notes.append("the log has no end: the run was killed, or finish() was not called")
         facts = _facts(head["facts"])
         points = tuple(_point(row) for row in rest)
+        seen = rest
+        if "distance" in last:
+            seen = [*rest, last]
+            if np.isfinite(last["distance"]):
+                end = int(last["step"]), float(last["distance"])
         late = any(row.get("late") for row in rest)
         if not points:
             notes.insert(0, _UNMEASURED)
         stated = {key: Found(Standing(how), why) for key, (how, why) in head["stated"].items()}
         preferences = None if head["preferences"] is None else np.array(head["preferences"])
         notes += map(str, head["notes"])
-        series, faults = _numbers(rest)
-        broken = min(_faults(rest), key=lambda fault: fault[-1], default=None)
+        series, faults = _numbers(seen)
+        broken = next(iter(faults_of(_faults(seen), _steps(seen))), None)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError("log", folder / LOG, f"damaged: {error!r}") from None
     problem = load(folder / PROBLEM) if (folder / PROBLEM).exists() else None
     _expect_alike(points, preferences, problem, folder / LOG)
     return Trace(
         f"a log of {head.get('writer')}", facts, points, problem, preferences, stated, series,
-        faults, spent, tuple(notes), broken=broken, late=late,
+        faults, spent, tuple(notes), broken=broken, late=late, end=end,
     )  # fmt: skip
 
 
 def _cost(share: float, allowed: float) -> str:
     """What measuring took, and why it may be more than was allowed."""
-    taken = f"measuring took {share:.2%} of the training time"
+    how = f"{share:.2%} of" if share <= 1 else f"{share:.3g} times"
+    taken = f"measuring took {how} the training time"
     if share <= allowed or allowed >= 1:
         return taken
     return (
@@ -207,7 +218,7 @@ def _only_finite(value: Any) -> Any:
 
 def _numbers(
     rows: list[dict[str, Any]],
-) -> tuple[dict[str, Series], tuple[tuple[str, str, int], ...]]:
+) -> tuple[dict[str, Series], tuple[Fault, ...]]:
     """Further numbers as series, and what among all numbers is not finite, by step."""
     series: dict[str, Series] = {}
     faults = []
@@ -218,7 +229,11 @@ def _numbers(
                 series.setdefault(name, []).append((step, float(value)))
             else:
                 faults.append((name, f"{value:g}", step))
-    return series, tuple(sorted([*faults, *_faults(rows)], key=lambda fault: fault[-1]))
+    return series, faults_of([*faults, *_faults(rows)], _steps(rows))
+
+
+def _steps(rows: list[dict[str, Any]]) -> set[int]:
+    return {int(row["step"]) for row in rows}
 
 
 def _faults(rows: list[dict[str, Any]]) -> list[tuple[str, str, int]]:

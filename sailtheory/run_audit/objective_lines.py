@@ -26,7 +26,7 @@ def divergence(view: View) -> Found | None:
     if found is None or hidden is not None:
         return hidden
     (gamma, error), (other, _) = found.gamma, found.other
-    span = f"over steps {found.steps[0]} to {found.steps[1]}"
+    span = found.span
     stated = view.trace.facts.gamma
     if not found.penalised:
         return unknown(f"log more updates: the penalty's factor is {interval(found.gamma)} {span}")
@@ -53,7 +53,7 @@ def score(view: View) -> Found | None:
     if found is None or hidden is not None:
         return hidden
     value, stated = found.score[0], view.trace.facts.score
-    span = f"over steps {found.steps[0]} to {found.steps[1]}"
+    span = found.span
     if found.weight is None:
         return unknown(f"log more updates: the score term's factor is {interval(found.score)}")
     if found.rewarded:
@@ -147,7 +147,8 @@ def _of_field(at: Guarantee, room: float) -> Found:
         )
     search = Search(Domain(at.problem), effort="light", seed=0)
     least = largest_relative_curvature_on(OnlineDPO(at.problem), search).value
-    return _between(gamma, room, least, known.data, f"2β = {known.limit:g}")
+    more = f"γ > {known.data:.4g} is enough, and no certificate tells more of online DPO"
+    return _between(gamma, room, least, known.data, f"{more}; 2β = {known.limit:g}")
 
 
 def _of_sail(at: Guarantee, room: float) -> Found:
@@ -159,7 +160,8 @@ def _of_sail(at: Guarantee, room: float) -> Found:
     if gamma - room > known.least:
         return holds(f"{_gamma(gamma, room)} > {known.least:.4g}, which is certain; {levels}")
     found = gamma_star(at.problem, effort="light").value
-    return _between(gamma, room, found, known.least, levels)
+    more = "`sailtheory certify` on the log's problem.npz encloses γ*"
+    return _between(gamma, room, found, known.least, f"{more}; {levels}")
 
 
 def _between(gamma: float, room: float, least: float | None, certain: float, levels: str) -> Found:
@@ -171,7 +173,7 @@ def _between(gamma: float, room: float, least: float | None, certain: float, lev
     shown = "none found" if least is None else f"{least:.4g}"
     return unknown(
         f"{said} is above γ* as searched ({shown}) and not above {certain:.4g}, which is certain; "
-        f"`sailtheory certify` on the log's problem.npz encloses γ*; {levels}"
+        f"{levels}"
     )
 
 

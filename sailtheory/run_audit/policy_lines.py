@@ -34,7 +34,7 @@ def reference(trace: Trace) -> Found | None:
 
 def radius_used(trace: Trace) -> float | None:
     """B: as stated, or the largest distance seen where that is larger, or none was stated."""
-    seen = [float(value) for _, value in trace.along("distance")]
+    seen = [value for _, value in trace.distances]
     if trace.facts.radius is not None:
         seen.append(trace.facts.radius)
     return max(seen, default=None)
@@ -42,23 +42,33 @@ def radius_used(trace: Trace) -> float | None:
 
 def ball(trace: Trace) -> Found | None:
     """‖θ − c‖ ≤ B; without a stated B, which one the run used."""
-    apart = trace.along("distance")
-    for name, text, place in trace.faults:
-        if name == "θ":
-            return violated(f"θ is {text} at step {place}")
+    apart = trace.distances
+    for fault in trace.faults:
+        if fault.name == "θ":
+            return violated(fault.why)
     if not apart:
         return None
     limit = trace.facts.radius
-    step, most = max(apart, key=lambda pair: float(pair[1]))
+    step, most = max(apart, key=lambda pair: pair[1])
     if limit is None:
         return holds(
-            f"no B was set: ‖θ − θ_start‖ reached {most:.4g} at step {step}, so the run used "
-            f"B = {most:.4g}, and other lines take it"
+            f"no B was set: the largest ‖θ − θ_start‖ seen is {most:.4g}, at step {step}, and "
+            f"other lines take it as B{_looked(trace)}"
         )
     for place, value in apart:
         if value > limit * (1 + _ROUNDING):
             return violated(f"‖θ − θ_start‖ = {value:.4g} > B = {limit:g} at step {place}")
-    return holds(f"‖θ − θ_start‖ ≤ {most:.4g} (step {step}), B = {limit:g}")
+    return holds(f"‖θ − θ_start‖ ≤ {most:.4g} (step {step}), B = {limit:g}{_looked(trace)}")
+
+
+def _looked(trace: Trace) -> str:
+    """How often θ was looked at, where that was not at every update."""
+    count, made = len(trace.along("distance")), trace.spent.get("updates")
+    if count == made and trace.end is not None:
+        return ""
+    of = "" if made is None else f" of {made:.0f}"
+    updates = "update" if not of and count == 1 else "updates"
+    return f"; looked at {count}{of} {updates}{'' if trace.end is None else ' and at the end'}"
 
 
 def gap_series(trace: Trace) -> list[tuple[int, float, float]]:
@@ -146,8 +156,7 @@ def _bradley_terry(p: np.ndarray) -> Found:
 def finite(trace: Trace) -> Found | None:
     """Every logged number is finite."""
     if trace.faults:
-        name, text, step = trace.faults[0]
-        return violated(f"{name} = {text} at step {step}")
+        return violated(trace.faults[0].why)
     rows: list[Series] = [*trace.series.values()]
     count = sum(map(len, rows)) + len(trace.points)
     if not count:

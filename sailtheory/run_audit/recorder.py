@@ -134,6 +134,7 @@ class AuditLog:
         self._pending: tuple[Point, dict[str, float], list[Tensor], Tensor | None] | None = None
         self._spent = {"updates": 0.0}
         self._furthest = 0.0
+        self._next: int | None = None
         self._late = False
 
     @property
@@ -208,6 +209,7 @@ class AuditLog:
         with self.budget.paying():
             self._complete(again=True)
         self.budget.step()
+        self._next = int(step) + 1
         self._spent["updates"] += 1
         if batch is not None:
             self._spent["prompts"] = self._spent.get("prompts", 0.0) + batch
@@ -231,11 +233,19 @@ class AuditLog:
     def finish(self, **spent: float) -> None:
         """The end of the run; ``spent`` is what else it was given, such as tokens."""
         self._complete()
+        end = None if not self.ready or self._next is None else (self._next, self._distance())
         if self._facts.radius is None and self._problem is not None and self._furthest > 0:
             used = self._problem.replace(radius=self._furthest)
             save(used, self._writer.folder / PROBLEM)
         share = self.budget.spent / self.budget.trained
-        self._writer.end(self._spent | spent, self.budget.trained, share, self.budget.share)
+        self._writer.end(self._spent | spent, self.budget.trained, share, self.budget.share, end)
+
+    def _distance(self) -> float:
+        """‖θ − θ_start‖."""
+        distance = float(self._weights.moved().double().norm())
+        if np.isfinite(distance):
+            self._furthest = max(self._furthest, distance)
+        return distance
 
     @torch.no_grad()
     def _measure(self, step: int, batch: int | None, numbers: dict[str, float]) -> None:
@@ -252,9 +262,7 @@ class AuditLog:
             judge = given.preferences or given.rewards
             p = _judged(given, now.shape) if judge is not None and given.all_responses else None
         moved, gradient = weights.moved(), weights.gradient()
-        distance, space = float(moved.double().norm()), self._space
-        if np.isfinite(distance):
-            self._furthest = max(self._furthest, distance)
+        distance, space = self._distance(), self._space
         point = Point(
             step, distance, now, middle, drift, p,
             None if space is None else space.of(moved),

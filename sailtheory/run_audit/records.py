@@ -8,7 +8,7 @@ from typing import Any
 
 from sailtheory.errors import InputError
 from sailtheory.run_audit.standing import Found, holds, unknown, violated
-from sailtheory.run_audit.trace import Facts, Point, Series, Trace
+from sailtheory.run_audit.trace import Facts, Point, Series, Trace, faults_of
 from sailtheory.runs.read import Record
 
 __all__ = ["of_record"]
@@ -193,6 +193,7 @@ def _trace(
             budget[key] = float(given)
     unfinished = () if record.finished else ("the run is not finished",)
     return Trace(
-        kind, facts, points, stated=stated, series=series, faults=tuple(faults), spent=budget,
+        kind, facts, points, stated=stated, series=series, spent=budget,
+        faults=faults_of(faults, {step for step, _, _ in record.rows}),
         notes=unfinished,
     )  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from sailtheory.run_audit.candidate import Guarantee
+from sailtheory.run_audit.gradients import COARSE
 from sailtheory.run_audit.standing import Found, Standing, holds, unknown, violated
 from sailtheory.run_audit.trace import Point, Trace
 from sailtheory.run_audit.view import View
@@ -16,6 +17,7 @@ _SPHERE = 1e-6
 _MARKOV = 20.0  # a positive quantity exceeds 20 times its mean with 5 % at most
 _SIGMAS = 4.0
 _ROUNDING = 1e-4
+_CLIPPED = 1e-3
 
 
 def step_sizes(trace: Trace) -> list[tuple[int, float]]:
@@ -25,11 +27,47 @@ def step_sizes(trace: Trace) -> list[tuple[int, float]]:
 
 def step_size(view: View) -> Found | None:
     """Updates are η times the gradient, η ≤ 1/Λ."""
-    made = [p for p in view.trace.points if p.step_size is not None and p.along is not None]
+    made = _made(view.trace)
     if not made:
         return None
     if view.trace.late:
         return unknown(view.lacking)
+    turned = _turned(view, made)
+    if turned is not None:
+        return turned
+    if view.guarantee is None:
+        return unknown(f"no Λ to compare with: {view.lacking}")
+    scale, smooth = abs(view.loss.scale), view.guarantee.smooth
+    times = "" if scale == 1 else f", as the loss is {scale:.4g} times J_γ"
+    long = _too_long(view, made)
+    if long is not None:
+        return view.as_far(
+            violated(
+                f"η = {float(long.step_size or 0) * scale:.4g} > 1/Λ = {1 / smooth:.4g} at step "
+                f"{long.step}{times}; Λ is the theory's bound on the curvature, and a longer step "
+                "may still converge"
+            )
+        )
+    step, most = max(step_sizes(view.trace), key=lambda row: row[1])
+    return view.as_far(
+        holds(f"η ≤ {most * scale:.4g} (step {step}), 1/Λ = {1 / smooth:.4g}{times}")
+    )
+
+
+def _made(trace: Trace) -> list[Point]:
+    return [p for p in trace.points if p.step_size is not None and p.along is not None]
+
+
+def _too_long(view: View, made: list[Point]) -> Point | None:
+    """The first update that is longer than 1/Λ."""
+    assert view.guarantee is not None
+    most = (1 + _ROUNDING) / view.guarantee.smooth
+    scale = abs(view.loss.scale)
+    return next((p for p in made if float(p.step_size or 0) * scale > most), None)
+
+
+def _turned(view: View, made: list[Point]) -> Found | None:
+    """That an update is not along the gradient, or the wrong way; None where all are along it."""
     limit, inner = view.trace.facts.radius, []
     for before, after in zip(made, [*made[1:], None], strict=True):
         if limit is None or not _near_sphere(before, after, limit):
@@ -43,29 +81,18 @@ def step_size(view: View) -> Found | None:
                 f"{point.along:.3g}), as with Adam or momentum: C15 is of gradient steps"
             )
         if cosine < 0 and (view.upside_down or not view.trace.facts.all_responses):
-            return violated(
-                f"the update at step {point.step} goes up the loss: its cosine with the direction "
-                f"that the theory climbs is {cosine:.3g}; change a sign"
+            return view.as_stated(
+                violated(
+                    f"the update at step {point.step} goes up the loss: its cosine with the "
+                    f"direction that the theory climbs is {cosine:.3g}; change a sign"
+                )
             )
         if cosine < 0:
             return unknown(
                 f"the update at step {point.step} goes up the logged loss (cosine {cosine:.3g}), "
                 f"which is right only if that is to be maximised; {view.lacking}"
             )
-    if view.guarantee is None:
-        return unknown(f"no Λ to compare with: {view.lacking}")
-    scale, smooth = abs(view.loss.scale), view.guarantee.smooth
-    times = "" if scale == 1 else f", as the loss is {scale:.4g} times J_γ"
-    for point in made:
-        eta = float(point.step_size or 0) * scale
-        if eta * smooth > 1 + _ROUNDING:
-            return view.as_far(
-                violated(f"η = {eta:.4g} > 1/Λ = {1 / smooth:.4g} at step {point.step}{times}")
-            )
-    step, most = max(step_sizes(view.trace), key=lambda row: row[1])
-    return view.as_far(
-        holds(f"η ≤ {most * scale:.4g} (step {step}), 1/Λ = {1 / smooth:.4g}{times}")
-    )
+    return None
 
 
 def _near_sphere(before: Point, after: Point | None, limit: float) -> bool:
@@ -76,24 +103,28 @@ def _near_sphere(before: Point, after: Point | None, limit: float) -> bool:
 def noise(view: View) -> Found | None:
     """The floor that noise leaves (C16) against the first gap."""
     found = view.followed
+    exact = found is not None and not found.doubt and not found.noise
+    if found is not None and exact and not view.outside:
+        if found.blind <= COARSE:
+            return holds("the gradients are exact but for rounding: there is no noise")
+        return holds(f"the gradients show no noise above {found.blind:.1g} of their length")
     if found is None or found.doubt or view.guarantee is None:
-        return _unjudged(view)
+        return unknown(view.lacking) if exact else _unjudged(view)
     modulus = view.guarantee.constants.modulus
     if modulus is None:
-        return unknown("no μ is known, as γ is not above the threshold: raise γ, or log more")
+        return view.as_far(unknown(f"no μ is known: {view.unpredicted}"))
     first = float(view.guarantee.progress(view.path).gap.max(initial=0.0))
     floor = _floor(view, modulus)
     batch = next((p.batch for p in view.path if p.batch is not None), None)
     if first <= 0:
-        return unknown("the run began at its end: there is no gap to compare noise with")
+        return view.as_far(unknown("the run began at its end: no gap to compare noise with"))
     share = floor / first
     sized = f"σ² = {found.noise * (batch or 1):.3g}" + (f", N = {batch}" if batch else "")
     said = f"{sized}: noise leaves {share:.2g} of the first gap (C16), {view.accuracy:g} allowed"
     if share <= view.accuracy:
         return view.as_far(holds(said))
     more = "" if batch is None else f"; N ≥ {np.ceil(batch * share / view.accuracy):.0f} would do"
-    span = f"over steps {found.steps[0]} to {found.steps[1]}"
-    return view.as_far(violated(f"{said}, {span}{more}"))
+    return view.as_far(violated(f"{said}, {found.span}{more}"))
 
 
 def _unjudged(view: View) -> Found | None:
@@ -102,10 +133,18 @@ def _unjudged(view: View) -> Found | None:
     if not seen:
         return unknown(view.lacking) if view.path else None
     variance = float(np.mean([value * batch for value, batch in seen]))
+    clipped = " (after clipping)" if _clipped(view.trace) else ""
     return unknown(
-        f"σ² = {variance:.3g} by the gradients of successive updates (after clipping), "
-        f"N = {seen[0][1]}; what it leaves of the gap needs a μ: {view.lacking}"
+        f"σ² = {variance:.3g} by the gradients of successive updates{clipped}, N = {seen[0][1]}; "
+        f"what it leaves of the gap needs a μ: {view.lacking}"
     )
+
+
+def _clipped(trace: Trace) -> bool:
+    """Whether a logged gradient is as long as clipping leaves it."""
+    limit = trace.facts.clip
+    norms = [norm for _, norm in trace.series.get("gradient norm", ())]
+    return limit is not None and max(norms, default=0.0) >= limit * (1 - _CLIPPED)
 
 
 def _variance(view: View) -> float:
@@ -133,18 +172,19 @@ def contraction(view: View) -> Found | None:
     seen = at.progress(path)
     good = np.isfinite(seen.ratio)
     if not good.any():
-        return unknown("the run began at its end: there is no gap to measure")
+        return view.as_far(unknown("the run began at its end: there is no gap to measure"))
     least = int(np.nanargmin(np.where(good, seen.ratio, np.inf)))
     name = "PL ratio" if at.score else "monotonicity ratio"
     said = f"least {name} {seen.ratio[least]:.3g} (step {seen.steps[least]})"
     modulus = at.constants.modulus
     if modulus is None:
-        return unknown(f"nothing is predicted, as γ is not above the threshold; {said}")
+        return view.as_far(unknown(f"nothing is predicted: {view.unpredicted}; {said}"))
     if seen.ratio[least] < modulus * (1 - _ROUNDING):
         return view.as_far(violated(f"{said} < μ = {modulus:.3g}"))
     said = f"{said} ≥ μ = {modulus:.3g}"
-    made = step_size(view)
-    if made is not None and made.standing is Standing.VIOLATED:
+    made = _made(view.trace)
+    turned = _turned(view, made)
+    if _too_long(view, made) or (turned is not None and turned.standing is Standing.VIOLATED):
         return view.as_far(holds(f"{said}; of such updates no contraction is predicted"))
     return view.as_far(_measured(view, at, seen.steps, seen.gap, modulus, said))
 

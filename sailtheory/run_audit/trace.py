@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,10 +12,48 @@ from sailtheory.problem.problem import PreferenceProblem
 from sailtheory.rewards.read import PassRates
 from sailtheory.run_audit.standing import Found
 
-__all__ = ["Facts", "Point", "Series", "Trace"]
+__all__ = ["Facts", "Fault", "Point", "Series", "Trace", "faults_of", "span"]
 
 Series = list[tuple[int, float]]
 """Steps and values."""
+
+
+class Fault(NamedTuple):
+    """A number that is none.
+
+    Attributes:
+        name: Of what.
+        text: What stands in its place.
+        step: Where it was seen first.
+        begun: Whether it began there, as the update before was looked at too.
+    """
+
+    name: str
+    text: str
+    step: int
+    begun: bool
+
+    @property
+    def why(self) -> str:
+        """In words."""
+        verb = "is" if self.text == "not finite" else "="
+        when = "at" if self.begun else "at or before"
+        return f"{self.name} {verb} {self.text} {when} step {self.step}"
+
+
+def faults_of(found: Iterable[tuple[str, str, int]], looked: Collection[int]) -> tuple[Fault, ...]:
+    """Names, texts and steps as faults, by step, where so many steps were looked at."""
+    steps = {0, *(step + 1 for step in looked)}
+    made = [Fault(name, text, step, step in steps) for name, text, step in found]
+    return tuple(sorted(made, key=lambda fault: fault.step))
+
+
+def span(steps: tuple[int, int], count: int) -> str:
+    """From which step to which so many updates were looked at, in words."""
+    first, last = steps
+    if count == last - first + 1:
+        return f"over steps {first} to {last}"
+    return f"at {count} updates from step {first} to {last}"
 
 
 @dataclass(frozen=True)
@@ -33,6 +72,7 @@ class Facts:
         scaled: Whether their advantages are divided by the group's deviation; None where by
             another one.
         leave_one_out: Whether each is centred by the others' mean.
+        clip: Largest norm of a gradient, to which longer ones are cut; None where not known.
     """
 
     beta: float | None = None
@@ -44,6 +84,7 @@ class Facts:
     group: int | None = None
     scaled: bool | None = None
     leave_one_out: bool = False
+    clip: float | None = None
 
 
 @dataclass(frozen=True)
@@ -92,12 +133,13 @@ class Trace:
         preferences: p of the candidates at the start, (n, m, m).
         stated: Lines that settings decide where nothing was measured, by key.
         series: Further numbers along the run, by name.
-        faults: Numbers that are none: name, text and step.
+        faults: Numbers that are none.
         spent: What it was given: updates, prompts, tokens.
         notes: What was left out or guessed.
         rewards: What completions earned, by prompt, where a trainer logged them.
         broken: The first fault of the policy or its gradient.
         late: Whether θ had moved before the first update was logged.
+        end: Updates made, and ‖θ − θ_start‖ after the last of them.
     """
 
     kind: str
@@ -107,12 +149,19 @@ class Trace:
     preferences: np.ndarray | None = None
     stated: Mapping[str, Found] = field(default_factory=dict)
     series: Mapping[str, Series] = field(default_factory=dict)
-    faults: tuple[tuple[str, str, int], ...] = ()
+    faults: tuple[Fault, ...] = ()
     spent: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     rewards: PassRates | None = None
-    broken: tuple[str, str, int] | None = None
+    broken: Fault | None = None
     late: bool = False
+    end: tuple[int, float] | None = None
+
+    @property
+    def distances(self) -> list[tuple[int, float]]:
+        """Steps and ‖θ − θ_start‖, where the run ended too."""
+        found = [(step, float(value)) for step, value in self.along("distance")]
+        return found if self.end is None else [*found, self.end]
 
     def along(self, name: str) -> list[tuple[int, np.ndarray]]:
         """Steps and values of one measurement where it was made."""

@@ -15,6 +15,7 @@ from sailtheory.run_audit.trace import Point, Trace
 __all__ = ["View"]
 
 _SEE = "the gradients do not show the loss: see the line on the penalty"
+_EITHER = "the gradients allow the loss with the score term and without it"
 _LATE = (
     "the weights had moved since AuditLog was made when log() was first called: call it after "
     "backward() and before the optimiser's step, as gradients stand beside the wrong θ otherwise"
@@ -78,7 +79,8 @@ class View:
         if self._bent:
             return "terms of the gradients are known of log-linear policies, and this run's is none"
         seen = sum(p.gradient is not None and p.theta is not None for p in self.trace.points)
-        return f"log {updates_needed()} updates or more (share=1 measures each): {seen} are too few"
+        few = f"{seen} {'is' if seen == 1 else 'are'} too few"
+        return f"log {updates_needed()} updates or more (share=1 measures each): {few}"
 
     @property
     def outside(self) -> str:
@@ -97,7 +99,7 @@ class View:
                 "the gradients hold ∇E[r], a reward's, and thresholds here are of preferences: "
                 "`sailtheory check` on the log's problem.npz takes --objective reward"
             )
-        if found.reverse:
+        if found.penalised and found.reverse:
             return "the gradients hold KL(π_θ‖π_ref), which has no such threshold (C33)"
         if found.weight not in (None, 0.0, 1.0):
             return "the score term's weight is neither 0 nor 1, and the theory has no other"
@@ -108,7 +110,7 @@ class View:
         """The loss that all lines take."""
         return decided(self.trace.facts, self.followed, self._allowed)
 
-    def _allowed(self, gamma: float, score: bool) -> float | None:
+    def _allowed(self, gamma: float | None, score: bool) -> float | None:
         found = self.followed
         if found is None or found.foreign:
             return None
@@ -146,13 +148,31 @@ class View:
     def as_far(self, found: Found) -> Found:
         """What follows from γ and the score term: no surer than these are."""
         loss = self.loss
+        if found.standing is Standing.VIOLATED and loss.sure and self._either:
+            return unknown(f"{loss.condition}: {found.why}; {_EITHER}")
+        return self.as_stated(found)
+
+    def as_stated(self, found: Found) -> Found:
+        """The same where whether there is a score term does not matter."""
+        loss = self.loss
+        if not loss.said:
+            return found
         if not loss.sure:
-            return unknown(f"if {loss.said} as stated: {found.why}; {_SEE}")
-        if loss.said:
-            return Found(
-                found.standing, f"{found.why}; {loss.said} as stated, which the gradients allow"
-            )
-        return found
+            return unknown(f"{loss.condition}: {found.why}; {_SEE}")
+        return found._replace(why=f"{found.why}; {loss.said} as stated, which the gradients allow")
+
+    @cached_property
+    def _either(self) -> bool:
+        """Whether the score term is stated, and the gradients allow the other one too."""
+        if "score" not in self.loss.said:
+            return False
+        return self._allowed(None, not self.loss.score) is not None
+
+    @property
+    def unpredicted(self) -> str:
+        """Why there is no μ, in words."""
+        more = ", or log more updates" if self.loss.room else ""
+        return f"γ is not shown to be above the threshold: raise γ{more}"
 
     @cached_property
     def guarantee(self) -> Guarantee | None:

@@ -12,11 +12,11 @@ pytest.importorskip("torch", reason="the extra torch is not installed")
 
 import torch
 
-from sailtheory.report.run_audit import trajectories
+from sailtheory.report.run_audit import described, trajectories
 from sailtheory.run_audit.audit import audit
 from sailtheory.run_audit.decided import decided
 from sailtheory.run_audit.gradients import Followed
-from sailtheory.run_audit.log_file import read_log
+from sailtheory.run_audit.log_file import LOG, read_log
 from sailtheory.run_audit.standing import Standing
 from sailtheory.run_audit.step_lines import _by_noise
 from sailtheory.run_audit.trace import Facts, Point, Trace
@@ -99,9 +99,47 @@ def test_what_is_stated_counts_where_noisy_gradients_allow_it(name, tmp_path):
             assert found[key].why.startswith(f"if γ = {gamma:g} and score = 0 as stated: ")
 
 
+def test_a_violation_that_rests_on_a_stated_score_term_is_none(tmp_path):
+    found = audited(tmp_path / "a", noise=0.01, batch=2, steps=100, stated={"score": 0.0})
+    assert found.violated == ()
+    assert found["noise"].why.startswith("if γ = 0.25 and score = 0 as stated: σ² = ")
+    assert "with the score term and without it" in found["noise"].why
+
+
+def test_a_violation_stays_where_the_gradients_allow_no_other_score_term(tmp_path):
+    found = audited(tmp_path / "a", noise=1e-4, rate=1.2, score=1.0, stated={"score": 1.0})
+    assert found["step"].standing is VIOLATED and "η = 1.2 > 1/Λ" in found["step"].why
+    assert found["step"].why.endswith("and score = 1 as stated, which the gradients allow")
+    assert "of such updates no contraction is predicted" in found["pl"].why
+
+
+def test_the_other_kl_is_named_only_where_its_factor_is_identified(tmp_path):
+    found = audited(tmp_path / "a", noise=3e-5, rate=1.2, stated={"score": 0.0})
+    assert found["divergence"].why.startswith("log more updates: the penalty's factor is")
+    assert not any("KL(π_θ‖π_ref)" in line.why for line in found.lines)
+
+
+def test_what_helps_between_the_thresholds_and_on_what_it_rests(tmp_path):
+    found = audited(
+        tmp_path / "a", loss_of=sampled("dpo", 64), steps=100, gamma=0.06, stated={"score": 0.0}
+    )
+    assert "certify" not in found["threshold"].why and "is enough" in found["threshold"].why
+    for key in ("noise", "pl"):
+        assert "γ is not shown to be above the threshold: raise γ" in found[key].why
+        assert "log" not in found[key].why
+    assert all("score = 0 as stated" in found[key].why for key in OF_LOSS)
+    charts = {each.name: described(each) for each in trajectories(found)}
+    for name in ("step size", "monotonicity ratio"):
+        assert "if γ = 0.06 and score = 0 as stated" in charts[name]
+
+
 def test_nothing_is_asked_for_that_would_not_help(tmp_path):
-    found = audited(tmp_path / "a", loss_of=sampled("dpo", 64), steps=60, stated={"gamma": None})
-    assert "with this noise about" in found["divergence"].why
+    for steps in (60, 12):  # how many updates would do is not known, and they alone would not
+        found = audited(
+            tmp_path / str(steps), loss_of=sampled("dpo", 64), steps=steps, stated={"gamma": None}
+        )
+        assert "larger batches, or more prompts and responses" in found["divergence"].why
+        assert not found["divergence"].why.startswith("log")
     assert not any("state " in line.why or "float64" in line.why for line in found.lines)
     few = audited(tmp_path / "b", steps=3)
     assert few["divergence"].why.startswith("log 34 updates or more")
@@ -182,7 +220,7 @@ def test_an_update_that_no_log_saw_is_seen_in_the_contraction(tmp_path):
 def made_of(score, gamma=(0.25, 0.01)):
     return Followed(
         1.0, score, gamma, (0.0, 0.01), rewarded=False, doubt="", foreign=False,
-        measured=(40, 6, 10.0), noise=1.0, steps=(0, 39), blind=0.0, enough=0,
+        updates=40, measured=(6, 10.0), noise=1.0, steps=(0, 39), blind=0.0,
     )  # fmt: skip
 
 
@@ -213,6 +251,59 @@ def test_values_after_the_first_that_is_none_are_not_read(tmp_path):
     assert all(line.why.endswith("steps before 10, where the gradient is not finite")
                for line in lines)  # fmt: skip
     assert "the same at 10 steps" in found["reference"].why
+
+
+def test_a_first_gradient_that_is_none_is_the_cause_of_all_that_is_not_known(tmp_path):
+    found = audited(tmp_path / "a", loss_of=lambda *given: loss_of(*given[:5]) * np.nan)
+    assert [line.key for line in found.violated] == ["ball", "finite"]
+    cause = "the gradient is not finite at step 0, and nothing was measured before it"
+    rest = {line.why for line in found.lines if line.standing is not VIOLATED}
+    assert rest == {cause, "name the runs it is compared with: --arm RUN"}
+
+
+def test_a_fault_may_be_older_than_the_update_where_it_was_seen(tmp_path):
+    def broken(log, *given):
+        calls.append(1)
+        return loss_of(log, *given[:4]) * (np.nan if len(calls) == 3 else 1.0)
+
+    calls = []
+    run(tmp_path / "a", loss_of=broken, steps=5)
+    rows = (tmp_path / "a" / LOG).read_text("utf-8").splitlines(keepends=True)
+    assert read_log(tmp_path / "a").broken.why == "the gradient is not finite at step 2"
+    (tmp_path / "a" / LOG).write_text("".join(rows[:2] + rows[4:]), "utf-8")
+    found = audit(read_log(tmp_path / "a"))
+    assert found["divergence"].why.startswith("θ is not finite at or before step 3; ")
+
+
+def test_exact_gradients_have_no_noise_and_no_variance(tmp_path):
+    found = audited(tmp_path / "a", gamma=0.06)  # below K_V: there is no μ
+    assert found["noise"].standing is HOLDS and "there is no noise" in found["noise"].why
+    found = audited(tmp_path / "b", sized=-1.0)
+    assert found["noise"].standing is UNKNOWN and "σ²" not in found["noise"].why
+
+
+def test_clipping_is_named_where_a_gradient_is_as_long_as_it_leaves(tmp_path):
+    run(tmp_path / "a", loss_of=sampled("dpo", 64), steps=20)
+    trace = read_log(tmp_path / "a")
+    longest = max(norm for _, norm in trace.series["gradient norm"])
+    for clip, said in ((None, False), (2 * longest, False), (longest, True)):
+        line = audit(replace(trace, facts=replace(trace.facts, clip=clip)))["noise"]
+        assert "σ² = " in line.why and ("(after clipping)" in line.why) is said
+
+
+def test_what_was_not_looked_at_is_said(tmp_path):
+    run(tmp_path / "a", steps=40, share=0.05, stated={"gamma": None})
+    trace = read_log(tmp_path / "a")
+    kept = replace(trace, points=tuple(p for p in trace.points if p.step in (0, 1, 3, 7)))
+    found = audit(kept)
+    assert "at 4 updates from step 0 to 7" in found["divergence"].why
+    assert "seen is" in found["ball"].why and "at step 40" in found["ball"].why
+    assert found["ball"].why.endswith("looked at 4 of 40 updates and at the end")
+
+
+def test_the_last_update_may_leave_the_ball(tmp_path):
+    found = audited(tmp_path / "a", steps=1, stated={"radius": 0.001})
+    assert found["ball"].standing is VIOLATED and found["ball"].why.endswith("at step 1")
 
 
 def test_what_rounding_hides_is_said_in_float32(tmp_path):

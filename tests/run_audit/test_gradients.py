@@ -142,7 +142,7 @@ def test_in_one_dimension_the_terms_are_not_told_apart():
 
 def test_few_noisy_updates_do_not_tell_noise_from_another_loss():
     found = descended(family(), 3, steps=12, noise=1e-3)
-    assert found.doubt.startswith("log 34 updates or more") and not found.foreign
+    assert "another loss: 34 or more do" in found.doubt and not found.foreign
 
 
 def test_noise_alone_is_seldom_taken_for_another_loss():

@@ -102,10 +102,8 @@ PLANTED = {
     "a fifth of the score term": ("score", "0.2 times", {"score": 0.2}),
     "γ below the threshold": ("threshold", "γ = 0.01 is below γ*", {"gamma": 0.01}),
     "γ below that of SAIL": ("threshold", "γ = 0.01 is below γ*", {"gamma": 0.01, "score": 1.0}),
-    "a step too long": ("step", "η = 1.2 > 1/Λ", {"rate": 1.2}),
+    "a step too long": ("step", "and a longer step may still converge", {"rate": 1.2}),
     "Adam": ("step", "cosine", {"optimizer": lambda p: torch.optim.Adam(p, lr=0.05)}),
-    "a batch too small": ("noise", "N = 2: noise leaves", {
-        "noise": 0.01, "batch": 2, "steps": 100, "stated": {"score": 0.0}}),
     "a number that is none": ("finite", "loss = nan at step 7", {
         "before": infinite, "steps": 9}),
 }  # fmt: skip
@@ -148,6 +146,12 @@ def test_noise_invents_nothing(seed, tmp_path):
     found = audited(tmp_path / "a", noise_seed=seed, **options)
     assert found.violated == ()
     assert found["noise"].standing is HOLDS and "σ² = " in found["noise"].why
+
+
+def test_a_batch_too_small_is_found(tmp_path):
+    run(tmp_path / "a", noise=1e-5, batch=2)
+    line = audit(read_log(tmp_path / "a"), accuracy=1e-7)["noise"]
+    assert line.standing is VIOLATED and "N = 2: noise leaves" in line.why
 
 
 def test_the_measured_factors_of_a_scaled_loss(tmp_path):

@@ -108,7 +108,8 @@ def test_the_log_holds_what_was_measured(tmp_path):
     found = np.stack(trace.problem.features)
     assert np.allclose(np.einsum("nid,njd->nij", found, found), gram, atol=1e-12)
     assert np.allclose(trace.problem.base, start().exp().detach().numpy())
-    assert float(load(tmp_path / "a" / "problem.npz").radius) == pytest.approx(last.distance)
+    assert trace.end == (5, pytest.approx(float(moved.norm())))
+    assert float(load(tmp_path / "a" / "problem.npz").radius) == trace.end[1]
 
 
 def test_the_loop_of_the_docs(tmp_path, monkeypatch):
@@ -264,6 +265,7 @@ def test_a_share_above_its_own_says_why(share, said, tmp_path):
     writer.begin(Facts(), stated={}, preferences=None, problem=None)
     writer.end({}, 10.0, 0.04 if share == 0.05 else 2.0, share)
     (note,) = [n for n in read_log(tmp_path / "a").notes if n.startswith("measuring took")]
+    assert note.startswith(f"measuring took {'4.00% of' if share == 0.05 else '2 times'} the train")
     assert ("one second of measuring" in note) is said
 
 

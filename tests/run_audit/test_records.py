@@ -86,7 +86,13 @@ def test_each_line_of_a_language_run(key, standing, why, changes):
         ("preferences", VIOLATED, "anew at step 700", [*FAR, (700, "reward/fit", "2")], {}),
         ("ball", VIOLATED, "2.5 > B = 2 at step 900", FAR, {}),
         ("ball", HOLDS, "B = 3", FAR, {"reference.radius": 3.0}),
-        ("ball", HOLDS, "the run used B = 2.5", FAR, {"reference.radius": None}),
+        (
+            "ball",
+            HOLDS,
+            "seen is 2.5, at step 900, and other lines take it as B; looked at 2",
+            FAR,
+            {"reference.radius": None},
+        ),
         ("divergence", HOLDS, "in closed form", FAR, {}),
         ("divergence", VIOLATED, "sail has no penalty", FAR, {"method": "sail"}),
         ("score", HOLDS, "weight 1", FAR, {}),
@@ -106,7 +112,9 @@ def test_each_line_of_a_control_run(key, standing, why, rows, changes):
 @pytest.mark.parametrize("text", ["nan", "inf", "broken"])
 def test_numbers_that_are_none_are_named_with_their_step(text):
     line = lines(GOOD, [*ROWS, (7, "kl/kl_ref_policy", text)])["finite"]
-    assert line.standing is VIOLATED and line.why == f"kl/kl_ref_policy = {text} at step 7"
+    assert (
+        line.standing is VIOLATED and line.why == f"kl/kl_ref_policy = {text} at or before step 7"
+    )
     assert lines(GOOD, [])["finite"].standing is UNKNOWN
 
 
@@ -158,7 +166,10 @@ def test_a_folder_of_trl(tmp_path):
     trace = read_run(trl_folder(tmp_path / "out"))
     found = audit(trace)
     assert found.violated == ()
-    assert "reached 5 at step 30" in found["ball"].why
+    assert (
+        "seen is 5, at step 30, and other lines take it as B; looked at 2 of 30 updates"
+        in found["ball"].why
+    )
     assert "1 tensors were trained, such as lora_A" in found["linear"].why
     assert trace.facts.beta == 0.1 and trace.spent == {
         "updates": 30.0, "prompts a device in a batch": 4.0}  # fmt: skip
@@ -174,7 +185,7 @@ def test_a_loss_that_is_none_in_a_folder_of_trl(tmp_path):
     state = {"log_history": rows, "global_step": 30}
     (folder / "trainer_state.json").write_text(json.dumps(state), "utf-8")
     line = audit(read_run(folder))["finite"]
-    assert line.standing is VIOLATED and line.why == "grad_norm = nan at step 4"
+    assert line.standing is VIOLATED and line.why == "grad_norm = nan at or before step 4"
 
 
 def test_nothing_is_unpickled(tmp_path):
