@@ -157,5 +157,5 @@ def group_curvature_gradient(groups: Groups, policy: Array, along: Array) -> Arr
     score = centred(policy, along)
     pushed = groups.chance * total(groups.counts * groups.advantages * along[..., None, :])
     both = pushed * (score @ groups.counts.mT)
-    whole = both @ groups.counts / groups.size - total(both)[..., None] * policy
-    return whole - total(pushed)[..., None] * policy * score
+    whole = both @ groups.counts / groups.size - total(both[..., None, :]) * policy
+    return whole - total(pushed[..., None, :]) * policy * score

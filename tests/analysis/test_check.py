@@ -97,7 +97,7 @@ def test_summary_names_need_theorem_and_price(report):
     assert "14 times what this problem needs" in words
     assert "1.4 times what the theorem asks" in words
     assert "γ ≥ 0.133 is certified to suffice" in words
-    assert "from 0.122 (γ = 0) to 0.008" in words
+    assert "from 0.122 (γ = 0) to 0.00792" in words
 
 
 def test_a_ratio_near_one_is_not_rounded_to_one():

@@ -66,7 +66,7 @@ def test_rates_hold_above_the_least_certain_bound(tmp_path, capsys, monkeypatch)
     words = ["rates", str(path), "--gamma", "2", "--objective", "grpo", "--group", "4"]
     assert main([*words, "--json", str(out)]) == 0
     said = capsys.readouterr().out
-    assert "not measured for grpo" in said and "least certified bound for GRPO" in said
+    assert "not measured for GRPO" in said and "least certified bound for GRPO" in said
     found = json.loads(out.read_text())
     loaded = sailtheory.problem.problem_file.load(path, preferences=False)
     assert found["relative"] == target(loaded, "grpo", group=4).bounds().least < 2

@@ -62,7 +62,7 @@ def test_gamma_star_lies_between_and_both_ends_replay(made):
         (lambda c: {"witness": (c.witness[0], 0 * c.witness[1])}, "does not show"),
         (lambda c: {"witness": None}, "needs a witness"),
         (lambda c: {"options": {"group": 4, "std": "sample", "epsilon": 0.0}}, ""),
-        (lambda c: {"verdict": "refuted"}, "refutation needs a witness at its γ"),
+        (lambda c: {"verdict": "refuted"}, "the witness does not show it"),
         (lambda c: {"data": "0" * 64}, "other"),
     ],
 )
