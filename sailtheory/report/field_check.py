@@ -7,16 +7,14 @@ from rich.markup import escape
 from rich.table import Table
 
 from sailtheory.analysis.field_check import FieldReport
-from sailtheory.landscape.concavity import agreement
 from sailtheory.report.numerals import number
 from sailtheory.report.target_check import LEVEL_NAMES, needed, sizes, thresholds
-from sailtheory.report.text import verdict_text
-from sailtheory.report.words import ONE_POLICY, vector
+from sailtheory.report.text import print_verdicts
+from sailtheory.report.words import ONE_POLICY, agreed, vector
 from sailtheory.verdict import Verdict
 
 __all__ = [
     "columns", "formula", "modulus", "price", "print_field_report", "statements", "summary",
-    "trust",
 ]  # fmt: skip
 
 _ROUNDING = 1e-12  # of a difference of win rates
@@ -48,18 +46,9 @@ def print_field_report(console: Console, report: FieldReport) -> None:
     if report.bounds is None:
         console.print(ONE_POLICY)
         return
-    table = Table("statement on C", "verdict", "value", "at θ", title="The field",
-                  title_justify="left")  # fmt: skip
-    for says, verdict, value, at in statements(report):
-        table.add_row(says, verdict_text(verdict), value, at)
-    console.print(table)
-    table = Table("threshold", "γ", "strength", "what it is", title="How large must γ be?",
-                  title_justify="left")  # fmt: skip
-    for row in thresholds(report):
-        table.add_row(*row)
-    console.print(table)
+    print_verdicts(console, "The field", statements(report), thresholds(report))
     if report.gamma_star.search is not None:
-        console.print(trust(report))
+        console.print(agreed(report.gamma_star.search))
     table = Table(*columns(report), title=f"Where {formula(report)} comes to rest, from π_ref",
                   title_justify="left")  # fmt: skip
     for cells in price(report):
@@ -77,15 +66,6 @@ def statements(report: FieldReport) -> list[tuple[str, Verdict | None, str, str]
     verdict, point = report.monotone
     at = "—" if point.value is None else vector(point.theta)
     return [(f"−({formula(report)}) is monotone", verdict, f"γ* − γ = {number(point.value)}", at)]
-
-
-def trust(report: FieldReport) -> str:
-    """How far γ* can be trusted."""
-    found = report.gamma_star.search
-    if found is None:
-        return ""
-    doubt = "" if found.trusted else ": γ* may be larger. Try --effort full"
-    return f"γ*: {agreement(found)}{doubt}."
 
 
 def price(report: FieldReport) -> list[tuple[str, ...]]:

@@ -10,6 +10,7 @@ from sailtheory.report.html_problem import problem_file, statements_of
 from sailtheory.report.html_target import problem_facts, thresholds_shown
 from sailtheory.report.numerals import number
 from sailtheory.report.target_check import thresholds
+from sailtheory.report.words import agreed
 
 __all__ = ["field_page"]
 
@@ -47,7 +48,7 @@ def field_page(report: FieldReport, name: str, seconds: float) -> str:
         levels_use="what it is",
         levels_figure=thresholds_figure(values, report.gamma) if values else None,
         worst="",
-        trust=words.trust(report),
+        trust=agreed(report.gamma_star.search),
         price=priced,
         price_title=f"Where {words.formula(report)} comes to rest, from π_ref",
         price_words=f"Each policy: gain in {told.measure} over π_ref, and distance from π_ref.",

@@ -6,12 +6,12 @@ from math import isfinite
 
 from sailtheory.analysis.field_check import FieldReport
 from sailtheory.analysis.target_check import TargetReport
-from sailtheory.landscape.concavity import agreement
 from sailtheory.report import target_check as words
 from sailtheory.report.html import page
 from sailtheory.report.html_figures import price_figure, thresholds_figure
 from sailtheory.report.html_problem import problem_file, statements_of
 from sailtheory.report.numerals import number
+from sailtheory.report.words import agreed
 
 __all__ = ["problem_facts", "target_page", "thresholds_shown"]
 
@@ -29,7 +29,7 @@ def target_page(report: TargetReport, name: str, seconds: float) -> str:
         name: What the problem is called, for example the name of its file.
         seconds: How long it took.
     """
-    known, target, found = report.bounds, report.target, report.gamma_star.search
+    known, target = report.bounds, report.target
     values = thresholds_shown(report)
     priced = [] if known is None else words.price(report)
     gains = [
@@ -55,7 +55,7 @@ def target_page(report: TargetReport, name: str, seconds: float) -> str:
         levels_use="what it is",
         levels_figure=thresholds_figure(values, report.gamma) if values else None,
         worst=" ".join(words.prompts(report)) if known is not None else "",
-        trust=f"γ*: {agreement(found)}." if found is not None else "",
+        trust=agreed(report.gamma_star.search),
         price_title=f"Maximisers of {target.symbol} − {target.subtracted}",
         price=priced,
         price_words=f"The maximiser: gain in {target.measure} over π_ref, and distance from it.",

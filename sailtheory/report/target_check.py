@@ -12,13 +12,12 @@ from rich.table import Table
 from sailtheory.analysis.field_check import FieldReport
 from sailtheory.analysis.target_check import STRENGTHS, TargetReport
 from sailtheory.analysis.trade_off import TradeOff
-from sailtheory.landscape.concavity import agreement
 from sailtheory.objectives.penalised import Penalised
 from sailtheory.objectives.target import CurvatureBounds
 from sailtheory.problem.problem import PreferenceProblem
 from sailtheory.report.numerals import number, times
-from sailtheory.report.text import verdict_text
-from sailtheory.report.words import ONE_POLICY, vector
+from sailtheory.report.text import print_verdicts
+from sailtheory.report.words import ONE_POLICY, agreed, vector
 from sailtheory.verdict import Verdict
 
 __all__ = [
@@ -48,20 +47,10 @@ def print_target_report(console: Console, report: TargetReport) -> None:
         return
     for line in divergence(report):
         console.print(escape(line))
-    table = Table("statement on C", "verdict", "value", "at θ", title="Landscape",
-                  title_justify="left")  # fmt: skip
-    for says, verdict, value, at in statements(report):
-        table.add_row(says, verdict_text(verdict), value, at)
-    console.print(table)
-    table = Table("threshold", "γ", "strength", "what it is", title="How large must γ be?",
-                  title_justify="left")  # fmt: skip
-    for row in thresholds(report):
-        table.add_row(*row)
-    console.print(table)
+    print_verdicts(console, "Landscape", statements(report), thresholds(report))
     found = report.gamma_star.search
     if found is not None:
-        doubt = "" if found.trusted else ": γ* may be larger. Try --effort full"
-        console.print(f"γ*: {agreement(found)}{doubt}.")
+        console.print(agreed(found))
     for line in prompts(report):
         console.print(line)
     table = Table("γ", target.measure, "KL(π_ref‖π)", "maximiser",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -25,7 +27,10 @@ from sailtheory.report.words import (
 )
 from sailtheory.verdict import Outcome, Strength, Verdict
 
-__all__ = ["add_result", "ledger_table", "print_frontier", "print_report", "verdict_text"]
+__all__ = [
+    "add_result", "ledger_table", "print_frontier", "print_report", "print_verdicts",
+    "verdict_text",
+]  # fmt: skip
 
 _STYLE = {Outcome.HOLDS: "green", Outcome.REFUTED: "red", Outcome.UNDECIDED: "yellow"}
 
@@ -113,6 +118,24 @@ def print_report(console: Console, report: Report) -> None:
     console.print(_earned(report))
     console.print(_constants(report))
     console.print(f"\n[bold]{escape(summary(report))}[/bold]")
+
+
+def print_verdicts(
+    console: Console,
+    title: str,
+    statements: Iterable[tuple[str, Verdict | None, str, str]],
+    thresholds: Iterable[Sequence[str]],
+) -> None:
+    """Two tables: what holds on C, with a value and a point; thresholds, with what they are."""
+    table = Table("statement on C", "verdict", "value", "at θ", title=title, title_justify="left")
+    for says, verdict, value, at in statements:
+        table.add_row(says, verdict_text(verdict), value, at)
+    console.print(table)
+    table = Table("threshold", "γ", "strength", "what it is", title="How large must γ be?",
+                  title_justify="left")  # fmt: skip
+    for row in thresholds:
+        table.add_row(*row)
+    console.print(table)
 
 
 def _landscape(report: Report) -> Table:

@@ -8,12 +8,14 @@ from sailtheory.analysis.check import Report
 from sailtheory.analysis.online import Earned
 from sailtheory.landscape.concavity import agreement
 from sailtheory.landscape.maximiser import Maximiser
+from sailtheory.landscape.search import SearchResult
 from sailtheory.report.numerals import number, percent, times
 
 __all__ = [
     "ONE_POLICY",
     "SIDE_BY_SIDE",
     "THRESHOLD_USES",
+    "agreed",
     "earned",
     "learning",
     "modulus",
@@ -58,13 +60,20 @@ def modulus(report: Report) -> str:
     return f"none (needs γ > {needs})"
 
 
+def agreed(found: SearchResult | None) -> str:
+    """How many rounds of the search for γ* agree, and what to do where they are too few."""
+    if found is None:
+        return ""
+    doubt = "" if found.trusted else ": γ* may be larger. Try --effort full"
+    return f"γ*: {agreement(found)}{doubt}."
+
+
 def trust(report: Report) -> str:
     """How far γ* can be trusted: how many independent rounds of the search agree on it."""
     found = report.gamma_star.search
     if found is None or report.gamma_star.value is None:
         return ""
-    verdict = "" if found.trusted else ": γ* may be larger. Try --effort full"
-    said = f"γ*: {agreement(found)}{verdict}."
+    said = agreed(found)
     field = report.online.gamma_star.search
     if field is None:
         return said

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from sailtheory.objectives.reward_bounds import pass_rate_ranges, reward_bounds
 from sailtheory.objectives.rewards import RewardObjective
 from sailtheory.problem.problem_file import loads
 from sailtheory.problem.reward_problem import reward_problem
+from sailtheory.report.html_target import target_page
 from sailtheory.theory.reward_methods import METHODS, reward_method
 from sailtheory.verdict import Outcome, Strength
 
@@ -154,3 +156,9 @@ def test_a_problem_without_rewards_is_told_so(tmp_path, capsys):
     said = capsys.readouterr().err
     assert "response_rewards = missing" in said
     assert len(said.splitlines()) == 1
+
+
+def test_a_search_that_does_not_agree_is_called_so_on_the_page_too(report):
+    found = replace(report.gamma_star, search=replace(report.gamma_star.search, trusted=False))
+    assert "γ* may be larger" in target_page(replace(report, gamma_star=found), "p", 0.0)
+    assert "γ* may be larger" not in target_page(report, "p", 0.0)

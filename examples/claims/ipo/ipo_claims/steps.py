@@ -68,11 +68,11 @@ def _many() -> bool:
     for m in (2, 3, 4):
         data, q = law("p", m), leads(m)
         rate = q @ data
-        others: Any = sum(data[j] * (q[0, j] - q[1, j]) for j in range(2, m))
+        others: Any = sum((data[j] * (q[0, j] - q[1, j]) for j in range(2, m)), sp.S.Zero)
         split = others + (data[0] + data[1]) * q[0, 1]
         ends = {q[0, j]: half for j in range(1, m)} | {q[1, j]: -half for j in range(2, m)}
         bound = 1 - (data[0] + data[1]) / 2
-        if not vanishes(rate[0] - rate[1] - split, sp.sympify(split).subs(ends) - bound):
+        if not vanishes(rate[0] - rate[1] - split, split.subs(ends) - bound):
             return False
     return True
 
