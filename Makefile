@@ -77,10 +77,9 @@ evidence: $(STAMP)
 	$(BIN)/python -m studies.pages
 
 docs: $(STAMP)
-	$(PIP) install -c constraints.txt -e '.[docs]'
 	$(BIN)/python -m docs.generate site
 
-$(CORE): pyproject.toml constraints.txt
+$(CORE): pyproject.toml constraints.txt tests/peers.txt
 	@command -v $(PYTHON) >/dev/null || { \
 	  echo "sailtheory: $(PYTHON) not found; it needs Python 3.11 or newer (Debian: apt-get install python3-venv make git)" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
@@ -97,7 +96,8 @@ $(CORE): pyproject.toml constraints.txt
 $(STAMP): $(CORE)
 	@rm -f $(CORE) && touch $(UNFINISHED)
 	$(PIP) install -c constraints.txt $(TORCH_FLAGS) torch
-	$(PIP) install -c constraints.txt -e '.[dev]'
+	$(PIP) install -c constraints.txt -e '.[test]'
+	$(PIP) install --no-deps -r tests/peers.txt
 	@rm -f $(UNFINISHED) && touch $(CORE) $@
 
 clean:

@@ -204,6 +204,7 @@ def test_reward_thresholds_of_pass_rates(tmp_path):
     found = sailtheory.reward_thresholds(tmp_path / "g.csv", method="reward", gamma=0.5)
     assert found.chosen.threshold == 1.0
     assert "K = 1" in repr(found)
+    pytest.importorskip("pandas", reason="the extra pandas is not installed")
     table = found.to_pandas().set_index("prompt")
     assert list(table["mean"]) == [1 / 8, 6 / 8]
     assert list(table.path_threshold) == pytest.approx([7 / 8, 2 / 8])

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 
-import pyarrow as pa
 import pytest
+
+pa = pytest.importorskip("pyarrow", reason="the extra data is not installed")
 from pyarrow import parquet
 
 from sailtheory import InputError

@@ -185,6 +185,7 @@ def test_a_record_is_done_once_and_the_same_anew(tmp_path):
 
 
 def test_trls_worlds_list_every_response():
+    pytest.importorskip("transformers", reason="the extra llm is not installed")
     at = grpo.world(3)
     chance = at.log_ref.exp()
     assert len(grpo.responses()) == chance.shape[1] == 241
@@ -241,6 +242,7 @@ def test_verdicts_are_those_of_the_design():
 
 
 def test_nothing_is_concluded_before_all_is_done():
+    pytest.importorskip("trl", reason="the extra trl is not installed")
     data = made()
     data["runs"] = data["runs"][1:]
     assert "Nothing yet" in page.page(data) and "three tests" not in page.page(data)
