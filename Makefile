@@ -7,7 +7,7 @@ TORCH_FLAGS ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
-# The core alone, which make verify needs, and with torch and the tools.
+# The core alone, which make verify needs, and with all that the tests use.
 CORE := $(VENV)/.core
 STAMP := $(VENV)/.installed
 # Present while an installation is under way, so that an interrupted one is redone.

@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-pa = pytest.importorskip("pyarrow", reason="the extra data is not installed")
+pytest.importorskip("pyarrow", reason="the extra data is not installed")
+import pyarrow as pa
 from pyarrow import parquet
 
 from sailtheory import InputError
